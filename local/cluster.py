@@ -1,0 +1,149 @@
+"""The local cluster as a command (`python -m local.cluster up|down|status`) and as a Python object."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from local import network, status, tools
+from local.client import Helm, Kubectl
+from local.down import leftovers, take_down
+from local.errors import LocalError
+from local.files import lock
+from local.progress import say
+from local.settings import Settings, load
+from local.up import PROGRAMS, Up, check_machine, check_rights
+
+
+class Cluster:
+    """The one local cluster of this machine."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or load()
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig."""
+        return self.settings.kubeconfig
+
+    @cached_property
+    def kubectl(self) -> Kubectl:
+        """Runs kubectl: `cluster.kubectl("get", "pods")`."""
+        return Kubectl(self.settings)
+
+    @cached_property
+    def helm(self) -> Helm:
+        """Runs helm: `cluster.helm("list")`."""
+        return Helm(self.settings)
+
+    def up(self) -> None:
+        """Bring the cluster up, or mend what is missing of it."""
+        check_machine(self.settings)
+        with self._lock():
+            Up(self.settings).run()
+
+    def down(self, *, purge: bool = False) -> None:
+        """Leave no process, mount, interface, network namespace, rule or control group of ours."""
+        check_rights()
+        with self._lock():
+            take_down(self.settings, purge=purge)
+
+    def components(self) -> list[status.Component]:
+        """Pid, memory and health of each component."""
+        return status.components_status(self.settings)
+
+    def pod_use(self) -> list[status.PodUse]:
+        """Memory and CPU of every pod."""
+        return status.pod_use(self.kubectl)
+
+    def running(self) -> bool:
+        """Whether every component is there and healthy."""
+        return all(c.healthy for c in self.components())
+
+    def build_images(self, *names: str) -> dict[str, str]:
+        """Build images from the working tree, import them, and return name to `name@sha256:...`."""
+        from local.images import build_images  # noqa: PLC0415 - images need this module for their command
+
+        return build_images(self.settings, names)
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        with lock(self.settings.run / "lock", "the local cluster"):
+            yield
+
+
+def _up(cluster: Cluster, _: argparse.Namespace) -> int:
+    cluster.up()
+    return 0
+
+
+def _down(cluster: Cluster, options: argparse.Namespace) -> int:
+    cluster.down(purge=options.purge)
+    return 0
+
+
+def _status(cluster: Cluster, _: argparse.Namespace) -> int:
+    check_rights()
+    parts = cluster.components()
+    api = any(p.name == "kube-apiserver" and p.healthy for p in parts)
+    try:
+        pods = cluster.pod_use() if api else []
+    except LocalError as error:
+        say(f"no word from the kubelet about pods: {error.problem}")
+        pods = []
+    print(status.table(parts, pods))
+    if not any(p.pid for p in parts):
+        left = leftovers(cluster.settings, touched=network.was_touched(cluster.settings))
+        print(f"\nnot running{'; left over: ' + ', '.join(left) if left else ''}")
+    else:
+        print(
+            f"\nexport KUBECONFIG={cluster.kubeconfig} PATH={cluster.settings.bin}:$PATH\nlogs: {cluster.settings.logs}"
+        )
+    return 0 if all(p.healthy for p in parts) else 1
+
+
+def _build(cluster: Cluster, _: argparse.Namespace) -> int:
+    tools.ensure(cluster.settings, [*PROGRAMS, "helm", "coredns", "pause"])
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(
+        prog="python -m local.cluster", description="The local single-node Kubernetes cluster."
+    )
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser("up", help="start it, or mend what is missing").set_defaults(act=_up)
+    down = commands.add_parser("down", help="end it and leave nothing behind")
+    down.add_argument("--purge", action="store_true", help="also drop imported images and logs")
+    down.set_defaults(act=_down)
+    commands.add_parser("status", help="pid, memory and health of everything").set_defaults(act=_status)
+    commands.add_parser("build", help="only build the programs, into the cache").set_defaults(act=_build)
+    return top
+
+
+def run_command(act: object) -> int:
+    """Run a command; what a person can mend is told in a line, without a traceback."""
+    assert callable(act)
+    try:
+        return int(act())
+    except LocalError as error:
+        print(f"error: {error.text()}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted; `make cluster-down` clears what was begun, `make cluster-up` goes on", file=sys.stderr)
+        return 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    options = parser().parse_args(argv)
+    return run_command(lambda: options.act(Cluster(), options))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

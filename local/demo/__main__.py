@@ -1,0 +1,75 @@
+"""``python -m local.demo [--keep] [--report PATH] [--model smollm2|synthetic]``."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from local.cluster import Cluster
+from local.demo import ending, summary
+from local.demo.options import MODELS, Options
+from local.demo.report import render
+from local.demo.story import Story
+from local.errors import LocalError
+
+
+def parse(argv: Sequence[str] | None = None) -> Options:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="leave the cluster up and say what to try")
+    parser.add_argument("--report", type=Path, default=Options.report, help="where the report goes (%(default)s)")
+    parser.add_argument("--model", choices=sorted(MODELS), default=Options.model, help="what the samplers run")
+    parser.add_argument("--workers", type=int, default=Options.workers, help="requests in flight (%(default)s)")
+    given = parser.parse_args(argv)
+    if given.workers < 1:
+        parser.error(f"--workers: at least 1 is needed, not {given.workers}")
+    return Options(keep=given.keep, report=given.report.absolute(), model=given.model, workers=given.workers)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Tell the story; 0 if all was as told, 1 if not, 130 after Ctrl-C."""
+    options = parse(argv)
+    # Whoever ends it politely gets it cleaned up, as with Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    console = make_console()
+    cluster = Cluster()
+    was_up = ending.is_up(cluster)
+    story = Story(options, cluster, console)
+    try:
+        code = tell(story, console)
+    except KeyboardInterrupt:
+        console.print("\ninterrupted")
+        code = 130
+    except LocalError as error:
+        print(f"error: {error.text()}", file=sys.stderr)
+        code = 1
+    except Exception:  # whatever it was, the cluster is not left behind
+        traceback.print_exc()
+        code = 1
+    return ending.close(cluster, console, options, was_up=was_up, code=code)
+
+
+def make_console() -> Console:
+    """The terminal; a log gets whole lines, as wide as they need be."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=160)
+
+
+def tell(story: Story, console: Console) -> int:
+    """Run, print, write the report."""
+    recording = story.run()
+    recording.save(story.options.out / "recording.json")
+    story.options.report.write_text(render(recording), encoding="utf-8")
+    summary.show(console, recording)
+    summary.verdict(console, recording, story.options.out, story.options.report)
+    return 1 if recording.deviations else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,62 @@
+"""What is left of the demo: nothing, or with ``--keep`` a cluster to play with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from string import Template
+
+from rich.console import Console
+from rich.text import Text
+
+from local.cluster import Cluster
+from local.demo import install
+from local.demo.manifests import NAME, NAMESPACE, SERVICE
+from local.demo.options import Options
+from local.errors import LocalError
+
+_TO_TRY = Path(__file__).with_name("to_try.txt")
+
+
+def is_up(cluster: Cluster) -> bool:
+    """Whether somebody had the whole cluster up before the demo; the rest of a crashed one is nobody's."""
+    return cluster.running()
+
+
+def close(cluster: Cluster, console: Console, options: Options, *, was_up: bool, code: int) -> int:
+    """Leave the cluster, or clean up. Return the exit code."""
+    if options.keep:
+        console.print(to_try(cluster, options), markup=False, soft_wrap=True)
+        return code
+    try:
+        _clean(cluster, console, was_up=was_up)
+    except KeyboardInterrupt:
+        console.print("interrupted while cleaning up: `make cluster-down` does the rest")
+        return 130
+    except LocalError as error:
+        console.print(Text(f"cleaning up failed: {error.text()}", style="red"))
+        return code or 1
+    return code
+
+
+def _clean(cluster: Cluster, console: Console, *, was_up: bool) -> None:
+    if was_up:
+        console.print(
+            "the cluster was up before the demo and stays so; taking out what the demo put into it (not the CRD)"
+        )
+        install.remove(cluster)
+    else:
+        console.print("taking the cluster down (KEEP=1 leaves it)")
+        cluster.down()
+
+
+def to_try(cluster: Cluster, options: Options) -> str:
+    """Commands for a user who wants to look around."""
+    return Template(_TO_TRY.read_text(encoding="utf-8")).substitute(
+        kubeconfig=cluster.kubeconfig,
+        bin=cluster.settings.bin,
+        namespace=NAMESPACE,
+        name=NAME,
+        service=SERVICE,
+        model=options.served_model,
+        out=options.out,
+    )

@@ -1,0 +1,57 @@
+"""The operator by Helm, and a clean namespace for the story."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import yaml
+
+from local.cluster import Cluster
+from local.demo.api import Api
+from local.demo.limits import CLEARING, OPERATOR_READY
+from local.demo.manifests import NAME, NAMESPACE
+from local.demo.options import TREE
+from local.demo.waiting import until
+from local.errors import LocalError
+
+CHART = TREE / "charts" / "sampler-rollouts"
+RELEASE = "sampler-rollouts"
+OPERATOR_NAMESPACE = "sampler-rollouts"
+OPERATOR_LABEL = f"app.kubernetes.io/instance={RELEASE}"
+PROMETHEUS = "http://prometheus.monitoring.svc:9090"
+
+
+def operator(cluster: Cluster, image: str) -> None:
+    """Install the operator, or bring it to this image and these values."""
+    line: list[str | Path] = ["upgrade", "--install", RELEASE, CHART, "-n", OPERATOR_NAMESPACE, "--create-namespace"]
+    # The CRD may be there already, put in by a test or by hand; the chart's is the one that counts.
+    line += ["--take-ownership"]
+    given = json.dumps(values(cluster, image))
+    cluster.helm(*line, "--values", "-", "--wait", f"--timeout={OPERATOR_READY}s", stdin=given)
+
+
+def values(cluster: Cluster, image: str) -> dict[str, object]:
+    """The chart's values: our image by digest, and where the samples are."""
+    source = {"url": PROMETHEUS, "scrapeInterval": cluster.settings.scrape_interval}
+    repository, _, digest = image.partition("@")
+    return {"image": {"repository": repository, "digest": digest}, "metricsSources": {"default": source}}
+
+
+def clean_namespace(cluster: Cluster, api: Api) -> None:
+    """Make the story's namespace, without what an earlier run may have left in it."""
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(manifest))
+    cluster.kubectl("delete", "samplerrollout", NAME, "-n", NAMESPACE, "--ignore-not-found", "--wait=false")
+    cluster.kubectl("delete", "events", "--all", "-n", NAMESPACE, "--wait=false")
+    if not until("clearing", lambda: not api.pods(NAMESPACE), CLEARING):
+        raise LocalError(
+            f"pods of an earlier run stay in the namespace {NAMESPACE}", f"kubectl delete namespace {NAMESPACE}"
+        )
+
+
+def remove(cluster: Cluster) -> None:
+    """Take the story's namespace and the operator out of a cluster that stays."""
+    cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=true", timeout=180)
+    cluster.helm("uninstall", RELEASE, "--namespace", OPERATOR_NAMESPACE, "--ignore-not-found", "--wait")
+    cluster.kubectl("delete", "namespace", OPERATOR_NAMESPACE, "--ignore-not-found", "--wait=true", timeout=180)

@@ -1,0 +1,234 @@
+"""What the operator does at the API server: few methods, each with a time limit, each safe to repeat."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sampler_rollouts.cluster import notes
+from sampler_rollouts.cluster.compare import differs
+from sampler_rollouts.cluster.errors import ClusterError, ConflictError, NotFoundError, NotOursError
+from sampler_rollouts.cluster.kinds import (
+    CONTROLLER_REVISION,
+    DEPLOYMENT,
+    EVENT,
+    FIELD_MANAGER,
+    POD,
+    PRUNE_ORDER,
+    Kind,
+    RolloutKey,
+    controlled_by,
+    key_of,
+    kind_of,
+    labels,
+    metadata,
+    terminating,
+)
+from sampler_rollouts.cluster.translate import observation
+from sampler_rollouts.cluster.transport import Api, listed
+from sampler_rollouts.domain.observation import Observation
+from sampler_rollouts.domain.outcome import EventNote, Manifest
+from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, LABEL_ROLLOUT
+
+logger = logging.getLogger(__name__)
+
+ROLLOUT: Final = Kind("samplerrollouts.io/v1alpha1", "SamplerRollout", "samplerrollouts")
+_APPLY: Final = "application/apply-patch+yaml"
+_MERGE: Final = "application/merge-patch+json"
+
+ChildId = tuple[str, str]
+"""Kind and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Children:
+    """One look at what belongs to a SamplerRollout: for the decision, and as it is for apply and prune."""
+
+    observation: Observation
+    live: tuple[Manifest, ...] = ()
+
+    def find(self, kind: str, name: str) -> Manifest | None:
+        """A child of ours by kind and name."""
+        return next((item for item in self.live if child_id(item) == (kind, name)), None)
+
+
+def child_id(obj: Manifest) -> ChildId:
+    """Kind and name of a child."""
+    return obj["kind"], metadata(obj)["name"]
+
+
+class KubernetesCluster:
+    """The port to the API server. Synchronous: the reconcile runs it in threads."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._instance = socket.gethostname()[:128]
+
+    def served(self) -> bool:
+        """Whether the API server knows our kind yet."""
+        try:
+            answer = self._api.request("GET", f"/apis/{ROLLOUT.api_version}")
+        except NotFoundError:
+            return False
+        return any(item.get("name") == ROLLOUT.plural for item in answer.get("resources") or [])
+
+    def keys(self, namespaces: Sequence[str] = ()) -> list[RolloutKey]:
+        """All SamplerRollouts, of all namespaces if none is named."""
+        paths = [ROLLOUT.path(namespace) for namespace in namespaces] or [ROLLOUT.everywhere()]
+        return [key_of(item) for path in paths for item in listed(self._api, path)]
+
+    def read(self, key: RolloutKey) -> Manifest | None:
+        """The SamplerRollout, or None if it is gone."""
+        try:
+            return self._api.request("GET", ROLLOUT.path(key.namespace, key.name))
+        except NotFoundError:
+            return None
+
+    def children(self, rollout: Manifest) -> Children:
+        """All that carries the rollout's label; of Deployments, Services and records only what it controls itself."""
+        uid = metadata(rollout)["uid"]
+        owned = {kind: [c for c in self._list(kind, rollout) if controlled_by(c, uid)] for kind in PRUNE_ORDER}
+        pods = self._list(POD, rollout)
+        return Children(
+            observation=observation(owned[DEPLOYMENT], owned[CONTROLLER_REVISION], pods),
+            live=tuple(child for kind in PRUNE_ORDER for child in owned[kind]),
+        )
+
+    def write_status(self, rollout: Manifest, status: Manifest) -> Manifest:
+        """Write the status if it differs, provided that nobody changed the object since it was read (ConflictError)."""
+        if rollout.get("status") == status:
+            return rollout
+        key = key_of(rollout)
+        body = {**rollout, "status": status}
+        query = {"fieldManager": FIELD_MANAGER}
+        try:
+            return self._api.request("PUT", ROLLOUT.path(key.namespace, key.name) + "/status", query=query, body=body)
+        except NotFoundError as error:  # deleted meanwhile: the same as any other change
+            raise ConflictError(str(error)) from error
+
+    def apply(self, rollout: Manifest, wanted: Manifest, children: Children) -> bool:
+        """Create or correct one child; whether anything was written."""
+        live = children.find(*child_id(wanted))
+        if live is None:
+            self._create(rollout, wanted)
+            return True
+        if not differs(wanted, live) and not terminating(live):
+            return False
+        self._correct(rollout, wanted, live)
+        return True
+
+    def _create(self, rollout: Manifest, wanted: Manifest) -> None:
+        """Without force: a stranger of the same name is never taken over."""
+        path = kind_of(wanted).path(key_of(rollout).namespace, metadata(wanted)["name"])
+        try:
+            found = self._api.request("GET", path)
+        except NotFoundError:
+            self._patch(rollout, wanted, force=False)
+            return
+        if not controlled_by(found, metadata(rollout)["uid"]):
+            raise NotOursError(
+                f"{_name(wanted)} exists and is not controlled by this SamplerRollout: delete or rename it"
+            )
+        # It is ours and somebody took our label off.
+        self._correct(rollout, wanted, found)
+
+    def _correct(self, rollout: Manifest, wanted: Manifest, live: Manifest) -> None:
+        if terminating(live):
+            raise ConflictError(f"{_name(wanted)} is still being deleted")
+        # The uid makes sure that what we write over is what we looked at.
+        self._patch(rollout, _with_uid(wanted, metadata(live)["uid"]), force=True)
+
+    def _patch(self, rollout: Manifest, wanted: Manifest, *, force: bool) -> None:
+        key = key_of(rollout)
+        _check_belongs(rollout, wanted)
+        self._api.request(
+            "PATCH",
+            kind_of(wanted).path(key.namespace, metadata(wanted)["name"]),
+            query={"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"},
+            body=wanted,
+            content_type=_APPLY,
+        )
+        logger.info("applied", extra={"rollout": str(key), "child": _name(wanted)})
+
+    def prune(self, rollout: Manifest, wanted: Iterable[Manifest], keep: Container[str], children: Children) -> int:
+        """Delete our children that are not wanted and whose name is not in ``keep``; how many were asked to go.
+
+        Deployments go first. What a revision's pods may still need (their Service, their record) goes once none of
+        those pods is left, so it may take another reconcile.
+        """
+        candidates = (child for child in children.live if metadata(child)["name"] not in keep)
+        doomed = list(_unwanted(candidates, {child_id(item) for item in wanted}, children.observation))
+        for child in doomed:
+            self._delete(rollout, child)
+        return len(doomed)
+
+    def _delete(self, rollout: Manifest, child: Manifest) -> None:
+        path = kind_of(child).path(key_of(rollout).namespace, metadata(child)["name"])
+        options = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            "preconditions": {"uid": metadata(child)["uid"]},
+        }
+        try:
+            self._api.request("DELETE", path, body=options)
+        except NotFoundError:
+            return
+        logger.info("pruned", extra={"rollout": str(key_of(rollout)), "child": _name(child)})
+
+    def record(self, rollout: Manifest, note: EventNote, now: datetime) -> None:
+        """Say something as a Kubernetes Event. It is a courtesy: a failure is logged and nothing else."""
+        try:
+            self._record(rollout, note, now)
+        except ClusterError as error:
+            logger.warning("event not recorded", extra={"rollout": str(key_of(rollout)), "error": str(error)})
+
+    def _record(self, rollout: Manifest, note: EventNote, now: datetime) -> None:
+        namespace = key_of(rollout).namespace
+        try:
+            self._api.request("POST", EVENT.path(namespace), body=notes.event(rollout, note, self._instance, now))
+        except ConflictError:
+            path = EVENT.path(namespace, notes.event_name(rollout, note))
+            body = notes.repeated(self._api.request("GET", path), now)
+            self._api.request("PATCH", path, body=body, content_type=_MERGE)
+
+    def _list(self, kind: Kind, rollout: Manifest) -> list[Manifest]:
+        key = key_of(rollout)
+        items = listed(self._api, kind.path(key.namespace), {"labelSelector": f"{LABEL_ROLLOUT}={key.name}"})
+        # Items of a list do not carry their kind.
+        return [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in items]
+
+
+def _unwanted(candidates: Iterable[Manifest], wanted: set[ChildId], seen: Observation) -> Iterator[Manifest]:
+    """What may go now, in PRUNE_ORDER."""
+    inhabited = {(pod.pool, pod.revision) for pod in seen.pods} | {(w.pool, w.revision) for w in seen.workloads}
+    for child in candidates:
+        if child_id(child) in wanted or terminating(child):
+            continue
+        if kind_of(child) is DEPLOYMENT or _pool_revision(child) not in inhabited:
+            yield child
+
+
+def _check_belongs(rollout: Manifest, wanted: Manifest) -> None:
+    """The last line of defence: nothing leaves the namespace, and everything is found and cleaned up again."""
+    key = key_of(rollout)
+    if metadata(wanted).get("namespace", key.namespace) != key.namespace:
+        raise ValueError(f"{_name(wanted)} is meant for another namespace")
+    if labels(wanted).get(LABEL_ROLLOUT) != key.name or not controlled_by(wanted, metadata(rollout)["uid"]):
+        raise ValueError(f"{_name(wanted)} lacks our label or the owner reference")
+
+
+def _pool_revision(child: Manifest) -> tuple[str, str]:
+    return labels(child).get(LABEL_POOL, ""), labels(child).get(LABEL_REVISION, "")
+
+
+def _with_uid(wanted: Manifest, uid: str) -> Manifest:
+    return {**wanted, "metadata": {**metadata(wanted), "uid": uid}}
+
+
+def _name(obj: Manifest) -> str:
+    return "/".join(child_id(obj))

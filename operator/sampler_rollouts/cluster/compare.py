@@ -1,0 +1,113 @@
+"""Whether applying a manifest would change anything: it is asked on every reconcile, and the answer is mostly no.
+
+Two halves. Every wanted value stands in the live object (the server may add defaults and write quantities its own
+way); and every field that our field manager owns is still wanted, so that a field we no longer name goes away. In
+doubt the answer is yes: applying once too often is harmless, the server sees no difference.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from sampler_rollouts.cluster.kinds import FIELD_MANAGER, metadata
+from sampler_rollouts.domain.outcome import Manifest
+
+_SUFFIXES: Final[dict[str, Decimal]] = {
+    "n": Decimal("1e-9"),
+    "u": Decimal("1e-6"),
+    "m": Decimal("1e-3"),
+    "": Decimal(1),
+    "k": Decimal(10**3),
+    "M": Decimal(10**6),
+    "G": Decimal(10**9),
+    "T": Decimal(10**12),
+    "P": Decimal(10**15),
+    "E": Decimal(10**18),
+    **{f"{unit}i": Decimal(1024**power) for power, unit in enumerate("KMGTPE", start=1)},
+}
+_IDENTITY: Final = ("apiVersion", "kind")
+
+
+def differs(wanted: Manifest, live: Manifest) -> bool:
+    """Whether ``wanted`` must be applied over ``live``."""
+    body = {name: value for name, value in wanted.items() if name not in _IDENTITY}
+    owned = _owned(live)
+    return owned is None or not _contains(live, body) or not _covers(owned, wanted)
+
+
+def _owned(live: Manifest) -> dict[str, Any] | None:
+    """The fields that we applied, in the server's notation; None if we never did."""
+    for entry in metadata(live).get("managedFields") or []:
+        if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource"):
+            return entry.get("fieldsV1") or {}
+    return None
+
+
+def _contains(live: Any, wanted: Any, quantities: bool = False) -> bool:
+    """Whether the live value holds the wanted one; an absent value equals an empty one, as the server omits those."""
+    if isinstance(wanted, dict):
+        return (isinstance(live, dict) or live is None) and all(
+            _contains((live or {}).get(name), value, quantities or name == "resources")
+            for name, value in wanted.items()
+        )
+    if isinstance(wanted, list):
+        return _contains_list(live or [], wanted)
+    if live is None:
+        return not wanted
+    return bool(live == wanted) or (quantities and _same_quantity(live, wanted))
+
+
+def _contains_list(live: Any, wanted: list[Any]) -> bool:
+    if not isinstance(live, list):
+        return False
+    if wanted and all(isinstance(item, dict) and "name" in item for item in wanted):
+        by_name = {item.get("name"): item for item in live if isinstance(item, dict)}
+        return all(item["name"] in by_name and _contains(by_name[item["name"]], item) for item in wanted)
+    return len(live) == len(wanted) and all(map(_contains, live, wanted))
+
+
+def _same_quantity(live: Any, wanted: Any) -> bool:
+    parsed = _quantity(wanted)
+    return parsed is not None and parsed == _quantity(live)
+
+
+def _quantity(value: Any) -> Decimal | None:
+    """A resource quantity such as ``1500m`` or ``1Gi``; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    text = str(value)
+    digits = text.rstrip("numkKMGTPEi")
+    try:
+        return Decimal(digits) * _SUFFIXES[text[len(digits) :]]
+    except (InvalidOperation, KeyError):
+        return None
+
+
+def _covers(owned: dict[str, Any], wanted: Any) -> bool:
+    """Whether every owned field is among the wanted ones."""
+    return all(
+        child is not None and (not fields or _covers(fields, child))
+        for step, fields in owned.items()
+        if step != "."
+        for child in (_step(wanted, step),)
+    )
+
+
+def _step(wanted: Any, step: str) -> Any:
+    """Follow one step of the server's field notation; None if the manifest has no such field."""
+    notation, _, argument = step.partition(":")
+    if notation == "f":
+        return wanted.get(argument) if isinstance(wanted, dict) else None
+    if not isinstance(wanted, list):
+        return None
+    if notation == "k":
+        keys: dict[str, Any] = json.loads(argument)
+        return next((item for item in wanted if _matches(item, keys)), None)
+    return next((item for item in wanted if notation == "v" and item == json.loads(argument)), None)
+
+
+def _matches(item: Any, keys: dict[str, Any]) -> bool:
+    # A key that the manifest leaves out was filled in by the server's default (a port's protocol).
+    return isinstance(item, dict) and all(item.get(name, value) == value for name, value in keys.items())

@@ -1,0 +1,155 @@
+"""From what the API server says of children and pods to what the decision reads. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any, Final
+
+from sampler_rollouts.cluster.kinds import labels, metadata, terminating
+from sampler_rollouts.domain.observation import Observation, PodState, WorkloadState
+from sampler_rollouts.domain.outcome import Manifest
+from sampler_rollouts.domain.render import CONTAINER, LABEL_POOL, LABEL_REVISION, recorded_template
+
+BLOCKED_REASONS: Final = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "ErrImageNeverPull",
+        "InvalidImageName",
+        "ImageInspectError",
+        "RegistryUnavailable",
+        "SignatureValidationFailed",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "CreatePodSandboxError",
+        "ContainerCreating",
+        "PodInitializing",
+    }
+)
+"""Why a container waits, if the cluster is the cause (``CrashLoopBackOff``, ``RunContainerError`` are the build's)."""
+
+_BLOCKED_PODS: Final = frozenset({"Unschedulable", "SchedulingGated", "SchedulerError"})
+_MESSAGE: Final = 300
+
+
+def observation(
+    deployments: Iterable[Manifest], revisions: Iterable[Manifest], pods: Iterable[Manifest]
+) -> Observation:
+    """One look at the children of one SamplerRollout; pods without our labels or without a controller are not ours.
+
+    Nor is a pod that has ended (evicted, node shut down): its ReplicaSet has replaced it, and leaves it lying about.
+    """
+    return Observation(
+        pods=tuple(_pod(pod) for pod in pods if _labelled(pod) and _has_controller(pod) and not _over(pod)),
+        workloads=tuple(_workload(item) for item in deployments if _labelled(item) and not terminating(item)),
+        templates={
+            _pool_revision(item): template
+            for item in revisions
+            if _labelled(item) and (template := recorded_template(item)) is not None
+        },
+    )
+
+
+def _labelled(obj: Manifest) -> bool:
+    return LABEL_POOL in labels(obj) and LABEL_REVISION in labels(obj)
+
+
+def _has_controller(pod: Manifest) -> bool:
+    owners: list[dict[str, Any]] = metadata(pod).get("ownerReferences") or []
+    return any(owner.get("controller") and owner.get("kind") == "ReplicaSet" for owner in owners)
+
+
+def _over(pod: Manifest) -> bool:
+    return (pod.get("status") or {}).get("phase") in {"Failed", "Succeeded"}
+
+
+def _pool_revision(obj: Manifest) -> str:
+    return f"{labels(obj)[LABEL_POOL]}-{labels(obj)[LABEL_REVISION]}"
+
+
+def _workload(deployment: Manifest) -> WorkloadState:
+    return WorkloadState(
+        pool=labels(deployment)[LABEL_POOL],
+        revision=labels(deployment)[LABEL_REVISION],
+        replicas=int((deployment.get("spec") or {}).get("replicas", 1)),
+        refused=_refused(deployment),
+    )
+
+
+def _refused(deployment: Manifest) -> str:
+    """Why the cluster does not create this Deployment's pods: admission or quota; empty if it does."""
+    failure = _condition(deployment, "ReplicaFailure")
+    return _cut(failure.get("message") or failure.get("reason") or "") if failure.get("status") == "True" else ""
+
+
+def _pod(pod: Manifest) -> PodState:
+    blocked, message = _blocked(pod)
+    return PodState(
+        name=metadata(pod)["name"],
+        pool=labels(pod)[LABEL_POOL],
+        revision=labels(pod)[LABEL_REVISION],
+        created_at=datetime.fromisoformat(metadata(pod)["creationTimestamp"]),
+        ready=_condition(pod, "Ready").get("status") == "True" and not terminating(pod),
+        terminating=terminating(pod),
+        # The build's own container alone: a sidecar that somebody injected is not the build.
+        restarts=max((_exits(status) for status in _containers(pod) if status.get("name") == CONTAINER), default=0),
+        blocked=blocked,
+        message=message or _last_words(pod),
+    )
+
+
+def _blocked(pod: Manifest) -> tuple[str, str]:
+    """The infrastructure's reason why the pod has not started, and its message."""
+    scheduled = _condition(pod, "PodScheduled")
+    if scheduled.get("status") == "False" and scheduled.get("reason") in _BLOCKED_PODS:
+        return scheduled["reason"], _cut(scheduled.get("message") or "")
+    for status in _containers(pod):
+        waiting = (status.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason") in BLOCKED_REASONS:
+            return waiting["reason"], _cut(waiting.get("message") or "")
+    return "", ""
+
+
+def _last_words(pod: Manifest) -> str:
+    """How a container ended last. Reason and exit code only: a termination message is the program's own text (R26)."""
+    for status in _containers(pod):
+        ended = _ended(status)
+        if ended and _exits(status):
+            return f"{ended.get('reason') or 'Error'}, exit code {ended.get('exitCode')}"
+    return ""
+
+
+def _exits(status: dict[str, Any]) -> int:
+    """How often the container has ended: the kubelet's restart count lags one behind while none is running.
+
+    An init container that ended well has done its work, and counts nothing.
+    """
+    now = status.get("state") or {}
+    if (now.get("terminated") or {}).get("exitCode") == 0 and status.get("init"):
+        return int(status.get("restartCount", 0))
+    down = "terminated" in now or ("waiting" in now and "terminated" in (status.get("lastState") or {}))
+    return int(status.get("restartCount", 0)) + int(down)
+
+
+def _ended(status: dict[str, Any]) -> dict[str, Any]:
+    for state in (status.get("state"), status.get("lastState")):
+        if (state or {}).get("terminated"):
+            return dict((state or {})["terminated"])
+    return {}
+
+
+def _containers(pod: Manifest) -> Iterator[dict[str, Any]]:
+    status = pod.get("status") or {}
+    for container in status.get("initContainerStatuses") or []:
+        yield {**container, "init": True}
+    yield from status.get("containerStatuses") or []
+
+
+def _condition(obj: Manifest, name: str) -> dict[str, Any]:
+    conditions: list[dict[str, Any]] = (obj.get("status") or {}).get("conditions") or []
+    return next((condition for condition in conditions if condition.get("type") == name), {})
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MESSAGE else text[: _MESSAGE - 1] + "…"

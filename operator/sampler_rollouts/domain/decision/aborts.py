@@ -1,0 +1,152 @@
+"""Abort conditions, then deadlines: R7's first two, R9, R13. Ordered policies, each of which may end the rollout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from sampler_rollouts.domain.decision.context import Turn, begun, revision_in
+from sampler_rollouts.domain.decision.leave import roll_back
+from sampler_rollouts.domain.decision.memory import clocks_run, first_time_missing, unready_for, watched_pods
+from sampler_rollouts.domain.decision.sentence import failed_check
+from sampler_rollouts.domain.decision.transitions import Trigger, move
+from sampler_rollouts.domain.decision.verdicts import failed_look
+from sampler_rollouts.domain.limits import clip
+from sampler_rollouts.domain.plan import Failure
+from sampler_rollouts.domain.quantities import duration_text
+from sampler_rollouts.domain.status import Stage
+
+if TYPE_CHECKING:
+    from sampler_rollouts.domain.observation import PodState
+    from sampler_rollouts.domain.plan import Rollout
+
+EXITS: Final = 3
+"""A container that has exited this often fails its release."""
+TESTED: Final = frozenset({Stage.PROGRESSING, Stage.HOLDING})
+STARTING: Final = frozenset({Stage.ESTABLISHING, Stage.RESTORING})
+
+CHECK_FAILED: Final = "CheckFailed"
+PODS_FAILING: Final = "PodsFailing"
+PODS_NOT_STARTED: Final = "PodsNotStarted"
+DEADLINE_EXCEEDED: Final = "DeadlineExceeded"
+FIRST_RELEASE_FAILED: Final = "FirstReleaseFailed"
+
+
+def abort_on_failed_check(turn: Turn) -> None:
+    """``Failed`` in any pool takes the release back from all of them (R19)."""
+    rollout = turn.status.rollout
+    look = failed_look(turn, rollout) if rollout else None
+    if rollout is None or look is None:
+        return
+    if turn.status.stage in TESTED:
+        roll_back(turn, Trigger.CHECK_FAILED, CHECK_FAILED, look.pool, failed_check(look))
+    elif turn.status.stage is Stage.SERVING and rollout.failure is None:
+        _first_fails(turn, rollout, CHECK_FAILED, f"pool {look.pool}: {failed_check(look)}")
+
+
+def abort_on_crashes(turn: Turn) -> None:
+    """A container that exits three times fails the candidate, paused or not."""
+    rollout = turn.status.rollout
+    if rollout is None or turn.status.stage not in TESTED | STARTING:
+        return
+    crashed = next((pod for pod in _candidate_pods(turn, rollout) if pod.restarts >= EXITS), None)
+    if crashed is not None:
+        said = f" ({crashed.message})" if crashed.message else ""
+        _pods_fail(
+            turn, rollout, crashed.pool, f"the container of pod {crashed.name} exited {crashed.restarts} times{said}"
+        )
+
+
+def fail_on_progress_deadline(turn: Turn) -> None:
+    """Pods that are not ready in time: the build's fault if they run, the infrastructure's if they could not start."""
+    rollout = turn.status.rollout
+    if rollout is None or turn.status.stage not in {Stage.PROGRESSING} | STARTING or not clocks_run(turn):
+        return
+    for name in begun(rollout):
+        if unready_for(turn.pool(name), turn) >= rollout.progress_deadline:
+            _late(turn, rollout, name)
+            return
+
+
+def _late(turn: Turn, rollout: Rollout, name: str) -> None:
+    limit = duration_text(rollout.progress_deadline)
+    unready = [pod for pod in watched_pods(turn, name) if not pod.ready and not pod.blocked]
+    if not unready and first_time_missing(turn, name):
+        return
+    if unready:
+        _pods_fail(turn, rollout, name, f"pod {unready[0].name} was not ready within {limit}")
+    else:
+        why = turn.pool(name).blocked or "the cluster has not created them"
+        _inconclusive(turn, rollout, PODS_NOT_STARTED, name, f"pods could not start within {limit}: {why}")
+
+
+def hold_or_roll_back_on_deadline(turn: Turn) -> None:
+    """The whole rollout's time is over without a decision."""
+    rollout = turn.status.rollout
+    if rollout is None or turn.status.stage is not Stage.PROGRESSING or not clocks_run(turn):
+        return
+    if rollout.clock.elapsed(turn.now) >= rollout.deadline:
+        why = f"no decision within the deadline of {duration_text(rollout.deadline)}: {waiting_for(turn, rollout)}"
+        _inconclusive(turn, rollout, DEADLINE_EXCEEDED, "", why)
+
+
+def waiting_for(turn: Turn, rollout: Rollout) -> str:
+    """What the rollout lacks, pool by pool."""
+    missing = [
+        f"pool {name} is {pool.verdict or 'not tested'}" + (f" ({pool.reason})" if pool.reason else "")
+        for name in begun(rollout)
+        if (pool := turn.pool(name)).passed_at is None
+    ]
+    return "; ".join(missing) or "its steps are not done"
+
+
+def resume_when_pods_start(turn: Turn) -> None:
+    """What held only because pods could not start goes on when they can."""
+    rollout = turn.status.rollout
+    if rollout is None or rollout.hold is None or rollout.hold.reason != PODS_NOT_STARTED or turn.paused:
+        return
+    waiting = [name for name in begun(rollout) if turn.pool(name).unready is not None]
+    if any(turn.pool(name).blocked or not watched_pods(turn, name) for name in waiting):
+        return
+    rollout.hold = None
+    for name in waiting:
+        turn.pool(name).unready = None
+    turn.moved = True
+    turn.note("PodsStarted", f"The pods of release {rollout.release} could start after all.")
+    if turn.status.stage is Stage.HOLDING:
+        move(turn, Trigger.PODS_STARTED)
+
+
+def _candidate_pods(turn: Turn, rollout: Rollout) -> Iterator[PodState]:
+    for name in begun(rollout):
+        yield from turn.pods(name, revision_in(turn.status.candidate, name))
+
+
+def _pods_fail(turn: Turn, rollout: Rollout, pool: str, why: str) -> None:
+    if turn.status.stage is not Stage.ESTABLISHING:
+        roll_back(turn, Trigger.PODS_FAILING, PODS_FAILING, pool, why)
+    elif rollout.failure is None:
+        _first_fails(turn, rollout, PODS_FAILING, f"pool {pool}: {why}")
+
+
+def _first_fails(turn: Turn, rollout: Rollout, reason: str, why: str) -> None:
+    """R10: there is nothing to go back to, so it stays."""
+    message = clip(f"The first release {rollout.release} is not well: {why}; there is nothing to go back to.")
+    rollout.failure = Failure(reason=reason, message=message, at=turn.now)
+    turn.note(FIRST_RELEASE_FAILED, message, warning=True)
+
+
+def _inconclusive(turn: Turn, rollout: Rollout, reason: str, pool: str, why: str) -> None:
+    """``onInconclusive`` decides. A release that only starts again has nothing better to go back to: it waits."""
+    starting = turn.status.stage in STARTING
+    if rollout.on_inconclusive == "Rollback" and not starting:
+        roll_back(turn, Trigger.INCONCLUSIVE_ROLLBACK, reason, pool, why)
+        return
+    if rollout.hold is not None:
+        return
+    place = f" in pool {pool}" if pool else ""
+    message = clip(f"Release {rollout.release} holds at weight {rollout.weight}{place}: {why}.")
+    rollout.hold = Failure(reason=reason, message=message, at=turn.now)
+    turn.note(reason, message, warning=True)
+    if not starting:
+        move(turn, Trigger.INCONCLUSIVE_HOLD)

@@ -1,0 +1,91 @@
+"""What differs between two releases, in words (R21). Names and images only: an environment's values may be secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from sampler_rollouts.domain import limits, render
+from sampler_rollouts.domain.decision.context import revision_in
+from sampler_rollouts.domain.release import revision
+
+if TYPE_CHECKING:
+    from sampler_rollouts.domain.decision.context import Turn
+    from sampler_rollouts.domain.plan import Release
+
+SHORT_DIGEST: Final = 12
+_SETTINGS: Final = {"SAMPLER_PRECISION": "precision", "SAMPLER_AUDIT_SHARE": "audit share"}
+_NOT_OF_THE_RELEASE: Final = frozenset({"SAMPLER_REVISION", "SAMPLER_DRAIN_TIMEOUT"})
+
+
+def template_of(turn: Turn, child: render.Child) -> Mapping[str, Any] | None:
+    """The recorded template, else one rendered from the spec if that still says the same revision, else None."""
+    recorded = turn.seen.templates.get(child.key)
+    if recorded is not None:
+        return recorded
+    pool = turn.wish.spec.pool(child.pool) if turn.wish else None
+    if turn.wish is None or pool is None or revision(pool) != child.revision:
+        return None
+    return render.pod_template(turn.meta.owner, turn.wish.spec, pool, child)
+
+
+def changes(turn: Turn, old: Release, new: Release) -> list[str]:
+    """What is different in ``new``, one phrase for each change, with the pools if it is not all that move."""
+    where: dict[str, list[str]] = {}
+    moved = [item.name for item in new.pools if old.revision(item.name) not in ("", item.revision)]
+    for name in moved:
+        for phrase in _pool_changes(turn, old, new, name):
+            where.setdefault(phrase, []).append(name)
+    phrases = [phrase if pools == moved else f"{phrase} (pool {', '.join(pools)})" for phrase, pools in where.items()]
+    phrases += [f"pool {item.name} is new" for item in new.pools if not old.revision(item.name)]
+    phrases += [f"pool {item.name} is removed" for item in old.pools if not new.revision(item.name)]
+    return [limits.clip(phrase) for phrase in phrases[: limits.CHANGES]]
+
+
+def _pool_changes(turn: Turn, old: Release, new: Release, name: str) -> Iterator[str]:
+    before, after = _image(old, name), _image(new, name)
+    if before != after:
+        yield f"image changed from {short_image(before)} to {short_image(after)}"
+    templates = [template_of(turn, render.Child(name, revision_in(release, name))) for release in (old, new)]
+    found = list(_template_changes(*(_container(template) for template in templates))) if all(templates) else []
+    yield from found
+    if before == after and not found:
+        yield "pod template changed"
+
+
+def _template_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    old_env, new_env = _environment(before), _environment(after)
+    for name, label in _SETTINGS.items():
+        if old_env.get(name) != new_env.get(name):
+            yield f"{label} changed from {old_env.get(name)} to {new_env.get(name)}"
+    for name in sorted((old_env.keys() | new_env.keys()) - _SETTINGS.keys() - _NOT_OF_THE_RELEASE):
+        if old_env.get(name) != new_env.get(name):
+            verb = "added" if name not in old_env else "removed" if name not in new_env else "changed"
+            yield f"environment variable {name} {verb}"
+    for field in ("args", "resources"):
+        if before.get(field) != after.get(field):
+            yield f"{field} changed"
+
+
+def _container(template: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The sampler's container; empty if the record holds something else."""
+    try:
+        container = (template or {})["spec"]["containers"][0]
+    except (KeyError, IndexError, TypeError):
+        return {}
+    return container if isinstance(container, Mapping) else {}
+
+
+def _environment(container: Mapping[str, Any]) -> dict[str, Any]:
+    listed = container.get("env") or []
+    return {item["name"]: item.get("value") for item in listed if isinstance(item, Mapping) and "name" in item}
+
+
+def _image(release: Release, pool: str) -> str:
+    return next((item.image for item in release.pools if item.name == pool), "")
+
+
+def short_image(image: str) -> str:
+    """Name and the digest's first digits: ``sampler@sha256:3f2a9c0d1b7e…``."""
+    name, _, digest = image.rpartition("/")[2].partition("@")
+    return f"{name}@{digest[: len('sha256:') + SHORT_DIGEST]}…" if digest else name or "none"

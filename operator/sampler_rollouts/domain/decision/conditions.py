@@ -1,0 +1,196 @@
+"""Conditions, after kstatus' rules (R24): never Reconciling and Stalled together; Ready at full traffic and passed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sampler_rollouts.domain.decision.aborts import FIRST_RELEASE_FAILED
+from sampler_rollouts.domain.decision.context import Turn
+from sampler_rollouts.domain.decision.drift import drift
+from sampler_rollouts.domain.decision.memory import unready_for
+from sampler_rollouts.domain.decision.progress import blocker, how_to_continue, position
+from sampler_rollouts.domain.limits import clip
+from sampler_rollouts.domain.plan import Rollout
+from sampler_rollouts.domain.quantities import duration_text, seconds
+from sampler_rollouts.domain.status import Condition, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+READY: Final = "Ready"
+RECONCILING: Final = "Reconciling"
+STALLED: Final = "Stalled"
+ONLY_WHILE_TRUE: Final = frozenset({RECONCILING, STALLED})
+USUAL_PROGRESS_DEADLINE: Final = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One condition's new content. ``status`` is True, False or Unknown."""
+
+    type: str
+    status: str
+    reason: str
+    message: str = ""
+
+
+def headline(turn: Turn) -> Word:
+    """The one of Ready, Reconciling and Stalled that is true."""
+    if turn.wish is None:
+        return Word(STALLED, "True", "InvalidSpec", turn.problem)
+    status, rollout = turn.status, turn.status.rollout
+    if status.stage is Stage.SERVING:
+        return _serving(turn)
+    if rollout is None:
+        return _waiting_or(turn, "Starting", "nothing has been started yet")
+    if rollout.failure and status.stage is Stage.ESTABLISHING:
+        return Word(STALLED, "True", FIRST_RELEASE_FAILED, rollout.failure.message)
+    if rollout.hold:
+        return Word(STALLED, "True", rollout.hold.reason, _hold_message(turn, rollout))
+    return _under_way(turn, rollout)
+
+
+def _serving(turn: Turn) -> Word:
+    status = turn.status
+    held = status.held(turn.target)
+    ill = status.rollout.failure if status.rollout else None
+    if status.stable and status.stable.hash == turn.target:
+        if ill:
+            return Word(STALLED, "True", FIRST_RELEASE_FAILED, ill.message)
+        return Word(READY, "True", "FullTraffic", f"release {turn.target} serves all traffic in every pool")
+    if held:
+        return Word(STALLED, "True", "RolledBack", held.message)
+    return _waiting_or(turn, "Starting", f"release {turn.target} is about to be rolled out")
+
+
+def _waiting_or(turn: Turn, reason: str, message: str) -> Word:
+    if turn.paused:
+        return Word(RECONCILING, "True", "Paused", f"spec.paused is true: {message}")
+    return Word(RECONCILING, "True", reason, message)
+
+
+def _hold_message(turn: Turn, rollout: Rollout) -> str:
+    hold = rollout.hold.message if rollout.hold else ""
+    if turn.status.stage is not Stage.HOLDING:
+        return hold
+    return (
+        f"{hold} It goes on with the annotation {how_to_continue(rollout)}, is tried again when retryGeneration rises, "
+        "and ends when the spec asks for another release."
+    )
+
+
+def _under_way(turn: Turn, rollout: Rollout) -> Word:
+    stage = turn.status.stage
+    if stage is Stage.ROLLING_BACK:
+        return _rolling_back(turn, rollout)
+    if stage is Stage.WITHDRAWING:
+        return Word(RECONCILING, "True", "Withdrawing", f"release {rollout.release} leaves: it is no longer asked for")
+    if stage is Stage.PROGRESSING and rollout.waiting and not turn.paused:
+        how = f"{position(turn, rollout)}; to continue, set the annotation {how_to_continue(rollout)}"
+        return Word(RECONCILING, "True", "WaitingForPerson", how)
+    if stage is Stage.PROGRESSING:
+        needs = blocker(turn, rollout)
+        said = f"{position(turn, rollout)}" + (f": waiting for {needs}" if needs else "")
+        return _waiting_or(turn, "Progressing", said)
+    return _waiting_or(turn, stage.value, f"waiting for the pods of release {rollout.release}")
+
+
+def _rolling_back(turn: Turn, rollout: Rollout) -> Word:
+    """Candidate pods that must stay because stable's do not come up are a matter for a person."""
+    message = rollout.failure.message if rollout.failure else ""
+    if rollout.failure and (turn.now - rollout.failure.at).total_seconds() > rollout.progress_deadline:
+        return Word(
+            STALLED, "True", "RolledBack", f"{message} Stable's pods are not ready, so candidate pods must stay."
+        )
+    return Word(RECONCILING, "True", "RollingBack", message)
+
+
+def _words(turn: Turn) -> Iterator[Word]:
+    head = headline(turn)
+    yield head if head.type == READY else Word(READY, "False", head.reason, head.message)
+    if head.type != READY:
+        yield head
+    yield _verified(turn)
+    yield _rolled_back(turn)
+    yield _degraded(turn)
+    yield _metrics(turn)
+    yield _drift(turn)
+
+
+def _verified(turn: Turn) -> Word:
+    status = turn.status
+    if status.stable is None:
+        return Word("Verified", "Unknown", "NotEstablished", "no release serves all traffic yet")
+    if status.verified and status.verified.hash == status.stable.hash:
+        return Word("Verified", "True", "BakeTimeOver", f"release {status.stable.hash} has passed its bake time")
+    time = duration_text(status.bake.seconds) if status.bake else "?"
+    return Word("Verified", "False", "Baking", f"release {status.stable.hash} is in its bake time of {time}")
+
+
+def _rolled_back(turn: Turn) -> Word:
+    status, rollout = turn.status, turn.status.rollout
+    if status.stage is Stage.ROLLING_BACK and rollout and rollout.failure:
+        return Word("RolledBack", "True", rollout.failure.reason, rollout.failure.message)
+    held = None if status.stable and status.stable.hash == turn.target else status.held(turn.target)
+    if held:
+        return Word("RolledBack", "True", held.reason, held.message)
+    return Word("RolledBack", "False", "NotHeld", "the release that the spec asks for has not been rolled back")
+
+
+def _degraded(turn: Turn) -> Word:
+    status, rollout = turn.status, turn.status.rollout
+    if rollout and rollout.first and rollout.failure:
+        return Word("Degraded", "True", FIRST_RELEASE_FAILED, rollout.failure.message)
+    if status.stage is Stage.SERVING:
+        late = [pool.name for pool in status.pools if unready_for(pool, turn) >= _patience(turn)]
+        if late:
+            return Word("Degraded", "True", "PodsNotReady", f"pods of pool {', '.join(late)} are missing or not ready")
+    return Word("Degraded", "False", "AsWanted", "")
+
+
+def _patience(turn: Turn) -> int:
+    return seconds(turn.wish.spec.strategy.progress_deadline) if turn.wish else USUAL_PROGRESS_DEADLINE
+
+
+def _metrics(turn: Turn) -> Word:
+    evidence = turn.evidence
+    if evidence is None:
+        return Word("MetricsAvailable", "Unknown", "NothingUnderTest", "no release is under test")
+    if evidence.available:
+        return Word("MetricsAvailable", "True", "Answered", "")
+    return Word("MetricsAvailable", "False", _camel(evidence.reason), evidence.message)
+
+
+def _camel(reason: str) -> str:
+    """Another part's reason, if it is one: the API server refuses a condition without."""
+    return reason if re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,127}", reason) else "Unavailable"
+
+
+def _drift(turn: Turn) -> Word:
+    fields = drift(turn)
+    if fields:
+        text = f"{', '.join(fields)} changed after the rollout started; the change applies to the next one"
+        return Word("PlanDrift", "True", "SpecChanged", text)
+    return Word("PlanDrift", "False", "AsPlanned", "")
+
+
+def write_conditions(turn: Turn) -> None:
+    """Replace all conditions; a time moves only when its status flips."""
+    before = {condition.type: condition for condition in turn.status.conditions}
+    turn.status.conditions = [_condition(turn, word, before.get(word.type)) for word in _words(turn)]
+
+
+def _condition(turn: Turn, word: Word, before: Condition | None) -> Condition:
+    same = before is not None and before.status == word.status
+    return Condition.model_validate(
+        {
+            "type": word.type,
+            "status": word.status,
+            "observedGeneration": turn.meta.generation,
+            "lastTransitionTime": before.last_transition_time if same and before else turn.now,
+            "reason": word.reason,
+            "message": clip(word.message),
+        }
+    )

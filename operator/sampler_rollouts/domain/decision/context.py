@@ -1,0 +1,159 @@
+"""What one decision works on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sampler_rollouts.domain.limits import clip
+from sampler_rollouts.domain.outcome import EventNote
+from sampler_rollouts.domain.plan import Release, Rollout
+from sampler_rollouts.domain.render import Owner
+from sampler_rollouts.domain.status import PoolStatus
+
+if TYPE_CHECKING:
+    from sampler_rollouts.domain.evidence.look import Evidence
+    from sampler_rollouts.domain.observation import Observation, PodState, WorkloadState
+    from sampler_rollouts.domain.resource import Spec
+    from sampler_rollouts.domain.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceMeta:
+    """What the decision needs of the SamplerRollout's metadata."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int = 0
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    deleting: bool = False
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, Any]) -> ResourceMeta:
+        """Read ``.metadata`` of the object."""
+        return cls(
+            namespace=str(metadata.get("namespace", "")),
+            name=str(metadata.get("name", "")),
+            uid=str(metadata.get("uid", "")),
+            generation=int(metadata.get("generation") or 0),
+            annotations=dict(metadata.get("annotations") or {}),
+            deleting=metadata.get("deletionTimestamp") is not None,
+        )
+
+    @property
+    def owner(self) -> Owner:
+        """The owner of every child."""
+        return Owner(self.namespace, self.name, self.uid)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the spec asks for: the release by hash, and its pools. A spec that breaks rules asks for nothing."""
+
+    spec: Spec
+    release: Release
+
+
+@dataclass(slots=True)
+class Turn:
+    """One decision under way. ``status`` is a copy that the policies change; everything else stays as it came."""
+
+    meta: ResourceMeta
+    wish: Wish | None
+    problem: str
+    status: Status
+    seen: Observation
+    evidence: Evidence | None
+    now: datetime
+    events: list[EventNote] = field(default_factory=list)
+    moved: bool = False
+
+    @property
+    def paused(self) -> bool:
+        """Nothing may start or go on: a person said so, or the spec cannot be read."""
+        return self.wish is None or self.wish.spec.paused
+
+    @property
+    def target(self) -> str:
+        """Hash of the release that the spec asks for; empty if that cannot be known."""
+        return self.wish.release.hash if self.wish else ""
+
+    @property
+    def evidence_reason(self) -> str:
+        """Why the metrics source gave no answer; empty if it did, or was not asked."""
+        return self.evidence.reason if self.evidence and not self.evidence.available else ""
+
+    def note(self, reason: str, message: str, *, warning: bool = False) -> None:
+        """Say it as an Event."""
+        self.events.append(EventNote("Warning" if warning else "Normal", reason, clip(message)))
+
+    def forget_evidence(self) -> None:
+        """Another release is the candidate now: what was asked about the last one says nothing about it."""
+        self.evidence = None
+
+    def pods(self, pool: str, revision: str) -> list[PodState]:
+        """Pods of one pool's revision that are not on their way out."""
+        return [
+            pod
+            for pod in self.seen.pods
+            if pod.pool == pool and pod.revision == revision and revision and not pod.terminating
+        ]
+
+    def ready(self, pool: str, revision: str) -> int:
+        """How many of them are ready."""
+        return sum(pod.ready for pod in self.pods(pool, revision))
+
+    def workload(self, pool: str, revision: str) -> WorkloadState | None:
+        """The Deployment of one pool's revision."""
+        return next((item for item in self.seen.workloads if (item.pool, item.revision) == (pool, revision)), None)
+
+    def pool(self, name: str) -> PoolStatus:
+        """The status of one pool, made on first use."""
+        found = self.status.pool(name)
+        if found is None:
+            found = PoolStatus(name=name)
+            self.status.pools.append(found)
+        return found
+
+    def replicas(self, name: str) -> int:
+        """How many servers the pool is to have: what the spec says, or last said; if that is lost, what there is."""
+        wanted = self.wish.spec.pool(name) if self.wish else None
+        known = wanted.replicas if wanted else self.pool(name).replicas
+        there = [item.replicas for item in self.seen.workloads if item.pool == name]
+        return known or max([1, *there])
+
+
+def moving(rollout: Rollout) -> list[str]:
+    """The pools that the rollout moves, in order of waves."""
+    return [name for wave in rollout.waves for name in wave]
+
+
+def begun(rollout: Rollout) -> list[str]:
+    """The pools that have, or had, candidate pods: those of this wave and of earlier ones."""
+    return [name for wave in rollout.waves[: rollout.wave + 1] for name in wave]
+
+
+def this_wave(rollout: Rollout) -> list[str]:
+    """The pools of the wave under way."""
+    return rollout.waves[rollout.wave] if rollout.wave < len(rollout.waves) else []
+
+
+def weight_of(rollout: Rollout, pool: str) -> int:
+    """The weight that a pool is to have."""
+    if pool in this_wave(rollout):
+        return rollout.weight
+    return 100 if pool in begun(rollout) else 0
+
+
+def revision_in(release: Release | None, pool: str) -> str:
+    """A pool's revision in a release that may not be there."""
+    return release.revision(pool) if release else ""
+
+
+def names(*releases: Release | None) -> list[str]:
+    """All pools of some releases, in order, each once."""
+    found: Iterable[str] = (name for release in releases if release for name in release.names())
+    return list(dict.fromkeys(found))

@@ -1,0 +1,131 @@
+"""The entry: from a look at the world to what is to be done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from sampler_rollouts.domain.decision import aborts, memory, progress
+from sampler_rollouts.domain.decision.conditions import write_conditions
+from sampler_rollouts.domain.decision.context import ResourceMeta, Turn, Wish
+from sampler_rollouts.domain.decision.leave import finish_leaving
+from sampler_rollouts.domain.decision.objects import manifests
+from sampler_rollouts.domain.decision.replicas import FORWARD, LEAVING, wanted
+from sampler_rollouts.domain.decision.report import write_pools
+from sampler_rollouts.domain.decision.start import choose
+from sampler_rollouts.domain.decision.verdicts import remember_verdicts
+from sampler_rollouts.domain.limits import clip
+from sampler_rollouts.domain.outcome import Outcome
+from sampler_rollouts.domain.plan import Release, ReleasePool
+from sampler_rollouts.domain.release import release_hash, revisions
+from sampler_rollouts.domain.resource import SpecError, parse_spec
+from sampler_rollouts.domain.status import Stage, Status
+
+if TYPE_CHECKING:
+    from sampler_rollouts.domain.evidence.look import Evidence
+    from sampler_rollouts.domain.observation import Observation
+
+POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
+    memory.remember,
+    remember_verdicts,
+    # R7: abort conditions, then deadlines, then progress. A new wish does not hide that the last one has failed (R6).
+    aborts.abort_on_failed_check,
+    aborts.abort_on_crashes,
+    choose,
+    aborts.fail_on_progress_deadline,
+    aborts.hold_or_roll_back_on_deadline,
+    aborts.resume_when_pods_start,
+    progress.start_serving,
+    progress.hear_person,
+    progress.next_step,
+    finish_leaving,
+    progress.bake,
+)
+ROUNDS: Final = 32
+"""More than any chain of transitions that one look can set off."""
+LOOK_SECONDS: Final = 3.0
+
+
+def decide(
+    meta: ResourceMeta,
+    spec: Mapping[str, Any],
+    status: Status,
+    observation: Observation,
+    evidence: Evidence | None,
+    now: datetime,
+) -> Outcome:
+    """What to write to status, and which children there are to be."""
+    turn = _turn(meta, spec, status, observation, evidence, now)
+    if meta.deleting:
+        return Outcome(status=turn.status, objects=(), hands_off=True)
+    memory.repair(turn.status)
+    for _ in range(ROUNDS):
+        # Until nothing moves any more: deciding again on the same look then changes nothing.
+        turn.moved = False
+        for policy in POLICIES:
+            policy(turn)
+        if not turn.moved:
+            break
+    return _outcome(turn)
+
+
+def _turn(
+    meta: ResourceMeta,
+    spec: Mapping[str, Any],
+    status: Status,
+    observation: Observation,
+    evidence: Evidence | None,
+    now: datetime,
+) -> Turn:
+    wish, problem = None, ""
+    try:
+        wish = _wish(spec, meta.name, now.replace(microsecond=0))
+    except SpecError as error:
+        problem = clip(str(error))
+    return Turn(
+        meta=meta,
+        wish=wish,
+        problem=problem,
+        status=Status.load(status.model_dump()),
+        seen=observation,
+        evidence=evidence,
+        # Status holds whole seconds, as Kubernetes does.
+        now=now.replace(microsecond=0),
+    )
+
+
+def _wish(raw: Mapping[str, Any], name: str, now: datetime) -> Wish:
+    spec = parse_spec(raw, name)
+    by_pool = revisions(spec)
+    pools = [ReleasePool(name=pool.name, revision=by_pool[pool.name], image=pool.image) for pool in spec.pools]
+    return Wish(spec, Release(hash=release_hash(by_pool), since=now, pools=pools))
+
+
+def _outcome(turn: Turn) -> Outcome:
+    plan = wanted(turn)
+    write_pools(turn, plan)
+    write_conditions(turn)
+    turn.status.observed_generation = turn.meta.generation
+    objects, keep = manifests(turn, plan)
+    return Outcome(
+        status=turn.status,
+        objects=objects,
+        events=tuple(turn.events),
+        keep=keep,
+        hands_off=turn.wish is None and not plan,
+        requeue_after=_due(turn),
+    )
+
+
+def _due(turn: Turn) -> float | None:
+    """When to look again at the latest."""
+    status = turn.status
+    if status.stage in FORWARD | LEAVING or status.rollout is not None:
+        return LOOK_SECONDS
+    if status.bake is not None and status.stage is Stage.SERVING and not turn.paused:
+        left = status.bake.seconds - status.bake.clock.elapsed(turn.now)
+        return max(1.0, left)
+    if any(pool.unready for pool in status.pools):
+        return LOOK_SECONDS
+    return None

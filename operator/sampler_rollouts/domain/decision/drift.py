@@ -1,0 +1,32 @@
+"""PlanDrift (R3): edits of what was copied when the rollout started."""
+
+from __future__ import annotations
+
+from sampler_rollouts.domain.decision.context import Turn, moving
+from sampler_rollouts.domain.decision.start import quality_plan
+from sampler_rollouts.domain.plan import Rollout
+from sampler_rollouts.domain.quantities import seconds
+from sampler_rollouts.domain.resource import Spec
+from sampler_rollouts.domain.status import Stage
+
+
+def drift(turn: Turn) -> list[str]:
+    """Names of the spec's fields whose plan differs from the copy."""
+    rollout, wish = turn.status.rollout, turn.wish
+    under_way = turn.status.stage in (Stage.PROGRESSING, Stage.HOLDING)
+    if rollout is None or wish is None or not under_way or wish.release.hash != rollout.release:
+        return []
+    return [name for name, differs in _differences(rollout, wish.spec) if differs]
+
+
+def _differences(rollout: Rollout, spec: Spec) -> list[tuple[str, bool]]:
+    pools, strategy = moving(rollout), spec.strategy
+    waves = [[name for name in wave if name in pools] for wave in spec.waves]
+    return [
+        ("quality", quality_plan(spec, pools) != rollout.quality),
+        ("strategy.waves", [wave for wave in waves if wave] != rollout.waves),
+        ("strategy.progressDeadline", seconds(strategy.progress_deadline) != rollout.progress_deadline),
+        ("strategy.deadline", seconds(strategy.deadline) != rollout.deadline),
+        ("strategy.bakeTime", seconds(strategy.bake_time) != rollout.bake_time),
+        ("rollback.onInconclusive", spec.rollback.on_inconclusive != rollout.on_inconclusive),
+    ]

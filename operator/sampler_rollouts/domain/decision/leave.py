@@ -1,0 +1,104 @@
+"""Ends of a rollout: promotion, rollback (R18, R19), withdrawal (R5), and the retreat of the candidate's pods."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.decision.context import Turn, begun, moving, revision_in, weight_of
+from sampler_rollouts.domain.decision.replicas import LEAVING, wanted
+from sampler_rollouts.domain.decision.sentence import ending, exposure
+from sampler_rollouts.domain.decision.transitions import Trigger, move
+from sampler_rollouts.domain.plan import Bake, Clock, Failure, HeldRelease
+from sampler_rollouts.domain.status import HistoryEntry, Result, Stage
+
+if TYPE_CHECKING:
+    from sampler_rollouts.domain.plan import Rollout
+
+
+def roll_back(turn: Turn, trigger: Trigger, reason: str, pool: str, why: str) -> None:
+    """Take the candidate back from every pool it reached, and hold it (R6)."""
+    status, rollout = turn.status, turn.status.rollout
+    if rollout is None or status.candidate is None:
+        return
+    sentence = ending(turn, rollout, "Rolled back", pool, why)
+    rollout.failure = Failure(reason=reason, message=sentence, at=turn.now)
+    held = HeldRelease(hash=rollout.release, at=turn.now, reason=reason, message=sentence)
+    status.failed = [held, *(item for item in status.failed if item.hash != held.hash)][: limits.HELD]
+    record(turn, rollout, Result.ROLLED_BACK, reason, sentence)
+    turn.note("RolledBack", sentence, warning=True)
+    move(turn, trigger)
+
+
+def withdraw(turn: Turn, trigger: Trigger) -> None:
+    """Take the candidate back because it is no longer asked for. It is not held."""
+    rollout = turn.status.rollout
+    if rollout is None:
+        return
+    going_to = "stable" if turn.status.stable and turn.target == turn.status.stable.hash else f"release {turn.target}"
+    why = "it is to be tried again" if trigger is Trigger.RETRY else f"the spec now asks for {going_to}"
+    sentence = ending(turn, rollout, "Withdrew", "", why)
+    record(turn, rollout, Result.WITHDRAWN, "OtherRelease" if trigger is Trigger.OTHER_RELEASE else "Retry", sentence)
+    turn.note("Withdrawn", sentence)
+    move(turn, trigger)
+
+
+def finish_leaving(turn: Turn) -> None:
+    """Once no candidate pod serves any more, stable is alone again."""
+    status, rollout = turn.status, turn.status.rollout
+    if status.stage not in LEAVING or rollout is None or status.candidate is None:
+        return
+    plan = wanted(turn)
+    for pool in moving(rollout):
+        revision = revision_in(status.candidate, pool)
+        wanted_still = any(child.pool == pool and child.revision == revision for child in plan)
+        if wanted_still or turn.pods(pool, revision):
+            return
+    rolled_back = status.stage is Stage.ROLLING_BACK
+    done = "is out of all pools; stable serves"
+    turn.note("RollbackComplete" if rolled_back else "WithdrawalComplete", f"Release {rollout.release} {done}.")
+    status.candidate = status.rollout = None
+    move(turn, Trigger.CANDIDATE_GONE)
+
+
+def settle(turn: Turn, trigger: Trigger, result: Result) -> None:
+    """The candidate becomes stable."""
+    status, rollout = turn.status, turn.status.rollout
+    if rollout is None or status.candidate is None:
+        return
+    new = status.candidate.model_copy(update={"since": turn.now})
+    sentence = _settled_sentence(turn, rollout, result)
+    record(turn, rollout, result, "", sentence)
+    turn.note(result.value, sentence)
+    # Who went back to a known release does not want the one it left to return without steps.
+    status.previous = status.stable if result is Result.PROMOTED else None
+    status.stable, status.candidate = new, None
+    known = status.verified is not None and status.verified.hash == new.hash
+    status.bake = None if known else Bake(release=new.hash, clock=Clock(since=turn.now), seconds=rollout.bake_time)
+    rollout.replaced = rollout.hold = rollout.failure = None
+    if not rollout.first:
+        status.rollout = None
+    move(turn, trigger)
+
+
+def _settled_sentence(turn: Turn, rollout: Rollout, result: Result) -> str:
+    if result is Result.PROMOTED:
+        return ending(turn, rollout, "Promoted", "", "all checks passed, full traffic in every pool")
+    if result is Result.RESTORED:
+        return f"Restored release {rollout.release}, which had been stable before: full traffic in every pool."
+    return f"Established the first release {rollout.release}: full traffic in every pool."
+
+
+def record(turn: Turn, rollout: Rollout, result: Result, reason: str, sentence: str) -> None:
+    """Add to the history, newest first."""
+    entry = HistoryEntry(
+        release=rollout.release,
+        result=result,
+        reason=reason,
+        message=sentence,
+        started_at=rollout.started_at,
+        ended_at=turn.now,
+        weight=max((weight_of(rollout, name) for name in begun(rollout)), default=0),
+        requests=exposure(turn, rollout),
+    )
+    turn.status.history = [entry, *turn.status.history][: limits.HISTORY]

@@ -1,0 +1,178 @@
+"""Before any policy: repair what status says, note which pods were born, and let the clocks run or stop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.decision.context import Turn, begun, moving, revision_in, this_wave, weight_of
+from sampler_rollouts.domain.decision.question import release_under_test
+from sampler_rollouts.domain.decision.replicas import FORWARD, LEAVING, candidate_count, settled
+from sampler_rollouts.domain.plan import Birth, Clock, Release, Rollout
+from sampler_rollouts.domain.status import Requests, Stage
+
+if TYPE_CHECKING:
+    from sampler_rollouts.domain.observation import PodState
+    from sampler_rollouts.domain.status import PoolStatus, Status
+
+MISSING: Final = "its Deployment does not exist"
+MOVING_STAGES: Final = (FORWARD | LEAVING) - {Stage.ESTABLISHING}
+
+
+def repair(status: Status) -> None:
+    """Make a status that a stranger has edited consistent: what stable is, is never forgotten."""
+    rollout = status.rollout
+    complete = rollout is not None and status.candidate is not None and status.candidate.hash == rollout.release
+    if status.stage in MOVING_STAGES and not (complete and status.stable):
+        status.stage = Stage.SERVING
+    if status.stage is Stage.ESTABLISHING and (not complete or status.stable):
+        status.stage = Stage.SERVING
+    if status.stage is Stage.IDLE and status.stable:
+        status.stage = Stage.SERVING
+    if status.stage is Stage.SERVING:
+        _repair_serving(status)
+    if status.stage is Stage.IDLE:
+        status.candidate = status.rollout = status.bake = None
+
+
+def _repair_serving(status: Status) -> None:
+    status.candidate = None
+    if status.stable is None:
+        status.stage = Stage.IDLE
+    elif status.rollout and not (status.rollout.first and status.rollout.release == status.stable.hash):
+        status.rollout = None
+
+
+def remember(turn: Turn) -> None:
+    """Births, replicas, traffic, and what keeps pods from starting."""
+    status, rollout = turn.status, turn.status.rollout
+    if turn.wish:
+        for pool in turn.wish.spec.pools:
+            turn.pool(pool.name).replicas = pool.replicas
+    release = status.candidate or release_under_test(status)
+    if rollout and release:
+        _note_births(turn, rollout, release)
+    _note_traffic(turn)
+    _run_clocks(turn)
+
+
+def _note_births(turn: Turn, rollout: Rollout, release: Release) -> None:
+    """A pod that is first seen on its way out is none of this rollout's: an earlier try of the same release left it."""
+    known = {birth.pod: birth for birth in rollout.births}
+    for pod in turn.seen.pods:
+        ours = pod.revision and pod.pool in moving(rollout) and release.revision(pod.pool) == pod.revision
+        if ours and pod.name not in known and not pod.terminating:
+            known[pod.name] = Birth(pod=pod.name, pool=pod.pool, at=turn.now)
+    serving = {pod.name for pod in turn.seen.pods if pod.ready and not pod.terminating}
+    for birth in known.values():
+        birth.serving = birth.pod in serving
+    births = list(known.values())
+    if len(births) > limits.BIRTHS:
+        births.sort(key=lambda birth: (birth.serving, birth.at))
+    rollout.births = births[-limits.BIRTHS :]
+
+
+def _note_traffic(turn: Turn) -> None:
+    """Keep the last known counts: a rollback during an outage still says who was exposed."""
+    for pool, traffic in turn.evidence.traffic.items() if turn.evidence else ():
+        found = turn.status.pool(pool)
+        if found is not None:
+            candidate, stable = max(0, traffic.candidate), max(0, traffic.stable)
+            found.requests = Requests(exposed=candidate, total=candidate + stable)
+
+
+def _run_clocks(turn: Turn) -> None:
+    rollout = turn.status.rollout
+    if turn.status.bake:
+        turn.status.bake.clock.run(not turn.paused, turn.now)
+    running = clocks_run(turn)
+    if rollout and turn.status.stage in FORWARD:
+        rollout.clock.run(running, turn.now)
+        _run_step_clock(turn, rollout, running)
+    for name in _watched(turn):
+        _run_unready(turn, name, running or turn.status.stage not in FORWARD)
+    for pool in turn.status.pools:
+        if pool.name not in _watched(turn):
+            pool.unready, pool.blocked = None, ""
+
+
+def clocks_run(turn: Turn) -> bool:
+    """Whether the clocks of steps and deadlines run: not while a person holds the rollout, or it holds itself."""
+    rollout = turn.status.rollout
+    return not turn.paused and turn.status.stage is not Stage.HOLDING and not (rollout and rollout.waiting)
+
+
+def _run_step_clock(turn: Turn, rollout: Rollout, running: bool) -> None:
+    """A step's time counts while its weight is in force."""
+    in_force = running and all(settled(turn, pool) for pool in this_wave(rollout))
+    if rollout.step_clock is None and in_force:
+        rollout.step_clock = Clock(since=turn.now)
+    elif rollout.step_clock is not None:
+        rollout.step_clock.run(in_force, turn.now)
+
+
+def _watched(turn: Turn) -> list[str]:
+    """Pools whose readiness is watched now: the candidate's where it has begun, otherwise stable's."""
+    status, rollout = turn.status, turn.status.rollout
+    if status.stage in FORWARD and rollout:
+        return begun(rollout)
+    return status.stable.names() if status.stable else []
+
+
+def _run_unready(turn: Turn, name: str, running: bool) -> None:
+    pool, pods = turn.pool(name), watched_pods(turn, name)
+    blocked = limits.clip(_blocked(turn, name, pods))
+    started = bool(pool.blocked) and not blocked
+    pool.blocked = blocked
+    if sum(pod.ready for pod in pods) >= _expected(turn, name):
+        pool.unready = None
+    elif pool.unready is None or started:
+        # Pods that could not start until now have their whole time before them.
+        pool.unready = Clock(since=turn.now, stopped_at=None if running else turn.now)
+    else:
+        pool.unready.run(running, turn.now)
+
+
+def watched_pods(turn: Turn, name: str) -> list[PodState]:
+    """The pods whose readiness counts now."""
+    return turn.pods(name, _watched_revision(turn, name))
+
+
+def _watched_revision(turn: Turn, name: str) -> str:
+    forward = turn.status.stage in FORWARD
+    return revision_in(turn.status.candidate if forward else turn.status.stable, name)
+
+
+def _expected(turn: Turn, name: str) -> int:
+    rollout = turn.status.rollout
+    if turn.status.stage in FORWARD and rollout:
+        return candidate_count(weight_of(rollout, name), turn.replicas(name))
+    return turn.replicas(name)
+
+
+def _blocked(turn: Turn, name: str, pods: list[PodState]) -> str:
+    workload = turn.workload(name, _watched_revision(turn, name))
+    if workload is None:
+        return MISSING if turn.pool(name).blocked == MISSING else ""
+    if workload.refused:
+        return f"refused: {workload.refused}"
+    stuck = next((pod for pod in pods if pod.blocked and not pod.ready), None)
+    return f"{stuck.blocked}: {stuck.message}".rstrip(": ") if stuck else ""
+
+
+def first_time_missing(turn: Turn, name: str) -> bool:
+    """Whether the time was up for a Deployment that is not there, and gets its time once more.
+
+    An operator that was killed between status and children, and was away for long, must not blame the cluster for it.
+    """
+    pool = turn.pool(name)
+    if pool.blocked == MISSING or turn.workload(name, _watched_revision(turn, name)) is not None:
+        return False
+    pool.blocked, pool.unready = MISSING, Clock(since=turn.now)
+    turn.moved = True
+    return True
+
+
+def unready_for(pool: PoolStatus, turn: Turn) -> float:
+    """Seconds for which wanted pods have been missing or not ready."""
+    return pool.unready.elapsed(turn.now) if pool.unready else 0.0

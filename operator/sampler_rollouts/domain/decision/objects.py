@@ -1,0 +1,44 @@
+"""The complete set of children that are wanted, as manifests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sampler_rollouts.domain import render
+from sampler_rollouts.domain.decision.changes import template_of
+from sampler_rollouts.domain.release import child_name
+
+if TYPE_CHECKING:
+    from sampler_rollouts.domain.decision.context import Turn
+    from sampler_rollouts.domain.outcome import Manifest
+
+
+def manifests(turn: Turn, plan: dict[render.Child, int]) -> tuple[tuple[Manifest, ...], frozenset[str]]:
+    """Records and Services before Deployments, stable before candidate; and the names of children to leave alone."""
+    owner = turn.meta.owner
+    records: list[Manifest] = []
+    services: list[Manifest] = [render.class_service(owner)] if plan else []
+    deployments: list[Manifest] = []
+    keep: set[str] = set()
+    for child, replicas in plan.items():
+        template = template_of(turn, child)
+        if template is None:
+            keep.add(child_name(owner.name, child.pool, child.revision))
+            continue
+        records.append(render.controller_revision(owner, child, template))
+        services.append(render.revision_service(owner, child))
+        deployments.append(render.deployment(owner, child, template, replicas))
+    records += [
+        render.controller_revision(owner, child, turn.seen.templates[child.key]) for child in _remembered(turn, plan)
+    ]
+    return (*records, *services, *deployments), frozenset(keep)
+
+
+def _remembered(turn: Turn, plan: dict[render.Child, int]) -> list[render.Child]:
+    """Revisions without pods whose record is kept: a release that may come back must come back as it was."""
+    status, rollout = turn.status, turn.status.rollout
+    replaced = rollout.replaced if rollout else None
+    roles = (status.stable, status.candidate, status.verified, status.previous, replaced)
+    pools = [item for release in roles if release for item in release.pools]
+    children = dict.fromkeys(render.Child(item.name, item.revision) for item in pools)
+    return [child for child in children if child not in plan and child.key in turn.seen.templates]

@@ -1,0 +1,185 @@
+"""Progress: R7's last. Steps, waves, a person's word, full traffic, the bake (R9)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sampler_rollouts.domain.decision.context import Turn, begun, this_wave
+from sampler_rollouts.domain.decision.leave import settle
+from sampler_rollouts.domain.decision.replicas import settled
+from sampler_rollouts.domain.decision.transitions import Trigger, move
+from sampler_rollouts.domain.decision.verdicts import fresh
+from sampler_rollouts.domain.plan import Clock
+from sampler_rollouts.domain.quantities import duration_text, seconds
+from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
+from sampler_rollouts.domain.status import Result, Stage
+
+if TYPE_CHECKING:
+    from sampler_rollouts.domain.plan import Rollout
+    from sampler_rollouts.domain.resource import Step
+
+
+def start_serving(turn: Turn) -> None:
+    """A first or a restored release is at full traffic once its pods are ready: no gate (R10, R20)."""
+    rollout, stage = turn.status.rollout, turn.status.stage
+    if rollout is None or turn.paused or stage not in (Stage.ESTABLISHING, Stage.RESTORING):
+        return
+    if all(settled(turn, pool) for pool in begun(rollout)):
+        settle(turn, Trigger.PODS_READY, Result.ESTABLISHED if rollout.first else Result.RESTORED)
+
+
+def hear_person(turn: Turn) -> None:
+    """The promote annotation continues past ``pause: {}``, and gives a rollout that holds its deadline anew."""
+    rollout = turn.status.rollout
+    if rollout is None or turn.paused or not _said(turn, rollout):
+        return
+    overdue = turn.status.stage is Stage.HOLDING
+    if not overdue and not (turn.status.stage is Stage.PROGRESSING and rollout.waiting):
+        return
+    rollout.promoted_by = turn.meta.annotations[PROMOTE_ANNOTATION]
+    turn.note("Continued", f"A person let release {rollout.release} go on.")
+    if overdue:
+        rollout.hold = None
+        rollout.clock = Clock(since=turn.now)
+        _restart_readiness(turn, rollout)
+        move(turn, Trigger.PERSON)
+    else:
+        # The step before the pause has done its time. What else ends a step (fresh data, pods) still holds.
+        rollout.waiting, rollout.min_duration = False, 0
+        turn.moved = True
+
+
+def _restart_readiness(turn: Turn, rollout: Rollout) -> None:
+    for name in begun(rollout):
+        turn.pool(name).unready = None
+
+
+def _said(turn: Turn, rollout: Rollout) -> bool:
+    """``<release>`` or ``<release>:<anything>``; a value counts once."""
+    value = turn.meta.annotations.get(PROMOTE_ANNOTATION, "")[:253]
+    return value.partition(":")[0] == rollout.release and value != rollout.promoted_by
+
+
+def how_to_continue(rollout: Rollout) -> str:
+    """The annotation to set, for the message that people read."""
+    value = f"{rollout.release}:{rollout.wave}.{rollout.step}" if rollout.promoted_by else rollout.release
+    return f"{PROMOTE_ANNOTATION}={value}"
+
+
+def next_step(turn: Turn) -> None:
+    """End a step that has done its time at observed weight with fresh data and no failed check."""
+    rollout = turn.status.rollout
+    if rollout is None or turn.status.stage is not Stage.PROGRESSING or turn.paused or rollout.waiting:
+        return
+    wave = this_wave(rollout)
+    if not wave:
+        settle(turn, Trigger.FULL_TRAFFIC, Result.PROMOTED)
+    elif rollout.weight == 0:
+        _next_step(turn, rollout)
+    elif blocker(turn, rollout) == "":
+        if rollout.weight == 100:
+            _next_wave(turn, rollout)
+        else:
+            _next_step(turn, rollout)
+
+
+def blocker(turn: Turn, rollout: Rollout) -> str:
+    """What the present step waits for, or nothing."""
+    for pool in this_wave(rollout):
+        if not settled(turn, pool):
+            blocked = turn.pool(pool).blocked
+            return f"pods of pool {pool}" + (f" ({blocked})" if blocked else "")
+    if rollout.step_clock is None or rollout.step_clock.elapsed(turn.now) < rollout.min_duration:
+        return f"its time of {duration_text(rollout.min_duration)}"
+    if not fresh(turn, begun(rollout)):
+        return f"fresh data ({turn.evidence_reason or 'StaleData'})"
+    if rollout.weight < 100 and _following(turn, rollout) is None:
+        return _unpassed(turn, rollout)
+    return ""
+
+
+def _unpassed(turn: Turn, rollout: Rollout) -> str:
+    """Full traffic needs ``Passed`` of all checks in every pool of the wave, once (R12)."""
+    for name in this_wave(rollout):
+        pool = turn.pool(name)
+        if pool.passed_at is None:
+            worst = f"check {pool.worst_check.name}" if pool.worst_check else "its checks"
+            return f"pool {name}: {worst} to pass ({pool.reason})"
+    return ""
+
+
+def _following(turn: Turn, rollout: Rollout) -> tuple[int, Step] | None:
+    """The next step of the spec as it is now: a step not yet begun follows the spec (R3). No step lowers the weight."""
+    steps = turn.wish.spec.strategy.steps if turn.wish else []
+    later = [
+        (index, step)
+        for index, step in enumerate(steps)
+        if index > rollout.step and (step.pause is not None or (step.weight or 0) > rollout.weight)
+    ]
+    if later or rollout.weight:
+        return later[0] if later else None
+    # The spec lost the steps that were ahead; without any weight nothing could be learned.
+    return next(((index, step) for index, step in enumerate(steps) if step.weight), None)
+
+
+def _next_step(turn: Turn, rollout: Rollout) -> None:
+    following = _following(turn, rollout)
+    if following is None:
+        _full_traffic(turn, rollout)
+        return
+    turn.moved, rollout.step_clock = True, None
+    rollout.step, step = following
+    if step.pause is not None:
+        rollout.waiting = True
+        turn.note("WaitingForPerson", f"Release {rollout.release} waits; to continue: {how_to_continue(rollout)}")
+        return
+    rollout.weight, rollout.min_duration = step.weight or 0, seconds(step.min_duration or "0s")
+    turn.note("StepStarted", f"Release {rollout.release}: {_where(turn, rollout)}.")
+
+
+def _full_traffic(turn: Turn, rollout: Rollout) -> None:
+    """Only after ``Passed`` in every pool of the wave, whichever way led here."""
+    if any(turn.pool(name).passed_at is None for name in this_wave(rollout)):
+        return
+    rollout.step = len(turn.wish.spec.strategy.steps) if turn.wish else rollout.step
+    rollout.weight, rollout.min_duration, rollout.step_clock = 100, 0, None
+    turn.moved = True
+    turn.note("FullTraffic", f"Release {rollout.release}: all checks passed, {_where(turn, rollout)}.")
+
+
+def _next_wave(turn: Turn, rollout: Rollout) -> None:
+    turn.moved = True
+    if rollout.wave + 1 >= len(rollout.waves):
+        settle(turn, Trigger.FULL_TRAFFIC, Result.PROMOTED)
+        return
+    rollout.wave += 1
+    rollout.step, rollout.weight, rollout.min_duration, rollout.step_clock = -1, 0, 0, None
+    _next_step(turn, rollout)
+
+
+def _where(turn: Turn, rollout: Rollout) -> str:
+    return f"{position(turn, rollout)} in pool {', '.join(this_wave(rollout))}"
+
+
+def position(turn: Turn, rollout: Rollout) -> str:
+    """Where a rollout stands: ``wave 1/2, step 2/3, 50%``."""
+    steps = len(turn.wish.spec.strategy.steps) if turn.wish else 0
+    step = "full traffic" if rollout.weight == 100 else f"step {rollout.step + 1}/{max(steps, rollout.step + 1)}"
+    return f"wave {rollout.wave + 1}/{max(1, len(rollout.waves))}, {step}, {rollout.weight}%"
+
+
+def bake(turn: Turn) -> None:
+    """A release that has had its time at full traffic is verified; here the bake only waits."""
+    status = turn.status
+    if status.stage is not Stage.SERVING or status.bake is None or status.stable is None or turn.paused:
+        return
+    if status.bake.release != status.stable.hash:
+        status.bake = None
+        return
+    ill = status.rollout is not None and status.rollout.failure is not None
+    if ill or status.bake.clock.elapsed(turn.now) < status.bake.seconds:
+        return
+    status.verified = status.stable.model_copy(update={"since": turn.now})
+    status.bake = status.rollout = status.previous = None
+    turn.moved = True
+    turn.note("Verified", f"Release {status.verified.hash} has passed its bake time.")

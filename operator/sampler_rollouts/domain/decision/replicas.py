@@ -1,0 +1,89 @@
+"""How many pods each revision is to have. Without a gateway a pool's share of the traffic is its ready pods."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sampler_rollouts.domain.decision.context import Turn, begun, moving, revision_in, weight_of
+from sampler_rollouts.domain.render import Child
+from sampler_rollouts.domain.status import Stage
+
+if TYPE_CHECKING:
+    from sampler_rollouts.domain.plan import Rollout
+
+LEAVING: Final = frozenset({Stage.ROLLING_BACK, Stage.WITHDRAWING})
+FORWARD: Final = frozenset({Stage.ESTABLISHING, Stage.PROGRESSING, Stage.HOLDING, Stage.RESTORING})
+
+
+def candidate_count(weight: int, replicas: int) -> int:
+    """Candidate pods at a weight: at least one as soon as the weight is not 0. Halves round up."""
+    return max(1, (weight * replicas + 50) // 100) if weight > 0 else 0
+
+
+def wanted(turn: Turn) -> dict[Child, int]:
+    """Pods by pool and revision, stable's first."""
+    status, rollout = turn.status, turn.status.rollout
+    plan: dict[Child, int] = {}
+    if status.stable:
+        plan |= {Child(item.name, item.revision): turn.replicas(item.name) for item in status.stable.pools}
+    if rollout is None or status.candidate is None:
+        return plan
+    if status.stage in FORWARD:
+        for pool in begun(rollout):
+            plan |= _shared(turn, rollout, pool)
+    elif status.stage in LEAVING:
+        for pool in moving(rollout):
+            plan |= _leaving(turn, pool)
+    return plan
+
+
+def _shared(turn: Turn, rollout: Rollout, pool: str) -> dict[Child, int]:
+    """Candidate pods as the weight says; stable's make room only for candidate pods that are ready."""
+    replicas, weight = turn.replicas(pool), weight_of(rollout, pool)
+    new = revision_in(turn.status.candidate, pool)
+    count = candidate_count(weight, replicas)
+    room = replicas - min(count, turn.ready(pool, new))
+    plan = {Child(pool, new): count}
+    old = revision_in(turn.status.stable, pool)
+    if old:
+        plan[Child(pool, old)] = room if weight == 100 else max(1, room)
+    return plan | _replaced(turn, rollout, pool, room)
+
+
+def _replaced(turn: Turn, rollout: Rollout, pool: str, room: int) -> dict[Child, int]:
+    """Pods of a first release replaced before it was established: those that serve stay until they need not."""
+    old = revision_in(rollout.replaced, pool)
+    if not old or old == revision_in(turn.status.candidate, pool):
+        return {}
+    count = min(turn.ready(pool, old), room)
+    return {Child(pool, old): count} if count else {}
+
+
+def _leaving(turn: Turn, pool: str) -> dict[Child, int]:
+    """R18 without a gateway: stable is whole again at once; candidate pods go at once as far as users can spare them.
+
+    The candidate's count never rises: it is bounded by what it was, and by its pods that are ready.
+    """
+    new, old = revision_in(turn.status.candidate, pool), revision_in(turn.status.stable, pool)
+    if not old:
+        return {}
+    needed = (turn.replicas(pool) + 1) // 2 - turn.ready(pool, old)
+    count = min(needed, turn.ready(pool, new), turn.pool(pool).candidate_replicas)
+    return {Child(pool, new): count} if count > 0 else {}
+
+
+def settled(turn: Turn, pool: str) -> bool:
+    """Whether the weight is in force: all wanted candidate pods are ready, and stable has no more than it should."""
+    plan = wanted(turn)
+    new, old = revision_in(turn.status.candidate, pool), revision_in(turn.status.stable, pool)
+    left = revision_in(turn.status.rollout.replaced, pool) if turn.status.rollout else ""
+    others = {revision for revision in (old, left) if revision and revision != new}
+    surplus = any(len(turn.pods(pool, other)) > plan.get(Child(pool, other), 0) for other in others)
+    return turn.ready(pool, new) >= plan.get(Child(pool, new), 0) and not surplus
+
+
+def observed_weight(turn: Turn, pool: str) -> int:
+    """The candidate's share of the ready pods, in percent."""
+    new = turn.ready(pool, revision_in(turn.status.candidate, pool))
+    old = turn.ready(pool, revision_in(turn.status.stable, pool))
+    return round(100 * new / (new + old)) if new else 0

@@ -1,0 +1,50 @@
+"""What status shows of each pool: weights, readiness, counts."""
+
+from __future__ import annotations
+
+from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.decision.context import Turn, begun, names, revision_in, weight_of
+from sampler_rollouts.domain.decision.progress import position
+from sampler_rollouts.domain.decision.replicas import FORWARD, LEAVING, observed_weight
+from sampler_rollouts.domain.render import Child
+from sampler_rollouts.domain.status import PoolStatus, Stage
+
+
+def write_pools(turn: Turn, plan: dict[Child, int]) -> None:
+    """Fill in every pool of the releases that have pods, in the spec's order, and drop those that are gone."""
+    status = turn.status
+    spec_order = [pool.name for pool in turn.wish.spec.pools] if turn.wish else []
+    living = names(status.stable, status.candidate, status.rollout.replaced if status.rollout else None)
+    order = [name for name in spec_order if name in living] + [name for name in living if name not in spec_order]
+    for name in order:
+        _write_pool(turn, turn.pool(name), plan)
+    kept = order or [pool.name for pool in status.pools]
+    status.pools = [turn.pool(name) for name in kept][: 2 * limits.POOLS]
+    status.progress = _progress(turn)
+
+
+def _write_pool(turn: Turn, pool: PoolStatus, plan: dict[Child, int]) -> None:
+    status, rollout = turn.status, turn.status.rollout
+    new, old = revision_in(status.candidate, pool.name), revision_in(status.stable, pool.name)
+    under_way = rollout is not None and status.stage in FORWARD | LEAVING
+    moves = under_way and rollout is not None and pool.name in begun(rollout)
+    pool.revision = new if moves and status.stage in FORWARD else old or new
+    pool.ready = sum(turn.ready(pool.name, child.revision) for child in plan if child.pool == pool.name)
+    pool.stable_replicas = plan.get(Child(pool.name, old), 0)
+    pool.candidate_replicas = plan.get(Child(pool.name, new), 0) if moves and new != old else 0
+    if rollout is not None and moves:
+        pool.weight = weight_of(rollout, pool.name) if status.stage in FORWARD else 0
+        pool.observed_weight = observed_weight(turn, pool.name)
+    else:
+        # No candidate here: the whole pool serves one revision, or waits for its wave.
+        waits = under_way and new not in ("", old)
+        pool.weight = 0 if waits else 100
+        pool.observed_weight = 0 if waits or not turn.ready(pool.name, pool.revision) else 100
+
+
+def _progress(turn: Turn) -> str:
+    rollout, stage = turn.status.rollout, turn.status.stage
+    if rollout and stage in (Stage.PROGRESSING, Stage.HOLDING):
+        where = position(turn, rollout)
+        return f"{where}, holding" if stage is Stage.HOLDING else f"{where}, waiting" if rollout.waiting else where
+    return stage.value

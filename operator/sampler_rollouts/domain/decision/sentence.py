@@ -1,0 +1,74 @@
+"""The sentence that says why (R21): check, pool, numbers, release, what differs, since when, and who was exposed."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from quality_contract import CHECK_REPLAY_AUDIT
+
+from sampler_rollouts.domain.decision.context import moving, weight_of
+from sampler_rollouts.domain.limits import clip
+from sampler_rollouts.domain.plan import Rollout
+from sampler_rollouts.domain.quantities import ratio_text
+from sampler_rollouts.domain.status import Requests
+
+if TYPE_CHECKING:
+    from sampler_rollouts.domain.decision.context import Turn
+    from sampler_rollouts.domain.evidence.look import CheckLook
+
+
+MOST_CHANGES: Final = 4
+
+
+def moment(when: datetime) -> str:
+    """A time as people compare it with their graphs."""
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def failed_check(look: CheckLook) -> str:
+    """Why one check failed, with its numbers."""
+    limit = f"limit {ratio_text(look.max_rate)}"
+    if look.check == CHECK_REPLAY_AUDIT:
+        found = f"found {look.bad} wrong in {look.checked} audited tokens"
+        text = f"check {look.check} {found}, confirmed on a second pod or interval"
+    else:
+        odds = f"odds against an honest build more than {_odds(look.log_threshold)} to 1"
+        text = f"check {look.check} was bad in {look.bad} of {look.checked} checked requests ({limit}, {odds})"
+    return f"{text} ({look.detail})" if look.detail else text
+
+
+def _odds(log_odds: float) -> str:
+    """The threshold that was reached, as a whole number; a nonsensical one is shown as it is."""
+    return f"{math.floor(math.exp(log_odds) + 1e-6)}" if 0 <= log_odds < 30 else f"e^{log_odds:.0f}"
+
+
+def exposure(turn: Turn, rollout: Rollout) -> Requests:
+    """Requests in all pools that move, and those of them that the candidate answered."""
+    pools = [turn.status.pool(name) for name in moving(rollout)]
+    known = [pool.requests for pool in pools if pool and pool.requests]
+    return Requests(exposed=sum(item.exposed for item in known), total=sum(item.total for item in known))
+
+
+def _exposed(requests: Requests) -> str:
+    if not requests.total:
+        return "how many requests were exposed is not known"
+    share = 100 * requests.exposed / requests.total
+    return f"{requests.exposed} of {requests.total} requests ({share:.2g}%) were exposed"
+
+
+def ending(turn: Turn, rollout: Rollout, did: str, pool: str, why: str) -> str:
+    """The whole sentence. ``did`` is what was done; ``pool`` is where it showed, if it showed in one."""
+    place = f" in pool {pool}" if pool else ""
+    share = weight_of(rollout, pool) if pool else rollout.weight
+    weight = f" at weight {share}" if share < 100 else " at full traffic" if place else ""
+    births = [birth.at for birth in rollout.births]
+    parts = [f"{did} release {rollout.release}{place}{weight}: {why}", *rollout.changes[:MOST_CHANGES]]
+    if len(rollout.changes) > MOST_CHANGES:
+        parts.append(f"{len(rollout.changes) - MOST_CHANGES} further changes")
+    if births:
+        parts += [f"since {moment(min(births))}", _exposed(exposure(turn, rollout))]
+    else:
+        parts.append("no pod of it has served")
+    return clip("; ".join(parts) + ".")

@@ -1,0 +1,62 @@
+"""The stages' transition table. docs/rollout.md shows it, a test holds the two together; nothing else can happen."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from sampler_rollouts.domain.status import Stage
+
+if TYPE_CHECKING:
+    from sampler_rollouts.domain.decision.context import Turn
+
+
+class Trigger(StrEnum):
+    """What moves a SamplerRollout from one stage to another."""
+
+    FIRST_RELEASE = "first release"
+    NEW_RELEASE = "new release"
+    KNOWN_RELEASE = "verified or previous release again"
+    OTHER_RELEASE = "spec asks for another release"
+    RETRY = "retryGeneration rises"
+    PODS_READY = "all pods ready"
+    FULL_TRAFFIC = "full traffic in every pool"
+    CHECK_FAILED = "a check failed"
+    PODS_FAILING = "candidate's pods fail"
+    INCONCLUSIVE_HOLD = "inconclusive, onInconclusive: Hold"
+    INCONCLUSIVE_ROLLBACK = "inconclusive, onInconclusive: Rollback"
+    PODS_STARTED = "pods could start after all"
+    PERSON = "promote annotation"
+    CANDIDATE_GONE = "candidate's pods gone"
+
+
+TABLE: Final[dict[tuple[Stage, Trigger], Stage]] = {
+    (Stage.IDLE, Trigger.FIRST_RELEASE): Stage.ESTABLISHING,
+    (Stage.ESTABLISHING, Trigger.OTHER_RELEASE): Stage.ESTABLISHING,
+    (Stage.ESTABLISHING, Trigger.PODS_READY): Stage.SERVING,
+    (Stage.SERVING, Trigger.NEW_RELEASE): Stage.PROGRESSING,
+    (Stage.SERVING, Trigger.KNOWN_RELEASE): Stage.RESTORING,
+    (Stage.PROGRESSING, Trigger.FULL_TRAFFIC): Stage.SERVING,
+    (Stage.PROGRESSING, Trigger.CHECK_FAILED): Stage.ROLLING_BACK,
+    (Stage.PROGRESSING, Trigger.PODS_FAILING): Stage.ROLLING_BACK,
+    (Stage.PROGRESSING, Trigger.INCONCLUSIVE_HOLD): Stage.HOLDING,
+    (Stage.PROGRESSING, Trigger.INCONCLUSIVE_ROLLBACK): Stage.ROLLING_BACK,
+    (Stage.PROGRESSING, Trigger.OTHER_RELEASE): Stage.WITHDRAWING,
+    (Stage.HOLDING, Trigger.CHECK_FAILED): Stage.ROLLING_BACK,
+    (Stage.HOLDING, Trigger.PODS_FAILING): Stage.ROLLING_BACK,
+    (Stage.HOLDING, Trigger.PODS_STARTED): Stage.PROGRESSING,
+    (Stage.HOLDING, Trigger.PERSON): Stage.PROGRESSING,
+    (Stage.HOLDING, Trigger.RETRY): Stage.WITHDRAWING,
+    (Stage.HOLDING, Trigger.OTHER_RELEASE): Stage.WITHDRAWING,
+    (Stage.RESTORING, Trigger.PODS_READY): Stage.SERVING,
+    (Stage.RESTORING, Trigger.PODS_FAILING): Stage.ROLLING_BACK,
+    (Stage.RESTORING, Trigger.OTHER_RELEASE): Stage.WITHDRAWING,
+    (Stage.ROLLING_BACK, Trigger.CANDIDATE_GONE): Stage.SERVING,
+    (Stage.WITHDRAWING, Trigger.CANDIDATE_GONE): Stage.SERVING,
+}
+
+
+def move(turn: Turn, trigger: Trigger) -> None:
+    """Take one transition. One that is not in the table is a bug, and says so."""
+    turn.status.stage = TABLE[(turn.status.stage, trigger)]
+    turn.moved = True

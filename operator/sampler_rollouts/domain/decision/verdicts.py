@@ -1,0 +1,103 @@
+"""What the evidence says of each pool, and what of it is remembered (R12, R13)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from quality_contract import CHECK_REPLAY_AUDIT
+
+from sampler_rollouts.domain.decision.context import Turn, begun
+from sampler_rollouts.domain.evidence.look import CheckLook, Verdict
+from sampler_rollouts.domain.limits import REASON, clip
+from sampler_rollouts.domain.quantities import ratio_text
+from sampler_rollouts.domain.status import CheckStatus
+
+if TYPE_CHECKING:
+    from sampler_rollouts.domain.plan import Rollout
+
+NO_DATA = "NoData"
+
+
+def required(rollout: Rollout, pool: str) -> list[str]:
+    """The checks that must have passed in a pool before its full traffic."""
+    audited = pool not in rollout.quality.unaudited
+    return [check.name for check in rollout.quality.checks if audited or check.name != CHECK_REPLAY_AUDIT]
+
+
+def looks_of(turn: Turn, rollout: Rollout, pool: str) -> Iterator[CheckLook]:
+    """This look's results of the required checks that have one."""
+    if turn.evidence is None:
+        return
+    for name in required(rollout, pool):
+        look = turn.evidence.looks.get((pool, name))
+        if look is not None:
+            yield look
+
+
+def failed_look(turn: Turn, rollout: Rollout) -> CheckLook | None:
+    """The first failed check in any pool that has begun. Promoted pools stay under test."""
+    every = (look for pool in begun(rollout) for look in looks_of(turn, rollout, pool))
+    return next((look for look in every if look.verdict is Verdict.FAILED), None)
+
+
+def passed_now(turn: Turn, rollout: Rollout, pool: str) -> bool:
+    """Whether all required checks pass in this look. No check, or a missing one, is no pass."""
+    looks = list(looks_of(turn, rollout, pool))
+    available = turn.evidence is not None and turn.evidence.available
+    complete = len(looks) == len(required(rollout, pool)) > 0
+    return available and complete and all(look.verdict is Verdict.PASSED for look in looks)
+
+
+def fresh(turn: Turn, pools: list[str]) -> bool:
+    """Whether data of all these pools are at most three scrapes old (R9)."""
+    evidence = turn.evidence
+    return evidence is not None and evidence.available and all(evidence.fresh.get(pool, False) for pool in pools)
+
+
+def remember_verdicts(turn: Turn) -> None:
+    """Write each begun pool's verdict, worst check and first pass into status."""
+    rollout = turn.status.rollout
+    if rollout is None or turn.evidence is None:
+        return
+    for pool in begun(rollout):
+        _remember_pool(turn, rollout, pool)
+
+
+def _remember_pool(turn: Turn, rollout: Rollout, name: str) -> None:
+    pool, looks = turn.pool(name), list(looks_of(turn, rollout, name))
+    passed = passed_now(turn, rollout, name)
+    if passed and pool.passed_at is None:
+        pool.passed_at = turn.now
+        turn.note("PoolPassed", f"All checks of release {rollout.release} passed in pool {name}.")
+    worst = max(looks, key=_badness, default=None)
+    pool.worst_check = _shown(worst) if worst else pool.worst_check
+    if worst and worst.verdict is Verdict.FAILED:
+        pool.verdict, pool.reason = "Failed", worst.check[:REASON]
+    elif pool.passed_at:
+        pool.verdict, pool.reason = "Passed", ""
+    else:
+        reason = worst.reason if worst and worst.verdict is Verdict.INCONCLUSIVE else turn.evidence_reason
+        pool.verdict, pool.reason = "Inconclusive", (reason or NO_DATA)[:REASON]
+
+
+def _badness(look: CheckLook) -> tuple[int, float, float]:
+    """Failed before inconclusive before passed; then the nearer to its threshold; then the wider bound."""
+    order = {Verdict.FAILED: 2, Verdict.INCONCLUSIVE: 1}.get(look.verdict, 0)
+    nearness = look.log_e / look.log_threshold if look.log_threshold > 0 else look.log_e
+    return order, max(0.0, nearness), look.upper_bound / look.max_rate if look.max_rate > 0 else 0.0
+
+
+def _shown(look: CheckLook) -> CheckStatus:
+    return CheckStatus(
+        name=look.check,
+        verdict=look.verdict.value,
+        reason=look.reason[:REASON],
+        checked=max(0, look.checked),
+        bad=max(0, look.bad),
+        max_rate=ratio_text(look.max_rate),
+        upper_bound=ratio_text(look.upper_bound),
+        log_e=f"{look.log_e:.4g}",
+        log_threshold=f"{look.log_threshold:.4g}",
+        detail=clip(look.detail),
+    )

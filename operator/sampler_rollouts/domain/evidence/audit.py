@@ -1,0 +1,48 @@
+"""The replay audit: an invariant, not a rate. A right sampler never differs from the oracle beyond the tolerance."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
+
+from sampler_rollouts.domain.evidence.counters import LabelKey
+from sampler_rollouts.domain.evidence.eprocess import IntArray
+
+CONFIRMED = 2
+"""Pod-intervals with a mismatch that make it confirmed: a second pod, or a second scrape interval of the first."""
+MOST_KINDS_NAMED = 3
+
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+<>=-]{0,39}")
+
+
+def mismatch_intervals(bad: IntArray) -> int:
+    """How many pod-intervals hold at least one mismatch. ``bad`` has shape (pod-intervals,)."""
+    return int((bad > 0).sum())
+
+
+def confirmed_threshold() -> float:
+    """ln of ``CONFIRMED``: the audit's ln e-value is ln of the number of pod-intervals with a mismatch."""
+    return math.log(CONFIRMED)
+
+
+def describe_mismatches(pods: Mapping[str, Mapping[LabelKey, int]]) -> str:
+    """What differed, how often and on how many pods: by kind and batch bucket, the most frequent first."""
+    total: Counter[tuple[str, str]] = Counter()
+    for by_label in pods.values():
+        for key, count in by_label.items():
+            labels = dict(key)
+            total[_plain(labels.get("kind", "")), _plain(labels.get("batch_bucket", ""))] += count
+    if not total:
+        return ""
+    named = [f"{count} x {kind} at batch {bucket}" for (kind, bucket), count in total.most_common(MOST_KINDS_NAMED)]
+    others = len(total) - len(named)
+    more = [f"{others} other kinds or batches"] if others else []
+    hit = sum(1 for by_label in pods.values() if any(by_label.values()))
+    return f"{', '.join(named + more)}, on {hit} pod{'s' if hit != 1 else ''}"
+
+
+def _plain(value: str) -> str:
+    """A label value fit for status: what a server may put there is not ours to trust."""
+    return value if _PLAIN.fullmatch(value) else "unknown"

@@ -1,0 +1,100 @@
+"""From what the store holds to samples that can be believed (R13, R14). The rules stand in docs/evidence.md."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from sampler_rollouts.domain.evidence.eprocess import BoolArray, FloatArray, IntArray
+from sampler_rollouts.domain.evidence.samples import Series
+
+LabelKey: TypeAlias = tuple[tuple[str, str], ...]
+Drops: TypeAlias = Counter[str]
+"""How many samples or intervals were not believed, by CamelCase reason."""
+
+_LARGEST_EXACT = 2.0**53
+"""Counters are doubles: from here on, adding one changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One counter of one pod: believable samples in rising time.
+
+    ``times`` (n,) in Unix milliseconds, ``values`` (n,) whole and not negative; ``first_seen`` and ``last_seen`` are
+    the times of its first and last sample, believable or not.
+    """
+
+    times: IntArray
+    values: IntArray
+    first_seen: int
+    last_seen: int
+
+
+def label_key(labels: Mapping[str, str]) -> LabelKey:
+    """A label set as a dictionary key."""
+    return tuple(sorted(labels.items()))
+
+
+def milliseconds(seconds: float) -> int:
+    """Unix seconds as whole milliseconds: the resolution of the store, and exact to compare."""
+    return round(seconds * 1000)
+
+
+def tracks(series: Iterable[Series], after: int | None, until: int, drops: Drops) -> dict[LabelKey, Track]:
+    """One track for each label set of one metric of one pod. ``after`` (not included) and ``until`` in milliseconds.
+
+    A counter that comes in several copies (two scrape jobs, two stores behind one) is read from one of them: the most
+    recent, then the longest. Adding copies would count requests twice; mixing them would show falls that never were.
+    """
+    copies: dict[LabelKey, list[Track]] = {}
+    for one in series:
+        track = _believable(one, after, until, drops)
+        if track is not None:
+            copies.setdefault(label_key(one.labels), []).append(track)
+    return {key: max(found, key=_recent_then_long) for key, found in copies.items()}
+
+
+def _recent_then_long(track: Track) -> tuple[int, int]:
+    return (int(track.times[-1]) if track.times.size else 0, track.times.size)
+
+
+def _believable(series: Series, after: int | None, until: int, drops: Drops) -> Track | None:
+    """The series without what cannot be a counter's sample; None when nothing of it lies in the window."""
+    seconds = np.asarray(series.times, dtype=np.float64)
+    values = np.asarray(series.values, dtype=np.float64)
+    timed = np.isfinite(seconds) & (seconds >= 0)
+    drops["NoTime"] += int((~timed).sum())
+    with np.errstate(over="ignore"):
+        rounded = np.round(seconds * 1000.0)
+    inside = timed & (rounded <= until) & (rounded > (-1 if after is None else after))
+    times, values = rounded[inside].astype(np.int64), values[inside]
+    if times.size == 0:
+        return None
+    countable = _countable(values, drops)
+    kept_times, kept_values = _in_order(times[countable], values[countable].astype(np.int64), drops)
+    return Track(kept_times, kept_values, first_seen=int(times.min()), last_seen=int(times.max()))
+
+
+def _countable(values: FloatArray, drops: Drops) -> BoolArray:
+    """Which values can be a count. Each other one is dropped under the first reason that fits."""
+    finite = np.isfinite(values)
+    positive = finite & (values >= 0)
+    whole: BoolArray = positive & (values <= _LARGEST_EXACT) & (np.floor(values) == values)
+    drops["NotANumber"] += int((~finite).sum())
+    drops["Negative"] += int((finite & ~positive).sum())
+    drops["NotACount"] += int((positive & ~whole).sum())
+    return whole
+
+
+def _in_order(times: IntArray, values: IntArray, drops: Drops) -> tuple[IntArray, IntArray]:
+    """Sort by time. Equal samples of one time are one; differing ones of one time are all dropped."""
+    order = np.lexsort((values, times))
+    times, values = times[order], values[order]
+    unique, start, count = np.unique(times, return_index=True, return_counts=True)
+    agree = values[start] == values[start + count - 1] if unique.size else np.zeros(0, dtype=np.bool_)
+    drops["Contradiction"] += int(count[~agree].sum())
+    return unique[agree], values[start][agree]

@@ -1,0 +1,230 @@
+"""One look: raw samples in, a verdict for each check and pool out. Pure: equal questions give equal evidence (R3)."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from quality_contract import CHECK_REPLAY_AUDIT
+
+from sampler_rollouts.domain.evidence.audit import confirmed_threshold, describe_mismatches, mismatch_intervals
+from sampler_rollouts.domain.evidence.bound import upper_bound
+from sampler_rollouts.domain.evidence.eprocess import IntArray, log_e_without_any_one
+from sampler_rollouts.domain.evidence.intervals import RESTART, Increments
+from sampler_rollouts.domain.evidence.look import CheckLook, Evidence, Traffic, Verdict
+from sampler_rollouts.domain.evidence.reading import Reader, Window, window_of
+from sampler_rollouts.domain.evidence.samples import Arm, CheckPlan, Question, SampleSet
+
+MOST_PODS_NAMED = 3
+
+
+def count_tests(checks: Iterable[CheckPlan], pools: Iterable[str]) -> int:
+    """Tests that share alpha: each check in each pool, but for the replay audit, which spends none."""
+    return sum(check.name != CHECK_REPLAY_AUDIT for check in checks) * len(set(pools))
+
+
+def evaluate(question: Question, samples: SampleSet, now: datetime) -> Evidence:
+    """All looks at ``now`` (aware of its time zone; samples after it are not seen).
+
+    ``question.alpha`` is already the rollout's share of the false-rollback rate. Never raises on bad data: they neither
+    pass nor fail and name their reason (R13).
+    """
+    if samples.unavailable:
+        return _unavailable(question, samples)
+    reader = Reader(samples, window_of(question, samples, now))
+    return Evidence(
+        available=True,
+        message=samples.message,
+        looks={
+            (arm.pool, plan.name): _look(question, plan, arm, reader)
+            for arm in question.arms
+            for plan in question.checks
+        },
+        traffic={arm.pool: reader.traffic(arm) for arm in question.arms},
+        fresh={arm.pool: not _missing(arm, reader.newest(arm), reader.window) for arm in question.arms},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """All pods of one check in one pool. Arrays of shape (pod-intervals,)."""
+
+    pods: Mapping[str, Increments]
+    checked: IntArray
+    bad: IntArray
+    doubtful: int
+
+    @property
+    def newest(self) -> int | None:
+        """The newest pair of any pod, in Unix milliseconds."""
+        return max((one.newest for one in self.pods.values() if one.newest is not None), default=None)
+
+
+def _tally(pods: Mapping[str, Increments]) -> _Tally:
+    empty = np.zeros(0, dtype=np.int64)
+    return _Tally(
+        pods=pods,
+        checked=np.concatenate([empty, *(one.checked for one in pods.values())]),
+        bad=np.concatenate([empty, *(one.bad for one in pods.values())]),
+        doubtful=sum(one.doubtful for one in pods.values()),
+    )
+
+
+def _look(question: Question, plan: CheckPlan, arm: Arm, reader: Reader) -> CheckLook:
+    tally = _tally(reader.check(arm, plan))
+    reason, why = _unusable(arm, tally, reader.window)
+    judge = _judge_audit if plan.name == CHECK_REPLAY_AUDIT else _judge_rate
+    return judge(question, plan, arm.pool, tally, reason, _detail(tally, why))
+
+
+def _judge_rate(question: Question, plan: CheckPlan, pool: str, tally: _Tally, reason: str, detail: str) -> CheckLook:
+    """The statistical test. What the samples prove stands, however stale they are; only ``Passed`` needs fresh ones."""
+    log_all, log_e = log_e_without_any_one(tally.checked, tally.bad, plan.max_rate, question.design_effect)
+    log_threshold = math.log(max(question.tests, 1) / question.alpha)
+    bound = _bound(question, tally, tally.doubtful)
+    if log_e >= log_threshold:
+        verdict, reason = Verdict.FAILED, ""
+    elif reason:
+        verdict = Verdict.INCONCLUSIVE
+    elif bound < plan.max_rate:
+        verdict = Verdict.PASSED
+    elif log_all >= log_threshold:
+        verdict, reason = Verdict.INCONCLUSIVE, "UnconfirmedBurst"
+    else:
+        verdict, reason = Verdict.INCONCLUSIVE, _not_yet(question, plan, tally, "TooFewRequests")
+    return _check_look(plan, pool, tally, verdict, reason, bound, log_e, log_threshold, detail)
+
+
+def _judge_audit(question: Question, plan: CheckPlan, pool: str, tally: _Tally, reason: str, detail: str) -> CheckLook:
+    """The invariant: a right sampler has no mismatch, so a confirmed one fails without spending alpha.
+
+    A single one passes only once the bound, with it counted, is below the limit.
+    """
+    seen = mismatch_intervals(tally.bad)
+    bound = _bound(question, tally, tally.doubtful)
+    log_e, log_threshold = math.log(max(seen, 1)), confirmed_threshold()
+    if log_e >= log_threshold:
+        verdict, reason = Verdict.FAILED, ""
+    elif reason:
+        verdict = Verdict.INCONCLUSIVE
+    elif bound < plan.max_rate:
+        verdict = Verdict.PASSED
+    elif seen:
+        verdict, reason = Verdict.INCONCLUSIVE, "UnconfirmedMismatch"
+    else:
+        verdict, reason = Verdict.INCONCLUSIVE, _not_yet(question, plan, tally, "TooFewTokens")
+    mismatches = describe_mismatches({name: pod.by_label for name, pod in tally.pods.items()})
+    detail = "; ".join(filter(None, [mismatches, detail]))
+    return _check_look(plan, pool, tally, verdict, reason, bound, log_e, log_threshold, detail)
+
+
+def _bound(question: Question, tally: _Tally, doubtful: int) -> float:
+    """The upper bound if every doubtful request was bad."""
+    checked, bad = int(tally.checked.sum()) + doubtful, int(tally.bad.sum()) + doubtful
+    return upper_bound(checked, bad, question.pass_confidence, question.design_effect)
+
+
+def _not_yet(question: Question, plan: CheckPlan, tally: _Tally, otherwise: str) -> str:
+    """Why nothing is shown yet: the doubtful requests, if without them it would have passed."""
+    return "InvalidData" if tally.doubtful and _bound(question, tally, 0) < plan.max_rate else otherwise
+
+
+def _check_look(
+    plan: CheckPlan,
+    pool: str,
+    tally: _Tally,
+    verdict: Verdict,
+    reason: str,
+    bound: float,
+    log_e: float,
+    log_threshold: float,
+    detail: str,
+) -> CheckLook:
+    newest = None if tally.newest is None else datetime.fromtimestamp(tally.newest / 1000, UTC)
+    return CheckLook(
+        pool=pool,
+        check=plan.name,
+        verdict=verdict,
+        reason=reason,
+        checked=int(tally.checked.sum()),
+        bad=int(tally.bad.sum()),
+        max_rate=plan.max_rate,
+        upper_bound=bound,
+        log_e=log_e,
+        log_threshold=log_threshold,
+        newest_sample=newest,
+        detail=detail,
+    )
+
+
+def _missing(arm: Arm, newest: Mapping[str, int | None] | Mapping[str, int], window: Window) -> list[str]:
+    """Serving pods without a fresh sample; all of them when none has one.
+
+    A pod that was born within the freshness limit need not have been scraped yet.
+    """
+    fresh = {pod for pod, time in newest.items() if time is not None and time >= window.oldest_fresh}
+    serving = arm.births.keys() if arm.serving is None else arm.serving
+    young = {pod for pod, birth in arm.births.items() if birth.timestamp() * 1000 > window.oldest_fresh}
+    if not fresh:
+        return sorted(serving) or ["(no pod)"]
+    return sorted(serving - fresh - young)
+
+
+def _unusable(arm: Arm, tally: _Tally, window: Window) -> tuple[str, str]:
+    """Why the data must not pass anything, as a reason and in words; two empty strings when they may."""
+    newest = {pod: one.newest for pod, one in tally.pods.items()}
+    missing = _missing(arm, newest, window)
+    if not missing:
+        return "", ""
+    named = ", ".join(missing[:MOST_PODS_NAMED]) + (" and others" if len(missing) > MOST_PODS_NAMED else "")
+    seen = [one.last_seen for pod, one in tally.pods.items() if pod in missing and one.last_seen is not None]
+    if any(time >= window.oldest_fresh for time in seen) or (seen and tally.newest is None):
+        return "InvalidData", f"no believable sample of {named} in three scrapes"
+    if tally.newest is None:
+        return "NoData", f"no sample yet of {named}"
+    return "StaleData", f"no sample of {named} in three scrapes"
+
+
+def _detail(tally: _Tally, why: str) -> str:
+    drops: Counter[str] = Counter()
+    for one in tally.pods.values():
+        drops.update(one.drops)
+    restarts = drops.pop(RESTART, 0)
+    parts = [why]
+    if drops:
+        parts.append("not believed: " + ", ".join(f"{count} {reason}" for reason, count in sorted(drops.items())))
+    if restarts:
+        parts.append(f"counters started anew {restarts} times")
+    return "; ".join(filter(None, parts))
+
+
+def _unavailable(question: Question, samples: SampleSet) -> Evidence:
+    """The source gave no complete answer: nothing passes, nothing fails."""
+    looks = {
+        (arm.pool, plan.name): _check_look(
+            plan,
+            arm.pool,
+            _tally({}),
+            Verdict.INCONCLUSIVE,
+            samples.unavailable,
+            1.0,
+            0.0,
+            _threshold(question, plan),
+            "",
+        )
+        for arm in question.arms
+        for plan in question.checks
+    }
+    fresh = {arm.pool: False for arm in question.arms}
+    traffic: Mapping[str, Traffic] = {}
+    return Evidence(False, samples.unavailable, samples.message, looks, traffic, fresh)
+
+
+def _threshold(question: Question, plan: CheckPlan) -> float:
+    if plan.name == CHECK_REPLAY_AUDIT:
+        return confirmed_threshold()
+    return math.log(max(question.tests, 1) / question.alpha)

@@ -1,0 +1,64 @@
+"""The result of one look at the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """What the data say about one check in one pool. ``PASSED`` is affirmative (R12)."""
+
+    PASSED = "Passed"
+    FAILED = "Failed"
+    INCONCLUSIVE = "Inconclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLook:
+    """One check in one pool.
+
+    ``log_e`` is the natural logarithm of the e-value against ``rate <= max_rate`` with the single pod-interval left out
+    that supports it most (R15); ``log_threshold`` is ln(tests / alpha). ``upper_bound`` is the confidence bound of the
+    rate. ``reason`` is CamelCase and empty unless the verdict is ``INCONCLUSIVE`` (``TooFewRequests``, ``NoData``,
+    ``StaleData``, ``InvalidData``, ``SourceUnreachable``, ...) .
+    """
+
+    pool: str
+    check: str
+    verdict: Verdict
+    reason: str
+    checked: int
+    bad: int
+    max_rate: float
+    upper_bound: float
+    log_e: float
+    log_threshold: float
+    newest_sample: datetime | None = None
+    detail: str = ""
+    """For people: what kind of mismatch, which data were dropped and why. Never prompt or answer text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Requests that ended in each arm of a pool since the rollout started (the ``errors`` check's checked requests)."""
+
+    candidate: int = 0
+    stable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All looks of one reconcile. ``available`` is False when the source did not answer completely (R13)."""
+
+    available: bool
+    reason: str = ""
+    message: str = ""
+    looks: Mapping[tuple[str, str], CheckLook] = field(default_factory=dict)
+    """By (pool, check)."""
+    traffic: Mapping[str, Traffic] = field(default_factory=dict)
+    """By pool."""
+    fresh: Mapping[str, bool] = field(default_factory=dict)
+    """By pool: every candidate pod that is expected to serve has samples at most three scrapes old."""

@@ -1,0 +1,85 @@
+"""Raw counter samples, as the metrics adapter hands them over and the evidence reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One counter series of one pod: the raw samples inside the asked-for window, oldest first.
+
+    ``times`` are Unix seconds, ``values`` what the store holds (NaN and infinities included: the evidence judges them).
+    ``labels`` are the metric's own labels (``check``, ``route_hash``, ``kind``, ...) without the target labels.
+    """
+
+    metric: str
+    pod: str
+    pool: str
+    revision: str
+    labels: Mapping[str, str]
+    times: tuple[float, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSet:
+    """The answer to one question to the metrics source.
+
+    ``unavailable`` is a CamelCase reason (``SourceUnreachable``, ``SourceTimeout``, ``PartialAnswer``, ...) when the
+    source gave no complete answer; then ``series`` is empty and the data neither pass nor fail (R13).
+    """
+
+    series: tuple[Series, ...] = ()
+    asked_at: datetime | None = None
+    scrape_interval: float = 15.0
+    unavailable: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """What is asked of the metrics source for one pool: the candidate's pods by name, and stable's revision.
+
+    Candidate pods were created by the rollout, so their counters count from zero (R14); ``births`` maps pod name to the
+    time at which the operator first saw it. Stable counts from the first sample after ``since``.
+    """
+
+    pool: str
+    revision: str
+    births: Mapping[str, datetime]
+    stable_revision: str = ""
+    serving: frozenset[str] | None = None
+    """Candidate pods that are ready and not terminating now: they must have fresh samples before anything passes. None:
+    all of ``births``, so that a pod that is gone for good keeps the pool from being fresh."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """All that one look needs: a function of the resource and its status alone, so that it can be recomputed (R3)."""
+
+    namespace: str
+    rollout: str
+    source: str
+    since: datetime
+    arms: tuple[Arm, ...]
+    checks: tuple[CheckPlan, ...]
+    alpha: float
+    """False-alarm probability for the whole rollout, before Bonferroni: half of ``falseRollbackRate``, the other half
+    being the bake time's. The caller halves; the evidence divides by ``tests`` and nothing else."""
+    pass_confidence: float
+    design_effect: float
+    tests: int
+    """Statistical tests that share ``alpha`` (checks with a test times pools), fixed when the rollout starts:
+    ``count_tests``."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPlan:
+    """One check as it was when the rollout started. ``max_rate`` is a ratio in (0, 1)."""
+
+    name: str
+    max_rate: float
+    labels: Mapping[str, str] = field(default_factory=dict)

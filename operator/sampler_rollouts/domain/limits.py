@@ -1,0 +1,39 @@
+"""How long any list, name or text may be, in one place: bounds keep CEL cheap and status below etcd's object limit."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import Any, Final
+
+NAME: Final = 40
+"""A pool's, check's or metrics source's name."""
+CHILD_NAMES: Final = 51
+"""Name of the SamplerRollout plus name of the pool: ``<rollout>-<pool>-<revision>`` must fit into 63 characters."""
+IMAGE: Final = 512
+POOLS: Final = 16
+STEPS: Final = 20
+CHECKS: Final = 16
+REPLICAS: Final = 200
+BIRTHS: Final = 4096
+HELD: Final = 20
+HISTORY: Final = 10
+CHANGES: Final = 16
+TEXT: Final = 1024
+"""A sentence for people."""
+REASON: Final = 128
+
+
+def map_by(key: str) -> dict[str, Any]:
+    """Schema extension: the list is a map by ``key``, so that field managers can own single entries."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
+
+
+def unique(items: Iterable[Hashable]) -> bool:
+    """Whether no item occurs twice."""
+    found = list(items)
+    return len(found) == len(set(found))
+
+
+def clip(text: str, length: int = TEXT) -> str:
+    """``text``, cut to ``length`` with an ellipsis."""
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,0 +1,48 @@
+"""What the API server shows of one SamplerRollout's children, reduced to what the decision needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class PodState:
+    """One pod of one revision.
+
+    ``blocked`` is the infrastructure's reason why it has not started, or empty (``Unschedulable``, ``ErrImagePull``,
+    ``ImagePullBackOff``, ``InvalidImageName``, ``CreateContainerConfigError``, ...); ``restarts`` counts
+    the exits of its containers.
+    """
+
+    name: str
+    pool: str
+    revision: str
+    created_at: datetime
+    ready: bool
+    terminating: bool = False
+    restarts: int = 0
+    blocked: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadState:
+    """The replicas a Deployment is told to have, and why the cluster refuses its pods (admission, quota)."""
+
+    pool: str
+    revision: str
+    replicas: int
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One consistent-enough look at the children; the decision tolerates a stale one."""
+
+    pods: tuple[PodState, ...] = ()
+    workloads: tuple[WorkloadState, ...] = ()
+    templates: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """Recorded pod templates by ``<pool>-<revision>``, from the ControllerRevisions."""

@@ -1,0 +1,161 @@
+"""What status remembers of releases and of the rollout under way (R3)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from sampler_rollouts.domain import limits
+
+Name = Annotated[str, Field(max_length=253)]
+Reason = Annotated[str, Field(max_length=limits.REASON)]
+Text = Annotated[str, Field(max_length=limits.TEXT)]
+Number = Annotated[str, Field(max_length=32)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Loose(BaseModel):
+    """Base of status objects: what another version wrote is read as far as it is understood."""
+
+    model_config = ConfigDict(
+        extra="ignore", alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True
+    )
+
+
+class Clock(Loose):
+    """Time that can stop. ``since`` is moved forward on resuming, so that a running clock needs no writing."""
+
+    since: AwareDatetime
+    stopped_at: AwareDatetime | None = None
+
+    def elapsed(self, now: datetime) -> float:
+        """Seconds run so far; a clock that jumped back counts as nothing."""
+        return max(0.0, ((self.stopped_at or now) - self.since).total_seconds())
+
+    def run(self, running: bool, now: datetime) -> None:
+        """Stop or resume."""
+        if not running and self.stopped_at is None:
+            self.stopped_at = now
+        elif running and self.stopped_at is not None:
+            self.since += max(now - self.stopped_at, timedelta(0))
+            self.stopped_at = None
+
+
+class ReleasePool(Loose):
+    """One pool in a release."""
+
+    name: Name
+    revision: Name
+    image: Annotated[str, Field(max_length=limits.IMAGE)] = ""
+
+
+class Release(Loose):
+    """A release by its hash; ``since`` is when it took its present role."""
+
+    hash: Name
+    since: AwareDatetime
+    pools: Annotated[list[ReleasePool], Field(max_length=limits.POOLS)] = Field(default_factory=list)
+
+    def revision(self, pool: str) -> str:
+        """This release's revision of a pool, or an empty string."""
+        return next((item.revision for item in self.pools if item.name == pool), "")
+
+    def names(self) -> list[str]:
+        """Names of its pools, in order."""
+        return [item.name for item in self.pools]
+
+
+class HeldRelease(Loose):
+    """A release that was rolled back: not tried again unless ``retryGeneration`` rises (R6)."""
+
+    hash: Name
+    at: AwareDatetime
+    reason: Reason
+    message: Text = ""
+
+
+class CheckSpec(Loose):
+    """A check as it was when the rollout started."""
+
+    name: Name
+    max_rate: Number
+
+
+class QualityPlan(Loose):
+    """The quality block as it was when the rollout started."""
+
+    metrics_source: Name
+    false_rollback_rate: Number
+    pass_confidence: Number
+    design_effect: Number
+    checks: Annotated[list[CheckSpec], Field(max_length=limits.CHECKS)]
+    tests: Count
+    """Statistical tests that share the false-alarm rate: fixed at the start."""
+    unaudited: Annotated[list[Name], Field(max_length=limits.POOLS)] = Field(default_factory=list)
+    """Pools with an audit share of 0: the replay audit says nothing about them, and is not asked."""
+
+
+class Birth(Loose):
+    """A candidate pod, and when the operator first saw it: its counters count from zero (R14)."""
+
+    pod: Name
+    pool: Name
+    at: AwareDatetime
+    serving: bool = False
+    """Ready when the operator last looked: then fresh samples of it are expected."""
+
+
+class Failure(Loose):
+    """Why the candidate leaves, or why the first release is not well."""
+
+    reason: Reason
+    message: Text
+    at: AwareDatetime
+
+
+class Rollout(Loose):
+    """The plan and the position of the rollout under way, copied from the spec when it started (R3)."""
+
+    release: Name
+    first: bool = False
+    """The first release: nothing to compare with, nothing to go back to (R10)."""
+    started_at: AwareDatetime
+    quality: QualityPlan
+    waves: Annotated[list[Annotated[list[Name], Field(max_length=limits.POOLS)]], Field(max_length=limits.POOLS)]
+    """Pools that move, wave by wave."""
+    progress_deadline: Count
+    deadline: Count
+    bake_time: Count
+    on_inconclusive: Literal["Hold", "Rollback"] = "Hold"
+    wave: Count = 0
+    step: int = -1
+    """Index into spec.strategy.steps; -1 before the first, the number of steps at full traffic."""
+    weight: Annotated[int, Field(ge=0, le=100)] = 0
+    min_duration: Count = 0
+    waiting: bool = False
+    """At ``pause: {}``."""
+    clock: Clock
+    """The whole rollout's clock, against ``deadline``."""
+    step_clock: Clock | None = None
+    """Runs while the step's weight is observed."""
+    births: Annotated[list[Birth], Field(max_length=limits.BIRTHS)] = Field(default_factory=list)
+    changes: Annotated[list[Text], Field(max_length=limits.CHANGES)] = Field(default_factory=list)
+    """What differs from stable, in words."""
+    hold: Failure | None = None
+    """Why the rollout holds."""
+    failure: Failure | None = None
+    replaced: Release | None = None
+    """A first release that was replaced before it was established, while its pods still leave."""
+    promoted_by: Annotated[str, Field(max_length=253)] = ""
+    """The promote annotation's value that was used last."""
+
+
+class Bake(Loose):
+    """The time after full traffic until a release is verified."""
+
+    release: Name
+    clock: Clock
+    seconds: Count

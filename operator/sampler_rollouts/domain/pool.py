@@ -1,0 +1,124 @@
+"""The parts of a SamplerRollout's spec that describe pods: scalars, pod template, sampler settings, pool."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, ClassVar, Final, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.rules import CLOSED_RATIO, OPEN_RATIO, Rule, Scalar, Strict, duration_rule
+
+RESERVED_ENV: Final = (
+    "SAMPLER_REVISION", "SAMPLER_POOL", "SAMPLER_ROLLOUT", "POD_NAME",
+    "SAMPLER_PRECISION", "SAMPLER_AUDIT_SHARE", "SAMPLER_DRAIN_TIMEOUT",
+)  # fmt: skip
+
+_LABEL_PATTERN = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
+_IMAGE_PATTERN = "^[a-zA-Z0-9][a-zA-Z0-9._:/-]*(@sha256:[a-f0-9]{64})?$"
+_QUANTITY_PATTERN = "^[0-9]{1,15}([.][0-9]{1,9})?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$"
+
+
+def matching(pattern: str, message: str) -> Scalar:
+    """A string rule that is only a pattern, but with a message that a person can act on."""
+    compiled = re.compile(pattern.removesuffix("$") + r"\Z")
+    return Scalar(f"self.matches('{pattern}')", message, lambda text: compiled.match(text) is not None)
+
+
+Label = Annotated[
+    str,
+    Field(min_length=1, max_length=limits.NAME),
+    matching(_LABEL_PATTERN, "must be lower-case letters, digits and dashes, beginning with a letter: cpu-a"),
+]
+Duration = Annotated[str, Field(max_length=20), duration_rule(1)]
+DurationOrZero = Annotated[str, Field(max_length=20), duration_rule(0)]
+OpenRatio = Annotated[str, Field(max_length=13), OPEN_RATIO]
+ClosedRatio = Annotated[str, Field(max_length=13), CLOSED_RATIO]
+Image = Annotated[
+    str,
+    Field(min_length=1, max_length=limits.IMAGE),
+    matching(_IMAGE_PATTERN, "must be an image reference such as sampler@sha256:<64 hex digits>"),
+]
+Quantity = Annotated[
+    str,
+    BeforeValidator(lambda value: str(value) if type(value) is int else value),
+    Field(max_length=32, pattern=_QUANTITY_PATTERN),
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 32, "pattern": _QUANTITY_PATTERN}),
+]
+
+
+class EnvVar(Strict):
+    """An environment variable with a literal value: nothing of the cluster can be read through it."""
+
+    name: Annotated[
+        str,
+        Field(min_length=1, max_length=128),
+        matching("^[A-Za-z_][A-Za-z0-9_]*$", "must be letters, digits and underscores, not beginning with a digit"),
+        Scalar(
+            "!(self in [" + ", ".join(f"'{name}'" for name in RESERVED_ENV) + "])",
+            "is set by the operator: use sampler.precision, sampler.auditShare or rollback.drainTimeout instead",
+            lambda name: name not in RESERVED_ENV,
+        ),
+    ]
+    value: Annotated[str, Field(max_length=4096)] = ""
+
+
+_COMPUTE = "k in ['cpu', 'memory', 'ephemeral-storage'] || k.matches('^[a-z0-9.-]{1,63}/[a-zA-Z0-9._-]{1,63}$')"
+
+
+def _is_compute(name: str) -> bool:
+    device = re.fullmatch(r"[a-z0-9.-]{1,63}/[a-zA-Z0-9._-]{1,63}", name)
+    return name in ("cpu", "memory", "ephemeral-storage") or device is not None
+
+
+class Resources(Strict):
+    """Compute resources of the sampler's container."""
+
+    requests: Annotated[dict[str, Quantity], Field(max_length=8)] = Field(default_factory=dict)
+    limits: Annotated[dict[str, Quantity], Field(max_length=8)] = Field(default_factory=dict)
+    rules: ClassVar = (
+        Rule(
+            f"self.requests.all(k, {_COMPUTE}) && self.limits.all(k, {_COMPUTE})",
+            "resources may name cpu, memory, ephemeral-storage and a device such as vendor.example/device",
+            lambda resources: all(map(_is_compute, [*resources.requests, *resources.limits])),
+        ),
+    )
+
+
+class Template(Strict):
+    """The part of the pod template that an author may set."""
+
+    env: Annotated[list[EnvVar], Field(max_length=64, json_schema_extra=limits.map_by("name"))] = Field(
+        default_factory=list
+    )
+    args: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=64)] = Field(default_factory=list)
+    resources: Resources = Field(default_factory=Resources)
+    rules: ClassVar = (
+        Rule(
+            "self.env.all(e, self.env.exists_one(f, f.name == e.name))",
+            "env must name each variable once: remove the duplicate",
+            lambda template: limits.unique(item.name for item in template.env),
+            "env",
+        ),
+    )
+
+
+class Sampler(Strict):
+    """Settings of the sampler that belong to the release."""
+
+    precision: Literal["float32", "bfloat16"] = "float32"
+    audit_share: ClosedRatio = Field(
+        "1%", description="Share of rows that the replay audit recomputes; 0 turns it off."
+    )
+
+
+class Pool(Strict):
+    """Identical sampler servers on one kind of hardware."""
+
+    name: Label
+    platform: Literal["cpu"] = "cpu"
+    replicas: Annotated[int, Field(ge=1, le=limits.REPLICAS)]
+    image: Image
+    sampler: Sampler = Field(default_factory=Sampler)
+    template: Template = Field(default_factory=Template)

@@ -1,0 +1,222 @@
+"""Manifests of a revision's children, as docs/architecture.md names them. Pure: the same input gives the same manifest.
+
+A ControllerRevision holds the rendered pod template under ``data.template``; ``recorded_template`` reads it back. Once
+recorded a template is reused verbatim, so that a newer operator restarts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from sampler_rollouts.domain.quantities import ratio, seconds
+from sampler_rollouts.domain.release import child_name
+from sampler_rollouts.domain.resource import API_VERSION, GROUP, KIND
+
+if TYPE_CHECKING:
+    from sampler_rollouts.domain.outcome import Manifest
+    from sampler_rollouts.domain.pool import Pool
+    from sampler_rollouts.domain.resource import Spec
+
+CONTEXT_CLASS: Final = "standard"
+"""The one context class until routing is part of the resource."""
+LABEL_ROLLOUT: Final = f"{GROUP}/rollout"
+LABEL_POOL: Final = f"{GROUP}/pool"
+LABEL_REVISION: Final = f"{GROUP}/revision"
+LABEL_CLASS: Final = f"{GROUP}/context-class"
+CONTAINER: Final = "sampler"
+HTTP_PORT: Final = 8000
+METRICS_PORT: Final = 9090
+USER: Final = 65532
+STARTUP_SECONDS: Final = 900
+"""How long a server may load and compile before it is killed; a shorter ``progressDeadline`` judges earlier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The SamplerRollout that owns every child."""
+
+    namespace: str
+    name: str
+    uid: str
+
+    def reference(self) -> dict[str, Any]:
+        """The owner reference: garbage collection is the only cleaner (R28)."""
+        return {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "name": self.name,
+            "uid": self.uid,
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One pool's revision, as an address."""
+
+    pool: str
+    revision: str
+
+    @property
+    def key(self) -> str:
+        """The key of recorded templates in an Observation."""
+        return f"{self.pool}-{self.revision}"
+
+
+def class_labels(owner: Owner) -> dict[str, str]:
+    """What every pod of the context class carries, whatever its pool and revision."""
+    return {LABEL_ROLLOUT: owner.name, LABEL_CLASS: CONTEXT_CLASS}
+
+
+def child_labels(owner: Owner, child: Child) -> dict[str, str]:
+    """Labels of one revision's children and pods. Immutable: no label ever changes role."""
+    return class_labels(owner) | {LABEL_POOL: child.pool, LABEL_REVISION: child.revision}
+
+
+def _metadata(owner: Owner, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "namespace": owner.namespace,
+        "labels": dict(labels) | {"app.kubernetes.io/managed-by": "sampler-rollouts"},
+        "ownerReferences": [owner.reference()],
+    }
+
+
+def _environment(owner: Owner, pool: Pool, child: Child, drain: int) -> list[dict[str, Any]]:
+    share = f"{ratio(pool.sampler.audit_share):.10f}".rstrip("0").rstrip(".")
+    ours = {
+        "SAMPLER_REVISION": child.revision,
+        "SAMPLER_POOL": child.pool,
+        "SAMPLER_ROLLOUT": owner.name,
+        "SAMPLER_PRECISION": pool.sampler.precision,
+        "SAMPLER_AUDIT_SHARE": share,
+        "SAMPLER_DRAIN_TIMEOUT": str(drain),
+    }
+    downward = {"name": "POD_NAME", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}}
+    theirs = [{"name": item.name, "value": item.value} for item in pool.template.env]
+    return [{"name": name, "value": value} for name, value in ours.items()] + [downward] + theirs
+
+
+def _probe(path: str, period: int, failures: int) -> dict[str, Any]:
+    return {
+        "httpGet": {"path": path, "port": "http"},
+        "periodSeconds": period,
+        "failureThreshold": failures,
+        "timeoutSeconds": 5,
+    }
+
+
+def _container(owner: Owner, pool: Pool, child: Child, drain: int) -> dict[str, Any]:
+    resources = pool.template.resources.model_dump(exclude_defaults=True)
+    container: dict[str, Any] = {
+        "name": CONTAINER,
+        "image": pool.image,
+        "imagePullPolicy": "IfNotPresent",
+        "env": _environment(owner, pool, child, drain),
+        "ports": [
+            {"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"},
+            {"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"},
+        ],
+        "startupProbe": _probe("/healthz", 3, STARTUP_SECONDS // 3),
+        "livenessProbe": _probe("/healthz", 10, 6),
+        "readinessProbe": _probe("/readyz", 2, 3),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - the pod's own emptyDir
+    }
+    if pool.template.args:
+        container["args"] = list(pool.template.args)
+    return container | ({"resources": resources} if resources else {})
+
+
+def pod_template(owner: Owner, spec: Spec, pool: Pool, child: Child) -> dict[str, Any]:
+    """The pod template of a new revision, within the restricted Pod Security standard."""
+    labels, drain = child_labels(owner, child), seconds(spec.rollback.drain_timeout)
+    return {
+        "metadata": {"labels": labels},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": drain,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": USER,
+                "runAsGroup": USER,
+                "fsGroup": USER,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [_container(owner, pool, child, drain)],
+            "volumes": [{"name": "tmp", "emptyDir": {}}],
+            "topologySpreadConstraints": [
+                {
+                    "maxSkew": 1,
+                    "topologyKey": "kubernetes.io/hostname",
+                    "whenUnsatisfiable": "ScheduleAnyway",
+                    "labelSelector": {"matchLabels": labels},
+                }
+            ],
+        },
+    }
+
+
+def controller_revision(owner: Owner, child: Child, template: Mapping[str, Any]) -> Manifest:
+    """The record of a revision's template."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": _metadata(owner, child_name(owner.name, child.pool, child.revision), child_labels(owner, child)),
+        "data": {"template": dict(template)},
+        "revision": 1,
+    }
+
+
+def recorded_template(body: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The pod template in a ControllerRevision's body, or None if it holds none."""
+    data = body.get("data")
+    template = data.get("template") if isinstance(data, Mapping) else None
+    return dict(template) if isinstance(template, Mapping) else None
+
+
+def deployment(owner: Owner, child: Child, template: Mapping[str, Any], replicas: int) -> Manifest:
+    """The Deployment of a revision. Its template never changes, so it never rolls by itself."""
+    labels = child_labels(owner, child)
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": _metadata(owner, child_name(owner.name, child.pool, child.revision), labels),
+        "spec": {
+            "replicas": replicas,
+            "revisionHistoryLimit": 0,
+            "selector": {"matchLabels": labels},
+            "template": dict(template),
+        },
+    }
+
+
+def _service(owner: Owner, name: str, labels: Mapping[str, str]) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": _metadata(owner, name, labels),
+        "spec": {
+            "type": "ClusterIP",
+            "selector": dict(labels),
+            "ports": [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}],
+        },
+    }
+
+
+def revision_service(owner: Owner, child: Child) -> Manifest:
+    """The Service of one revision's pods alone, for people and tests; users come through the class's Service."""
+    return _service(owner, child_name(owner.name, child.pool, child.revision), child_labels(owner, child))
+
+
+def class_service(owner: Owner) -> Manifest:
+    """The Service that users call: every pod of the class, in all pools and revisions of this rollout."""
+    return _service(owner, f"{owner.name}-{CONTEXT_CLASS}", class_labels(owner))

@@ -1,0 +1,276 @@
+"""The spec of a SamplerRollout: what an author may write, with its bounds and defaults.
+
+``parse_spec(raw, name)`` is the one way in. The CRD is generated from these models (``sampler_rollouts.crd``), so the
+same rules hold offline and at the API server. Durations and ratios stay strings, as written; ``quantities`` reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import Field, ValidationError
+from quality_contract import CHECK_ERRORS, CHECK_REPLAY_AUDIT, CHECK_UNEXPECTED_SCRIPT
+
+from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.pool import Duration, DurationOrZero, Label, OpenRatio, Pool, matching
+from sampler_rollouts.domain.quantities import ratio, seconds
+from sampler_rollouts.domain.rules import Rule, Scalar, Strict, cel_ratio, violations
+
+GROUP: Final = "samplerrollouts.io"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+KIND: Final = "SamplerRollout"
+PROMOTE_ANNOTATION: Final = f"{GROUP}/promote"
+
+DEFAULT_MAX_RATES: Final = {CHECK_ERRORS: "1%", CHECK_UNEXPECTED_SCRIPT: "0.5%", CHECK_REPLAY_AUDIT: "0.1%"}
+_DESIGN_PATTERN = "^[1-9][0-9]{0,3}([.][0-9]{1,4})?$"
+
+
+Pause = Annotated[
+    # A map, not an object without fields: that would drop a `duration` in it instead of refusing it.
+    dict[str, Annotated[str, Field(max_length=64)]],
+    Field(max_length=8, description="Wait for a person, who continues with the promote annotation."),
+    Scalar(
+        "size(self) == 0",
+        "pause takes no fields: {} waits for a person; to wait for a time, use a weight with minDuration",
+        lambda value: not value,
+    ),
+]
+
+
+class Step(Strict):
+    """A traffic weight held for a while, or a pause until a person continues."""
+
+    weight: Annotated[int, Field(ge=1, le=99)] | None = None
+    min_duration: DurationOrZero | None = None
+    pause: Pause | None = None
+    rules: ClassVar = (
+        Rule(
+            "has(self.pause) ? !has(self.weight) && !has(self.minDuration) : has(self.weight) && has(self.minDuration)",
+            "a step is either {weight: 10, minDuration: 5m} or {pause: {}}",
+            lambda step: (step.pause is None) == (step.weight is not None) == (step.min_duration is not None),
+        ),
+    )
+
+
+_WEIGHTS = "self.steps.filter(s, has(s.weight)).map(s, s.weight)"
+
+
+def _weights_rise(strategy: Strategy) -> bool:
+    weights = [step.weight for step in strategy.steps if step.weight is not None]
+    return all(before < after for before, after in pairwise(weights))
+
+
+class Strategy(Strict):
+    """In which order, how fast and how long."""
+
+    waves: (
+        Annotated[
+            list[Annotated[list[Label], Field(min_length=1, max_length=limits.POOLS)]],
+            Field(min_length=1, max_length=limits.POOLS),
+        ]
+        | None
+    ) = Field(None, description="Pools that roll out together; default: one pool a wave, in order.")
+    steps: Annotated[list[Step], Field(min_length=1, max_length=limits.STEPS)] = Field(
+        default_factory=lambda: [
+            Step.model_validate({"weight": 10, "minDuration": "5m"}),
+            Step.model_validate({"weight": 50, "minDuration": "15m"}),
+        ]
+    )
+    progress_deadline: Duration = Field("10m", description="How long pods may take to be ready.")
+    deadline: Duration = Field("6h", description="How long the whole rollout may take.")
+    bake_time: DurationOrZero = Field("24h", description="How long after full traffic a release becomes verified.")
+    rules: ClassVar = (
+        Rule(
+            f"{_WEIGHTS}.isSorted() && {_WEIGHTS}.all(w, {_WEIGHTS}.exists_one(v, v == w))",
+            "steps must have rising weights: order them, and remove equal ones",
+            _weights_rise,
+            "steps",
+        ),
+        Rule(
+            "self.steps.exists(s, has(s.weight))",
+            "steps need at least one weight: add {weight: 50, minDuration: 15m}",
+            lambda strategy: any(step.weight is not None for step in strategy.steps),
+            "steps",
+        ),
+    )
+
+
+class Check(Strict):
+    """One question about a release: is the share of bad requests above ``maxRate``?"""
+
+    name: Label
+    max_rate: OpenRatio | None = None
+    rules: ClassVar = (
+        Rule(
+            "has(self.maxRate) || self.name in [" + ", ".join(f"'{name}'" for name in DEFAULT_MAX_RATES) + "]",
+            'maxRate is required for a check without a default: add for example maxRate: "1%"',
+            lambda check: check.max_rate is not None or check.name in DEFAULT_MAX_RATES,
+        ),
+    )
+
+    @property
+    def rate_text(self) -> str:
+        """The limit as written, or this check's default."""
+        return self.max_rate or DEFAULT_MAX_RATES.get(self.name, "1%")
+
+
+class Quality(Strict):
+    """What the evidence must show, and how sure we want to be."""
+
+    metrics_source: Label = "default"
+    false_rollback_rate: OpenRatio = "1%"
+    pass_confidence: OpenRatio = "95%"  # noqa: S105 - no password
+    design_effect: Annotated[
+        str,
+        Field(max_length=9),
+        matching(_DESIGN_PATTERN, 'must be a number of at least 1, as a string: "1" if requests fail independently'),
+    ]
+    checks: Annotated[
+        list[Check], Field(min_length=1, max_length=limits.CHECKS, json_schema_extra=limits.map_by("name"))
+    ] = Field(default_factory=lambda: [Check.model_validate({"name": name}) for name in DEFAULT_MAX_RATES])
+    rules: ClassVar = (
+        Rule(
+            "self.checks.all(c, self.checks.exists_one(d, d.name == c.name))",
+            "checks must have different names: remove the duplicate",
+            lambda quality: limits.unique(check.name for check in quality.checks),
+            "checks",
+        ),
+    )
+
+
+class Rollback(Strict):
+    """What happens when a release is not to stay."""
+
+    on_inconclusive: Literal["Hold", "Rollback"] = "Hold"
+    drain_timeout: Duration = "60s"
+
+
+_STEP_SECONDS = (
+    "self.strategy.steps.filter(s, has(s.minDuration)).map(s, duration(s.minDuration).getSeconds()).sum()"
+    " * (has(self.strategy.waves) ? size(self.strategy.waves) : size(self.pools))"
+)
+_IN_WAVES = "self.strategy.waves.map(w, w.filter(n, n == p.name).size()).sum()"
+
+
+class Spec(Strict):
+    """The whole spec."""
+
+    pools: Annotated[list[Pool], Field(min_length=1, max_length=limits.POOLS, json_schema_extra=limits.map_by("name"))]
+    strategy: Strategy = Field(default_factory=Strategy)
+    quality: Quality
+    rollback: Rollback = Field(default_factory=Rollback)
+    paused: bool = False
+    retry_generation: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(
+        0, description="Raise it to try a held release again."
+    )
+    allow_image_tags: bool = Field(False, description="For development only: allow images that are not by digest.")
+    rules: ClassVar = (
+        Rule(
+            "self.pools.all(p, self.pools.exists_one(q, q.name == p.name))",
+            "pools must have different names: remove the duplicate",
+            lambda spec: limits.unique(pool.name for pool in spec.pools),
+            "pools",
+        ),
+        Rule(
+            "self.allowImageTags || self.pools.all(p, p.image.contains('@sha256:'))",
+            "image must be by digest (name@sha256:<64 hex digits>): what a tag means can change under a release; "
+            "for development only, set spec.allowImageTags: true",
+            lambda spec: spec.allow_image_tags or all("@sha256:" in pool.image for pool in spec.pools),
+            "pools",
+        ),
+        Rule(
+            "!has(self.strategy.waves) || self.strategy.waves.all(w, w.all(n, self.pools.exists(p, p.name == n)))",
+            "waves name an unknown pool: use names from spec.pools",
+            lambda spec: set(spec.wave_names) <= {pool.name for pool in spec.pools},
+            "strategy.waves",
+        ),
+        Rule(
+            f"!has(self.strategy.waves) || self.pools.all(p, {_IN_WAVES} == 1)",
+            "waves must hold every pool exactly once: add the missing pool or remove the duplicate",
+            lambda spec: all(spec.wave_names.count(pool.name) == 1 for pool in spec.pools),
+            "strategy.waves",
+        ),
+        Rule(
+            f"self.pools.all(p, {cel_ratio('p.sampler.auditShare')} > 0.0) || "
+            f"self.quality.checks.exists(c, c.name != '{CHECK_REPLAY_AUDIT}')",
+            f"checks hold only {CHECK_REPLAY_AUDIT}, which an auditShare of 0 turns off: add a check or raise it",
+            lambda spec: (
+                all(ratio(pool.sampler.audit_share) for pool in spec.pools)
+                or any(check.name != CHECK_REPLAY_AUDIT for check in spec.quality.checks)
+            ),
+            "quality.checks",
+        ),
+        Rule(
+            f"{_STEP_SECONDS} <= duration(self.strategy.deadline).getSeconds()",
+            "deadline is shorter than all steps of all waves together: raise it or shorten the steps",
+            lambda spec: spec.least_seconds <= seconds(spec.strategy.deadline),
+            "strategy.deadline",
+        ),
+    )
+
+    @property
+    def waves(self) -> list[list[str]]:
+        """The waves as written, or one pool a wave in order."""
+        return self.strategy.waves or [[pool.name] for pool in self.pools]
+
+    @property
+    def wave_names(self) -> list[str]:
+        """The pools of all waves, in order, duplicates kept."""
+        return [name for wave in self.waves for name in wave]
+
+    @property
+    def least_seconds(self) -> int:
+        """What the steps of all waves take at the least."""
+        return len(self.waves) * sum(seconds(step.min_duration or "0s") for step in self.strategy.steps)
+
+    def pool(self, name: str) -> Pool | None:
+        """The pool of that name."""
+        return next((pool for pool in self.pools if pool.name == name), None)
+
+
+class SpecError(ValueError):
+    """The spec breaks rules; ``problems`` names each field and its remedy."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        """Keep the list, and show it as one line."""
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+NAME_RULES: Final = (
+    Rule(
+        "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+        "metadata.name must be lower-case letters, digits and dashes, beginning with a letter: it names Services",
+        lambda named: matching("^[a-z]([-a-z0-9]*[a-z0-9])?$", "").holds(named[0]),
+    ),
+    Rule(
+        f"self.spec.pools.all(p, size(self.metadata.name) + size(p.name) <= {limits.CHILD_NAMES})",
+        f"metadata.name and a pool's name may have {limits.CHILD_NAMES} characters together: shorten one of them",
+        lambda named: all(len(named[0]) + len(pool.name) <= limits.CHILD_NAMES for pool in named[1].pools),
+    ),
+)
+"""Rules over the object's name and its spec; ``holds`` takes the pair of both."""
+
+
+def parse_spec(raw: Mapping[str, Any], name: str = "") -> Spec:
+    """Read a spec as the API server would, or raise SpecError. ``name`` is the object's, where known."""
+    try:
+        spec = Spec.model_validate(dict(raw))
+    except ValidationError as error:
+        raise SpecError(tuple(_problem(detail) for detail in error.errors())) from None
+    problems = [*violations(spec, "spec")]
+    problems += [f"metadata.name: {rule.message}" for rule in NAME_RULES if name and not rule.holds((name, spec))]
+    if problems:
+        raise SpecError(tuple(problems))
+    return spec
+
+
+def _problem(detail: Mapping[str, Any]) -> str:
+    path = "spec"
+    for part in detail["loc"]:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+    remedies = {"extra_forbidden": "unknown field: remove it", "missing": "is required: add it"}
+    return f"{path}: {remedies.get(detail['type'], detail['msg'])}"

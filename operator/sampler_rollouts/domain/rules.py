@@ -1,0 +1,127 @@
+"""Validation rules that hold twice: offline (here) and at the API server (as CEL in the generated CRD).
+
+A rule is written once, with both forms side by side, so that they are changed together; ``tests/cluster/test_crd.py``
+feeds the same bad manifests to both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError, core_schema
+
+from sampler_rollouts.domain import quantities
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+
+CEL_KEY = "x-kubernetes-validations"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule over an object. ``message`` names the field and the remedy; ``field`` is where the error is shown."""
+
+    cel: str
+    message: str
+    holds: Callable[[Any], bool]
+    field: str = ""
+
+    def schema(self) -> dict[str, str]:
+        """The rule as an entry of ``x-kubernetes-validations``."""
+        entry = {"rule": self.cel, "message": self.message}
+        return entry | {"fieldPath": f".{self.field}"} if self.field else entry
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """One rule over a value, for use in ``Annotated``."""
+
+    cel: str
+    message: str
+    holds: Callable[[Any], bool]
+
+    def check(self, value: Any) -> Any:
+        """Return ``value`` or raise the error that pydantic shows at its field."""
+        if not self.holds(value):
+            # The message goes in as a value: it may hold braces, which a template would read as a field.
+            raise PydanticCustomError("rule", "{message}", {"message": self.message})
+        return value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Check after the type, length and pattern are right."""
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Carry the CEL form into the JSON schema, from where the CRD generator takes it."""
+        inner = handler(schema)
+        return inner | {CEL_KEY: [*inner.get(CEL_KEY, []), {"rule": self.cel, "message": self.message}]}
+
+
+class Strict(BaseModel):
+    """Base of every object in the spec: no unknown field, no conversion that the API server would not make."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, alias_generator=to_camel, use_attribute_docstrings=True
+    )
+    rules: ClassVar[tuple[Rule, ...]] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, value: Any) -> Any:
+        """The API server prunes a null where the field may not be null; so do we."""
+        if isinstance(value, dict):
+            return {key: item for key, item in value.items() if item is not None}
+        return value
+
+
+def violations(model: BaseModel, path: str) -> Iterator[str]:
+    """All broken rules of ``model`` and of the objects in it, each as ``path: message``."""
+    for rule in getattr(model, "rules", ()):
+        if not rule.holds(model):
+            yield f"{path}.{rule.field}: {rule.message}" if rule.field else f"{path}: {rule.message}"
+    for name, field in type(model).model_fields.items():
+        value, here = getattr(model, name), f"{path}.{field.alias or name}"
+        if isinstance(value, BaseModel):
+            yield from violations(value, here)
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                if isinstance(item, BaseModel):
+                    yield from violations(item, f"{here}[{index}]")
+
+
+def cel_ratio(expression: str) -> str:
+    """CEL for the number that a ratio string means."""
+    percent = f"double({expression}.substring(0, size({expression}) - 1)) / 100.0"
+    return f"({expression}.endsWith('%') ? {percent} : double({expression}))"
+
+
+def duration_rule(least: int) -> Scalar:
+    """A duration string of at least ``least`` seconds."""
+    bound = f" of at least {least}s" if least else ""
+    return Scalar(
+        cel=(
+            f"self.matches('{quantities.DURATION_PATTERN}') && size(self) > 1 && "
+            f"duration(self) >= duration('{least}s') && duration(self) <= duration('{quantities.LONGEST_DURATION}s')"
+        ),
+        message=f"must be a duration{bound} such as 90s, 5m or 1h30m, at most 2400h",
+        holds=lambda text: quantities.is_duration(text, least=least),
+    )
+
+
+OPEN_RATIO = Scalar(
+    cel=f"self.matches('{quantities.RATIO_PATTERN}') && {cel_ratio('self')} > 0.0 && {cel_ratio('self')} < 1.0",
+    message='must be a ratio between 0 and 1 (both excluded), as a string such as "3%" or "0.03"',
+    holds=quantities.is_open_ratio,
+)
+CLOSED_RATIO = Scalar(
+    cel=f"self.matches('{quantities.RATIO_PATTERN}') && {cel_ratio('self')} <= 1.0",
+    message='must be a ratio from 0 to 1, as a string such as "1%" or "0.01"',
+    holds=quantities.is_closed_ratio,
+)

@@ -1,0 +1,176 @@
+"""The status of a SamplerRollout: all that the operator remembers (R2, R3).
+
+``Status.load(raw)`` reads what the API server stored and never raises; ``status.dump()`` is the JSON to write (replace
+the whole status: lists here are not merged). Numbers with a fraction are strings, as the API conventions ask. Stages
+and their transitions: docs/rollout.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, Field, ValidationError
+
+from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.plan import (
+    Bake,
+    Clock,
+    Count,
+    HeldRelease,
+    Loose,
+    Name,
+    Number,
+    Reason,
+    Release,
+    Rollout,
+    Text,
+)
+
+
+class Stage(StrEnum):
+    """Where the whole SamplerRollout stands."""
+
+    IDLE = "Idle"
+    ESTABLISHING = "Establishing"
+    SERVING = "Serving"
+    PROGRESSING = "Progressing"
+    HOLDING = "Holding"
+    RESTORING = "Restoring"
+    ROLLING_BACK = "RollingBack"
+    WITHDRAWING = "Withdrawing"
+
+
+class Result(StrEnum):
+    """How a rollout ended."""
+
+    ESTABLISHED = "Established"
+    PROMOTED = "Promoted"
+    RESTORED = "Restored"
+    ROLLED_BACK = "RolledBack"
+    WITHDRAWN = "Withdrawn"
+
+
+class Condition(Loose):
+    """A standard condition. Reconciling and Stalled are present only while they are true."""
+
+    type: Annotated[str, Field(max_length=64)]
+    status: Literal["True", "False", "Unknown"]
+    observed_generation: int = 0
+    last_transition_time: AwareDatetime
+    reason: Reason
+    message: Text = ""
+
+
+class CheckStatus(Loose):
+    """One check's numbers in one pool."""
+
+    name: Name
+    verdict: Literal["Passed", "Failed", "Inconclusive"]
+    reason: Reason = ""
+    checked: Count = 0
+    bad: Count = 0
+    max_rate: Number = ""
+    upper_bound: Number = ""
+    log_e: Number = ""
+    log_threshold: Number = ""
+    detail: Text = ""
+
+
+class Requests(Loose):
+    """Requests that ended since the rollout started."""
+
+    exposed: Count = 0
+    total: Count = 0
+
+
+class PoolStatus(Loose):
+    """One pool."""
+
+    name: Name
+    replicas: Count = 0
+    """Wanted by the spec when it last could be read."""
+    ready: Count = 0
+    revision: Name = ""
+    """The revision that the pool is moving to, or serves."""
+    candidate_replicas: Count = 0
+    """Candidate pods wanted now; while a candidate leaves this never rises."""
+    stable_replicas: Count = 0
+    weight: Annotated[int, Field(ge=0, le=100)] = 0
+    observed_weight: Annotated[int, Field(ge=0, le=100)] = 0
+    requests: Requests | None = None
+    verdict: Literal["", "Passed", "Failed", "Inconclusive"] = ""
+    reason: Reason = ""
+    passed_at: AwareDatetime | None = None
+    """When all checks had passed in one look: needed once, before full traffic (R9, R12)."""
+    worst_check: CheckStatus | None = None
+    unready: Clock | None = None
+    """Runs while wanted pods are missing or not ready."""
+    blocked: Text = ""
+    """The infrastructure's reason why pods have not started."""
+
+
+class HistoryEntry(Loose):
+    """How one rollout ended."""
+
+    release: Name
+    result: Result
+    reason: Reason = ""
+    message: Text = ""
+    started_at: AwareDatetime
+    ended_at: AwareDatetime
+    weight: Annotated[int, Field(ge=0, le=100)] = 0
+    requests: Requests = Field(default_factory=Requests)
+
+
+class Status(Loose):
+    """The whole status."""
+
+    observed_generation: int = 0
+    stage: Stage = Stage.IDLE
+    progress: Annotated[str, Field(max_length=128)] = ""
+    """Where the rollout stands, for people: ``wave 1/2, step 2/3, 50%``."""
+    conditions: Annotated[list[Condition], Field(max_length=16, json_schema_extra=limits.map_by("type"))] = Field(
+        default_factory=list
+    )
+    stable: Release | None = None
+    candidate: Release | None = None
+    verified: Release | None = None
+    previous: Release | None = None
+    """The release that stable replaced, until stable is verified."""
+    failed: Annotated[list[HeldRelease], Field(max_length=limits.HELD)] = Field(default_factory=list)
+    retry_generation: Count = 0
+    """spec.retryGeneration as last seen."""
+    rollout: Rollout | None = None
+    bake: Bake | None = None
+    pools: Annotated[list[PoolStatus], Field(max_length=2 * limits.POOLS, json_schema_extra=limits.map_by("name"))] = (
+        Field(default_factory=list)
+    )
+    history: Annotated[list[HistoryEntry], Field(max_length=limits.HISTORY)] = Field(default_factory=list)
+    """Newest first."""
+
+    @classmethod
+    def load(cls, raw: Mapping[str, Any] | None) -> Status:
+        """Read a stored status. A member that cannot be read is left out: the rest is still true."""
+        data = dict(raw or {})
+        while True:
+            try:
+                return cls.model_validate(data)
+            except ValidationError as error:
+                bad = {detail["loc"][0] for detail in error.errors() if detail["loc"]} & data.keys()
+                if not bad:
+                    return cls()
+                data = {key: value for key, value in data.items() if key not in bad}
+
+    def dump(self) -> dict[str, Any]:
+        """The status as JSON."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    def held(self, release: str) -> HeldRelease | None:
+        """The hold on a release, if it was rolled back."""
+        return next((item for item in self.failed if item.hash == release), None)
+
+    def pool(self, name: str) -> PoolStatus | None:
+        """The status of one pool."""
+        return next((item for item in self.pools if item.name == name), None)

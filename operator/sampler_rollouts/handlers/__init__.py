@@ -1,0 +1,1 @@
+"""kopf: events into one queue, the loop that reconciles, probes."""

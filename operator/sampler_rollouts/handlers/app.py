@@ -1,0 +1,101 @@
+"""Wires the operator's process together, starts it, and ends it in order."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from sampler_rollouts.cluster.adapter import KubernetesCluster
+from sampler_rollouts.cluster.kinds import RolloutKey
+from sampler_rollouts.cluster.transport import KubernetesApi
+from sampler_rollouts.handlers import probes
+from sampler_rollouts.handlers.loop import ReconcileLoop
+from sampler_rollouts.handlers.options import Options
+from sampler_rollouts.handlers.watch import Watch
+from sampler_rollouts.metrics.config import MetricsSources, load_sources
+from sampler_rollouts.metrics.prometheus import Sources
+from sampler_rollouts.reconcile.reconciler import Reconciler
+from sampler_rollouts.reconcile.sampling import BoundedMetrics
+
+logger = logging.getLogger(__name__)
+
+
+async def run(options: Options) -> None:
+    """Run until SIGTERM or SIGINT. Errors of configuration are raised before anything is started."""
+    sources = _sources(options.config)
+    cluster = KubernetesCluster(KubernetesApi())
+    metrics = BoundedMetrics(Sources(sources), sources.metrics_sources)
+    with ThreadPoolExecutor(options.threads, thread_name_prefix="api") as threads:
+        loop = ReconcileLoop(
+            Reconciler(cluster, metrics, threads).reconcile,
+            _list_keys(cluster, options, threads),
+            resync=options.resync,
+        )
+        async with _probes(loop, options.probe_port):
+            watch = Watch(_from_another_thread(loop), options.namespaces, cluster.served)
+            watch.start()
+            try:
+                await _until_signal(loop, options)
+            finally:
+                await asyncio.to_thread(watch.stop)
+                metrics.close()
+    logger.info("stopped")
+
+
+def _sources(path: str) -> MetricsSources:
+    """Without a file every source is unknown: rollouts then wait, and say so."""
+    if path:
+        return load_sources(Path(path))
+    logger.warning("no --config: there are no metrics sources")
+    return MetricsSources.model_construct(metrics_sources={})
+
+
+async def _until_signal(loop: ReconcileLoop, options: Options) -> None:
+    turning = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        turning.add_signal_handler(number, _stop, loop, number)
+    logger.info("started", extra={"namespaces": ",".join(options.namespaces) or "all"})
+    await loop.run()
+
+
+def _stop(loop: ReconcileLoop, number: signal.Signals) -> None:
+    logger.info("stopping", extra={"signal": number.name})
+    loop.stop()
+
+
+def _from_another_thread(loop: ReconcileLoop) -> Callable[[RolloutKey], None]:
+    turning = asyncio.get_running_loop()
+
+    def notice(key: RolloutKey) -> None:
+        turning.call_soon_threadsafe(loop.queue.add, key)
+
+    return notice
+
+
+def _list_keys(
+    cluster: KubernetesCluster, options: Options, threads: Executor
+) -> Callable[[], Awaitable[list[RolloutKey]]]:
+    call = functools.partial(cluster.keys, options.namespaces)
+
+    async def list_keys() -> list[RolloutKey]:
+        return await asyncio.get_running_loop().run_in_executor(threads, call)
+
+    return list_keys
+
+
+@asynccontextmanager
+async def _probes(loop: ReconcileLoop, port: int) -> AsyncIterator[None]:
+    if not port:
+        yield
+        return
+    runner = await probes.serve(loop, port)
+    try:
+        yield
+    finally:
+        await runner.cleanup()

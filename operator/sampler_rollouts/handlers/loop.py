@@ -1,0 +1,148 @@
+"""The loop of our own: takes keys from the queue, reconciles them, and decides when they come back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final
+
+from sampler_rollouts.cluster.errors import ClusterError, ConflictError
+from sampler_rollouts.cluster.kinds import RolloutKey
+from sampler_rollouts.handlers.queue import WorkQueue
+from sampler_rollouts.reconcile.reconciler import Result
+
+logger = logging.getLogger(__name__)
+
+RECONCILE_LIMIT: Final = 120.0
+"""No reconcile takes longer: each of its calls has its own, much shorter limit. A longer one is cut off."""
+HEARTBEAT: Final = 1.0
+WIND_UP: Final = 10.0
+"""How long reconciles in flight may take when the operator is told to stop; they can be cut off anywhere (R4)."""
+
+
+class ReconcileLoop:
+    """One task per key in work. What is bounded is the threads that the reconciles use, not the tasks: a rollout that
+    waits for its metrics source must not take the place of one whose abort is due.
+
+    The heartbeat shows whether the event loop itself still turns.
+    """
+
+    def __init__(
+        self,
+        reconcile: Callable[[RolloutKey], Awaitable[Result]],
+        list_keys: Callable[[], Awaitable[Iterable[RolloutKey]]],
+        *,
+        resync: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.queue: WorkQueue[RolloutKey] = WorkQueue(clock)
+        self._reconcile = reconcile
+        self._list_keys = list_keys
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._resync = resync
+        self._clock = clock
+        self._beat = clock()
+        self._synced_at: float | None = None
+        self._stopping = asyncio.Event()
+        self._started: dict[RolloutKey, float] = {}
+
+    async def run(self) -> None:
+        """Work until ``stop``; then let the reconciles in flight finish. An error of the loop itself ends it."""
+        eternal = [
+            asyncio.create_task(self._keep_dispatching(), name="dispatch"),
+            asyncio.create_task(self._keep_resyncing(), name="resync"),
+            asyncio.create_task(self._keep_beating(), name="heartbeat"),
+        ]
+        stopping = asyncio.create_task(self._stopping.wait(), name="stop")
+        try:
+            done, _ = await asyncio.wait([stopping, *eternal], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            await _end([stopping, *eternal])
+            await self._wind_up()
+
+    def stop(self) -> None:
+        """Ask ``run`` to end."""
+        self._stopping.set()
+
+    def stale_for(self) -> float:
+        """Seconds since the last sign of life."""
+        return self._clock() - self._beat
+
+    def stuck_for(self) -> float:
+        """Seconds that the oldest reconcile in flight has taken."""
+        return max((self._clock() - started for started in self._started.values()), default=0.0)
+
+    @property
+    def synced(self) -> bool:
+        """Whether all SamplerRollouts have been listed since the start."""
+        return self._synced_at is not None
+
+    async def _wind_up(self) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=WIND_UP)
+        await _end(self._tasks)
+
+    async def _keep_dispatching(self) -> None:
+        while True:
+            key = await self.queue.get()
+            self._started[key] = self._clock()
+            task = asyncio.create_task(self._once(key), name=f"reconcile {key}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _once(self, key: RolloutKey) -> None:
+        try:
+            async with asyncio.timeout(RECONCILE_LIMIT):
+                result = await self._reconcile(key)
+        except Exception as error:
+            self._failed(key, error)
+        else:
+            self._succeeded(key, result)
+        finally:
+            del self._started[key]
+
+    def _succeeded(self, key: RolloutKey, result: Result) -> None:
+        if result.gone:
+            self.queue.forget(key)
+        else:
+            self.queue.done(key, result.requeue_after)
+
+    def _failed(self, key: RolloutKey, error: Exception) -> None:
+        at_least = error.retry_after if isinstance(error, ClusterError) else None
+        delay = self.queue.failed(key, at_least)
+        extra = {"rollout": str(key), "retry_in": round(delay, 2)}
+        if isinstance(error, ConflictError):
+            logger.info("changed meanwhile, starting again: %s", error, extra=extra)
+        elif isinstance(error, ClusterError):
+            logger.warning("reconcile failed: %s: %s", error.reason, error, extra=extra)
+        else:
+            logger.error("reconcile failed", exc_info=error, extra=extra)
+
+    async def _keep_resyncing(self) -> None:
+        """Whatever a watch may have missed is found here."""
+        while True:
+            try:
+                for key in await self._list_keys():
+                    self.queue.add(key)
+                self._synced_at = self._clock()
+                delay = self._resync
+            except ClusterError as error:
+                logger.warning("resync failed: %s: %s", error.reason, error)
+                delay = min(5.0, self._resync)
+            await asyncio.sleep(delay)
+
+    async def _keep_beating(self) -> None:
+        while True:
+            self._beat = self._clock()
+            await asyncio.sleep(HEARTBEAT)
+
+
+async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    ending = list(tasks)
+    for task in ending:
+        task.cancel()
+    await asyncio.gather(*ending, return_exceptions=True)

@@ -1,0 +1,91 @@
+"""Flags and environment variables of the operator's process. A flag wins over its variable."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+PREFIX = "SAMPLER_ROLLOUTS_"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run."""
+
+    namespaces: tuple[str, ...] = ()
+    """Empty: all namespaces."""
+    config: str = ""
+    log_level: str = "info"
+    log_format: str = "json"
+    probe_port: int = 8080
+    resync: float = 60.0
+    threads: int = 8
+
+
+def parse(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> Options:
+    """Options from the command line and the environment; SystemExit with a message if they are wrong."""
+    environ = os.environ if environ is None else environ
+    given = vars(_parser(environ).parse_args(arguments))
+    named = given.pop("namespace") or [environ.get(PREFIX + "NAMESPACES", "")]
+    namespaces = dict.fromkeys(name for part in named for name in part.replace(",", " ").split())
+    return Options(namespaces=tuple(namespaces), **given)
+
+
+def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sampler_rollouts",
+        description="The operator of SamplerRollouts.",
+        epilog=f"Each option can be given as an environment variable, such as {PREFIX}LOG_LEVEL.",
+    )
+
+    def option(name: str, default: str, **kwargs: object) -> None:
+        fallback = environ.get(PREFIX + name.upper().replace("-", "_"), default)
+        parser.add_argument(f"--{name}", default=fallback, **kwargs)  # type: ignore[arg-type]
+
+    parser.add_argument(
+        "--namespace",
+        action="append",
+        metavar="NAME",
+        help="a namespace to watch; repeat it, or separate by commas; absent: all namespaces",
+    )
+    option("config", "", help="YAML file with the named metrics sources")
+    option("log-level", "info", type=_one_of("debug", "info", "warning", "error"), help="debug, info, warning or error")
+    option("log-format", "json", type=_one_of("json", "text"), help="json or text")
+    option("probe-port", "8080", type=_port, help="port of /healthz and /readyz; 0 turns them off")
+    option("resync", "60", type=_positive, metavar="SECONDS", help="how often all SamplerRollouts are looked at anew")
+    option("threads", "8", type=_count, help="how many calls to the API server are made at the same time")
+    return parser
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    """A check of the variable's value too: argparse holds only flags against its own choices."""
+
+    def check(text: str) -> str:
+        if text.lower() not in choices:
+            raise argparse.ArgumentTypeError(f"must be one of {', '.join(choices)}")
+        return text.lower()
+
+    return check
+
+
+def _port(text: str) -> int:
+    return _within(int(text), 0, 65535)
+
+
+def _count(text: str) -> int:
+    return _within(int(text), 1, 256)
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0.1 <= value <= 86400:
+        raise argparse.ArgumentTypeError("must lie between 0.1 and 86400")
+    return value
+
+
+def _within(value: int, low: int, high: int) -> int:
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"must lie between {low} and {high}")
+    return value

@@ -1,0 +1,1 @@
+"""Adapter to the metrics source (Prometheus)."""

@@ -1,0 +1,111 @@
+"""The metrics sources, as the admin's configuration names them. A SamplerRollout refers to one by name only (R25)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from sampler_rollouts.domain.quantities import seconds
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used; the text names the file, the field and the remedy."""
+
+
+def _duration(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("must be a duration such as 15s")
+    return float(seconds(value)) if isinstance(value, str) else float(value)
+
+
+def _plain_url(url: str) -> str:
+    """An address without anything that does not belong there. Secrets in it would end in logs and events."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("must be an address such as http://prometheus.monitoring:9090") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0 or any(c <= " " for c in url):
+        raise ValueError("must be an address such as http://prometheus.monitoring:9090")
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user or password: put a token in a file and name it in bearerTokenFile")
+    if parts.query or parts.fragment:
+        raise ValueError("must not hold a query or fragment: give the address before /api/v1")
+    return url.rstrip("/")
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("must be an absolute path of a mounted file")
+    return path
+
+
+Seconds = Annotated[float, BeforeValidator(_duration)]
+MountedFile = Annotated[Path, AfterValidator(_absolute)]
+
+
+class MetricsSource(BaseModel):
+    """One Prometheus or a store that speaks its query API."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    url: Annotated[str, AfterValidator(_plain_url)]
+    timeout: Annotated[Seconds, Field(ge=0.1, le=60)] = 5.0
+    """Seconds for everything that one look asks, retries included. Less than the reconcile's own limit (8 s)."""
+    scrape_interval: Annotated[Seconds, Field(ge=0.1, le=300)] = 15.0
+    """Seconds between scrapes of the samplers' pods; data older than three of them never pass anything."""
+    bearer_token_file: MountedFile | None = None
+    ca_file: MountedFile | None = None
+    max_response_mebibytes: Annotated[int, Field(ge=1, le=1024)] = 64
+    """Limit of one answer, unpacked."""
+
+
+class MetricsSources(BaseModel):
+    """All sources by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    metrics_sources: Annotated[dict[str, MetricsSource], Field(min_length=1)]
+
+
+def parse_sources(text: str, origin: str = "metrics sources") -> MetricsSources:
+    """Read the YAML text; ``origin`` names it in errors. Raises ConfigError."""
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{origin}: not YAML{where}: correct the syntax") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{origin}: must be a mapping: metricsSources: {{default: {{url: http://...}}}}")
+    try:
+        return MetricsSources.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError("; ".join(f"{origin}: {_problem(one)}" for one in error.errors())) from None
+
+
+def load_sources(path: Path) -> MetricsSources:
+    """Read the file. Raises ConfigError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path}: cannot be read ({type(error).__name__}): mount the operator's configuration"
+        ) from None
+    return parse_sources(text, str(path))
+
+
+def _problem(error: Any) -> str:
+    """Field and remedy; never the value, which may be a secret in the wrong place."""
+    field = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        known = ", ".join(to_camel(name) for name in MetricsSource.model_fields)
+        return f"{field}: unknown field: remove it or correct its name ({known})"
+    if error["type"] == "missing":
+        return f"{field}: missing: add it"
+    return f"{field}: {error['msg'].removeprefix('Value error, ')}"

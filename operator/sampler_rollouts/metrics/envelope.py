@@ -1,0 +1,102 @@
+"""The raw answer of the Prometheus query API, judged before anything is read from it.
+
+``prometheus_api_client`` keeps ``data.result`` and drops the rest: warnings of a partial answer among it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from quality_contract import TARGET_NAMESPACE, TARGET_POD, TARGET_POOL, TARGET_REVISION, TARGET_ROLLOUT
+
+from sampler_rollouts.domain.evidence.samples import Series
+
+ERROR_TYPES = frozenset(
+    {"timeout", "canceled", "execution", "bad_data", "internal", "unavailable", "not_found", "not_acceptable"}
+)
+"""What an error may be called. Anything else that a server says stays out of status: it could be anything."""
+
+SCRAPE_LABELS = frozenset(
+    {
+        *(TARGET_NAMESPACE, TARGET_POD, TARGET_ROLLOUT, TARGET_POOL, TARGET_REVISION, "__name__"),
+        *("job", "instance", "container", "endpoint", "service", "node", "cluster"),
+        *("prometheus", "prometheus_replica", "replica", "receive", "tenant_id"),
+    }
+)
+"""Labels that say where a sample was read. Two series that differ in nothing else are copies of one counter."""
+
+
+class SourceProblem(Exception):  # noqa: N818 - it is an answer, given as data in the end
+    """Why the source gave no complete answer: a CamelCase reason and a text without address, body or secret."""
+
+    def __init__(self, reason: str, message: str, retry: bool = False) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.retry = retry
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """The whole answer, if it is a complete and successful one of range vectors; else SourceProblem."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        raise SourceProblem("InvalidAnswer", "the source's answer is not JSON", retry=True) from None
+    if not isinstance(answer, dict) or answer.get("status") not in {"success", "error"}:
+        raise SourceProblem("InvalidAnswer", "the source's answer is not one of the Prometheus query API")
+    if answer["status"] == "error":
+        raise SourceProblem("QueryFailed", f"the source could not answer: {error_type(answer)}")
+    if answer.get("warnings") or answer.get("infos"):
+        raise SourceProblem("PartialAnswer", "the source warns that its answer may be incomplete")
+    data = answer.get("data")
+    if not isinstance(data, dict) or data.get("resultType") != "matrix" or not isinstance(data.get("result"), list):
+        raise SourceProblem("InvalidAnswer", "the source's answer holds no raw samples")
+    return answer
+
+
+def error_type(answer: Any) -> str:
+    """The kind of error of an error envelope, in the API's own words or ``unknown error``."""
+    named = answer.get("errorType") if isinstance(answer, dict) else None
+    return named if isinstance(named, str) and named in ERROR_TYPES else "unknown error"
+
+
+def series_of(metric: str, result: list[Any]) -> tuple[list[Series], int]:
+    """Read ``data.result``. Returns the series and how many were left out for want of pod, pool or revision.
+
+    Raises SourceProblem if the result is not made of labels and float samples.
+    """
+    found, unplaced = [], 0
+    for item in result:
+        try:
+            one = _series(metric, item["metric"], item)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise SourceProblem("InvalidAnswer", "the source's answer holds a malformed series") from None
+        if one is None:
+            unplaced += 1
+        else:
+            found.append(one)
+    return found, unplaced
+
+
+def _series(metric: str, labels: Mapping[str, str], item: Mapping[str, Any]) -> Series | None:
+    if "histograms" in item:
+        raise ValueError("native histograms are not counters")
+    if not all(isinstance(part, str) for part in labels.values()):
+        raise TypeError("labels are strings")
+    pod, pool, revision = (labels.get(name, "") for name in (TARGET_POD, TARGET_POOL, TARGET_REVISION))
+    if not (pod and pool and revision):
+        return None
+    times, values = _samples(item["values"])
+    own = {name: value for name, value in labels.items() if name not in SCRAPE_LABELS}
+    return Series(metric, pod, pool, revision, own, times, values)
+
+
+def _samples(pairs: list[Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Unix seconds and values; values come as strings, NaN and infinities included."""
+    times = tuple(float(time) for time, _ in pairs)
+    if not all(map(math.isfinite, times)) or not all(isinstance(value, str) for _, value in pairs):
+        raise ValueError("a sample is a time and a string")
+    return times, tuple(float(value) for _, value in pairs)

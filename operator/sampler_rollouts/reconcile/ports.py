@@ -1,0 +1,48 @@
+"""What a reconcile needs from outside, so that tests can put fakes in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from datetime import datetime
+from typing import Protocol
+
+from sampler_rollouts.cluster.adapter import Children
+from sampler_rollouts.cluster.kinds import RolloutKey
+from sampler_rollouts.domain.evidence.samples import Question, SampleSet
+from sampler_rollouts.domain.outcome import EventNote, Manifest
+
+
+class Cluster(Protocol):
+    """The API server. Each call may raise a ClusterError, and may be repeated."""
+
+    def read(self, key: RolloutKey) -> Manifest | None:
+        """The SamplerRollout, or None if it is gone."""
+        ...
+
+    def children(self, rollout: Manifest) -> Children:
+        """One look at what belongs to it."""
+        ...
+
+    def write_status(self, rollout: Manifest, status: Manifest) -> Manifest:
+        """Write the status if it differs; ConflictError if the object changed since it was read."""
+        ...
+
+    def apply(self, rollout: Manifest, wanted: Manifest, children: Children) -> bool:
+        """Create or correct one child; whether anything was written."""
+        ...
+
+    def prune(self, rollout: Manifest, wanted: Iterable[Manifest], keep: Container[str], children: Children) -> int:
+        """Delete our children that are not wanted and whose name is not in ``keep``; how many were asked to go."""
+        ...
+
+    def record(self, rollout: Manifest, note: EventNote, now: datetime) -> None:
+        """Say something as a Kubernetes Event; never fails."""
+        ...
+
+
+class Metrics(Protocol):
+    """The metrics sources by name."""
+
+    def fetch(self, question: Question, now: datetime) -> SampleSet:
+        """Raw samples; a source that does not answer gives an empty set with the reason."""
+        ...

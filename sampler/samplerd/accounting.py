@@ -1,0 +1,109 @@
+"""Counts every request once, when it ends, and decides whether it is one of the checked ones (docs/metrics.md)."""
+
+import enum
+import time
+
+import quality_contract as names
+
+from samplerd.generation import Generation
+from samplerd.metrics import Metrics
+from samplerd.routes import RouteLabels, parse_route
+from samplerd.scripts import has_unexpected_script
+from samplerd.sessions import SessionTable
+
+
+class Outcome(enum.Enum):
+    """How a request that was taken on ended; the value is its status code in the metrics."""
+
+    COMPLETED = 200
+    DISCONNECTED = 499
+    FAILED = 500
+    TIMED_OUT = 504
+
+
+_BAD = {Outcome.FAILED, Outcome.TIMED_OUT}
+
+
+class RequestRecord:
+    """One request from the moment it is taken on to its end."""
+
+    def __init__(self, metrics: Metrics, *, route_hash: str, checked: bool, prompt: str, time_limit: float) -> None:
+        self._metrics = metrics
+        self._route_hash = route_hash
+        self._checked = checked
+        self._prompt = prompt
+        self._time_limit = time_limit
+        self._arrived = time.monotonic()
+        self._open = True
+
+    def end(self, outcome: Outcome, generation: Generation, shown: str | None) -> None:
+        """Count the request; later calls do nothing. `shown` is what the client was sent, None if nothing."""
+        if not self._open:
+            return
+        self._open = False
+        self._metrics.requests.labels(str(outcome.value)).inc()
+        self._time(outcome, generation)
+        if not self._checked:
+            return
+        self._metrics.count_check(names.CHECK_ERRORS, self._route_hash, bad=outcome in _BAD)
+        if shown is not None:
+            bad = has_unexpected_script(self._prompt, shown)
+            self._metrics.count_check(names.CHECK_UNEXPECTED_SCRIPT, self._route_hash, bad=bad)
+
+    def _time(self, outcome: Outcome, generation: Generation) -> None:
+        """Observe the latencies. A request past the limit is slow in every one of them."""
+        label = str(self._checked).lower()
+        first, last, count = generation.first_token_at, generation.last_token_at, len(generation.tokens)
+        if outcome is Outcome.TIMED_OUT:
+            for histogram in (self._metrics.duration, self._metrics.first_token, self._metrics.per_token):
+                histogram.labels(label).observe(self._time_limit)
+            return
+        if first is not None:
+            self._metrics.first_token.labels(label).observe(first - self._arrived)
+        if outcome is Outcome.COMPLETED:
+            self._metrics.duration.labels(label).observe(time.monotonic() - self._arrived)
+            if first is not None and last is not None and count > 1:
+                self._metrics.per_token.labels(label).observe((last - first) / (count - 1))
+
+
+class Accounting:
+    """Opens the records."""
+
+    def __init__(self, metrics: Metrics, *, session_capacity: int, time_limit: float) -> None:
+        self._metrics = metrics
+        self._time_limit = time_limit
+        self._sessions = SessionTable(session_capacity)
+        self._routes = RouteLabels()
+
+    def route_label(self, header: str | None) -> str:
+        """The route hash of a request; its counters exist from now on."""
+        label = self._routes.label(parse_route(header))
+        self._metrics.add_route(label)
+        return label
+
+    def begin(self, *, route_header: str | None, session: str | None, prompt: str) -> RequestRecord:
+        """Open the record of a request that the engine has just taken on."""
+        self._metrics.started.inc()
+        return RequestRecord(
+            self._metrics,
+            route_hash=self.route_label(route_header),
+            checked=self._is_checked(route_header, session),
+            prompt=prompt,
+            time_limit=self._time_limit,
+        )
+
+    def refuse(self, status: int, *, route_header: str | None, session: str | None) -> None:
+        """Count a request that was never taken on. The client's own errors are not checked, the server's are bad."""
+        self._metrics.requests.labels(str(status)).inc()
+        if status >= 500 and self._is_checked(route_header, session):
+            self._metrics.count_check(names.CHECK_ERRORS, self.route_label(route_header), bad=True)
+
+    def _is_checked(self, route_header: str | None, session: str | None) -> bool:
+        """Without a gateway, or without a session, a request is a unit of its own."""
+        epoch = parse_route(route_header).epoch
+        if epoch is None or not session:
+            return True
+        before = self._sessions.evictions
+        first = self._sessions.is_first(session, epoch)
+        self._metrics.evictions.inc(self._sessions.evictions - before)
+        return first

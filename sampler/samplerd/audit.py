@@ -1,0 +1,125 @@
+"""The replay audit: recomputes tokens that were really drawn, from the logits they were drawn from.
+
+Rows are chosen after the step, by a coin of the audit's own; nothing in the tensor program depends on it. What a token
+should have been drawn with comes from the request itself, not from the row that the engine made of it. The oracle works
+in a thread of its own behind a bounded queue: when it falls behind, tokens are left out of the audit, and counted.
+"""
+
+import logging
+import queue
+import random
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from samplerd import oracle
+from samplerd.generation import Generation
+from samplerd.metrics import Metrics
+from samplerd.program import Step
+from samplerd.rows import COLDEST, Sampled
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """One drawn token and all that is needed to draw it again."""
+
+    request: oracle.Request
+    logits: npt.NDArray[np.float32]
+    batch_size: int
+    drawn: oracle.Drawn
+
+
+class Audit:
+    """Observes the engine's steps; counts into the metrics."""
+
+    def __init__(self, metrics: Metrics, *, share: float, capacity: int) -> None:
+        self._metrics = metrics
+        self._share = share
+        self._coin = random.Random()
+        self._queue: queue.Queue[_Sample | None] = queue.Queue(capacity)
+        self._thread = threading.Thread(target=self._work, name="audit", daemon=True)
+        self._thread.start()
+
+    def after_step(self, step: Step, running: Mapping[int, Generation]) -> None:
+        """Count the step's tokens and take some of them for the audit. Called in the engine's thread."""
+        certified = int(step.certified[list(running)].sum())
+        self._metrics.tokens.inc(len(running))
+        self._metrics.certified.inc(certified)
+        self._metrics.fallback.inc(len(running) - certified)
+        chosen = [row for row in running if self._coin.random() < self._share]
+        self._coin.shuffle(chosen)  # a queue that is nearly full must not always drop the same rows
+        for row in chosen:
+            self._take(step, row, running[row])
+
+    def _take(self, step: Step, row: int, generation: Generation) -> None:
+        if self._queue.full():  # before the copy of the logits, which costs
+            self._metrics.audit_dropped.inc()
+            return
+        self._queue.put_nowait(
+            _Sample(
+                request=_request(generation),
+                logits=step.logits[row].copy(),
+                batch_size=len(step.token),
+                drawn=drawn_in(step, row),
+            )
+        )
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Finish what is queued and end the thread."""
+        try:
+            self._queue.put(None, timeout=timeout)
+        except queue.Full:
+            return
+        self._thread.join(timeout)
+
+    def _work(self) -> None:
+        while (sample := self._queue.get()) is not None:
+            try:
+                self._check(sample)
+            except Exception:
+                log.exception("the audit could not judge a token")
+                self._metrics.audit_dropped.inc()
+
+    def _check(self, sample: _Sample) -> None:
+        expected = oracle.expect(sample.logits, sample.request)
+        kind = oracle.judge(expected, sample.drawn)
+        bucket, mode = str(sample.batch_size), mode_of(sample.request, sample.logits.size)
+        self._metrics.audited.labels(bucket, mode).inc()
+        if kind is not None:
+            self._metrics.mismatches.labels(kind, bucket, mode).inc()
+
+
+def mode_of(request: oracle.Request, vocabulary: int) -> str:
+    """The metrics' label `mode`: which way through the sampler the request takes."""
+    if np.float32(request.temperature) < COLDEST:
+        return "greedy"
+    truncated = 0 < request.top_k < vocabulary or np.float32(request.top_p) < 1
+    return "truncated" if truncated else "full"
+
+
+def drawn_in(step: Step | Sampled, row: int) -> oracle.Drawn:
+    """What one row of a step says of its token."""
+    return oracle.Drawn(
+        valid=bool(step.valid[row]),
+        best=int(step.best[row]),
+        token=int(step.token[row]),
+        kept=int(step.kept[row]),
+        threshold=float(step.threshold[row]),
+    )
+
+
+def _request(generation: Generation) -> oracle.Request:
+    """What the next token of a request is drawn with."""
+    ask = generation.ask
+    return oracle.Request(
+        temperature=ask.temperature,
+        top_k=ask.top_k,
+        top_p=ask.top_p,
+        seed=ask.seed,
+        position=len(ask.prompt) + len(generation.tokens),
+    )

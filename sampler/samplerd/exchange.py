@@ -1,0 +1,107 @@
+"""One request that was taken on, from its tokens to its end. Ends exactly once, however it ends."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Self
+
+from starlette.requests import Request
+
+from samplerd.accounting import Outcome, RequestRecord
+from samplerd.engine import Engine, EngineStoppedError, QueueFullError
+from samplerd.generation import Ask, Event, Failed, Finished, Generation, Piece
+from samplerd.openai_errors import ApiError
+
+
+class ClientGoneError(Exception):
+    """The client closed the connection before its answer was complete."""
+
+
+class TimedOutError(ApiError):
+    """The request took longer than the server allows."""
+
+    def __init__(self, limit: float) -> None:
+        super().__init__(504, f"the answer took longer than {limit:g} seconds", code="timeout")
+
+
+class _Gone:
+    """The client is gone; stands in the queue of events."""
+
+
+class Exchange:
+    """A context manager: whatever leaves the block decides how the request is counted, and frees its slot."""
+
+    def __init__(self, engine: Engine, ask: Ask, time_limit: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._events: asyncio.Queue[Event | _Gone] = asyncio.Queue()
+        self._time_limit = time_limit
+        self._deadline = self._loop.time() + time_limit
+        self._record: RequestRecord | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._finished = False
+        self._shown: str | None = None
+        self.generation = Generation(ask, engine.model.tokenizer, self._emit)
+        try:
+            engine.submit(self.generation)
+        except QueueFullError:
+            raise ApiError(429, "too many requests are waiting", code="queue_full") from None
+        except EngineStoppedError:
+            raise ApiError(503, "the server is shutting down", code="shutting_down") from None
+
+    def _emit(self, event: Event) -> None:
+        """Called from the engine's thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+            self._loop.call_soon_threadsafe(self._events.put_nowait, event)
+
+    def follow(self, request: Request, record: RequestRecord) -> Self:
+        """Count in `record`, and notice when the client of `request` (whose body was read) goes away."""
+        self._record = record
+        self._watcher = self._loop.create_task(self._watch(request))
+        return self
+
+    async def _watch(self, request: Request) -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        self._events.put_nowait(_Gone())
+
+    def show(self, text: str) -> None:
+        """Text that the client was sent: what the text checks look at."""
+        self._shown = (self._shown or "") + text
+
+    async def events(self) -> AsyncIterator[Piece | Finished]:
+        """Pieces, then the end. Raises ClientGoneError, or ApiError for a failure or the time limit."""
+        while not self._finished:
+            event = await self._next()
+            if isinstance(event, _Gone):
+                raise ClientGoneError
+            if isinstance(event, Failed):
+                raise ApiError(500, event.message, code="engine_error")
+            self._finished = isinstance(event, Finished)
+            yield event
+
+    async def _next(self) -> Event | _Gone:
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                return await self._events.get()
+        except TimeoutError:
+            raise TimedOutError(self._time_limit) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.generation.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+        if self._record is not None:
+            self._record.end(self._outcome(error), self.generation, self._shown)
+
+    def _outcome(self, error: BaseException | None) -> Outcome:
+        if self._finished and not isinstance(error, Exception):
+            return Outcome.COMPLETED
+        if isinstance(error, ClientGoneError):
+            return Outcome.DISCONNECTED
+        return Outcome.TIMED_OUT if isinstance(error, TimedOutError) else Outcome.FAILED

@@ -1,0 +1,97 @@
+"""One request as the engine sees it: what is asked, what has come so far, and when it is done."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from samplerd.text_stream import TextStream
+from samplerd.tokenizer import Tokenizer
+
+INVALID_LOGITS = "the model gave logits that are not numbers"
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a request wants. Off values: temperature 0, top_k 0, top_p 1."""
+
+    prompt: tuple[int, ...]
+    max_tokens: int
+    seed: int
+    """64 bits."""
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Text that is now certain; may be empty."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The answer is complete. `reason` is OpenAI's: "stop" or "length"."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The server could not answer."""
+
+    message: str
+
+
+Event = Piece | Finished | Failed
+
+
+@dataclass
+class Generation:
+    """A request under way. `emit` is called from the engine's thread."""
+
+    ask: Ask
+    tokenizer: Tokenizer
+    emit: Callable[[Event], None]
+    tokens: list[int] = field(default_factory=list)
+    first_token_at: float | None = None
+    last_token_at: float | None = None
+
+    def __post_init__(self) -> None:
+        self._text = TextStream(self.ask.stop)
+        self._cancelled = threading.Event()
+
+    def cancel(self) -> None:
+        """Nobody wants the answer any more; the engine frees the slot before its next step."""
+        self._cancelled.set()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether `cancel` was called."""
+        return self._cancelled.is_set()
+
+    def accept(self, token: int, now: float) -> bool:
+        """Take the next token, drawn at the monotonic time `now`; true if the answer is complete with it."""
+        self.tokens.append(token)
+        self.first_token_at = self.first_token_at or now
+        self.last_token_at = now
+        at_end = token in self.tokenizer.end_ids
+        text = "" if at_end else self._text.push(self.tokenizer.token_bytes(token))
+        reason = self._reason(at_end)
+        if reason is None:
+            self.emit(Piece(text))
+            return False
+        self.emit(Piece(text + self._text.finish()))
+        self.emit(Finished(reason))
+        return True
+
+    def _reason(self, at_end: bool) -> str | None:
+        if at_end or self._text.stopped:
+            return "stop"
+        return "length" if len(self.tokens) >= self.ask.max_tokens else None
+
+    def fail(self, message: str) -> None:
+        """The engine cannot go on with this request."""
+        self.emit(Failed(message))

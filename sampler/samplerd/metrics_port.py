@@ -1,0 +1,45 @@
+"""The port of the metrics: `GET /metrics`, and when somebody last read it."""
+
+import asyncio
+import contextlib
+import time
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from samplerd.metrics import Metrics
+
+_PATIENCE = 2.0
+"""Seconds to wait for a reader who has no known habit."""
+
+
+class MetricsPort:
+    """Its handler runs in the loop that counts requests, so no scrape sees half of a count."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._read = asyncio.Event()
+        self._last: float | None = None
+        self._longest_gap = 0.0
+
+    def app(self) -> Starlette:
+        """The application."""
+        return Starlette(routes=[Route("/metrics", self._show)])
+
+    async def _show(self, _request: Request) -> Response:
+        now = time.monotonic()
+        if self._last is not None:
+            self._longest_gap = max(self._longest_gap, now - self._last)
+        self._last = now
+        self._read.set()
+        return Response(generate_latest(self._metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    async def read_once_more(self, limit: float) -> None:
+        """Wait for the next scrape: two of the longest gaps between scrapes so far, but no longer than `limit`."""
+        self._read.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(limit, max(_PATIENCE, 2 * self._longest_gap))):
+                await self._read.wait()

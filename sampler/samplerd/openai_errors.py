@@ -1,0 +1,46 @@
+"""OpenAI's error form."""
+
+from typing import Any
+
+from pydantic import ValidationError
+from starlette.responses import JSONResponse
+
+_RETRY_AFTER = {"retry-after": "1"}
+
+
+class ApiError(Exception):
+    """A request that is not answered. `param` names the parameter that is wrong."""
+
+    def __init__(self, status: int, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.param = param
+        self.code = code
+
+    def body(self) -> dict[str, Any]:
+        """OpenAI's JSON."""
+        kind = "invalid_request_error" if self.status < 500 else "server_error"
+        kind = "rate_limit_error" if self.status == 429 else kind
+        return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
+
+    def response(self) -> JSONResponse:
+        """The whole answer; it says when to come back if that may help."""
+        headers = _RETRY_AFTER if self.status in (429, 503) else None
+        return JSONResponse(self.body(), self.status, headers)
+
+
+def from_validation(error: ValidationError) -> ApiError:
+    """Name the first wrong parameter. What was given is not repeated: it may be a part of a prompt."""
+    problem = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    where = problem["loc"]
+    param = str(where[0]) if where else None
+    kind = problem["type"]
+    if kind == "json_invalid" or param is None:
+        return ApiError(400, "the body is not a JSON object", code="invalid_json")
+    if kind == "extra_forbidden":
+        return ApiError(
+            400, f"{param}: this server does not know this parameter", param=param, code="unknown_parameter"
+        )
+    message = f"{param}: {problem['msg'].removeprefix('Value error, ')}"
+    return ApiError(400, message, param=param, code="invalid_value")

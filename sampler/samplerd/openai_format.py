@@ -1,0 +1,96 @@
+"""Answers in OpenAI's form: whole, or in pieces."""
+
+import json
+import time
+import uuid
+from abc import ABC, abstractmethod
+from typing import Any
+
+
+def sse(data: dict[str, Any]) -> bytes:
+    """One server-sent event."""
+    return f"data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n".encode()
+
+
+SSE_DONE = b"data: [DONE]\n\n"
+
+
+def usage(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
+    """OpenAI's token counts."""
+    return {
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": completion_tokens,
+        "total_tokens": prompt_tokens + completion_tokens,
+    }
+
+
+class AnswerForm(ABC):
+    """The parts that all pieces of one answer share."""
+
+    prefix: str
+    whole_object: str
+    piece_object: str
+
+    def __init__(self, model: str, fingerprint: str) -> None:
+        self._model = model
+        self._fingerprint = fingerprint
+        self._id = f"{self.prefix}-{uuid.uuid4().hex}"
+        self._created = int(time.time())
+
+    def _envelope(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
+        return {
+            "id": self._id,
+            "object": kind,
+            "created": self._created,
+            "model": self._model,
+            "system_fingerprint": self._fingerprint,
+            "choices": choices,
+        }
+
+    def whole(self, text: str, reason: str, counts: dict[str, int]) -> dict[str, Any]:
+        """The whole answer."""
+        choice = {"index": 0, **self._whole_content(text), "logprobs": None, "finish_reason": reason}
+        return {**self._envelope(self.whole_object, [choice]), "usage": counts}
+
+    def piece(self, text: str, reason: str | None = None, *, first: bool = False) -> dict[str, Any]:
+        """A piece of a streamed answer; the last one carries the reason."""
+        content = self._piece_content(text, first=first)
+        return self._envelope(self.piece_object, [{"index": 0, **content, "logprobs": None, "finish_reason": reason}])
+
+    def counts(self, counts: dict[str, int]) -> dict[str, Any]:
+        """The event with the token counts, without any choice."""
+        return {**self._envelope(self.piece_object, []), "usage": counts}
+
+    @abstractmethod
+    def _whole_content(self, text: str) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def _piece_content(self, text: str, *, first: bool) -> dict[str, Any]: ...
+
+
+class CompletionForm(AnswerForm):
+    """`/v1/completions`."""
+
+    prefix = "cmpl"
+    whole_object = piece_object = "text_completion"
+
+    def _whole_content(self, text: str) -> dict[str, Any]:
+        return {"text": text}
+
+    def _piece_content(self, text: str, *, first: bool) -> dict[str, Any]:
+        del first
+        return {"text": text}
+
+
+class ChatForm(AnswerForm):
+    """`/v1/chat/completions`."""
+
+    prefix = "chatcmpl"
+    whole_object = "chat.completion"
+    piece_object = "chat.completion.chunk"
+
+    def _whole_content(self, text: str) -> dict[str, Any]:
+        return {"message": {"role": "assistant", "content": text}}
+
+    def _piece_content(self, text: str, *, first: bool) -> dict[str, Any]:
+        return {"delta": {**({"role": "assistant"} if first else {}), **({"content": text} if text else {})}}

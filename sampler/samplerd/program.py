@@ -1,0 +1,113 @@
+"""The tensor program: what runs on the device, compiled once per shape before the server is ready.
+
+One step is one executable: decode, a barrier around the logits, sampling. It always returns the logits buffer, so an
+audited step and an unaudited one are the same program. Watching must not change what is watched.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import numpy as np
+import numpy.typing as npt
+from jax import lax
+
+from samplerd import sampling
+from samplerd.model import Model, Pytree
+from samplerd.rows import Rows, Sampled
+
+
+@dataclass(frozen=True)
+class TensorProgram:
+    """The parts of the program between the model and the token; a build that changes them passes its own."""
+
+    adjust_logits: Callable[[jax.Array], jax.Array]
+    """Applied to the model's logits [B, V], upstream of the buffer that is returned and audited."""
+    sample: Callable[[jax.Array, Rows], Sampled]
+
+
+ProgramFor = Callable[[Model], TensorProgram]
+
+
+def production_program(_model: Model) -> TensorProgram:
+    """The program that this server is meant to run: the model's logits as they are, sampled exactly."""
+    return TensorProgram(adjust_logits=lambda logits: logits, sample=sampling.sample)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one decode step gave, on the host: [B] each, and the logits [B, V] they were drawn from."""
+
+    token: npt.NDArray[np.int32]
+    valid: npt.NDArray[np.bool_]
+    best: npt.NDArray[np.int32]
+    kept: npt.NDArray[np.int32]
+    threshold: npt.NDArray[np.float32]
+    certified: npt.NDArray[np.bool_]
+    logits: npt.NDArray[np.float32]
+
+
+class Executables:
+    """The compiled program, its weights and its cache. Not thread-safe: the engine's thread alone calls it."""
+
+    def __init__(
+        self, model: Model, program: TensorProgram, batch_sizes: Sequence[int], chunk_sizes: Sequence[int]
+    ) -> None:
+        self.model = model
+        self.batch_sizes = sorted(batch_sizes)
+        self.chunk_sizes = sorted({min(size, model.context) for size in chunk_sizes})
+        self._cache = model.empty_cache(self.batch_sizes[-1])
+        step = jax.jit(partial(_step, model, program), donate_argnums=1)
+        prefill = jax.jit(model.prefill, donate_argnums=1)
+        self._steps = {size: self._compile_step(step, size) for size in self.batch_sizes}
+        self._prefills = {size: self._compile_prefill(prefill, size) for size in self.chunk_sizes}
+
+    def _compile_step(self, step: Pytree, size: int) -> Callable[..., tuple[Pytree, jax.Array, Sampled]]:
+        tokens = np.zeros(size, np.int32)
+        compiled: Callable[..., tuple[Pytree, jax.Array, Sampled]] = step.lower(
+            self.model.weights, self._cache, tokens, idle_rows(size, self.model.context)
+        ).compile()
+        return compiled
+
+    def _compile_prefill(self, prefill: Pytree, size: int) -> Callable[..., Pytree]:
+        tokens, zero = np.zeros(size, np.int32), np.int32(0)
+        compiled: Callable[..., Pytree] = prefill.lower(self.model.weights, self._cache, tokens, zero, zero).compile()
+        return compiled
+
+    def prefill(self, tokens: npt.NDArray[np.int32], start: int, slot: int) -> None:
+        """Read a chunk of a prompt, whose length must be one of the chunk sizes, into a slot of the cache."""
+        run = self._prefills[len(tokens)]
+        self._cache = run(self.model.weights, self._cache, tokens, np.int32(start), np.int32(slot))
+
+    def step(self, tokens: npt.NDArray[np.int32], rows: Rows) -> Step:
+        """Read one token a row and draw the next; the number of rows must be one of the batch sizes."""
+        run = self._steps[len(tokens)]
+        self._cache, logits, sampled = run(self.model.weights, self._cache, tokens, rows)
+        return Step(**{name: np.asarray(value) for name, value in sampled._asdict().items()}, logits=np.asarray(logits))
+
+    def forget(self, slot: int) -> None:
+        """Zero a slot, so that a NaN in it cannot reach the next sequence there (masked positions count 0 x NaN)."""
+        self._cache = jax.tree.map(lambda array: array.at[slot].set(0), self._cache)
+
+
+def _step(
+    model: Model, program: TensorProgram, weights: Pytree, cache: Pytree, tokens: jax.Array, rows: Rows
+) -> tuple[Pytree, jax.Array, Sampled]:
+    logits, cache = model.decode(weights, cache, tokens, rows.position - 1)
+    logits = lax.optimization_barrier(program.adjust_logits(logits))
+    return cache, logits, program.sample(logits, rows)
+
+
+def idle_rows(size: int, context: int) -> Rows:
+    """Rows for slots that have nothing to say.
+
+    Their position is the context's last one: what an idle row writes there is overwritten before anything reads it.
+    """
+    return Rows(
+        temperature=np.zeros(size, np.float32),
+        top_k=np.zeros(size, np.int32),
+        top_p=np.ones(size, np.float32),
+        seed=np.zeros((size, 2), np.uint32),
+        position=np.full(size, context, np.int32),
+    )

@@ -1,0 +1,62 @@
+"""What the HTTP handlers share: the engine once it is ready, the counters, the state of the server."""
+
+import enum
+from dataclasses import dataclass, field
+
+from samplerd.accounting import Accounting
+from samplerd.engine import Engine
+from samplerd.metrics import Metrics
+from samplerd.openai_errors import ApiError
+from samplerd.settings import Settings
+
+
+class State(enum.Enum):
+    """Where the server is in its life."""
+
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+
+
+@dataclass
+class Service:
+    """One server. Nothing is counted before it is ready."""
+
+    settings: Settings
+    metrics: Metrics = field(default_factory=Metrics)
+    state: State = State.STARTING
+    engine: Engine | None = None
+
+    def __post_init__(self) -> None:
+        self.accounting = Accounting(
+            self.metrics,
+            session_capacity=self.settings.session_capacity,
+            time_limit=self.settings.request_timeout,
+        )
+
+    def become_ready(self, engine: Engine) -> None:
+        """The engine has drawn a token; requests are welcome."""
+        self.engine = engine
+        self.metrics.watch_load(lambda: engine.waiting, lambda: engine.running)
+        self.state = State.READY
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether new traffic should come here."""
+        return self.state is State.READY and self.is_healthy
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether a restart would not help."""
+        return self.engine is None or not self.engine.failed.is_set()
+
+    def require_engine(self) -> Engine:
+        """The engine, for a request. While draining it still serves: traffic may arrive until all have heard."""
+        if self.engine is None:
+            raise ApiError(503, "the server is starting", code="starting")
+        return self.engine
+
+    def refuse(self, error: ApiError, *, route_header: str | None, session: str | None) -> None:
+        """Count a request that was not taken on."""
+        if self.engine is not None:
+            self.accounting.refuse(error.status, route_header=route_header, session=session)

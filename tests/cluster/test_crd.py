@@ -1,0 +1,158 @@
+"""The CRD on a real API server: what it refuses, with which words, and that it agrees with the models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sampler_rollouts import crd
+from sampler_rollouts.domain.resource import API_VERSION, KIND, parse_spec
+from sampler_rollouts.domain.status import Status
+
+from local.cluster import Cluster
+from local.errors import LocalError
+from tests.unit.operator.crd.bad_specs import BAD, UNKNOWN, Bad, good
+from tests.unit.operator.domain.world import established, failing, spec
+
+NAMESPACE = "crd-test"
+NAME = "demo-of-the-crd"
+
+
+@pytest.fixture(scope="module")
+def server(cluster: Cluster) -> Iterator[Cluster]:
+    """The cluster with our CRD and a namespace of this module."""
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=crd.text())
+    cluster.kubectl("wait", "--for=condition=Established", f"crd/{crd.NAME}", "--timeout=60s")
+    cluster.kubectl("create", "namespace", NAMESPACE)
+    yield cluster
+    cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+def manifest(spec: dict[str, Any], name: str = NAME) -> str:
+    metadata = {"name": name, "namespace": NAMESPACE}
+    return json.dumps({"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec})
+
+
+def create(server: Cluster, spec: dict[str, Any], *flags: str, name: str = NAME) -> dict[str, Any]:
+    """Dry run on the server: defaults and all rules, nothing is stored and no operator sees it."""
+    line = ("create", "--dry-run=server", "-o", "json", *flags, "-f", "-")
+    answer: dict[str, Any] = json.loads(server.kubectl(*line, stdin=manifest(spec, name)))
+    return answer
+
+
+def refusal(server: Cluster, spec: dict[str, Any], *flags: str, name: str = NAME) -> str:
+    with pytest.raises(LocalError) as caught:
+        create(server, spec, *flags, name=name)
+    return str(caught.value)
+
+
+def test_the_smallest_spec_gets_the_defaults_of_the_models(server: Cluster) -> None:
+    stored = create(server, good())["spec"]
+    assert stored == parse_spec(good()).model_dump(by_alias=True, exclude_none=True)
+
+
+def test_what_the_server_stores_is_the_same_release(server: Cluster) -> None:
+    from sampler_rollouts.domain.release import revisions
+
+    stored = create(server, good())["spec"]
+    assert revisions(parse_spec(stored)) == revisions(parse_spec(good()))
+
+
+@pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)
+def test_bad_specs_are_refused_with_field_and_remedy(server: Cluster, bad: Bad) -> None:
+    said = refusal(server, bad.spec())
+    assert bad.field in said
+    assert (bad.server_remedy or bad.remedy) in said
+
+
+@pytest.mark.parametrize("bad", UNKNOWN, ids=lambda bad: bad.name)
+def test_unknown_fields_are_refused_by_kubectl(server: Cluster, bad: Bad) -> None:
+    """kubectl asks for strict validation unless told otherwise."""
+    said = refusal(server, bad.spec())
+    assert "unknown field" in said
+    assert bad.field in said
+
+
+@pytest.mark.parametrize("bad", UNKNOWN, ids=lambda bad: bad.name)
+def test_unknown_fields_are_refused_by_server_side_apply(server: Cluster, bad: Bad) -> None:
+    """Flux and Argo CD's server-side apply: refused even without strict validation."""
+    line = ("apply", "--server-side", "--validate=false", "--dry-run=server", "-f", "-")
+    with pytest.raises(LocalError, match="field not declared in schema"):
+        server.kubectl(*line, stdin=manifest(bad.spec()))
+
+
+def test_unknown_fields_are_never_stored(server: Cluster) -> None:
+    """A client that asks for no validation at all gets the field dropped: it cannot reach the operator."""
+    stored = create(server, UNKNOWN[1].spec(), "--validate=ignore")["spec"]
+    assert "contextClass" not in stored["pools"][0]
+
+
+def test_tags_are_accepted_with_the_opt_out(server: Cluster) -> None:
+    spec = good() | {"allowImageTags": True}
+    spec["pools"][0]["image"] = "sampler:dev"
+    assert create(server, spec)["spec"]["pools"][0]["image"] == "sampler:dev"
+
+
+@pytest.mark.parametrize("name", ["1st", "has.dots"])
+def test_names_that_cannot_name_a_service_are_refused(server: Cluster, name: str) -> None:
+    assert "metadata.name must be lower-case letters" in refusal(server, good(), name=name)
+
+
+def test_the_largest_spec_is_accepted(server: Cluster) -> None:
+    """Every list at its bound: the cost of the rules stays within the API server's budget."""
+    image = good()["pools"][0]["image"]
+    template = {
+        "env": [{"name": f"VARIABLE_{index}", "value": "x" * 100} for index in range(64)],
+        "args": [f"--argument={index}" for index in range(64)],
+    }
+    pools = [{"name": f"pool-{index}", "replicas": 200, "image": image, "template": template} for index in range(16)]
+    spec = {
+        "pools": pools,
+        "strategy": {
+            "waves": [[pool["name"]] for pool in pools],
+            "steps": [{"weight": index * 4 + 1, "minDuration": "1s"} for index in range(20)],
+        },
+        "quality": {"designEffect": "1", "checks": [{"name": f"check-{i}", "maxRate": "1%"} for i in range(16)]},
+    }
+    assert len(create(server, spec)["spec"]["pools"]) == 16
+
+
+def test_every_status_of_a_story_is_stored_as_written(server: Cluster) -> None:
+    """The status schema prunes nothing and refuses nothing of what the decision writes."""
+    world = established(pools=("cpu-a",))
+    statuses = [world.status]
+    world.update(spec("b", pools=("cpu-a",)))
+    world.run(40)
+    statuses.append(world.status)
+    world.judge = failing()
+    world.run(60)
+    statuses.append(world.status)
+    # Paused, and written as a dry run: an operator may be running in this cluster.
+    server.kubectl("create", "-f", "-", stdin=manifest(good() | {"paused": True}, "status-test"))
+    for status in statuses:
+        stored = would_store(server, status)
+        assert stored == status.dump()
+        assert Status.load(stored) == status
+
+
+def would_store(server: Cluster, status: Status, attempts: int = 5) -> dict[str, Any]:
+    """What the API server makes of a status; again if an operator wrote in between."""
+    path = f"/apis/{API_VERSION}/namespaces/{NAMESPACE}/samplerrollouts/status-test/status?dryRun=All"
+    body = server.kubectl.get("samplerrollout", "status-test", namespace=NAMESPACE) | {"status": status.dump()}
+    try:
+        answer = server.kubectl("replace", "--raw", path, "-f", "-", stdin=json.dumps(body))
+    except LocalError as error:
+        if "modified" in str(error) and attempts > 1:
+            return would_store(server, status, attempts - 1)
+        raise
+    stored: dict[str, Any] = json.loads(answer)["status"]
+    return stored
+
+
+def test_columns_show_the_story(server: Cluster) -> None:
+    server.kubectl("apply", "--server-side", "-f", "-", stdin=manifest(good() | {"paused": True}, "columns-test"))
+    header = server.kubectl("get", "srl", "-n", NAMESPACE).splitlines()[0].split()
+    assert header == ["NAME", "READY", "REASON", "STABLE", "CANDIDATE", "PROGRESS", "WEIGHT", "AGE"]
+    assert "columns-test" in server.kubectl("get", "samplers", "-n", NAMESPACE)

@@ -1,0 +1,37 @@
+"""What all tests share: the marks that their folders imply, and the one local cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.cluster import Cluster
+
+TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests under tests/cluster and tests/e2e carry their folder's mark, so that nobody forgets it."""
+    for item in items:
+        folder = item.path.relative_to(TESTS).parts[0]
+        if folder in {"cluster", "e2e"}:
+            item.add_marker(folder)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """The local cluster, shared by all tests of a run; one that ran before is used and left up."""
+    local = Cluster()
+    ours = not local.running()
+    if ours:
+        local.down()  # what a crashed run left would be taken up again
+        local.up()
+    os.environ["KUBECONFIG"] = str(local.kubeconfig)
+    try:
+        yield local
+    finally:
+        if ours and not os.environ.get("KEEP"):
+            local.down()

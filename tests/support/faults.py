@@ -1,0 +1,59 @@
+"""Faults that tests cause on the local cluster: SIGKILL for the operator, a metrics source that stops answering."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from local.cluster import Cluster
+from tests.support.rollouts import OPERATOR_NAMESPACE
+from tests.support.waiting import wait_for
+
+
+def _pod(cluster: Cluster, namespace: str, selector: str) -> dict[str, Any]:
+    pods = cluster.kubectl.get("pods", namespace=namespace, selector=selector)["items"]
+    assert len(pods) == 1, f"one pod of {selector} expected in {namespace}, not {len(pods)}"
+    return dict(pods[0])
+
+
+def _processes(pod_uid: str) -> list[int]:
+    """Processes in a pod's control groups, the pause process aside."""
+    found = set()
+    for listing in Path("/sys/fs/cgroup").glob(f"**/*pod{pod_uid}/*/cgroup.procs"):
+        found |= {int(pid) for pid in listing.read_text().split()}
+    return sorted(pid for pid in found if Path(f"/proc/{pid}/comm").read_text().strip() != "pause")
+
+
+def kill_operator(cluster: Cluster) -> None:
+    """SIGKILL the operator's process, and wait until the kubelet has started it again."""
+    pod = _pod(cluster, OPERATOR_NAMESPACE, "app.kubernetes.io/name=sampler-rollouts")
+    before = pod["status"]["containerStatuses"][0]["restartCount"]
+    pids = _processes(pod["metadata"]["uid"])
+    assert pids, "the operator has no process"
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+
+    def again() -> bool:
+        state = _pod(cluster, OPERATOR_NAMESPACE, "app.kubernetes.io/name=sampler-rollouts")["status"]
+        container = state["containerStatuses"][0]
+        return bool(container["restartCount"] > before and container["ready"])
+
+    wait_for("the operator's restart", again, timeout=90)
+
+
+@contextmanager
+def paused_prometheus(cluster: Cluster) -> Iterator[None]:
+    """Stop Prometheus' process without losing its samples: queries time out, scrapes are missed."""
+    pids = _processes(_pod(cluster, "monitoring", "app=prometheus")["metadata"]["uid"])
+    assert pids, "Prometheus has no process"
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)

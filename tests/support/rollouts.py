@@ -1,0 +1,132 @@
+"""Drive SamplerRollouts on the local cluster from tests, as a user would: kubectl and Helm."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from local.cluster import Cluster
+from tests.support.waiting import wait_for
+
+OPERATOR_NAMESPACE = "sampler-rollouts"
+CHART = "charts/sampler-rollouts"
+
+
+def install_operator(cluster: Cluster, image: str) -> None:
+    """Install or upgrade the operator with the cluster's Prometheus as its metrics source."""
+    repository, digest = image.split("@")
+    values = {
+        "image": {"repository": repository, "digest": digest},
+        "metricsSources": {"default": {"url": "http://prometheus.monitoring.svc:9090", "scrapeInterval": "2s"}},
+    }
+    cluster.helm(
+        "upgrade", "--install", "sampler-rollouts", CHART, "-n", OPERATOR_NAMESPACE, "--create-namespace",
+        "--take-ownership", "--wait", "--timeout", "3m", "-f", "-",
+        stdin=json.dumps(values),
+    )  # fmt: skip
+
+
+def synthetic_pool(name: str, image: str, **env: str) -> dict[str, Any]:
+    """A pool of two servers with the synthetic model; ``env`` makes one build differ from another."""
+    variables = {"SAMPLER_MODEL": "synthetic", **env}
+    return {
+        "name": name,
+        "platform": "cpu",
+        "replicas": 2,
+        "image": image,
+        "sampler": {"auditShare": "100%"},
+        "template": {"env": [{"name": key, "value": value} for key, value in variables.items()]},
+    }
+
+
+def manifest(name: str, pools: list[dict[str, Any]]) -> dict[str, Any]:
+    """A SamplerRollout for two pools in one wave, quick enough for a test."""
+    return {
+        "apiVersion": "samplerrollouts.io/v1alpha1",
+        "kind": "SamplerRollout",
+        "metadata": {"name": name},
+        "spec": {
+            "pools": pools,
+            "strategy": {
+                "waves": [[pool["name"] for pool in pools]],
+                "steps": [{"weight": 50, "minDuration": "5s"}],
+                "progressDeadline": "120s",
+                "deadline": "10m",
+                "bakeTime": "5s",
+            },
+            "quality": {
+                "designEffect": "1",
+                "checks": [
+                    {"name": "errors", "maxRate": "3%"},
+                    {"name": "unexpected-script", "maxRate": "3%"},
+                    {"name": "replay-audit", "maxRate": "3%"},
+                ],
+            },
+            "rollback": {"drainTimeout": "10s"},
+        },
+    }
+
+
+class Rollouts:
+    """SamplerRollouts in one namespace."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        self.cluster = cluster
+        self.namespace = namespace
+
+    def create_namespace(self) -> None:
+        """Create the namespace, under the Pod Security level that production would use; a crashed run's is removed."""
+        self.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", "--wait=true", "--timeout=120s")
+        self.kubectl("create", "namespace", self.namespace)
+        self.kubectl("label", "namespace", self.namespace, "pod-security.kubernetes.io/enforce=restricted")
+
+    def delete_namespace(self) -> None:
+        """Delete it with all that is in it."""
+        self.kubectl("delete", "namespace", self.namespace, "--wait=true", "--timeout=120s")
+
+    def kubectl(self, *args: str, stdin: str | None = None, timeout: float = 180) -> str:
+        """Run kubectl in the namespace."""
+        return self.cluster.kubectl("-n", self.namespace, *args, stdin=stdin, timeout=timeout)
+
+    def apply(self, resource: dict[str, Any]) -> None:
+        """Apply a manifest as a user would."""
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(resource))
+
+    def get(self, kind: str, name: str = "") -> dict[str, Any]:
+        """An object, or a list."""
+        return self.cluster.kubectl.get(kind, name, namespace=self.namespace)
+
+    def status(self, name: str) -> dict[str, Any]:
+        """The status of a SamplerRollout."""
+        status: dict[str, Any] = self.get("samplerrollout", name).get("status", {})
+        return status
+
+    def condition(self, name: str, kind: str) -> dict[str, Any]:
+        """A condition of it that speaks of the present generation, or an empty one."""
+        resource = self.get("samplerrollout", name)
+        now = resource["metadata"]["generation"]
+        for condition in resource.get("status", {}).get("conditions", []):
+            if condition["type"] == kind and condition.get("observedGeneration") == now:
+                return dict(condition)
+        return {}
+
+    def wait_condition(self, name: str, kind: str, value: str = "True", *, timeout: float) -> dict[str, Any]:
+        """Wait for a condition of the present generation."""
+
+        def probe() -> dict[str, Any]:
+            condition = self.condition(name, kind)
+            return condition if condition.get("status") == value else {}
+
+        try:
+            return wait_for(f"{kind}={value} of {name}", probe, timeout=timeout)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{json.dumps(self.status(name), indent=1)}") from None
+
+    def service_url(self, name: str) -> str:
+        """Address of the standard class's Service, as the host reaches it."""
+        service = self.get("service", f"{name}-standard")
+        return f"http://{service['spec']['clusterIP']}"
+
+    def candidate_requests(self, name: str) -> int:
+        """Requests that the candidate has answered in all pools."""
+        return sum((pool.get("requests") or {}).get("exposed", 0) for pool in self.status(name).get("pools", []))

@@ -1,0 +1,21 @@
+"""Wait for a condition, with a deadline and a message."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def wait_for(what: str, probe: Callable[[], T], *, timeout: float, every: float = 0.5) -> T:
+    """Return the probe's first truthy result; fail with ``what`` and the last result when time is up."""
+    end = time.monotonic() + timeout
+    while True:
+        result = probe()
+        if result:
+            return result
+        if time.monotonic() > end:
+            raise AssertionError(f"{what}: not within {timeout:.0f} s; last seen: {result!r}")
+        time.sleep(every)

@@ -1,0 +1,121 @@
+"""What is left behind, and the waits of the story, on a cluster that only writes down what it is told."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from local.demo import ending, waiting
+from local.demo.options import Options
+from local.errors import LocalError
+
+
+@dataclass
+class FakeCluster:
+    """Takes notes."""
+
+    told: list[str] = field(default_factory=list)
+    up: bool = True
+    refuses: str = ""
+    settings: Any = field(
+        default_factory=lambda: SimpleNamespace(bin=Path("/bin"), run=Path("/r"), kubeconfig=Path("/k"))
+    )
+    kubeconfig: Path = Path("/k")
+
+    def running(self) -> bool:
+        return self.up
+
+    def down(self) -> None:
+        self._note("down")
+
+    def kubectl(self, *args: str, timeout: float = 0) -> str:
+        return self._note("kubectl " + " ".join(args[:3]))
+
+    def helm(self, *args: str) -> str:
+        return self._note("helm " + " ".join(args[:2]))
+
+    def _note(self, what: str) -> str:
+        self.told.append(what)
+        if self.refuses and self.refuses in what:
+            raise LocalError("it refuses")
+        return ""
+
+
+def close(cluster: FakeCluster, *, keep: bool = False, was_up: bool = False, code: int = 0) -> tuple[int, str]:
+    console = Console(width=200)
+    with console.capture() as said:
+        result = ending.close(cluster, console, Options(keep=keep), was_up=was_up, code=code)  # type: ignore[arg-type]
+    return result, said.get()
+
+
+def test_a_cluster_that_the_demo_brought_up_is_taken_down():
+    cluster = FakeCluster()
+    assert close(cluster, code=1)[0] == 1
+    assert cluster.told == ["down"]
+
+
+def test_a_cluster_that_was_there_before_stays_without_the_demos_things():
+    cluster = FakeCluster()
+    code, said = close(cluster, was_up=True, code=130)
+    assert code == 130
+    assert "stays so" in said
+    assert cluster.told == [
+        "kubectl delete namespace demo",
+        "helm uninstall sampler-rollouts",
+        "kubectl delete namespace sampler-rollouts",
+    ]
+
+
+def test_keep_leaves_all_and_says_what_to_try():
+    cluster = FakeCluster()
+    code, said = close(cluster, keep=True)
+    assert (code, cluster.told) == (0, [])
+    for word in (
+        "export KUBECONFIG=/k",
+        "kubectl describe samplerrollout chat -n demo",
+        "chat-standard",
+        "make cluster-down",
+    ):
+        assert word in said
+    assert "$(kubectl get service" in said
+    assert "PATH=/bin:$PATH" in said
+
+
+def test_a_failing_clean_up_is_told_and_is_a_failure():
+    code, said = close(FakeCluster(refuses="down"))
+    assert code == 1
+    assert "it refuses" in said
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_whether_it_was_up(up):
+    assert ending.is_up(FakeCluster(up=up)) is up  # type: ignore[arg-type]
+
+
+def waits(program: str) -> Any:
+    def line(*args: str) -> list[str]:
+        return [sys.executable, "-c", program, *args]
+
+    settings = SimpleNamespace(run=Path("/r"), kubeconfig=Path("/k"))
+    return SimpleNamespace(kubectl=SimpleNamespace(line=line), settings=settings)
+
+
+def test_kubectl_wait_ends_well():
+    waiting.kubectl_wait(waits("import sys; assert '--for=condition=Ready' in sys.argv"), "Ready", 5, lambda: "")
+
+
+def test_kubectl_wait_runs_out_of_time():
+    program = "import sys; sys.exit('error: timed out waiting')"
+    with pytest.raises(waiting.NotAsToldError, match=r"no condition Ready within 5 s .*timed out"):
+        waiting.kubectl_wait(waits(program), "Ready", 5, lambda: "")
+
+
+def test_a_wait_that_became_hopeless_ends_early():
+    with pytest.raises(waiting.NotAsToldError, match="waited for Ready: it was rolled back"):
+        waiting.kubectl_wait(waits("import time; time.sleep(60)"), "Ready", 50, lambda: "it was rolled back")

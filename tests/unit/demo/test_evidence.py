@@ -1,0 +1,147 @@
+"""Evidence recomputed from recorded statuses and raw samples, and the watcher that records them."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from quality_contract import BAD, CHECKED
+from sampler_rollouts.domain.evidence.samples import SampleSet, Series
+
+from local.demo import evidence
+from local.demo.recording import ReleaseRecord
+from local.demo.watcher import Watcher
+from tests.unit.demo import made_up
+
+BEGIN = datetime(2027, 1, 15, 8, tzinfo=UTC)
+T0 = BEGIN.timestamp()
+
+
+def when(second: int) -> str:
+    return (BEGIN + timedelta(seconds=second)).isoformat()
+
+
+def rollout(births: dict[str, int], stage: str = "Progressing") -> dict[str, Any]:
+    release = {"hash": "new", "since": when(0), "pools": [{"name": "wide", "revision": "r2"}]}
+    stable = {"hash": "old", "since": when(0), "pools": [{"name": "wide", "revision": "r1"}]}
+    quality = {
+        "metricsSource": "default",
+        "falseRollbackRate": "1%",
+        "passConfidence": "95%",
+        "designEffect": "1",
+        "checks": [{"name": "errors", "maxRate": "3%"}],
+        "tests": 1,
+    }
+    plan = {
+        "release": "new",
+        "startedAt": when(0),
+        "quality": quality,
+        "waves": [["wide"]],
+        "progressDeadline": 60,
+        "deadline": 600,
+        "bakeTime": 10,
+        "clock": {"since": when(0)},
+        "births": [{"pod": pod, "pool": "wide", "at": when(at)} for pod, at in births.items()],
+    }
+    status = {"stage": stage, "candidate": release, "stable": stable, "rollout": plan}
+    return {
+        "metadata": {"namespace": "demo", "name": "chat", "generation": 1, "resourceVersion": "1"},
+        "status": status,
+    }
+
+
+def samples(bad_each: float) -> SampleSet:
+    """One pod, scraped every 2 s from second 10 to 60, five requests a scrape."""
+    times = tuple(T0 + t for t in range(10, 61, 2))
+    counts = tuple(5.0 * i for i in range(len(times)))
+
+    def series(metric: str, values: tuple[float, ...]) -> Series:
+        labels = {"check": "errors", "route_hash": "none"}
+        return Series(metric, "pod-1", "wide", "r2", labels, times, values)
+
+    bad = tuple(float(int(c * bad_each)) for c in counts)
+    return SampleSet((series(CHECKED, counts), series(BAD, bad)), scrape_interval=2.0)
+
+
+def test_the_question_is_the_last_one_that_was_open():
+    seen = [
+        (T0 + 5, rollout({"pod-1": 4})),
+        (T0 + 30, rollout({"pod-1": 4, "pod-2": 28})),
+        (T0 + 61, rollout({}, "Serving")),
+    ]
+    wanted = evidence.asked(seen)
+    assert wanted is not None
+    assert set(wanted.arms[0].births) == {"pod-1", "pod-2"}
+    assert evidence.asked(seen[2:]) is None
+
+
+def test_evidence_grows_until_the_threshold_and_knows_only_what_had_happened():
+    wanted = evidence.asked([(T0 + 30, rollout({"pod-1": 4, "pod-2": 55}))])
+    assert wanted is not None
+    points = evidence.over_time(wanted, samples(0.5), T0 + 60)
+    assert points[0].verdict == "Inconclusive"
+    assert points[-1].verdict == "Failed"
+    assert points[-1].log_e > points[-1].log_threshold > points[0].log_e
+    assert [p.checked for p in points] == sorted(p.checked for p in points)
+
+
+def test_clean_evidence_passes_below_its_limit():
+    wanted = evidence.asked([(T0 + 30, rollout({"pod-1": 4}))])
+    assert wanted is not None
+    points = evidence.over_time(wanted, samples(0.0), T0 + 60)
+    assert points[-1].verdict == "Passed"
+    assert points[-1].upper_bound < points[-1].max_rate
+    assert all(p.log_e < 0.5 for p in points)
+
+
+def test_a_release_without_a_question_or_without_prometheus_says_so():
+    record: ReleaseRecord = made_up.release(2)
+    evidence.note(record, [], "http://127.0.0.1:9", 2.0)
+    assert "nothing was under test" in record.evidence_note
+    evidence.note(record, [(T0 + 30, rollout({"pod-1": 4}))], "http://127.0.0.1:9", 2.0)
+    assert "Prometheus did not answer" in record.evidence_note
+
+
+class FakeApi:
+    """An API server that shows one version after the other, and fails in between."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def rollout(self, namespace: str, name: str) -> dict[str, Any]:
+        self.looks += 1
+        if self.looks == 2:
+            raise httpx.ConnectError("busy")
+        found = rollout({})
+        found["metadata"]["resourceVersion"] = str(self.looks // 3)
+        return found
+
+    def events(self, namespace: str, name: str) -> list[dict[str, Any]]:
+        return [
+            {"metadata": {"uid": "1", "creationTimestamp": when(3)}, "type": "Normal", "reason": "R", "message": "m"}
+        ]
+
+
+def test_the_watcher_records_and_outlives_a_busy_api_server():
+    watcher = Watcher(FakeApi(), "demo", "chat", every=0.01)  # type: ignore[arg-type]
+    watcher.start()
+    deadline = time.monotonic() + 5
+    while len(watcher.statuses(0)) < 6:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    watcher.stop()
+    assert watcher.missed == 1
+    assert len(watcher.raw(0)) < len(watcher.statuses(0))
+    assert watcher.latest() == watcher.statuses(0)[-1]
+    assert [e.reason for e in watcher.events(T0)] == ["R"]
+    assert watcher.events(T0 + 60) == []
+
+
+@pytest.mark.parametrize("births", [{}, {"pod-1": 4}])
+def test_no_samples_give_no_points(births):
+    wanted = evidence.asked([(T0 + 30, rollout(births))])
+    assert wanted is not None
+    assert evidence.over_time(wanted, SampleSet(scrape_interval=2.0), T0 + 60) == []

@@ -1,0 +1,137 @@
+"""Which image is built from what."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from local.buildah import parse_pip_config, pip_configuration
+from local.errors import LocalError
+from local.images import TREE, Image, _check_fault
+from local.oci import blob
+
+
+@pytest.mark.parametrize(
+    ("name", "repository", "args"),
+    [
+        ("operator", "localhost/sampler-rollouts/operator", {}),
+        ("sampler", "localhost/sampler-rollouts/sampler", {"PLATFORM": "cpu"}),
+        ("sampler:gpu", "localhost/sampler-rollouts/sampler-gpu", {"PLATFORM": "gpu"}),
+        (
+            "seeded:rare-token-boost",
+            "localhost/sampler-rollouts/seeded-rare-token-boost",
+            {"FAULT": "rare-token-boost"},
+        ),
+    ],
+)
+def test_names(name: str, repository: str, args: dict[str, str]) -> None:
+    image = Image.parse(name)
+    assert (image.repository, image.args) == (repository, args)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "web", "seeded", "seeded:", "operator:x", "sampler:../x", "seeded:A b", "sampler:-"]
+)
+def test_bad_names_are_refused_with_a_remedy(name: str) -> None:
+    with pytest.raises(LocalError) as refusal:
+        Image.parse(name)
+    assert refusal.value.remedy
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of what images are made of."""
+    for name in ("Dockerfile", ".dockerignore"):
+        shutil.copy(TREE / name, tmp_path)
+    for folder in ("requirements", "contract", "operator", "sampler", "seeded"):
+        shutil.copytree(TREE / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("changed", "rebuilt"),
+    [
+        ("operator/sampler_rollouts/__init__.py", {"operator"}),
+        ("sampler/samplerd/__init__.py", {"sampler", "seeded:x"}),
+        ("seeded/seeded_builds/__init__.py", {"seeded:x"}),
+        ("contract/quality_contract/__init__.py", {"operator", "sampler", "seeded:x"}),
+        ("requirements/operator.txt", {"operator"}),
+        ("requirements/sampler-cpu.txt", {"sampler", "seeded:x"}),
+        ("requirements/model.txt", {"sampler", "seeded:x"}),
+        ("requirements/dev.txt", set()),
+        ("Dockerfile", {"operator", "sampler", "seeded:x"}),
+    ],
+)
+def test_a_change_rebuilds_what_it_is_part_of(tree: Path, changed: str, rebuilt: set[str]) -> None:
+    images = {name: Image.parse(name) for name in ("operator", "sampler", "seeded:x")}
+    before = {name: image.key(tree, "base") for name, image in images.items()}
+    with (tree / changed).open("a") as file:
+        file.write("\n# changed\n")
+    assert {name for name, image in images.items() if image.key(tree, "base") != before[name]} == rebuilt
+
+
+def test_two_faults_are_two_images(tree: Path) -> None:
+    assert Image.parse("seeded:a").key(tree, "base") != Image.parse("seeded:b").key(tree, "base")
+    assert Image.parse("seeded:a").key(tree, "base") != Image.parse("seeded:a").key(tree, "other base")
+
+
+def test_all_inputs_exist_and_are_let_into_the_build() -> None:
+    ignore = (TREE / ".dockerignore").read_text().splitlines()
+    for name in ("operator", "sampler", "seeded:x"):
+        for path in Image.parse(name).inputs(TREE):
+            assert path.exists()
+            relative = str(path.relative_to(TREE))
+            if relative not in {"Dockerfile", ".dockerignore"}:
+                assert any(Path(relative).match(line[1:]) for line in ignore if line.startswith("!"))
+
+
+def test_production_targets_know_no_fault() -> None:
+    stages = re.split(r"^FROM ", (TREE / "Dockerfile").read_text(), flags=re.M)
+    for stage in stages:
+        if "seeded" not in stage.splitlines()[0]:
+            instructions = [line for line in stage.splitlines() if not line.startswith("#")]
+            assert not any("seeded" in line.lower() or "FAULT" in line for line in instructions)
+
+
+def test_an_image_with_the_wrong_fault_is_refused() -> None:
+    def config(*env: str) -> bytes:
+        return json.dumps({"config": {"Env": list(env)}}).encode()
+
+    _check_fault(Image.parse("seeded:a"), blob(config("PATH=/bin", "SEEDED_FAULT=a")))
+    _check_fault(Image.parse("sampler"), blob(config("PATH=/bin")))
+    with pytest.raises(LocalError):
+        _check_fault(Image.parse("seeded:b"), blob(config("SEEDED_FAULT=a")))
+    with pytest.raises(LocalError):
+        _check_fault(Image.parse("sampler"), blob(config("SEEDED_FAULT=a")))
+
+
+def test_the_hosts_package_source_is_passed_on_and_nothing_else(tmp_path: Path) -> None:
+    listing = "\n".join(
+        [
+            ":env:.default-timeout='180'",
+            f":env:.find-links='{tmp_path} /not/there'",
+            "global.timeout='5'",
+            "global.cert='/etc/mine.crt'",
+            "global.user='true'",
+            "install.index-url='https://packages.example.com/simple'",
+            "list.format='json'",
+        ]
+    )
+    text, folders = pip_configuration(parse_pip_config(listing), certificates=True)
+    assert folders == [str(tmp_path)]
+    assert text.splitlines() == [
+        "[global]",
+        "cert = /run/host-certificates.crt",
+        "default-timeout = 180",
+        f"find-links = {tmp_path} /not/there",
+        "index-url = https://packages.example.com/simple",
+        "timeout = 5",
+    ]
+
+
+def test_the_environment_wins_over_files() -> None:
+    assert parse_pip_config(":env:.timeout='9'\nglobal.timeout='5'") == {"timeout": "9"}

@@ -1,0 +1,121 @@
+"""When a child must be applied again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sampler_rollouts.cluster.compare import differs
+
+from tests.unit.operator.cluster.builders import deployment, service
+from tests.unit.operator.cluster.memory_api import MemoryApi
+
+PATH = "/apis/apps/v1/namespaces/serving/deployments/x"
+Obj = dict[str, Any]
+
+
+def applied(wanted: Obj) -> Obj:
+    """The object as the server keeps it, with defaults and quantities in canonical form."""
+    query = {"fieldManager": "sampler-rollouts", "force": "true"}
+    live = MemoryApi().request("PATCH", PATH, query=query, body=wanted, content_type="application/apply-patch+yaml")
+    if live["kind"] == "Deployment":
+        live["spec"]["progressDeadlineSeconds"] = 600
+        container = live["spec"]["template"]["spec"]["containers"][0]
+        container["resources"]["requests"]["cpu"] = "1"
+        container["terminationMessagePath"] = "/dev/termination-log"
+        container["ports"][0]["protocol"] = "TCP"
+    return live
+
+
+@pytest.mark.parametrize("wanted", [deployment(), service()])
+def test_what_was_just_applied_is_not_applied_again(wanted: Obj) -> None:
+    assert not differs(wanted, applied(wanted))
+
+
+def container_of(obj: Obj) -> Obj:
+    found: Obj = obj["spec"]["template"]["spec"]["containers"][0]
+    return found
+
+
+CHANGES: list[Callable[[Obj], Any]] = [
+    lambda d: d["spec"].update(replicas=3),
+    lambda d: d["metadata"]["labels"].update(extra="1"),
+    lambda d: container_of(d).update(image="sampler@sha256:1"),
+    lambda d: container_of(d).update(args=["--x"]),
+    lambda d: container_of(d)["env"][0].update(value="1.0"),
+    lambda d: container_of(d)["env"].append({"name": "B", "value": "2"}),
+    lambda d: container_of(d)["resources"]["requests"].update(cpu="1001m"),
+    lambda d: container_of(d)["resources"]["requests"].pop("memory"),
+    lambda d: container_of(d)["env"].clear(),
+    lambda d: container_of(d).pop("env"),
+    lambda d: d["metadata"]["labels"].pop("samplerrollouts.io/pool"),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_of_what_we_want_is_applied(change: Callable[[Obj], Any]) -> None:
+    live = applied(deployment())
+    wanted = deployment()
+    change(wanted)
+
+    assert differs(wanted, live)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda d: d["spec"].update(replicas=3),
+        lambda d: container_of(d).update(image="sampler@sha256:1"),
+        lambda d: container_of(d)["env"][0].update(value="1.0"),
+        lambda d: container_of(d)["resources"]["requests"].update(cpu="1001m"),
+        lambda d: d["metadata"]["labels"].pop("samplerrollouts.io/pool"),
+        lambda d: container_of(d)["env"].clear(),
+    ],
+)
+def test_a_strangers_edit_of_our_field_is_put_back(edit: Callable[[Obj], Any]) -> None:
+    live = applied(deployment())
+    edit(live)
+
+    assert differs(deployment(), live)
+
+
+def test_a_strangers_own_field_is_left_alone() -> None:
+    live = applied(deployment())
+    live["metadata"]["labels"]["team"] = "search"
+    container_of(live)["env"].append({"name": "INJECTED", "value": "1"})
+
+    assert not differs(deployment(), live)
+
+
+def test_an_object_that_we_never_applied_is_applied() -> None:
+    live = applied(deployment())
+    live["metadata"]["managedFields"] = []
+
+    assert differs(deployment(), live)
+
+
+def test_empty_values_that_the_server_leaves_out_do_not_differ() -> None:
+    wanted = deployment()
+    container_of(wanted)["env"].append({"name": "EMPTY", "value": ""})
+    live = applied(wanted)
+    del container_of(live)["env"][1]["value"]
+
+    assert not differs(wanted, live)
+
+
+@pytest.mark.parametrize(("live", "same"), [("1", True), ("1000m", True), ("2", False), ("1k", False)])
+def test_quantities_are_compared_by_value(live: str, same: bool) -> None:
+    kept = applied(deployment())
+    container_of(kept)["resources"]["requests"]["cpu"] = live
+
+    assert differs(deployment(), kept) == (not same)
+
+
+def test_a_keyed_item_whose_key_was_defaulted_is_recognised() -> None:
+    live = applied(service())
+    (entry,) = live["metadata"]["managedFields"]
+    entry["fieldsV1"]["f:spec"]["f:ports"] = {'k:{"port":80,"protocol":"TCP"}': {".": {}, "f:port": {}, "f:name": {}}}
+    live["spec"]["ports"][0]["protocol"] = "TCP"
+
+    assert not differs(service(), live)

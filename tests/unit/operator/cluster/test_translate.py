@@ -1,0 +1,152 @@
+"""What the decision sees of pods and Deployments."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sampler_rollouts.cluster.translate import observation
+from sampler_rollouts.domain.observation import PodState, WorkloadState
+
+from tests.unit.operator.cluster.builders import deployment, labelled, pod, ready, record
+
+
+def seen(*pods: dict[str, Any]) -> PodState:
+    (state,) = observation([], [], pods).pods
+    return state
+
+
+def container(restarts: int = 0, last: dict[str, Any] | None = None, **state: Any) -> dict[str, Any]:
+    return {"name": "sampler", "restartCount": restarts, "state": state, "lastState": last or {}}
+
+
+def waiting(reason: str, message: str = "") -> dict[str, Any]:
+    return {"waiting": {"reason": reason, "message": message}}
+
+
+def ended(code: int = 1, reason: str = "Error") -> dict[str, Any]:
+    return {"terminated": {"exitCode": code, "reason": reason, "message": "the program's own words"}}
+
+
+def test_a_serving_pod() -> None:
+    state = seen(pod("p1", "a", "r1", **ready()))
+
+    assert state == PodState("p1", "a", "r1", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), ready=True)
+
+
+def test_a_terminating_pod_serves_nobody() -> None:
+    leaving = pod(**ready())
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-02T03:05:05Z"
+
+    state = seen(leaving)
+
+    assert state.terminating
+    assert not state.ready
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "ErrImageNeverPull"],
+)
+def test_a_waiting_reason_of_the_infrastructure_blocks(reason: str) -> None:
+    state = seen(pod(containerStatuses=[container(**waiting(reason, "why"))]))
+
+    assert (state.blocked, state.message) == (reason, "why")
+
+
+@pytest.mark.parametrize("reason", ["CrashLoopBackOff", "RunContainerError"])
+def test_a_waiting_reason_of_the_build_does_not(reason: str) -> None:
+    assert seen(pod(containerStatuses=[container(**waiting(reason))])).blocked == ""
+
+
+def test_an_unschedulable_pod_is_blocked() -> None:
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}
+
+    state = seen(pod(conditions=[condition]))
+
+    assert (state.blocked, state.message) == ("Unschedulable", "0/1 nodes")
+
+
+@pytest.mark.parametrize(
+    ("status", "exits"),
+    [
+        (container(0, running={}), 0),
+        (container(0, **ended()), 1),
+        (container(0, last=ended(), **waiting("CrashLoopBackOff")), 1),
+        (container(1, last=ended(), running={}), 1),
+        (container(2, last=ended(), **waiting("CrashLoopBackOff")), 3),
+        (container(0, **waiting("ContainerCreating")), 0),
+    ],
+)
+def test_exits_are_counted_also_while_no_container_runs(status: dict[str, Any], exits: int) -> None:
+    assert seen(pod(containerStatuses=[status])).restarts == exits
+
+
+def test_an_init_container_that_ended_well_counts_nothing() -> None:
+    assert seen(pod(initContainerStatuses=[container(0, **ended(0, "Completed"))])).restarts == 0
+
+
+def test_the_program_is_never_quoted() -> None:
+    state = seen(pod(containerStatuses=[container(1, last=ended(137, "OOMKilled"), running={})]))
+
+    assert state.message == "OOMKilled, exit code 137"
+
+
+def test_a_long_message_is_cut() -> None:
+    assert len(seen(pod(containerStatuses=[container(**waiting("ErrImagePull", "x" * 5000))])).message) == 300
+
+
+def test_pods_of_somebody_else_are_not_seen() -> None:
+    bare = pod("bare")
+    bare["metadata"]["ownerReferences"] = []
+    unlabelled = pod("unlabelled")
+    unlabelled["metadata"]["labels"] = {}
+
+    assert observation([], [], [bare, unlabelled]).pods == ()
+
+
+def test_workloads_and_refusals() -> None:
+    refused = deployment("b", "r2", 3)
+    refused["status"] = {"conditions": [{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}]}
+
+    assert observation([deployment("a", "r1", 2), refused], [], []).workloads == (
+        WorkloadState("a", "r1", 2),
+        WorkloadState("b", "r2", 3, "exceeded quota"),
+    )
+
+
+def test_a_deployment_on_its_way_out_is_no_workload() -> None:
+    leaving = deployment()
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-02T03:05:05Z"
+
+    assert observation([leaving], [], []).workloads == ()
+
+
+def test_recorded_templates_by_pool_and_revision() -> None:
+    assert observation([], [record("a", "r1")], []).templates == {"a-r1": {"spec": {}}}
+
+
+def test_fields_of_a_newer_server_do_no_harm() -> None:
+    newer = pod(**ready())
+    newer["status"]["somethingNew"] = {"deep": [1]}
+    newer["metadata"]["labels"] = {**labelled(), "other": "label"}
+
+    assert seen(newer).ready
+
+
+def test_a_pod_that_has_ended_is_no_pod_any_more() -> None:
+    """Evicted: its ReplicaSet has made another one, and never deletes it."""
+    seen = observation([], [], [pod("serves", **ready()), pod("evicted", phase="Failed", reason="Evicted")])
+
+    assert [one.name for one in seen.pods] == ["serves"]
+
+
+def test_the_exits_of_an_injected_sidecar_are_not_the_builds() -> None:
+    containers = [
+        {"name": "sampler", "restartCount": 1, "state": {"running": {}}},
+        {"name": "proxy", "restartCount": 7, "state": {"running": {}}},
+    ]
+    seen = observation([], [], [pod(containerStatuses=containers)])
+
+    assert seen.pods[0].restarts == 1

@@ -1,0 +1,119 @@
+"""What holds at every single decision, whatever the story."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sampler_rollouts.domain.decision import decide, question
+from sampler_rollouts.domain.decision.verdicts import required
+from sampler_rollouts.domain.evidence.look import Verdict
+from sampler_rollouts.domain.outcome import Outcome
+from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION
+from sampler_rollouts.domain.status import Result, Stage, Status
+
+from tests.unit.operator.domain.world import World
+
+LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?\Z")
+
+
+def check(world: World, outcome: Outcome) -> None:
+    """All of them."""
+    conditions_are_sound(outcome)
+    status_is_storable(outcome.status)
+    names_are_valid(outcome)
+    deciding_again_changes_nothing(world, outcome)
+    nothing_is_promoted_without_passed(world, outcome)
+    nothing_grows_after_failed(world, outcome)
+    some_server_is_wanted_everywhere(world, outcome)
+
+
+def conditions_are_sound(outcome: Outcome) -> None:
+    by_type = {condition.type: condition for condition in outcome.status.conditions}
+    true = {name for name in ("Ready", "Reconciling", "Stalled") if name in by_type and by_type[name].status == "True"}
+    assert len(true) == 1, true
+    assert len(by_type) == len(outcome.status.conditions)
+    assert all(re.fullmatch("[A-Za-z][A-Za-z0-9]*", condition.reason) for condition in by_type.values())
+
+
+def status_is_storable(status: Status) -> None:
+    raw = status.dump()
+    assert Status.model_validate(raw) == status  # raises if a bound is broken
+
+
+def names_are_valid(outcome: Outcome) -> None:
+    keys = [(body["kind"], body["metadata"]["name"]) for body in outcome.objects]
+    assert len(keys) == len(set(keys))
+    for body in outcome.objects:
+        assert LABEL.match(body["metadata"]["name"])
+        assert len(body["metadata"]["name"]) <= 63
+        assert all(len(value) <= 63 for value in body["metadata"]["labels"].values())
+
+
+def deciding_again_changes_nothing(world: World, outcome: Outcome) -> None:
+    """On the same look, with what was just written: the same children, the same status, nothing said twice."""
+    asked = question(world.meta, world.spec, outcome.status, world.now)
+    before = question(world.meta, world.spec, world.status, world.now)
+    # A new candidate was not asked about yet: the same evidence would be about another release.
+    evidence = world.evidence(before) if asked and before and asked.since == before.since else None
+    again = decide(world.meta, world.spec, outcome.status, world.observe(), evidence, world.now)
+    assert again.objects == outcome.objects
+    assert _lasting(again.status) == _lasting(outcome.status)
+    assert again.events == ()
+
+
+def _lasting(status: Status) -> dict[str, Any]:
+    """Without the one condition that says whether a question was asked in this very look."""
+    conditions = [condition for condition in status.conditions if condition.type != "MetricsAvailable"]
+    return status.model_copy(update={"conditions": conditions}).dump()
+
+
+def nothing_is_promoted_without_passed(world: World, outcome: Outcome) -> None:
+    before, after = world.status, outcome.status
+    if after.stable and before.stable and after.stable.hash != before.stable.hash and not _restored(after):
+        assert before.rollout is not None
+        moved = [name for wave in before.rollout.waves for name in wave]
+        assert all((pool := before.pool(name)) and pool.passed_at for name in moved)
+    rollout = after.rollout
+    if rollout and rollout.weight == 100 and after.stage is Stage.PROGRESSING:
+        wave = rollout.waves[rollout.wave]
+        assert all((pool := after.pool(name)) and pool.passed_at for name in wave)
+    for pool in after.pools:
+        if pool.passed_at == world.now.replace(microsecond=0):
+            evidence = world.evidence(question(world.meta, world.spec, before, world.now))
+            assert evidence is not None
+            assert evidence.available
+            needed = required(after.rollout or before.rollout, pool.name)
+            looks = [evidence.looks[(pool.name, name)] for name in needed]
+            assert looks
+            assert all(look.verdict is Verdict.PASSED for look in looks)
+
+
+def _restored(status: Status) -> bool:
+    return bool(status.history) and status.history[0].result in (Result.RESTORED, Result.ESTABLISHED)
+
+
+def nothing_grows_after_failed(world: World, outcome: Outcome) -> None:
+    """Once a candidate leaves, none of its counts rises."""
+    before = world.status
+    if before.stage not in (Stage.ROLLING_BACK, Stage.WITHDRAWING) or outcome.status.stage is not before.stage:
+        return
+    for pool in outcome.status.pools:
+        earlier = before.pool(pool.name)
+        assert earlier is not None
+        assert pool.candidate_replicas <= earlier.candidate_replicas
+
+
+def some_server_is_wanted_everywhere(world: World, outcome: Outcome) -> None:
+    """Every pool of stable has a Deployment with pods that either serve already or are the ones that always served."""
+    if outcome.status.stable is None or outcome.status.stage is Stage.ESTABLISHING:
+        return
+    counts: dict[str, int] = {}
+    for body in outcome.objects:
+        if body["kind"] == "Deployment":
+            name = body["metadata"]["labels"][LABEL_POOL]
+            ready = world.ready_pods(name, body["metadata"]["labels"][LABEL_REVISION])
+            counts[name] = counts.get(name, 0) + min(ready, body["spec"]["replicas"])
+    for item in outcome.status.stable.pools:
+        was = world.serving().get(item.name, 0)
+        assert counts.get(item.name, 0) >= min(1, was), f"pool {item.name} had {was} ready servers"

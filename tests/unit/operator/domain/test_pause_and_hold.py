@@ -1,0 +1,122 @@
+"""Stories of pausing, waiting for a person, and holding."""
+
+from __future__ import annotations
+
+import pytest
+from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
+
+from tests.unit.operator.domain.story import holding, results, rolling
+from tests.unit.operator.domain.world import established, failing, passing, spec
+
+
+def test_paused_stops_the_clocks_but_not_the_abort() -> None:
+    world = rolling()
+    world.update(spec("b", paused=True))
+    world.judge = passing
+    world.run(4000)
+    assert world.condition("Reconciling") == ("True", "Paused")
+    assert world.status.rollout.weight == 50
+    world.judge = failing()
+    world.run(30)
+    assert world.condition("RolledBack") == ("True", "CheckFailed")
+
+
+def test_after_a_pause_the_clocks_go_on_where_they_stood() -> None:
+    world = rolling()
+    world.run(600)
+    world.update(spec("b", paused=True))
+    world.run(4000)
+    world.update(spec("b"))
+    world.run(1100)
+    assert world.status.stage == "Progressing"
+    world.run(200)
+    assert world.status.stage == "Holding"
+
+
+def test_paused_while_nothing_happens_is_ready() -> None:
+    world = established()
+    world.update(spec(paused=True))
+    world.tick()
+    assert world.condition("Ready") == ("True", "FullTraffic")
+    world.update(spec("b", paused=True))
+    world.tick()
+    assert world.condition("Reconciling") == ("True", "Paused")
+    assert world.status.stage == "Serving"
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_pause_step_waits_for_a_person(first: bool) -> None:
+    step, pause = {"weight": 50, "minDuration": "10s"}, {"pause": {}}
+    more = {"strategy": {"steps": [pause, step] if first else [step, pause], "deadline": "10m"}}
+    world = established(**more)
+    world.judge = passing
+    world.update(spec("b", **more))
+    world.run(3000)
+    assert world.condition("Reconciling") == ("True", "WaitingForPerson")
+    assert f"{PROMOTE_ANNOTATION}={world.status.candidate.hash}" in world.message("Reconciling")
+    assert (world.serving(world.revision_of("candidate")) == {}) is first
+    world.annotations[PROMOTE_ANNOTATION] = "another-release"
+    world.run(30)
+    assert world.condition("Reconciling") == ("True", "WaitingForPerson")
+    world.annotations[PROMOTE_ANNOTATION] = world.status.candidate.hash
+    world.until("Serving")
+    assert results(world)[0] == "Promoted"
+
+
+def test_one_word_passes_one_pause() -> None:
+    steps = [{"weight": 25, "minDuration": "5s"}, {"pause": {}}, {"weight": 50, "minDuration": "5s"}, {"pause": {}}]
+    world = established(strategy={"steps": steps}, replicas=4)
+    world.judge = passing
+    world.update(spec("b", strategy={"steps": steps}, replicas=4))
+    world.run(100)
+    release = world.status.candidate.hash
+    world.annotations[PROMOTE_ANNOTATION] = release
+    world.run(200)
+    assert world.condition("Reconciling") == ("True", "WaitingForPerson")
+    assert world.status.rollout.weight == 50
+    assert f"{PROMOTE_ANNOTATION}={release}:0.3" in world.message("Reconciling")
+    world.annotations[PROMOTE_ANNOTATION] = f"{release}:second"
+    world.until("Serving")
+
+
+def test_abort_conditions_hold_at_a_pause_step() -> None:
+    more = {"strategy": {"steps": [{"weight": 50, "minDuration": "5s"}, {"pause": {}}]}}
+    world = established(**more)
+    world.update(spec("b", **more))
+    world.run(60)
+    assert world.condition("Reconciling") == ("True", "WaitingForPerson")
+    world.judge = failing()
+    world.run(20)
+    assert world.condition("RolledBack") == ("True", "CheckFailed")
+
+
+def test_crashes_while_holding_roll_back() -> None:
+    world = holding()
+    world.crashing.add(world.revision_of("candidate"))
+    world.run(30)
+    assert world.condition("RolledBack") == ("True", "PodsFailing")
+
+
+def test_a_retry_while_holding_starts_again_from_the_first_wave() -> None:
+    world = holding()
+    world.judge = passing
+    world.update(spec("b", retryGeneration=1))
+    world.tick()
+    assert world.status.stage == "Withdrawing"
+    world.run(200)
+    assert results(world) == ["Promoted", "Withdrawn", "Established"]
+
+
+def test_another_release_while_holding() -> None:
+    world = holding()
+    world.judge = passing
+    world.update(spec("c"))
+    world.run(200)
+    assert results(world) == ["Promoted", "Withdrawn", "Established"]
+
+
+def test_paused_while_holding_is_still_stalled() -> None:
+    world = holding()
+    world.update(spec("b", paused=True))
+    world.tick()
+    assert world.condition("Stalled") == ("True", "DeadlineExceeded")

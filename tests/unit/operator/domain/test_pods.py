@@ -1,0 +1,82 @@
+"""Stories of pods that fail, or cannot start (R9)."""
+
+from __future__ import annotations
+
+from tests.unit.operator.domain.story import results, rolling
+from tests.unit.operator.domain.world import established, passing, spec
+
+
+def test_a_container_that_exits_three_times_fails_the_release() -> None:
+    world = established()
+    world.update(spec("b"))
+    world.tick()
+    world.crashing.add(world.revision_of("candidate"))
+    world.run(30)
+    assert world.condition("RolledBack") == ("True", "PodsFailing")
+    assert "exited 3 times" in world.message("RolledBack")
+    assert world.serving() == {"cpu-a": 2, "cpu-b": 2}
+
+
+def test_pods_that_run_but_are_not_ready_in_time_fail_the_release() -> None:
+    world = established()
+    world.update(spec("b"))
+    world.tick()
+    world.never_ready.add(world.revision_of("candidate"))
+    world.run(100)
+    assert world.status.stage == "Progressing"
+    world.run(60)
+    assert world.condition("RolledBack") == ("True", "PodsFailing")
+    assert "was not ready within 2m" in world.message("RolledBack")
+
+
+def test_pods_that_cannot_start_hold_the_release_and_it_goes_on_by_itself() -> None:
+    world = established()
+    world.update(spec("b"))
+    world.tick()
+    world.blocked[world.revision_of("candidate")] = "Unschedulable"
+    world.run(150)
+    assert world.condition("Stalled") == ("True", "PodsNotStarted")
+    assert world.status.stage == "Holding"
+    assert world.serving() == {"cpu-a": 2, "cpu-b": 2}
+    world.blocked.clear()
+    world.judge = passing
+    world.until("Serving")
+    world.tick()
+    assert results(world)[0] == "Promoted"
+
+
+def test_pods_that_cannot_start_roll_back_where_the_author_chose_that() -> None:
+    chosen = {"rollback": {"onInconclusive": "Rollback"}}
+    world = established(**chosen)
+    world.update(spec("b", **chosen))
+    world.tick()
+    world.blocked[world.revision_of("candidate")] = "ErrImagePull"
+    world.run(200)
+    assert world.condition("RolledBack") == ("True", "PodsNotStarted")
+
+
+def test_a_slow_image_pull_does_not_count_against_the_build() -> None:
+    world = established()
+    world.update(spec("b"))
+    world.tick()
+    new = world.revision_of("candidate")
+    world.blocked[new] = "ContainerCreating"
+    world.run(100)
+    world.blocked.clear()
+    world.never_ready.add(new)
+    world.run(100)
+    assert world.status.stage == "Progressing"
+    world.never_ready.clear()
+    world.judge = passing
+    world.until("Serving")
+
+
+def test_a_candidate_pod_that_loses_readiness_gets_stable_capacity_back() -> None:
+    world = rolling(replicas=4)
+    new, old = world.revision_of("candidate"), world.revision_of("stable")
+    assert world.serving(old)["cpu-a"] == 2
+    world.never_ready.add(new)
+    for pod in world.pods:
+        pod.was_ready = pod.was_ready and pod.revision != new
+    world.run(30)
+    assert world.serving(old)["cpu-a"] == 4

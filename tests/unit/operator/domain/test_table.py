@@ -1,0 +1,90 @@
+"""docs/rollout.md, the code and the stories agree on what can happen."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from sampler_rollouts.domain.decision import transitions
+from sampler_rollouts.domain.status import Stage
+
+from tests.unit.operator.domain import (
+    test_first_release,
+    test_outages,
+    test_pause_and_hold,
+    test_pods,
+    test_promotion,
+    test_rollback,
+    test_which_release,
+)
+
+DOCS = Path(__file__).parents[4] / "docs" / "rollout.md"
+ROW = re.compile(r"^\| (\w+) \| ([^|]+?) \| (\w+) \|$", re.MULTILINE)
+
+COVERING = [
+    test_promotion.test_a_good_release_is_promoted,
+    test_first_release.test_a_first_release_can_be_replaced_and_what_serves_of_it_stays_meanwhile,
+    test_rollback.test_a_failed_release_is_held,
+    test_pods.test_a_container_that_exits_three_times_fails_the_release,
+    test_promotion.test_the_deadline_rolls_back_where_the_author_chose_that,
+    test_which_release.test_a_third_release_replaces_the_candidate,
+    test_promotion.test_what_holds_goes_on_when_a_person_says_so_but_still_needs_passed,
+    test_outages.test_a_metrics_outage_beyond_the_deadline_holds,
+    test_pods.test_pods_that_cannot_start_hold_the_release_and_it_goes_on_by_itself,
+    test_pause_and_hold.test_crashes_while_holding_roll_back,
+    test_pause_and_hold.test_a_retry_while_holding_starts_again_from_the_first_wave,
+    test_pause_and_hold.test_another_release_while_holding,
+    test_which_release.test_the_release_just_replaced_comes_back_without_steps_during_the_bake,
+    test_which_release.test_a_restored_release_whose_pods_fail_is_rolled_back,
+    test_which_release.test_a_restored_release_that_is_no_longer_asked_for_is_withdrawn,
+]
+
+
+class Recorder(dict):  # type: ignore[type-arg]
+    """The table, noting which rows are used."""
+
+    def __init__(self) -> None:
+        super().__init__(transitions.TABLE)
+        self.used: set[object] = set()
+
+    def __getitem__(self, key: object) -> object:
+        self.used.add(key)
+        return super().__getitem__(key)
+
+
+def documented() -> set[tuple[str, str, str]]:
+    section = DOCS.read_text().split("## Transitions")[1].split("\n## ")[0]
+    return {(row[0], row[1], row[2]) for row in ROW.findall(section) if row[0] != "from"}
+
+
+def test_the_documented_table_is_the_codes() -> None:
+    code = {(before.value, trigger.value, after.value) for (before, trigger), after in transitions.TABLE.items()}
+    assert documented() == code
+
+
+def test_every_stage_is_documented() -> None:
+    text = DOCS.read_text().split("## Stages")[1].split("\n## ")[0]
+    assert {stage.value for stage in Stage} == set(re.findall(r"^\| `(\w+)`", text, re.MULTILINE))
+
+
+def test_every_stage_can_be_left() -> None:
+    assert {before for before, _ in transitions.TABLE} == set(Stage)
+
+
+def test_every_row_happens_in_some_story(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder()
+    monkeypatch.setattr(transitions, "TABLE", recorder)
+    for story in COVERING:
+        story()
+    assert set(recorder) - recorder.used == set()
+
+
+def test_every_reason_and_event_is_documented() -> None:
+    """What people may read in conditions and Events is explained in one place."""
+    package = Path(transitions.__file__).parent
+    source = "\n".join(path.read_text() for path in package.glob("*.py"))
+    events = set(re.findall(r'turn\.note\(\s*"(\w+)"', source)) | {"Promoted", "Established", "Restored"}
+    reasons = set(re.findall(r'Word\((?:STALLED|RECONCILING), "True", "(\w+)"', source))
+    text = DOCS.read_text()
+    assert {word for word in events | reasons if f"`{word}`" not in text} == set()

@@ -1,0 +1,102 @@
+"""Stories of which release is gone for (R5, R20)."""
+
+from __future__ import annotations
+
+from tests.unit.operator.domain.story import results, rolling
+from tests.unit.operator.domain.world import established, failing, passing, spec
+
+
+def test_a_third_release_replaces_the_candidate() -> None:
+    world = rolling()
+    second = world.revision_of("candidate")
+    world.update(spec("c"))
+    world.tick()
+    assert world.status.stage == "Withdrawing"
+    world.run(10)
+    assert world.status.stage == "Progressing"
+    assert world.revision_of("candidate") != second
+    assert world.status.failed == []
+    assert results(world) == ["Withdrawn", "Established"]
+    world.judge = passing
+    world.until("Serving")
+    assert results(world)[0] == "Promoted"
+
+
+def test_at_most_one_candidate_has_pods() -> None:
+    world = rolling()
+    for letter in "cdef":
+        world.update(spec(letter))
+        for _ in range(4):
+            world.tick()
+            alive = {pod.revision for pod in world.pods if pod.terminating_since is None}
+            assert len(alive) <= 2
+
+
+def test_going_back_to_stables_spec_ends_the_rollout_at_once() -> None:
+    world = rolling()
+    new = world.revision_of("candidate")
+    world.update(spec("a"))
+    world.tick()
+    assert world.serving(new) == {}
+    world.run(15)
+    assert world.condition("Ready") == ("True", "FullTraffic")
+    assert results(world) == ["Withdrawn", "Established"]
+    world.update(spec("b"))
+    world.run(30)
+    assert world.status.stage == "Progressing"
+
+
+def test_the_verified_release_comes_back_without_steps() -> None:
+    world = established()
+    world.run(400)
+    assert world.condition("Verified") == ("True", "BakeTimeOver")
+    world.judge = passing
+    world.update(spec("b"))
+    world.until("Serving")
+    world.update(spec("a"))
+    world.judge = failing()
+    world.tick()
+    assert world.status.stage == "Restoring"
+    world.run(30)
+    assert world.condition("Ready") == ("True", "FullTraffic")
+    assert world.condition("Verified") == ("True", "BakeTimeOver")
+    assert results(world)[0] == "Restored"
+    assert world.serving(world.revision_of("stable")) == {"cpu-a": 2, "cpu-b": 2}
+
+
+def test_the_release_just_replaced_comes_back_without_steps_during_the_bake() -> None:
+    world = rolling()
+    world.judge = passing
+    world.until("Serving")
+    assert world.status.verified is None
+    world.update(spec("a"))
+    world.run(30)
+    assert results(world)[0] == "Restored"
+    assert world.condition("Verified") == ("False", "Baking")
+    world.update(spec("b"))
+    world.tick()
+    assert world.status.stage == "Progressing", "who left a release takes it up again with steps"
+
+
+def test_a_restored_release_whose_pods_fail_is_rolled_back() -> None:
+    world = rolling()
+    world.judge = passing
+    world.until("Serving")
+    world.update(spec("a"))
+    world.tick()
+    world.crashing.add(world.revision_of("candidate"))
+    world.run(60)
+    assert world.condition("RolledBack") == ("True", "PodsFailing")
+    assert world.serving() == {"cpu-a": 2, "cpu-b": 2}
+
+
+def test_a_restored_release_that_is_no_longer_asked_for_is_withdrawn() -> None:
+    world = rolling()
+    world.judge = passing
+    world.until("Serving")
+    world.update(spec("a"))
+    world.tick()
+    world.update(spec("b"))
+    world.run(30)
+    assert world.condition("Ready") == ("True", "FullTraffic")
+    assert results(world)[:2] == ["Withdrawn", "Promoted"]

@@ -1,0 +1,273 @@
+"""A tiny cluster with a clock: pods become ready after a while, metrics say what the test tells them to.
+
+``World.tick`` is one reconcile of the operator: observe, ask, decide, write status, apply, prune.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sampler_rollouts.domain.decision import ResourceMeta, decide, question
+from sampler_rollouts.domain.evidence.look import CheckLook, Evidence, Traffic, Verdict
+from sampler_rollouts.domain.evidence.samples import Question
+from sampler_rollouts.domain.observation import Observation, PodState, WorkloadState
+from sampler_rollouts.domain.outcome import EventNote, Outcome
+from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, recorded_template
+from sampler_rollouts.domain.status import Status
+
+START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+Judge = Callable[[str, str, Question], tuple[Verdict, str]]
+
+
+def image(letter: str) -> str:
+    """An image by digest."""
+    return f"registry.example.com/sampler@sha256:{letter * 64}"
+
+
+def pool(name: str, letter: str = "a", replicas: int = 2, **more: Any) -> dict[str, Any]:
+    """A pool of the spec."""
+    return {"name": name, "replicas": replicas, "image": image(letter), **more}
+
+
+def spec(
+    letter: str = "a", pools: tuple[str, ...] = ("cpu-a", "cpu-b"), replicas: int = 2, **more: Any
+) -> dict[str, Any]:
+    """A whole spec: one wave of all pools, one step of weight 50."""
+    base: dict[str, Any] = {
+        "pools": [pool(name, letter, replicas) for name in pools],
+        "strategy": {
+            "waves": [list(pools)],
+            "steps": [{"weight": 50, "minDuration": "30s"}],
+            "progressDeadline": "2m",
+            "deadline": "30m",
+            "bakeTime": "5m",
+        },
+        "quality": {"designEffect": "1"},
+    }
+    for key, value in more.items():
+        base[key] = {**base.get(key, {}), **value} if isinstance(value, dict) else value
+    return base
+
+
+def inconclusive(pool: str, check: str, asked: Question) -> tuple[Verdict, str]:
+    return Verdict.INCONCLUSIVE, "TooFewRequests"
+
+
+def passing(pool: str, check: str, asked: Question) -> tuple[Verdict, str]:
+    return Verdict.PASSED, ""
+
+
+def failing(bad_check: str = "unexpected-script", bad_pool: str = "cpu-a") -> Judge:
+    def judge(pool: str, check: str, asked: Question) -> tuple[Verdict, str]:
+        bad = (pool, check) == (bad_pool, bad_check)
+        return (Verdict.FAILED, "") if bad else (Verdict.INCONCLUSIVE, "TooFewRequests")
+
+    return judge
+
+
+@dataclass
+class Pod:
+    name: str
+    pool: str
+    revision: str
+    created: datetime
+    terminating_since: datetime | None = None
+    restarts: int = 0
+    was_ready: bool = False
+
+
+@dataclass
+class World:
+    """The cluster, the metrics source and one SamplerRollout."""
+
+    spec: dict[str, Any]
+    now: datetime = START
+    name: str = "demo"
+    annotations: dict[str, str] = field(default_factory=dict)
+    raw_status: dict[str, Any] = field(default_factory=dict)
+    generation: int = 1
+    children: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    pods: list[Pod] = field(default_factory=list)
+    judge: Judge = inconclusive
+    metrics_up: bool = True
+    ready_after: float = 10
+    ends_after: float = 5
+    never_ready: set[str] = field(default_factory=set)
+    """Revisions whose pods never become ready."""
+    crashing: set[str] = field(default_factory=set)
+    blocked: dict[str, str] = field(default_factory=dict)
+    """Revision to the infrastructure's reason why its pods do not start."""
+    events: list[EventNote] = field(default_factory=list)
+    outcome: Outcome | None = None
+    check: Callable[[World, Outcome], None] | None = None
+    serial: int = 0
+
+    def update(self, new: Mapping[str, Any]) -> None:
+        self.spec, self.generation = copy.deepcopy(dict(new)), self.generation + 1
+
+    @property
+    def meta(self) -> ResourceMeta:
+        return ResourceMeta("default", self.name, "uid-1", self.generation, dict(self.annotations))
+
+    @property
+    def status(self) -> Status:
+        return Status.load(self.raw_status)
+
+    def observe(self) -> Observation:
+        deployments = [body for (kind, _), body in self.children.items() if kind == "Deployment"]
+        records = [body for (kind, _), body in self.children.items() if kind == "ControllerRevision"]
+        return Observation(
+            pods=tuple(self._state(pod) for pod in self.pods),
+            workloads=tuple(WorkloadState(*_child(body), body["spec"]["replicas"]) for body in deployments),
+            templates={"-".join(_child(body)): recorded_template(body) or {} for body in records},
+        )
+
+    def _state(self, pod: Pod) -> PodState:
+        return PodState(
+            name=pod.name,
+            pool=pod.pool,
+            revision=pod.revision,
+            created_at=pod.created,
+            ready=self._is_ready(pod),
+            terminating=pod.terminating_since is not None,
+            restarts=pod.restarts,
+            blocked="" if self._is_ready(pod) else self.blocked.get(pod.revision, ""),
+        )
+
+    def _is_ready(self, pod: Pod) -> bool:
+        able = pod.revision not in self.never_ready | self.crashing and pod.revision not in self.blocked
+        old = (self.now - pod.created).total_seconds() >= self.ready_after
+        return (able or pod.was_ready) and old and pod.terminating_since is None and pod.revision not in self.crashing
+
+    def evidence(self, asked: Question | None) -> Evidence | None:
+        if asked is None:
+            return None
+        if not self.metrics_up:
+            return Evidence(False, "SourceUnreachable", "connection refused")
+        arms = [arm for arm in asked.arms if arm.births]
+        return Evidence(
+            available=True,
+            looks={
+                (arm.pool, plan.name): self._look(arm.pool, plan.name, asked) for arm in arms for plan in asked.checks
+            },
+            traffic={arm.pool: Traffic(31, 89) for arm in asked.arms},
+            fresh={arm.pool: bool(arm.serving) for arm in arms},
+        )
+
+    def _look(self, pool: str, check: str, asked: Question) -> CheckLook:
+        verdict, reason = self.judge(pool, check, asked)
+        return CheckLook(pool, check, verdict, reason, 31, 9, 0.03, 0.2, 7.0, 6.68, self.now)
+
+    def decide(self, status: Status | None = None) -> Outcome:
+        status = status or self.status
+        asked = question(self.meta, self.spec, status, self.now)
+        return decide(self.meta, self.spec, status, self.observe(), self.evidence(asked), self.now)
+
+    def tick(self, seconds: float = 5, *, writes: int | None = None) -> Outcome:
+        """Time passes, then one reconcile. ``writes``: the operator is killed after so many writes."""
+        self.now += timedelta(seconds=seconds)
+        self._live()
+        outcome = self.decide()
+        if self.check:
+            self.check(self, outcome)
+        self.apply(outcome, writes)
+        self.outcome = outcome
+        return outcome
+
+    def run(self, seconds: float) -> Outcome:
+        step = 5 if seconds <= 400 else 25
+        for _ in range(int(seconds / step)):
+            outcome = self.tick(step)
+        return outcome
+
+    def until(self, stage: str, limit: float = 3600) -> Outcome:
+        for _ in range(int(limit / 5)):
+            outcome = self.tick()
+            if outcome.status.stage == stage:
+                return outcome
+        raise AssertionError(f"never {stage}: {self.status.stage}, {self.condition('Ready')}")
+
+    def apply(self, outcome: Outcome, writes: int | None = None) -> None:
+        left = writes if writes is not None else 10**9
+        if left > 0:
+            self.raw_status = outcome.status.dump()
+            self.events += outcome.events
+        left -= 1
+        if outcome.hands_off:
+            return
+        for body in outcome.objects:
+            if left > 0:
+                self.children[(body["kind"], body["metadata"]["name"])] = copy.deepcopy(body)
+            left -= 1
+        if left > 0:
+            names = {(body["kind"], body["metadata"]["name"]) for body in outcome.objects}
+            self.children = {key: body for key, body in self.children.items() if key in names or key[1] in outcome.keep}
+        self._scale()
+
+    def _live(self) -> None:
+        for one in self.pods:
+            if one.revision in self.crashing and one.terminating_since is None:
+                one.restarts += 1
+            one.was_ready = one.was_ready or self._is_ready(one)
+        self.pods = [
+            one
+            for one in self.pods
+            if one.terminating_since is None or (self.now - one.terminating_since).total_seconds() < self.ends_after
+        ]
+        self._scale()
+
+    def _scale(self) -> None:
+        wanted = {
+            _child(body): body["spec"]["replicas"] for (kind, _), body in self.children.items() if kind == "Deployment"
+        }
+        alive: dict[tuple[str, str], list[Pod]] = {}
+        for one in self.pods:
+            if one.terminating_since is None:
+                alive.setdefault((one.pool, one.revision), []).append(one)
+        for key in wanted.keys() | alive.keys():
+            have, want = alive.get(key, []), wanted.get(key, 0)
+            for one in sorted(have, key=self._is_ready)[: max(0, len(have) - want)]:
+                one.terminating_since = self.now
+            for _ in range(want - len(have)):
+                self.serial += 1
+                self.pods.append(Pod(f"{self.name}-{key[0]}-{key[1]}-{self.serial}", *key, self.now))
+
+    def condition(self, kind: str) -> tuple[str, str] | None:
+        found = next((item for item in self.status.conditions if item.type == kind), None)
+        return (found.status, found.reason) if found else None
+
+    def message(self, kind: str) -> str:
+        return next((item.message for item in self.status.conditions if item.type == kind), "")
+
+    def serving(self, revision: str | None = None) -> dict[str, int]:
+        """Ready pods by pool."""
+        found: dict[str, int] = {}
+        for one in self.pods:
+            if self._is_ready(one) and revision in (None, one.revision):
+                found[one.pool] = found.get(one.pool, 0) + 1
+        return found
+
+    def ready_pods(self, pool: str, revision: str) -> int:
+        return sum(self._is_ready(one) for one in self.pods if (one.pool, one.revision) == (pool, revision))
+
+    def revision_of(self, which: str, pool: str = "cpu-a") -> str:
+        release = getattr(self.status, which)
+        return release.revision(pool) if release else ""
+
+
+def _child(body: Mapping[str, Any]) -> tuple[str, str]:
+    labels = body["metadata"]["labels"]
+    return labels[LABEL_POOL], labels[LABEL_REVISION]
+
+
+def established(letter: str = "a", **more: Any) -> World:
+    """A world whose first release serves."""
+    from tests.unit.operator.domain import invariants
+
+    world = World(spec(letter, **more), check=invariants.check)
+    world.until("Serving")
+    return world

@@ -1,0 +1,173 @@
+"""The queue: one waiting place per key, one worker per key, delays, backoff."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sampler_rollouts.handlers.queue import BASE_DELAY, MAX_DELAY, WorkQueue
+
+
+class Clock:
+    """Time that passes when told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def queue(clock: Clock) -> WorkQueue[str]:
+    return WorkQueue(clock, jitter=lambda: 1.0)
+
+
+async def nothing_comes(queue: WorkQueue[str]) -> bool:
+    try:
+        await asyncio.wait_for(queue.get(), 0.01)
+    except TimeoutError:
+        return True
+    return False
+
+
+async def test_a_key_waits_once(queue: WorkQueue[str]) -> None:
+    for _ in range(5):
+        queue.add("a")
+    queue.add("b")
+
+    assert [await queue.get(), await queue.get()] == ["a", "b"]
+    assert await nothing_comes(queue)
+
+
+async def test_a_key_in_work_is_not_given_out_but_comes_again(queue: WorkQueue[str]) -> None:
+    queue.add("a")
+    key = await queue.get()
+    queue.add("a")
+
+    assert await nothing_comes(queue)
+    queue.done(key)
+    assert await queue.get() == "a"
+
+
+async def test_a_key_comes_back_after_its_delay_and_not_before(queue: WorkQueue[str], clock: Clock) -> None:
+    queue.add("a")
+    queue.done(await queue.get(), 30.0)
+    clock.now += 29.9
+
+    assert await nothing_comes(queue)
+    clock.now += 0.2
+    assert await queue.get() == "a"
+
+
+async def test_the_sooner_of_two_delays_counts_once(queue: WorkQueue[str], clock: Clock) -> None:
+    for delay in (50.0, 10.0, 30.0):
+        queue.add_later("a", delay)
+    clock.now += 10
+
+    assert await queue.get() == "a"
+    queue.done("a")
+    clock.now += 100
+    assert await nothing_comes(queue)
+
+
+async def test_an_event_overtakes_a_delay(queue: WorkQueue[str], clock: Clock) -> None:
+    queue.add_later("a", 50.0)
+    queue.add("a")
+
+    assert await queue.get() == "a"
+    queue.done("a", 60.0)
+    clock.now += 55
+    assert await nothing_comes(queue)
+
+
+async def test_a_waiter_wakes_when_a_delay_is_over() -> None:
+    queue: WorkQueue[str] = WorkQueue(asyncio.get_running_loop().time)
+    queue.add_later("a", 0.05)
+
+    assert await asyncio.wait_for(queue.get(), 1.0) == "a"
+
+
+async def test_failures_back_off_and_success_forgives(queue: WorkQueue[str]) -> None:
+    queue.add("a")
+    delays = []
+    for _ in range(12):
+        delays.append(queue.failed("a"))
+
+    assert delays[:4] == [BASE_DELAY, 2 * BASE_DELAY, 4 * BASE_DELAY, 8 * BASE_DELAY]
+    assert delays[-1] == MAX_DELAY
+    queue.done("a")
+    assert queue.failed("a") == BASE_DELAY
+
+
+async def test_the_servers_own_wish_for_time_is_granted(queue: WorkQueue[str]) -> None:
+    assert queue.failed("a", at_least=17.0) == 17.0
+
+
+async def test_a_failing_key_is_not_hurried_by_its_own_writes(queue: WorkQueue[str], clock: Clock) -> None:
+    queue.add("a")
+    key = await queue.get()
+    queue.add("a")
+    queue.failed(key)
+    queue.add("a")
+
+    assert await nothing_comes(queue)
+    clock.now += BASE_DELAY
+    assert await queue.get() == "a"
+
+
+async def test_a_forgotten_key_does_not_come_back_but_can_be_added(queue: WorkQueue[str]) -> None:
+    queue.add("a")
+    queue.forget(await queue.get())
+
+    assert await nothing_comes(queue)
+    queue.add("a")
+    assert await queue.get() == "a"
+
+
+def test_jitter_spreads_within_half() -> None:
+    shortest = WorkQueue[str](lambda: 0.0, jitter=lambda: 0.0)
+    longest = WorkQueue[str](lambda: 0.0, jitter=lambda: 1.0)
+
+    assert shortest.failed("a") == longest.failed("a") / 2
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["add", "later", "done", "failed", "tick"]))))
+def test_no_key_is_lost_or_worked_on_twice_at_a_time(steps: list[tuple[str, str]]) -> None:
+    asyncio.run(_no_key_is_lost(steps))
+
+
+async def _no_key_is_lost(steps: list[tuple[str, str]]) -> None:
+    clock = Clock()
+    queue: WorkQueue[str] = WorkQueue(clock, jitter=lambda: 1.0)
+    working: set[str] = set()
+    owed: set[str] = set()
+    for key, step in steps:
+        if step in ("add", "later"):
+            queue.add(key) if step == "add" else queue.add_later(key, 5.0)
+            owed.add(key)
+        elif step == "tick":
+            clock.now += 3.0
+        elif key in working:
+            working.discard(key)
+            queue.done(key) if step == "done" else queue.failed(key)
+            owed |= {key} if step == "failed" else set()
+        with contextlib.suppress(TimeoutError):
+            taken = await asyncio.wait_for(queue.get(), 0.001)
+            assert taken not in working
+            working.add(taken)
+            owed.discard(taken)
+    clock.now += 1000.0
+    for key in working:
+        queue.done(key)
+    while owed:
+        owed.discard(await asyncio.wait_for(queue.get(), 1.0))

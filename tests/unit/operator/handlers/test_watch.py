@@ -1,0 +1,107 @@
+"""kopf's part: which key an event means, and that nothing but watching is asked of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from sampler_rollouts.cluster.kinds import RolloutKey
+from sampler_rollouts.handlers import watch
+from sampler_rollouts.handlers.watch import Novelty, Watch, key_from_child, registry, settings
+
+
+def body(generation: int = 1, **metadata: Any) -> dict[str, Any]:
+    return {"metadata": {"namespace": "n", "name": "chat", "uid": "u", "generation": generation, **metadata}}
+
+
+def test_a_child_belongs_to_the_rollout_that_its_label_names() -> None:
+    labelled = body(labels={"samplerrollouts.io/rollout": "other"})
+
+    assert key_from_child(labelled) == RolloutKey("n", "other")
+    assert key_from_child(body()) is None
+
+
+def test_our_own_status_writes_are_no_news() -> None:
+    novelty = Novelty()
+
+    assert novelty.is_news("ADDED", body())
+    assert not novelty.is_news("MODIFIED", body(resourceVersion="2"))
+
+
+@pytest.mark.parametrize(
+    ("event", "changed"),
+    [
+        ("MODIFIED", body(generation=2)),
+        ("MODIFIED", body(annotations={"samplerrollouts.io/promote": "1"})),
+        ("MODIFIED", body(deletionTimestamp="2026-01-01T00:00:00Z")),
+        ("MODIFIED", body(uid="recreated")),
+        ("DELETED", body()),
+        (None, body()),
+    ],
+)
+def test_a_persons_change_is_news(event: str | None, changed: dict[str, Any]) -> None:
+    novelty = Novelty()
+    novelty.is_news("ADDED", body())
+
+    assert novelty.is_news(event, changed)
+
+
+def test_no_handler_stores_anything_on_objects() -> None:
+    """Finalizers, annotations and progress come with change, timer and daemon handlers: there are none."""
+    handlers = registry(lambda key: None)
+
+    assert len(handlers._watching.get_all_handlers()) == 3
+    for others in (handlers._changing, handlers._spawning, handlers._indexing, handlers._webhooks):
+        assert not list(others.get_all_handlers())
+
+
+def test_only_labelled_pods_and_deployments_are_watched() -> None:
+    selectors = settings().watching.label_selectors
+
+    assert {(s.group, s.any_name): label for s, label in selectors.items()} == {
+        ("apps", "deployments"): "samplerrollouts.io/rollout",
+        ("", "pods"): "samplerrollouts.io/rollout",
+    }
+
+
+def wait_for(condition: Any) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_kopf_waits_for_the_kind_and_starts_again_after_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    starts: list[float] = []
+    known = threading.Event()
+
+    async def operator(**_: Any) -> None:
+        starts.append(time.monotonic())
+        raise RuntimeError("a watch was denied")
+
+    monkeypatch.setattr(watch.kopf, "operator", operator)
+    watching = Watch(lambda key: None, ["n"], known.is_set, restart_delay=0.01)
+    watching.start()
+    time.sleep(0.05)
+    assert not starts
+    known.set()
+    wait_for(lambda: len(starts) >= 3)
+    watching.stop()
+    assert not watching._thread.is_alive()
+
+
+def test_stopping_stops_kopf(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = threading.Event()
+
+    async def operator(*, stop_flag: Any, **_: Any) -> None:
+        inside.set()
+        await stop_flag.wait()
+
+    monkeypatch.setattr(watch.kopf, "operator", operator)
+    watching = Watch(lambda key: None, [], lambda: True)
+    watching.start()
+    inside.wait(5)
+    watching.stop()
+    assert not watching._thread.is_alive()

@@ -1,0 +1,99 @@
+"""A small HTTP server on loopback that does what the test tells it to, by the book or not."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from sampler_rollouts.domain.evidence.samples import Question, SampleSet
+from sampler_rollouts.metrics.config import MetricsSource
+from sampler_rollouts.metrics.prometheus import PrometheusSource
+
+from tests.unit.operator.evidence.build import ERRORS, at, question
+
+Behaviour = Callable[["Handler"], None]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request. ``server.behaviour`` answers it."""
+
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        self.server.tokens.append(self.headers.get("Authorization"))
+        with contextlib.suppress(OSError):
+            self.server.behaviour(self)
+
+    @property
+    def query(self) -> dict[str, str]:
+        return {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
+
+    def answer(self, body: bytes, status: int = 200, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def answer_json(self, content: Any, status: int = 200) -> None:
+        self.answer(json.dumps(content).encode(), status)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    """Remembers what it was asked."""
+
+    daemon_threads = True
+    behaviour: Behaviour
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[str] = []
+        self.tokens: list[str | None] = []
+        self.stopping = threading.Event()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass  # clients that hang up are the point of these tests
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+@contextlib.contextmanager
+def serving(behaviour: Behaviour) -> Iterator[Server]:
+    with Server() as server:
+        server.behaviour = behaviour
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.stopping.set()
+            server.shutdown()
+            thread.join()
+
+
+def matrix(*series: tuple[dict[str, str], list[tuple[float, str]]], **more: Any) -> dict[str, Any]:
+    """A successful answer of raw samples."""
+    result = [{"metric": labels, "values": [list(pair) for pair in values]} for labels, values in series]
+    return {"status": "success", "data": {"resultType": "matrix", "result": result}, **more}
+
+
+def fetch(behaviour: Behaviour, asked: Question | None = None, **config: Any) -> tuple[SampleSet, list[str]]:
+    with serving(behaviour) as server:
+        source = PrometheusSource(MetricsSource(url=server.url, **{"timeout": 1.0, "scrapeInterval": 2.0} | config))
+        return source.fetch(asked or question(ERRORS), at(10)), server.asked
+
+
+def says(content: Any, status: int = 200) -> Behaviour:
+    return lambda handler: handler.answer_json(content, status)

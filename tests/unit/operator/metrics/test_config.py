@@ -1,0 +1,67 @@
+"""The admin's configuration of metrics sources: what is wrong is named with its remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sampler_rollouts.metrics.config import ConfigError, load_sources, parse_sources
+
+GOOD = """
+metricsSources:
+  default:
+    url: http://prometheus.monitoring:9090/
+    timeout: 4s
+    scrapeInterval: 2s
+    bearerTokenFile: /var/run/secrets/token
+    caFile: /etc/ca.pem
+"""
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "sources.yaml"
+    path.write_text(GOOD)
+    source = load_sources(path).metrics_sources["default"]
+    assert (source.url, source.timeout, source.scrape_interval) == ("http://prometheus.monitoring:9090", 4.0, 2.0)
+    assert (source.bearer_token_file, source.ca_file) == (Path("/var/run/secrets/token"), Path("/etc/ca.pem"))
+
+
+def test_defaults_fit_the_reconcile() -> None:
+    source = parse_sources("metricsSources: {default: {url: 'https://p'}}").metrics_sources["default"]
+    assert (source.timeout, source.scrape_interval) == (5.0, 15.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "remedy"),
+    [
+        ("metricsSources: {a: {}}", "metricsSources.a.url", "add it"),
+        ("{}", "metricsSources", "add it"),
+        ("metricsSources: {}", "metricsSources", "at least 1"),
+        ("metricsSources: {a: {url: 'ftp://p'}}", "metricsSources.a.url", "such as http://"),
+        ("metricsSources: {a: {url: 'http://'}}", "metricsSources.a.url", "such as http://"),
+        ("metricsSources: {a: {url: 'http://p:99999'}}", "metricsSources.a.url", "such as http://"),
+        ("metricsSources: {a: {url: 'http://u:hunter2@p'}}", "metricsSources.a.url", "bearerTokenFile"),
+        ("metricsSources: {a: {url: 'http://p/?x=hunter2'}}", "metricsSources.a.url", "before /api/v1"),
+        ("metricsSources: {a: {url: 'http://p', timeout: soon}}", "metricsSources.a.timeout", "5m"),
+        ("metricsSources: {a: {url: 'http://p', timeout: 0}}", "metricsSources.a.timeout", "greater"),
+        ("metricsSources: {a: {url: 'http://p', timeout: true}}", "metricsSources.a.timeout", "such as 15s"),
+        ("metricsSources: {a: {url: 'http://p', caFile: ca.pem}}", "metricsSources.a.caFile", "absolute"),
+        ("metricsSources: {a: {url: 'http://p', token: hunter2}}", "metricsSources.a.token", "bearerTokenFile"),
+        ("metricsSources: {a: {url: 'http://p'}}\nextra: 1", "extra", "remove it"),
+        ("[]", "mapping", "metricsSources"),
+        ("a: [", "line", "syntax"),
+    ],
+)
+def test_errors_name_field_and_remedy(text: str, field: str, remedy: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_sources(text, "sources.yaml")
+    message = str(caught.value)
+    assert message.startswith("sources.yaml")
+    assert field in message
+    assert remedy in message
+    assert "hunter2" not in message
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="mount"):
+        load_sources(tmp_path / "none.yaml")

@@ -1,0 +1,249 @@
+"""The adapter against a server that misbehaves: every answer is a SampleSet, in bounded time, without secrets."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from quality_contract import AUDIT_MISMATCH, AUDIT_TOKENS, BAD, CHECKED
+from sampler_rollouts.domain.evidence.evaluate import evaluate
+from sampler_rollouts.metrics.config import MetricsSource, MetricsSources
+from sampler_rollouts.metrics.envelope import SourceProblem
+from sampler_rollouts.metrics.prometheus import PrometheusSource, Sources, selector
+
+from tests.unit.operator.evidence.build import AUDIT, ERRORS, START, at, question
+from tests.unit.operator.metrics.misbehaving import Handler, fetch, matrix, says, serving
+
+PLACE = {
+    "namespace": "team",
+    "rollout": "chat",
+    "pool": "pool",
+    "pod": "c1",
+    "revision": "new",
+    "instance": "10.0.0.1:9090",
+}
+LABELS = {**PLACE, "__name__": CHECKED, "check": "errors", "route_hash": "none"}
+SECRET = "s3cret-t0ken"
+
+
+def test_raw_samples_arrive_as_they_are() -> None:
+    start = START.timestamp()
+    values = [(start + 2.125, "0"), (start + 4.125, "7"), (start + 6.125, "NaN"), (start + 8.125, "+Inf")]
+    got, asked = fetch(says(matrix((LABELS, values))))
+    assert got.unavailable == ""
+    one = got.series[0]
+    assert (one.metric, one.pod, one.pool, one.revision) == (CHECKED, "c1", "pool", "new")
+    assert one.labels == {"check": "errors", "route_hash": "none"}
+    assert one.times == tuple(time for time, _ in values)
+    assert one.values[:2] == (0.0, 7.0)
+    assert math.isnan(one.values[2])
+    assert one.values[3] == math.inf
+    assert (got.asked_at, got.scrape_interval) == (at(10), 2.0)
+    assert len(asked) == 2
+
+
+def test_one_query_a_metric_by_range_selector_at_one_time() -> None:
+    queries: list[dict[str, str]] = []
+
+    def behaviour(handler: Handler) -> None:
+        queries.append(handler.query)
+        handler.answer_json(matrix())
+
+    fetch(behaviour, question(ERRORS, AUDIT))
+    inside = '{namespace="team",rollout="chat"}[26s]'  # 20 s since the start and three scrapes
+    assert [one["query"] for one in queries] == [name + inside for name in (CHECKED, BAD, AUDIT_TOKENS, AUDIT_MISMATCH)]
+    assert {float(one["time"]) for one in queries} == {at(10).timestamp()}
+    assert all(0 < float(one["timeout"]) <= 1.0 for one in queries)
+
+
+@given(st.text())
+@settings(deadline=None)
+def test_no_name_escapes_from_the_selector(name: str) -> None:
+    text = ""
+    with contextlib.suppress(SourceProblem):
+        text = selector("m", replace(question(), rollout=name), 60)
+    assert not text or (text == f'm{{namespace="team",rollout="{name}"}}[60s]' and not set(name) & set('"\\{}[]\n'))
+
+
+def test_an_injected_name_is_never_sent() -> None:
+    got, asked = fetch(says(matrix()), replace(question(), namespace='a"} or up{x="'))
+    assert got.unavailable == "InvalidQuestion"
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (matrix((LABELS, [(1.0, "1")]), warnings=["store 10.0.0.7 is down"]), "PartialAnswer"),
+        (matrix((LABELS, [(1.0, "1")]), infos=["PromQL info"]), "PartialAnswer"),
+        ({"status": "success", "data": {"resultType": "vector", "result": []}}, "InvalidAnswer"),
+        ({"status": "success", "data": None}, "InvalidAnswer"),
+        ({"status": "fine"}, "InvalidAnswer"),
+        ([], "InvalidAnswer"),
+        ({"status": "error", "errorType": "timeout", "error": SECRET}, "QueryFailed"),
+        (matrix((LABELS, [(1.0, "one")])), "InvalidAnswer"),
+        (matrix((LABELS, [(1.0, 1)])), "InvalidAnswer"),  # type: ignore[list-item]
+        (matrix((LABELS, [(1.0,)])), "InvalidAnswer"),  # type: ignore[list-item]
+        (matrix(({**LABELS, "check": 7}, [(1.0, "1")])), "InvalidAnswer"),  # type: ignore[dict-item]
+        ({"status": "success", "data": {"resultType": "matrix", "result": [7]}}, "InvalidAnswer"),
+        ({"status": "success", "data": {"resultType": "matrix", "result": [{"metric": LABELS}]}}, "InvalidAnswer"),
+        (
+            {"status": "success", "data": {"resultType": "matrix", "result": [{"metric": LABELS, "histograms": []}]}},
+            "InvalidAnswer",
+        ),
+        (matrix(({"check": "errors"}, [(1.0, "1")])), "LabelsMissing"),
+    ],
+)
+def test_incomplete_and_malformed_answers_are_no_data(content: Any, reason: str) -> None:
+    got, _ = fetch(says(content))
+    assert (got.unavailable, got.series) == (reason, ())
+    assert got.message
+    assert SECRET not in got.message
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "tries"),
+    [
+        *((status, "SourceError", 2) for status in (408, 429, 500, 502, 503, 504)),
+        *((status, "SourceError", 1) for status in (400, 404, 422)),
+        *((status, "SourceForbids", 1) for status in (401, 403)),
+    ],
+)
+def test_errors_are_retried_once_if_they_may_pass(status: int, reason: str, tries: int) -> None:
+    got, asked = fetch(says({"status": "error", "errorType": "bad_data", "error": f"near {SECRET}"}, status))
+    assert (got.unavailable, len(asked)) == (reason, tries)
+    assert str(status) in got.message
+    assert SECRET not in got.message
+
+
+def test_the_api_s_own_kind_of_error_is_told_and_nothing_else() -> None:
+    assert "(execution)" in fetch(says({"status": "error", "errorType": "execution"}, 422))[0].message
+    assert "(unknown error)" in fetch(says({"status": "error", "errorType": SECRET}, 422))[0].message
+
+
+def test_a_passing_error_is_survived() -> None:
+    answers = iter([(503, {}), (200, matrix()), (200, matrix())])
+
+    def behaviour(handler: Handler) -> None:
+        status, content = next(answers)
+        handler.answer_json(content, status)
+
+    assert fetch(behaviour)[0].unavailable == ""
+
+
+def test_the_retry_budget_is_for_the_whole_fetch() -> None:
+    answers = iter([(503, {}), (200, matrix()), (503, {}), (200, matrix())])
+
+    def behaviour(handler: Handler) -> None:
+        status, content = next(answers)
+        handler.answer_json(content, status)
+
+    got, asked = fetch(behaviour)
+    assert (got.unavailable, len(asked)) == ("SourceError", 3)
+
+
+def test_redirects_are_not_followed() -> None:
+    def elsewhere(handler: Handler) -> None:
+        handler.answer(b"", 302, Location=f"{handler.server.server_address}/other")
+
+    got, asked = fetch(elsewhere)
+    assert (got.unavailable, len(asked)) == ("SourceRedirects", 1)
+
+
+def test_a_token_does_not_travel_to_another_host(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text(SECRET)
+    with serving(says(matrix())) as other:
+
+        def elsewhere(handler: Handler) -> None:
+            handler.answer(b"", 307, Location=f"{other.url}/api/v1/query")
+
+        assert fetch(elsewhere, bearerTokenFile=token)[0].unavailable == "SourceRedirects"
+        assert other.asked == []
+
+
+def test_nobody_listens() -> None:
+    with serving(says(matrix())) as server:
+        url = server.url
+    got = PrometheusSource(MetricsSource(url=url)).fetch(question(), at(10))
+    assert (got.unavailable, url in got.message) == ("SourceUnreachable", False)
+
+
+def test_an_unknown_host_is_unreachable() -> None:
+    got = PrometheusSource(MetricsSource(url="http://prometheus.invalid:9090", timeout=2)).fetch(question(), at(10))
+    assert got.unavailable in {"SourceUnreachable", "SourceTimeout"}
+    assert "invalid" not in got.message
+
+
+def test_the_token_is_read_anew_for_each_fetch(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    with serving(says(matrix())) as server:
+        source = PrometheusSource(MetricsSource(url=server.url, bearer_token_file=token))
+        assert source.fetch(question(), at(10)).unavailable == "SourceMisconfigured"
+        for text in ("first\n", "second"):
+            token.write_text(text)
+            assert source.fetch(question(), at(10)).unavailable == ""
+        for text in ("", "two words", "line\nbreak", "caf\u00e9"):
+            token.write_text(text)
+            assert source.fetch(question(), at(10)).unavailable == "SourceMisconfigured"
+        assert server.tokens == ["Bearer first", "Bearer first", "Bearer second", "Bearer second"]
+
+
+def test_the_environment_adds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text(f"machine 127.0.0.1 login x password {SECRET}\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with serving(says(matrix())) as server:
+        got = PrometheusSource(MetricsSource(url=server.url)).fetch(question(), at(10))
+        assert got.unavailable == ""
+        assert set(server.tokens) == {None}
+
+
+@pytest.mark.parametrize("ca", ["missing", "empty"])
+def test_https_is_verified(ca: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("")
+    with serving(says(matrix())) as server:
+        config = MetricsSource(url=server.url.replace("http", "https"), ca_file=tmp_path / ca, timeout=1)
+        got = PrometheusSource(config).fetch(question(), at(10))
+        assert got.unavailable in {"SourceMisconfigured", "SourceUntrusted"}
+        assert server.asked == []
+
+
+def test_unplaced_series_are_left_out_and_told() -> None:
+    unplaced = {name: value for name, value in LABELS.items() if name != "pod"}
+    got, _ = fetch(says(matrix((LABELS, [(1.0, "1")]), (unplaced, [(1.0, "1")]))))
+    assert len(got.series) == 2  # one for each of two metrics
+    assert "2 series" in got.message
+
+
+def test_sources_by_name() -> None:
+    with serving(says(matrix())) as server:
+        sources = Sources(MetricsSources(metrics_sources={"default": MetricsSource(url=server.url)}))
+        assert sources.fetch(question(), at(10)).unavailable == ""
+        assert sources.fetch(question(source="other"), at(10)).unavailable == "UnknownSource"
+
+
+def test_a_bug_of_ours_is_an_answer_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Callable[..., Any]:
+        raise KeyError(SECRET)
+
+    monkeypatch.setattr("sampler_rollouts.metrics.prometheus.series_of", broken)
+    got, _ = fetch(says(matrix()))
+    assert got.unavailable == "SourceError"
+    assert SECRET not in got.message
+
+
+def test_an_unavailable_source_neither_passes_nor_fails() -> None:
+    got, _ = fetch(says(matrix((LABELS, [(1.0, "1")]), warnings=["partial"])))
+    evidence = evaluate(question(), got, at(10))
+    assert (evidence.available, evidence.reason) == (False, "PartialAnswer")
+    assert {look.verdict.value for look in evidence.looks.values()} == {"Inconclusive"}
+    assert not any(evidence.fresh.values())
