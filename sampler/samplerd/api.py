@@ -1,11 +1,6 @@
 """The HTTP API: OpenAI's completions and chat completions, the list of models, the probes."""
 
-import contextlib
-import logging
 import secrets
-import traceback
-from collections.abc import AsyncGenerator
-from typing import Any
 
 from pydantic import ValidationError
 from starlette.applications import Starlette
@@ -16,16 +11,15 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from samplerd.answers import StreamedAnswer, WholeAnswer
 from samplerd.engine import Engine
-from samplerd.exchange import ClientGoneError, Exchange
-from samplerd.generation import Ask, Finished, Piece
-from samplerd.openai_errors import ApiError, from_validation
-from samplerd.openai_format import SSE_DONE, AnswerForm, ChatForm, CompletionForm, sse, usage
+from samplerd.exchange import Exchange
+from samplerd.generation import Ask
+from samplerd.openai_errors import ApiError, from_validation, internal_error
+from samplerd.openai_format import AnswerForm, ChatForm, CompletionForm
 from samplerd.openai_schema import ChatRequest, CompletionRequest, SamplingRequest
 from samplerd.routes import ROUTE_HEADER, SESSION_HEADER
 from samplerd.service import Service, State
-
-log = logging.getLogger(__name__)
 
 _LARGEST_BODY = 1 << 18  # far more than fits in any context; the tokenizer runs in the loop that serves
 _DEFAULT_COMPLETION_TOKENS = 16
@@ -63,10 +57,10 @@ class Api:
             return await self._answer(request, schema, form)
         except ApiError as error:
             return self._refuse(request, error)
-        except (ClientDisconnect, ClientGoneError):
+        except ClientDisconnect:  # before its request was whole: nothing to count
             return Response(status_code=499)
         except Exception as error:
-            return self._refuse(request, _internal_error(error))
+            return self._refuse(request, internal_error(error))
 
     def _refuse(self, request: Request, error: ApiError) -> Response:
         self._service.refuse(
@@ -87,10 +81,10 @@ class Api:
             prompt=prompt_text,
         )
         exchange.follow(request, record)
-        answer = form(engine.model.name, self._fingerprint(request))
+        form_of_it = form(engine.model.name, self._fingerprint(request))
         if asked.stream:
-            return EventStream(_stream(exchange, answer, asked.stream_options.include_usage))
-        return await _whole(exchange, answer)
+            return StreamedAnswer(exchange, form_of_it, with_usage=asked.stream_options.include_usage)
+        return WholeAnswer(exchange, form_of_it)
 
     def _check_model(self, engine: Engine, name: str | None) -> None:
         if name is not None and name != engine.model.name:
@@ -137,32 +131,6 @@ class _SendAway:
         await self._app(scope, receive, sending)
 
 
-def _internal_error(error: Exception) -> ApiError:
-    """Log where it happened, without the exception's message: it may hold a part of a prompt."""
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    log.error("a request failed with %s at\n%s", type(error).__name__, frames)
-    return ApiError(500, "the server made an error", code="internal_error")
-
-
-class EventStream(Response):
-    """Sends events as they come. The exchange itself notices when the client goes away."""
-
-    media_type = "text/event-stream"
-
-    def __init__(self, events: AsyncGenerator[bytes]) -> None:
-        super().__init__(headers={"cache-control": "no-store"})
-        del self.headers["content-length"]
-        self._events = events
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        """Send the head, then each event at once."""
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        async with contextlib.aclosing(self._events):
-            async for event in self._events:
-                await send({"type": "http.response.body", "body": event, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
 async def _read(request: Request, schema: type[SamplingRequest]) -> SamplingRequest:
     body = bytearray()
     async for part in request.stream():
@@ -205,54 +173,3 @@ def _ask(engine: Engine, asked: SamplingRequest, prompt: list[int]) -> Ask:
         top_p=asked.top_p,
         stop=tuple(asked.stop),
     )
-
-
-async def _whole(exchange: Exchange, form: AnswerForm) -> Response:
-    pieces: list[str] = []
-    reason = ""
-    try:
-        with exchange:
-            async for event in exchange.events():
-                if isinstance(event, Finished):
-                    reason = event.reason
-                else:
-                    pieces.append(event.text)
-            answer = JSONResponse(form.whole("".join(pieces), reason, _usage(exchange)))
-            exchange.show("".join(pieces))
-    except ApiError as error:
-        return error.response()
-    except Exception as error:
-        return _internal_error(error).response()
-    return answer
-
-
-async def _stream(exchange: Exchange, form: AnswerForm, with_usage: bool) -> AsyncGenerator[bytes]:
-    first = True
-    try:
-        with exchange:
-            async for event in exchange.events():
-                yield sse(_piece(form, event, first=first))
-                first = False
-                exchange.show(event.text if isinstance(event, Piece) else "")
-    except ApiError as error:
-        yield sse(error.body())
-        return
-    except ClientGoneError:
-        return
-    except Exception as error:
-        yield sse(_internal_error(error).body())
-        return
-    if with_usage:
-        yield sse(form.counts(_usage(exchange)))
-    yield SSE_DONE
-
-
-def _piece(form: AnswerForm, event: Piece | Finished, *, first: bool) -> dict[str, Any]:
-    if isinstance(event, Finished):
-        return form.piece("", event.reason)
-    return form.piece(event.text, first=first)
-
-
-def _usage(exchange: Exchange) -> dict[str, int]:
-    generation = exchange.generation
-    return usage(len(generation.ask.prompt), len(generation.tokens))

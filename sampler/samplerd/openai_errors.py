@@ -1,9 +1,13 @@
 """OpenAI's error form."""
 
+import logging
+import traceback
 from typing import Any
 
 from pydantic import ValidationError
 from starlette.responses import JSONResponse
+
+log = logging.getLogger(__name__)
 
 _RETRY_AFTER = {"retry-after": "1"}
 
@@ -44,3 +48,10 @@ def from_validation(error: ValidationError) -> ApiError:
         )
     message = f"{param}: {problem['msg'].removeprefix('Value error, ')}"
     return ApiError(400, message, param=param, code="invalid_value")
+
+
+def internal_error(error: Exception) -> ApiError:
+    """Log where it happened, without the exception's message: it may hold a part of a prompt."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    log.error("a request failed with %s at\n%s", type(error).__name__, frames)
+    return ApiError(500, "the server made an error", code="internal_error")
