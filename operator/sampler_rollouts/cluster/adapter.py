@@ -154,19 +154,17 @@ class KubernetesCluster:
         )
         logger.info("applied", extra={"rollout": str(key), "child": _name(wanted)})
 
-    def prune(self, rollout: Manifest, wanted: Iterable[Manifest], keep: Container[str], children: Children) -> int:
-        """Delete our children that are not wanted and whose name is not in ``keep``; how many were asked to go.
+    def unwanted(self, wanted: Iterable[Manifest], keep: Container[str], children: Children) -> tuple[Manifest, ...]:
+        """Our children that may go now: not wanted, and their name is not in ``keep``.
 
         Deployments go first. What a revision's pods may still need (their Service, their record) goes once none of
         those pods is left, so it may take another reconcile.
         """
         candidates = (child for child in children.live if metadata(child)["name"] not in keep)
-        doomed = list(_unwanted(candidates, {child_id(item) for item in wanted}, children.observation))
-        for child in doomed:
-            self._delete(rollout, child)
-        return len(doomed)
+        return tuple(_unwanted(candidates, {child_id(item) for item in wanted}, children.observation))
 
-    def _delete(self, rollout: Manifest, child: Manifest) -> None:
+    def delete(self, rollout: Manifest, child: Manifest) -> None:
+        """Delete the very child that was looked at, and its dependents in the background."""
         path = kind_of(child).path(key_of(rollout).namespace, metadata(child)["name"])
         options = {
             "apiVersion": "v1",

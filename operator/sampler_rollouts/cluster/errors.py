@@ -46,6 +46,12 @@ class UnavailableError(ClusterError):
     reason = "Unavailable"
 
 
+class ServerError(ClusterError):
+    """The API server answered, but broke down on this very call (a webhook that is down): others may go well."""
+
+    reason = "ServerError"
+
+
 class NotOursError(ClusterError):
     """An object with the name of a wanted child exists and belongs to somebody else."""
 
@@ -64,6 +70,7 @@ _BY_STATUS: dict[int, type[ClusterError]] = {
     415: RefusedError,
     422: RefusedError,
     429: UnavailableError,
+    500: ServerError,
 }
 
 

@@ -31,8 +31,12 @@ class Cluster(Protocol):
         """Create or correct one child; whether anything was written."""
         ...
 
-    def prune(self, rollout: Manifest, wanted: Iterable[Manifest], keep: Container[str], children: Children) -> int:
-        """Delete our children that are not wanted and whose name is not in ``keep``; how many were asked to go."""
+    def unwanted(self, wanted: Iterable[Manifest], keep: Container[str], children: Children) -> tuple[Manifest, ...]:
+        """Our children that may go now: not wanted, and their name is not in ``keep``. Asks nobody."""
+        ...
+
+    def delete(self, rollout: Manifest, child: Manifest) -> None:
+        """Delete the very child that was looked at; no error if it is gone."""
         ...
 
     def record(self, rollout: Manifest, note: EventNote, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,6 +42,14 @@ def rollout(cluster: KubernetesCluster) -> Obj:
 def apply_all(cluster: KubernetesCluster, rollout: Obj, *wanted: Obj) -> list[bool]:
     children = cluster.children(rollout)
     return [cluster.apply(rollout, item, children) for item in wanted]
+
+
+def prune(cluster: KubernetesCluster, rollout: Obj, wanted: tuple[Obj, ...], keep: Collection[str] = ()) -> int:
+    """How many were asked to go."""
+    doomed = cluster.unwanted(wanted, keep, cluster.children(rollout))
+    for child in doomed:
+        cluster.delete(rollout, child)
+    return len(doomed)
 
 
 ALL = (builders.record(), builders.service(), builders.deployment())
@@ -156,10 +165,10 @@ def test_prune_takes_deployments_first_and_the_rest_once_the_pods_are_gone(
     api.put(f"{PODS}/p1", builders.pod("p1", "a", "r2", **builders.ready()))
     api.writes.clear()
 
-    assert cluster.prune(rollout, ALL, (), cluster.children(rollout)) == 1
-    assert cluster.prune(rollout, ALL, (), cluster.children(rollout)) == 0
+    assert prune(cluster, rollout, ALL) == 1
+    assert prune(cluster, rollout, ALL) == 0
     del api.objects[f"{PODS}/p1"]
-    assert cluster.prune(rollout, ALL, (), cluster.children(rollout)) == 2
+    assert prune(cluster, rollout, ALL) == 2
     assert [path.split("/")[-2:] for _, path in api.writes] == [
         ["deployments", "chat-a-r2"],
         ["services", "chat-a-r2"],
@@ -171,7 +180,7 @@ def test_prune_takes_deployments_first_and_the_rest_once_the_pods_are_gone(
 def test_prune_keeps_what_is_to_be_kept(api: MemoryApi, cluster: KubernetesCluster, rollout: Obj) -> None:
     apply_all(cluster, rollout, *ALL, builders.deployment("a", "r2"))
 
-    assert cluster.prune(rollout, (), {"chat-a-r1"}, cluster.children(rollout)) == 1
+    assert prune(cluster, rollout, (), {"chat-a-r1"}) == 1
     assert set(api.kinds("deployments")) == {"chat-a-r1"}
 
 
@@ -181,16 +190,16 @@ def test_prune_touches_nothing_of_somebody_else(api: MemoryApi, cluster: Kuberne
     api.put(f"{SERVICES}/mine", labelled_only)
     api.put(f"{PODS}/p1", builders.pod())
 
-    assert cluster.prune(rollout, (), (), cluster.children(rollout)) == 0
+    assert prune(cluster, rollout, ()) == 0
     assert api.writes == []
 
 
 def test_what_is_gone_already_is_no_error(api: MemoryApi, cluster: KubernetesCluster, rollout: Obj) -> None:
     apply_all(cluster, rollout, builders.deployment())
-    children = cluster.children(rollout)
+    (child,) = cluster.unwanted((), (), cluster.children(rollout))
     del api.objects[f"{DEPLOYMENTS}/chat-a-r1"]
 
-    assert cluster.prune(rollout, (), (), children) == 1
+    cluster.delete(rollout, child)
 
 
 def test_the_status_is_written_once_and_only_over_what_was_read(
