@@ -99,7 +99,7 @@ class QualityPlan(Loose):
 
 
 class Birth(Loose):
-    """A candidate pod, and when the operator first saw it: its counters count from zero (R14)."""
+    """A pod under test, and when it was created: the counters of one that the rollout created count from zero (R14)."""
 
     pod: Name
     pool: Name

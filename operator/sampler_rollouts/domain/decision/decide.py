@@ -88,7 +88,7 @@ def _turn(
         wish=wish,
         problem=problem,
         status=Status.load(status.model_dump()),
-        seen=observation,
+        seen=observation.of_object_created(meta.created_at),
         evidence=evidence,
         # Status holds whole seconds, as Kubernetes does.
         now=now.replace(microsecond=0),

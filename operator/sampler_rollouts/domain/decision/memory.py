@@ -57,12 +57,15 @@ def remember(turn: Turn) -> None:
 
 
 def _note_births(turn: Turn, rollout: Rollout, release: Release) -> None:
-    """A pod that is first seen on its way out is none of this rollout's: an earlier try of the same release left it."""
+    """A pod that is first seen on its way out is none of this rollout's: an earlier try of the same release left it.
+
+    One that is older than the rollout counts, but not from zero: its birth tells the evidence.
+    """
     known = {birth.pod: birth for birth in rollout.births}
     for pod in turn.seen.pods:
         ours = pod.revision and pod.pool in moving(rollout) and release.revision(pod.pool) == pod.revision
         if ours and pod.name not in known and not pod.terminating:
-            known[pod.name] = Birth(pod=pod.name, pool=pod.pool, at=turn.now)
+            known[pod.name] = Birth(pod=pod.name, pool=pod.pool, at=min(pod.created_at, turn.now))
     serving = {pod.name for pod in turn.seen.pods if pod.ready and not pod.terminating}
     for birth in known.values():
         birth.serving = birth.pod in serving

@@ -26,6 +26,7 @@ def check(world: World, outcome: Outcome) -> None:
     nothing_is_promoted_without_passed(world, outcome)
     nothing_grows_after_failed(world, outcome)
     some_server_is_wanted_everywhere(world, outcome)
+    no_other_objects_pods_are_counted(world, outcome)
 
 
 def conditions_are_sound(outcome: Outcome) -> None:
@@ -117,3 +118,15 @@ def some_server_is_wanted_everywhere(world: World, outcome: Outcome) -> None:
     for item in outcome.status.stable.pools:
         was = world.serving().get(item.name, 0)
         assert counts.get(item.name, 0) >= min(1, was), f"pool {item.name} had {was} ready servers"
+
+
+def no_other_objects_pods_are_counted(world: World, outcome: Outcome) -> None:
+    """Pods of an object of the same name that was deleted before are neither births nor readiness."""
+    mine = {pod.name for pod in world.pods if pod.orphaned is None}
+    strangers = {pod.name for pod in world.pods} - mine
+    births = outcome.status.rollout.births if outcome.status.rollout else []
+    assert not strangers & {birth.pod for birth in births}
+    for pool in outcome.status.pools:
+        assert pool.ready <= sum(
+            world.is_ready(pod) for pod in world.pods if pod.name in mine and pod.pool == pool.name
+        )
