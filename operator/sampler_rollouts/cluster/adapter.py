@@ -28,6 +28,7 @@ from sampler_rollouts.cluster.kinds import (
     metadata,
     terminating,
 )
+from sampler_rollouts.cluster.permit import Permit, PermittedApi
 from sampler_rollouts.cluster.translate import observation
 from sampler_rollouts.cluster.transport import Api, listed
 from sampler_rollouts.domain.observation import Observation
@@ -67,6 +68,10 @@ class KubernetesCluster:
     def __init__(self, api: Api) -> None:
         self._api = api
         self._instance = socket.gethostname()[:128]
+
+    def under(self, permit: Permit) -> KubernetesCluster:
+        """The same for one reconcile: every call asks the permit first (CutOffError)."""
+        return KubernetesCluster(PermittedApi(self._api, permit))
 
     def served(self) -> bool:
         """Whether the API server knows our kind yet."""

@@ -58,6 +58,10 @@ class NotOursError(ClusterError):
     reason = "NotOurs"
 
 
+class CutOffError(Exception):
+    """The reconcile was cut off: nobody waits for its result, and it may make no further call."""
+
+
 _BY_STATUS: dict[int, type[ClusterError]] = {
     400: RefusedError,
     401: DeniedError,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sampler_rollouts.cluster.adapter import Children
-from sampler_rollouts.cluster.errors import ClusterError, ConflictError, UnavailableError
+from sampler_rollouts.cluster.errors import ClusterError, ConflictError, CutOffError, UnavailableError
 from sampler_rollouts.cluster.kinds import key_of
 from sampler_rollouts.domain.outcome import Manifest, Outcome
 from sampler_rollouts.reconcile.ports import Cluster
@@ -75,7 +75,7 @@ def _write(child: Manifest, write: Callable[[Manifest], object]) -> None:
     """A bug that one child meets is that child's: told like a refusal, by its type alone."""
     try:
         write(child)
-    except ClusterError:
+    except (ClusterError, CutOffError):
         raise
     except Exception as error:
         name = f"{child['kind']}/{child['metadata']['name']}"

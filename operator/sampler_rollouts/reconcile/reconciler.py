@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 
 from sampler_rollouts.cluster.adapter import Children
 from sampler_rollouts.cluster.kinds import RolloutKey, key_of, metadata
+from sampler_rollouts.cluster.permit import Permit
 from sampler_rollouts.domain.decision import ResourceMeta, decide, question
 from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.look import Evidence
@@ -24,7 +25,7 @@ from sampler_rollouts.domain.evidence.samples import Question
 from sampler_rollouts.domain.outcome import EventNote, Manifest, Outcome
 from sampler_rollouts.domain.status import Status
 from sampler_rollouts.reconcile.correct import Written, correct
-from sampler_rollouts.reconcile.ports import Cluster
+from sampler_rollouts.reconcile.ports import Cluster, Clusters
 from sampler_rollouts.reconcile.refusals import Refusals
 from sampler_rollouts.reconcile.sampling import BoundedMetrics
 
@@ -57,36 +58,46 @@ class Reconciler:
 
     def __init__(
         self,
-        cluster: Cluster,
+        clusters: Clusters,
         metrics: BoundedMetrics,
         threads: Executor | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._cluster = cluster
+        self._clusters = clusters
         self._metrics = metrics
         self._threads = threads
         self._clock = clock
         self._refusals = Refusals()
 
     async def reconcile(self, key: RolloutKey) -> Result:
-        """Bring one SamplerRollout a step further; any error may be raised, and calling again is the remedy."""
-        rollout = await self._in_thread(self._cluster.read, key)
+        """Bring one SamplerRollout a step further; any error may be raised, and calling again is the remedy.
+
+        Cancelled, it writes nothing more, though a thread may still hang in its last call.
+        """
+        permit = Permit()
+        try:
+            return await self._step(key, self._clusters.under(permit))
+        finally:
+            permit.revoke()
+
+    async def _step(self, key: RolloutKey, cluster: Cluster) -> Result:
+        rollout = await self._in_thread(cluster.read, key)
         if rollout is None:
             self._refusals.forget(key)
             return Result(gone=True)
-        outcome, children = await self._decide(rollout)
-        written = await self._in_thread(self._write, rollout, outcome, children)
+        outcome, children = await self._decide(rollout, cluster)
+        written = await self._in_thread(self._write, cluster, rollout, outcome, children)
         if written.silence:
             raise written.silence
         return Result(requeue_after=_next_look(outcome, written))
 
-    async def _decide(self, rollout: Manifest) -> tuple[Outcome, Children]:
+    async def _decide(self, rollout: Manifest, cluster: Cluster) -> tuple[Outcome, Children]:
         meta, spec = ResourceMeta.of(metadata(rollout)), rollout.get("spec") or {}
         status = Status.load(rollout.get("status"))
         asked = question(meta, spec, status, self._clock())
         evidence = None if asked is None else await self._evidence(asked)
         # Looked at last, so that pods are seen as they are after the wait for the metrics source.
-        children = await self._in_thread(self._cluster.children, rollout)
+        children = await self._in_thread(cluster.children, rollout)
         seen = self._refusals.shown(key_of(rollout), children.observation)
         return decide(meta, spec, status, seen, evidence, self._clock()), children
 
@@ -100,13 +111,13 @@ class Reconciler:
             logger.exception("evaluation failed", extra={"rollout": f"{asked.namespace}/{asked.rollout}"})
             return Evidence(available=False, reason="EvaluationFailed", message=type(error).__name__)
 
-    def _write(self, rollout: Manifest, outcome: Outcome, children: Children) -> Written:
+    def _write(self, cluster: Cluster, rollout: Manifest, outcome: Outcome, children: Children) -> Written:
         """Events last: also when a child was refused, as the decision stands in status and is not taken again."""
-        self._cluster.write_status(rollout, outcome.status.dump())
-        written = Written() if outcome.hands_off else correct(self._cluster, rollout, outcome, children)
+        cluster.write_status(rollout, outcome.status.dump())
+        written = Written() if outcome.hands_off else correct(cluster, rollout, outcome, children)
         news = self._refusals.note(key_of(rollout), written.refusals, self._clock())
         for note in (*outcome.events, *(EventNote("Warning", one.reason, one.message) for one in news)):
-            self._cluster.record(rollout, note, self._clock())
+            cluster.record(rollout, note, self._clock())
         return written
 
     async def _in_thread(self, call: Callable[..., T], *arguments: object) -> T:
