@@ -6,13 +6,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sampler_rollouts.domain.decision.aborts import FIRST_RELEASE_FAILED
+from sampler_rollouts.domain.decision.aborts import waiting_for
 from sampler_rollouts.domain.decision.context import Turn
 from sampler_rollouts.domain.decision.drift import drift
+from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED, said_of_stable
 from sampler_rollouts.domain.decision.memory import unready_for
 from sampler_rollouts.domain.decision.progress import blocker, how_to_continue, position
 from sampler_rollouts.domain.limits import clip
-from sampler_rollouts.domain.plan import Rollout
+from sampler_rollouts.domain.plan import Fault, Rollout
 from sampler_rollouts.domain.quantities import duration_text, seconds
 from sampler_rollouts.domain.status import Condition, Stage
 
@@ -55,14 +56,21 @@ def headline(turn: Turn) -> Word:
 def _serving(turn: Turn) -> Word:
     status = turn.status
     held = status.held(turn.target)
-    ill = status.rollout.failure if status.rollout else None
     if status.stable and status.stable.hash == turn.target:
-        if ill:
-            return Word(STALLED, "True", FIRST_RELEASE_FAILED, ill.message)
+        if status.stable.fault:
+            return _not_well(turn, status.stable.fault)
         return Word(READY, "True", "FullTraffic", f"release {turn.target} serves all traffic in every pool")
     if held:
-        return Word(STALLED, "True", "RolledBack", held.message)
+        return Word(STALLED, "True", "RolledBack", held.message + said_of_stable(status))
     return _waiting_or(turn, "Starting", f"release {turn.target} is about to be rolled out")
+
+
+def _not_well(turn: Turn, fault: Fault) -> Word:
+    if fault.retried:
+        needs = waiting_for(turn, turn.status.rollout) if turn.status.rollout else "its test is about to begin"
+        return Word(RECONCILING, "True", "Retesting", f"{fault.message} It is tested anew: {needs}.")
+    remedy = "Ask for another release, or raise retryGeneration to have it tested anew."
+    return Word(STALLED, "True", FIRST_RELEASE_FAILED, f"{fault.message} {remedy}")
 
 
 def _waiting_or(turn: Turn, reason: str, message: str) -> Word:
@@ -123,6 +131,8 @@ def _verified(turn: Turn) -> Word:
     status = turn.status
     if status.stable is None:
         return Word("Verified", "Unknown", "NotEstablished", "no release serves all traffic yet")
+    if status.stable.fault:
+        return Word("Verified", "False", FIRST_RELEASE_FAILED, status.stable.fault.message)
     if status.verified and status.verified.hash == status.stable.hash:
         return Word("Verified", "True", "BakeTimeOver", f"release {status.stable.hash} has passed its bake time")
     time = duration_text(status.bake.seconds) if status.bake else "?"
@@ -141,6 +151,8 @@ def _rolled_back(turn: Turn) -> Word:
 
 def _degraded(turn: Turn) -> Word:
     status, rollout = turn.status, turn.status.rollout
+    if status.stable and status.stable.fault:
+        return Word("Degraded", "True", FIRST_RELEASE_FAILED, status.stable.fault.message)
     if rollout and rollout.first and rollout.failure:
         return Word("Degraded", "True", FIRST_RELEASE_FAILED, rollout.failure.message)
     if status.stage is Stage.SERVING:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.decision.context import Turn, begun, moving, revision_in, weight_of
+from sampler_rollouts.domain.decision.faults import said_of_stable
 from sampler_rollouts.domain.decision.replicas import LEAVING, wanted
 from sampler_rollouts.domain.decision.sentence import ending, exposure
 from sampler_rollouts.domain.decision.transitions import Trigger, move
@@ -13,7 +14,7 @@ from sampler_rollouts.domain.plan import Bake, Clock, Failure, HeldRelease
 from sampler_rollouts.domain.status import HistoryEntry, Result, Stage
 
 if TYPE_CHECKING:
-    from sampler_rollouts.domain.plan import Rollout
+    from sampler_rollouts.domain.plan import Release, Rollout
 
 
 def roll_back(turn: Turn, trigger: Trigger, reason: str, pool: str, why: str) -> None:
@@ -55,8 +56,8 @@ def finish_leaving(turn: Turn) -> None:
         if wanted_still or turn.pods(pool, revision):
             return
     rolled_back = status.stage is Stage.ROLLING_BACK
-    done = "is out of all pools; stable serves"
-    turn.note("RollbackComplete" if rolled_back else "WithdrawalComplete", f"Release {rollout.release} {done}.")
+    done = f"Release {rollout.release} is out of all pools; stable serves.{said_of_stable(status)}"
+    turn.note("RollbackComplete" if rolled_back else "WithdrawalComplete", done)
     status.candidate = status.rollout = None
     move(turn, Trigger.CANDIDATE_GONE)
 
@@ -67,6 +68,8 @@ def settle(turn: Turn, trigger: Trigger, result: Result) -> None:
     if rollout is None or status.candidate is None:
         return
     new = status.candidate.model_copy(update={"since": turn.now})
+    if new.fault and result is Result.PROMOTED and new.fault.pool in moving(rollout):
+        new.fault = None  # its pods have passed all checks
     sentence = _settled_sentence(turn, rollout, result)
     record(turn, rollout, result, "", sentence)
     turn.note(result.value, sentence)
@@ -74,18 +77,26 @@ def settle(turn: Turn, trigger: Trigger, result: Result) -> None:
     status.previous = status.stable if result is Result.PROMOTED else None
     status.stable, status.candidate = new, None
     known = status.verified is not None and status.verified.hash == new.hash
-    status.bake = None if known else Bake(release=new.hash, clock=Clock(since=turn.now), seconds=rollout.bake_time)
+    status.bake = None if known else _bake(turn, rollout, new)
     rollout.replaced = rollout.hold = rollout.failure = None
-    if not rollout.first:
+    if status.bake is None or status.bake.test is None:
         status.rollout = None
     move(turn, trigger)
+
+
+def _bake(turn: Turn, rollout: Rollout, new: Release) -> Bake:
+    """What came without a gate is tested while it bakes, if its checks have not failed already."""
+    test = rollout.quality if rollout.first and new.fault is None else None
+    return Bake(release=new.hash, clock=Clock(since=turn.now), seconds=rollout.bake_time, test=test)
 
 
 def _settled_sentence(turn: Turn, rollout: Rollout, result: Result) -> str:
     if result is Result.PROMOTED:
         return ending(turn, rollout, "Promoted", "", "all checks passed, full traffic in every pool")
     if result is Result.RESTORED:
-        return f"Restored release {rollout.release}, which had been stable before: full traffic in every pool."
+        fault = turn.status.candidate.fault if turn.status.candidate else None
+        known = f" {fault.message}" if fault else ""
+        return f"Restored release {rollout.release}, which had been stable before: full traffic in every pool.{known}"
     return f"Established the first release {rollout.release}: full traffic in every pool."
 
 

@@ -43,6 +43,14 @@ def _repair_serving(status: Status) -> None:
         status.rollout = None
 
 
+def clear_pools(turn: Turn) -> None:
+    """What was known of the last release under test says nothing about this one."""
+    turn.forget_evidence()
+    for pool in turn.status.pools:
+        pool.verdict, pool.reason, pool.passed_at, pool.worst_check = "", "", None, None
+        pool.requests, pool.candidate_replicas, pool.unready, pool.blocked = None, 0, None, ""
+
+
 def remember(turn: Turn) -> None:
     """Births, replicas, traffic, and what keeps pods from starting."""
     status, rollout = turn.status, turn.status.rollout
@@ -86,8 +94,10 @@ def _note_traffic(turn: Turn) -> None:
 
 def _run_clocks(turn: Turn) -> None:
     rollout = turn.status.rollout
-    if turn.status.bake:
-        turn.status.bake.clock.run(not turn.paused, turn.now)
+    bake = turn.status.bake
+    if bake:
+        # Where the bake is a test, time without the test is no bake.
+        bake.clock.run(not turn.paused and (bake.test is None or turn.status.stage is Stage.SERVING), turn.now)
     running = clocks_run(turn)
     if rollout and turn.status.stage in FORWARD:
         rollout.clock.run(running, turn.now)
@@ -97,6 +107,12 @@ def _run_clocks(turn: Turn) -> None:
     for pool in turn.status.pools:
         if pool.name not in _watched(turn):
             pool.unready, pool.blocked = None, ""
+
+
+def restart_readiness(turn: Turn, rollout: Rollout) -> None:
+    """The pods that have begun have their whole time before them again."""
+    for name in begun(rollout):
+        turn.pool(name).unready = None
 
 
 def clocks_run(turn: Turn) -> bool:

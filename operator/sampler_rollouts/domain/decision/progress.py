@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sampler_rollouts.domain.decision.context import Turn, begun, this_wave
 from sampler_rollouts.domain.decision.leave import settle
+from sampler_rollouts.domain.decision.memory import restart_readiness
 from sampler_rollouts.domain.decision.replicas import settled
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.decision.verdicts import fresh
@@ -41,17 +42,12 @@ def hear_person(turn: Turn) -> None:
     if overdue:
         rollout.hold = None
         rollout.clock = Clock(since=turn.now)
-        _restart_readiness(turn, rollout)
+        restart_readiness(turn, rollout)
         move(turn, Trigger.PERSON)
     else:
         # The step before the pause has done its time. What else ends a step (fresh data, pods) still holds.
         rollout.waiting, rollout.min_duration = False, 0
         turn.moved = True
-
-
-def _restart_readiness(turn: Turn, rollout: Rollout) -> None:
-    for name in begun(rollout):
-        turn.pool(name).unready = None
 
 
 def _said(turn: Turn, rollout: Rollout) -> bool:
@@ -169,15 +165,14 @@ def position(turn: Turn, rollout: Rollout) -> str:
 
 
 def bake(turn: Turn) -> None:
-    """A release that has had its time at full traffic is verified; here the bake only waits."""
+    """A release that has had its time at full traffic, and against which nothing is known, is verified."""
     status = turn.status
     if status.stage is not Stage.SERVING or status.bake is None or status.stable is None or turn.paused:
         return
     if status.bake.release != status.stable.hash:
         status.bake = None
         return
-    ill = status.rollout is not None and status.rollout.failure is not None
-    if ill or status.bake.clock.elapsed(turn.now) < status.bake.seconds:
+    if status.stable.fault or status.bake.clock.elapsed(turn.now) < status.bake.seconds:
         return
     status.verified = status.stable.model_copy(update={"since": turn.now})
     status.bake = status.rollout = status.previous = None

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from quality_contract import CHECK_REPLAY_AUDIT
-
 from sampler_rollouts.domain.decision.changes import changes
 from sampler_rollouts.domain.decision.context import Turn, Wish
+from sampler_rollouts.domain.decision.faults import as_candidate, retry_faults
 from sampler_rollouts.domain.decision.leave import record, withdraw
+from sampler_rollouts.domain.decision.memory import clear_pools, restart_readiness
+from sampler_rollouts.domain.decision.quality import quality_plan
 from sampler_rollouts.domain.decision.transitions import Trigger, move
-from sampler_rollouts.domain.evidence.evaluate import count_tests
-from sampler_rollouts.domain.evidence.samples import CheckPlan
-from sampler_rollouts.domain.plan import CheckSpec, Clock, QualityPlan, Rollout
-from sampler_rollouts.domain.quantities import ratio, seconds
-from sampler_rollouts.domain.resource import DEFAULT_MAX_RATES
+from sampler_rollouts.domain.plan import Clock, Rollout
+from sampler_rollouts.domain.quantities import seconds
 from sampler_rollouts.domain.status import Result, Stage
-
-if TYPE_CHECKING:
-    from sampler_rollouts.domain.resource import Spec
 
 
 def choose(turn: Turn) -> None:
@@ -31,6 +24,8 @@ def choose(turn: Turn) -> None:
         _start_first(turn, turn.wish, Trigger.FIRST_RELEASE)
     elif stage is Stage.ESTABLISHING and _asks_for_other(turn):
         _replace_first(turn, turn.wish)
+    elif stage is Stage.ESTABLISHING and retry:
+        _retry_first(turn)
     elif stage is Stage.SERVING:
         _start_next(turn, turn.wish)
     elif stage in (Stage.PROGRESSING, Stage.HOLDING, Stage.RESTORING) and _asks_for_other(turn):
@@ -55,6 +50,7 @@ def _see_retry(turn: Turn, wish: Wish) -> bool:
     rose = now > before and turn.status.observed_generation > 0
     if rose:
         turn.status.failed = [item for item in turn.status.failed if item.hash != turn.target]
+        retry_faults(turn)
     return rose
 
 
@@ -64,9 +60,9 @@ def _start_first(turn: Turn, wish: Wish, trigger: Trigger) -> None:
         return
     status = turn.status
     pools = [pool.name for pool in wish.spec.pools]
-    status.candidate = wish.release.model_copy(update={"since": turn.now})
+    status.candidate = as_candidate(turn, wish)
     status.rollout = _plan(turn, wish, [pools], weight=100).model_copy(update={"first": True})
-    _clear_pools(turn)
+    clear_pools(turn)
     turn.note("Establishing", f"Starting the first release {wish.release.hash} at full traffic.")
     move(turn, trigger)
 
@@ -86,6 +82,16 @@ def _replace_first(turn: Turn, wish: Wish) -> None:
     _start_first(turn, wish, Trigger.OTHER_RELEASE)
     if turn.status.rollout:
         turn.status.rollout.replaced = old
+
+
+def _retry_first(turn: Turn) -> None:
+    """Its pods have their whole time before them again."""
+    rollout = turn.status.rollout
+    if rollout is None:
+        return
+    rollout.failure = rollout.hold = None
+    restart_readiness(turn, rollout)
+    turn.moved = True
 
 
 def _start_next(turn: Turn, wish: Wish) -> None:
@@ -111,22 +117,16 @@ def _go(turn: Turn, wish: Wish, trigger: Trigger) -> None:
     waves = [wave for wave in changed if wave]
     if known and waves:
         waves = [[name for wave in waves for name in wave]]
-    status.candidate = wish.release.model_copy(update={"since": turn.now})
+    status.candidate = as_candidate(turn, wish)
     status.rollout = _plan(turn, wish, waves, weight=100 if known else 0)
     status.rollout.changes = changes(turn, stable, wish.release)
-    _clear_pools(turn)
+    clear_pools(turn)
     order = ", then ".join(" and ".join(wave) for wave in waves)
     how = "without steps: it has been stable before" if known else f"to {order}, against stable {stable.hash}"
+    if known and status.candidate.fault:
+        how += f", but was not well ({status.candidate.fault.message.rstrip('.')})"
     turn.note("RolloutStarted", f"Rolling out release {wish.release.hash} {how}; {'; '.join(status.rollout.changes)}.")
     move(turn, trigger)
-
-
-def _clear_pools(turn: Turn) -> None:
-    """What was known of the last candidate says nothing about this one."""
-    turn.forget_evidence()
-    for pool in turn.status.pools:
-        pool.verdict, pool.reason, pool.passed_at, pool.worst_check = "", "", None, None
-        pool.requests, pool.candidate_replicas, pool.unready, pool.blocked = None, 0, None, ""
 
 
 def _plan(turn: Turn, wish: Wish, waves: list[list[str]], weight: int) -> Rollout:
@@ -143,23 +143,4 @@ def _plan(turn: Turn, wish: Wish, waves: list[list[str]], weight: int) -> Rollou
         weight=weight,
         step=len(strategy.steps) if weight == 100 else -1,
         clock=Clock(since=turn.now),
-    )
-
-
-def quality_plan(spec: Spec, pools: list[str]) -> QualityPlan:
-    """The quality block, resolved: the replay audit is on wherever there is an audit share."""
-    rates = {check.name: check.rate_text for check in spec.quality.checks}
-    rates.setdefault(CHECK_REPLAY_AUDIT, DEFAULT_MAX_RATES[CHECK_REPLAY_AUDIT])
-    unaudited = [pool.name for pool in spec.pools if pool.name in pools and ratio(pool.sampler.audit_share) == 0]
-    if pools and len(unaudited) == len(pools):
-        del rates[CHECK_REPLAY_AUDIT]
-    checks = [CheckPlan(name, ratio(rate)) for name, rate in rates.items()]
-    return QualityPlan(
-        metrics_source=spec.quality.metrics_source,
-        false_rollback_rate=spec.quality.false_rollback_rate,
-        pass_confidence=spec.quality.pass_confidence,
-        design_effect=spec.quality.design_effect,
-        checks=[CheckSpec(name=name, max_rate=rate) for name, rate in rates.items()],
-        tests=count_tests(checks, pools),
-        unaudited=unaudited,
     )

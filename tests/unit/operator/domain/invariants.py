@@ -72,8 +72,7 @@ def _lasting(status: Status) -> dict[str, Any]:
 def nothing_is_promoted_without_passed(world: World, outcome: Outcome) -> None:
     before, after = world.status, outcome.status
     if after.stable and before.stable and after.stable.hash != before.stable.hash and not _restored(after):
-        assert before.rollout is not None
-        moved = [name for wave in before.rollout.waves for name in wave]
+        moved = [item.name for item in after.stable.pools if before.stable.revision(item.name) != item.revision]
         assert all((pool := before.pool(name)) and pool.passed_at for name in moved)
     rollout = after.rollout
     if rollout and rollout.weight == 100 and after.stage is Stage.PROGRESSING:
