@@ -160,8 +160,6 @@ class Rollout(Loose):
     failure: Failure | None = None
     replaced: Release | None = None
     """A first release that was replaced before it was established, while its pods still leave."""
-    promoted_by: Annotated[str, Field(max_length=253)] = ""
-    """The promote annotation's value that was used last."""
 
 
 class Bake(Loose):

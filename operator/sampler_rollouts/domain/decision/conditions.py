@@ -84,7 +84,7 @@ def _hold_message(turn: Turn, rollout: Rollout) -> str:
     if turn.status.stage is not Stage.HOLDING:
         return hold
     return (
-        f"{hold} It goes on with the annotation {how_to_continue(rollout)}, is tried again when retryGeneration rises, "
+        f"{hold} It goes on with the annotation {how_to_continue(turn, rollout)}, is tried again when retryGeneration rises, "
         "and ends when the spec asks for another release."
     )
 
@@ -96,7 +96,7 @@ def _under_way(turn: Turn, rollout: Rollout) -> Word:
     if stage is Stage.WITHDRAWING:
         return Word(RECONCILING, "True", "Withdrawing", f"release {rollout.release} leaves: it is no longer asked for")
     if stage is Stage.PROGRESSING and rollout.waiting and not turn.paused:
-        how = f"{position(turn, rollout)}; to continue, set the annotation {how_to_continue(rollout)}"
+        how = f"{position(turn, rollout)}; to continue, set the annotation {how_to_continue(turn, rollout)}"
         return Word(RECONCILING, "True", "WaitingForPerson", how)
     if stage is Stage.PROGRESSING:
         needs = blocker(turn, rollout)

@@ -9,12 +9,14 @@ from sampler_rollouts.domain.decision.context import Turn, begun, moving, revisi
 from sampler_rollouts.domain.decision.question import release_under_test
 from sampler_rollouts.domain.decision.replicas import FORWARD, LEAVING, candidate_count, settled
 from sampler_rollouts.domain.plan import Birth, Clock, Release, Rollout
+from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 from sampler_rollouts.domain.status import Requests, Stage
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.observation import PodState
     from sampler_rollouts.domain.status import PoolStatus, Status
 
+LONGEST_WORD: Final = 253
 MISSING: Final = "its Deployment does not exist"
 MOVING_STAGES: Final = (FORWARD | LEAVING) - {Stage.ESTABLISHING}
 
@@ -49,6 +51,16 @@ def clear_pools(turn: Turn) -> None:
     for pool in turn.status.pools:
         pool.verdict, pool.reason, pool.passed_at, pool.worst_check = "", "", None, None
         pool.requests, pool.candidate_replicas, pool.unready, pool.blocked = None, 0, None, ""
+
+
+def word(turn: Turn) -> str:
+    """The promote annotation's value."""
+    return turn.meta.annotations.get(PROMOTE_ANNOTATION, "")[:LONGEST_WORD]
+
+
+def use_word(turn: Turn) -> None:
+    """A value counts once, and only for a rollout that had started when it was set: a person has seen what it is for."""
+    turn.status.promoted_by = word(turn)
 
 
 def remember(turn: Turn) -> None:

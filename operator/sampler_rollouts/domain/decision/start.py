@@ -6,7 +6,7 @@ from sampler_rollouts.domain.decision.changes import changes
 from sampler_rollouts.domain.decision.context import Turn, Wish
 from sampler_rollouts.domain.decision.faults import as_candidate, retry_faults
 from sampler_rollouts.domain.decision.leave import record, withdraw
-from sampler_rollouts.domain.decision.memory import clear_pools, restart_readiness
+from sampler_rollouts.domain.decision.memory import clear_pools, restart_readiness, use_word
 from sampler_rollouts.domain.decision.quality import quality_plan
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.plan import Clock, Rollout
@@ -121,6 +121,7 @@ def _go(turn: Turn, wish: Wish, trigger: Trigger) -> None:
     status.rollout = _plan(turn, wish, waves, weight=100 if known else 0)
     status.rollout.changes = changes(turn, stable, wish.release)
     clear_pools(turn)
+    use_word(turn)
     order = ", then ".join(" and ".join(wave) for wave in waves)
     how = "without steps: it has been stable before" if known else f"to {order}, against stable {stable.hash}"
     if known and status.candidate.fault:
