@@ -11,7 +11,7 @@ from typing import Final
 
 from sampler_rollouts.cluster import notes
 from sampler_rollouts.cluster.compare import differs
-from sampler_rollouts.cluster.errors import ClusterError, ConflictError, NotFoundError, NotOursError
+from sampler_rollouts.cluster.errors import ClusterError, ConflictError, NotFoundError
 from sampler_rollouts.cluster.kinds import (
     CONTROLLER_REVISION,
     DEPLOYMENT,
@@ -28,6 +28,7 @@ from sampler_rollouts.cluster.kinds import (
     metadata,
     terminating,
 )
+from sampler_rollouts.cluster.ownership import not_ours
 from sampler_rollouts.cluster.permit import Permit, PermittedApi
 from sampler_rollouts.cluster.translate import observation
 from sampler_rollouts.cluster.transport import Api, listed
@@ -135,9 +136,7 @@ class KubernetesCluster:
             self._patch(rollout, wanted, force=False)
             return
         if not controlled_by(found, metadata(rollout)["uid"]):
-            raise NotOursError(
-                f"{_name(wanted)} exists and is not controlled by this SamplerRollout: delete or rename it"
-            )
+            raise not_ours(_name(wanted), found, rollout)
         # It is ours and somebody took our label off.
         self._correct(rollout, wanted, found)
 

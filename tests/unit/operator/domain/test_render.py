@@ -141,7 +141,7 @@ def test_rendering_is_a_function() -> None:
 @pytest.mark.parametrize("pool", ["p", "p" * limits.NAME])
 def test_the_longest_names_that_the_spec_may_have_fit(pool: str) -> None:
     """Names of Services and values of labels end at 63 characters."""
-    raw = spec(strategy={})
+    raw = spec() | {"strategy": {}}
     raw["pools"] = [raw["pools"][0] | {"name": pool}]
     name = "r" * (limits.CHILD_NAMES - len(pool))
     parsed = parse_spec(raw, name)
