@@ -1,5 +1,6 @@
 """The HTTP API: OpenAI's completions and chat completions, the list of models, the probes."""
 
+import logging
 import secrets
 
 from pydantic import ValidationError
@@ -20,6 +21,8 @@ from samplerd.openai_format import AnswerForm, ChatForm, CompletionForm
 from samplerd.openai_schema import ChatRequest, CompletionRequest, SamplingRequest
 from samplerd.routes import ROUTE_HEADER, SESSION_HEADER
 from samplerd.service import Service, State
+
+log = logging.getLogger(__name__)
 
 _LARGEST_BODY = 1 << 18  # far more than fits in any context; the tokenizer runs in the loop that serves
 _DEFAULT_COMPLETION_TOKENS = 16
@@ -103,8 +106,10 @@ class Api:
         return JSONResponse({"object": "list", "data": [{**model, "max_model_len": engine.model.context}]})
 
     async def _healthz(self, _request: Request) -> Response:
-        healthy = self._service.is_healthy
-        return PlainTextResponse("ok\n" if healthy else "the engine died\n", 200 if healthy else 503)
+        ailment = self._service.ailment
+        if ailment is not None:
+            log.error("unhealthy: %s", ailment)  # who probes keeps the status only
+        return PlainTextResponse(f"{ailment or 'ok'}\n", 200 if ailment is None else 503)
 
     async def _readyz(self, _request: Request) -> Response:
         ready = self._service.is_ready
