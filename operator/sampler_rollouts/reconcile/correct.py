@@ -67,7 +67,7 @@ def _each(
             silent.add(child["kind"])
             written.silence = error
         except ClusterError as error:
-            logger.warning("%s: %s: %s", reason, error.reason, error, extra={"rollout": str(key_of(rollout))})
+            logger.debug("%s: %s: %s", reason, error.reason, error, extra={"rollout": str(key_of(rollout))})
             written.refusals.append(Refusal(child, reason, str(error), isinstance(error, ConflictError)))
 
 

@@ -36,7 +36,7 @@ LONGEST_WAIT: Final = 600.0
 """Seconds after which a rollout is looked at again, whatever the decision says."""
 RETRY_REFUSED: Final = 15.0
 """Seconds after which a child that was refused is tried again at the latest; no look that is wanted sooner waits."""
-RETRY_PASSING: Final = 2.0
+RETRY_PASSING: Final = 5.0
 """The same for one that changed since it was looked at, or is still being deleted."""
 
 
@@ -116,6 +116,8 @@ class Reconciler:
         cluster.write_status(rollout, outcome.status.dump())
         written = Written() if outcome.hands_off else correct(cluster, rollout, outcome, children)
         news = self._refusals.note(key_of(rollout), written.refusals, self._clock())
+        for one in news:
+            logger.warning("%s: %s", one.reason, one.message, extra={"rollout": str(key_of(rollout))})
         for note in (*outcome.events, *(EventNote("Warning", one.reason, one.message) for one in news)):
             cluster.record(rollout, note, self._clock())
         return written
