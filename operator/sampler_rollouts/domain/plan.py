@@ -158,8 +158,10 @@ class Rollout(Loose):
     hold: Failure | None = None
     """Why the rollout holds."""
     failure: Failure | None = None
-    replaced: Release | None = None
-    """A first release that was replaced before it was established, while its pods still leave."""
+    leftovers: Annotated[list[Release], Field(max_length=limits.LEFTOVERS)] = Field(default_factory=list)
+    """Releases whose place a release without a gate takes: what serves of them stays until it need not."""
+    instead_of: Name = ""
+    """The stable release in whose place it comes, because that one's pods did not come up."""
 
 
 class Bake(Loose):

@@ -143,7 +143,7 @@ class Status(Loose):
     retry_generation: Count = 0
     """spec.retryGeneration as last seen."""
     promoted_by: Name = ""
-    """The promote annotation's value that was used last, or that was there when a rollout started: it counts no more."""
+    """The promote annotation's value that was used last, or was there when a rollout started: it counts no more."""
     rollout: Rollout | None = None
     bake: Bake | None = None
     pools: Annotated[list[PoolStatus], Field(max_length=2 * limits.POOLS, json_schema_extra=limits.map_by("name"))] = (

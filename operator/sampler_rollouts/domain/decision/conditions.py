@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.decision.aborts import waiting_for
+from sampler_rollouts.domain.decision.away import STABLE_NOT_READY, stable_away
 from sampler_rollouts.domain.decision.context import Turn
 from sampler_rollouts.domain.decision.drift import drift
 from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED, said_of_stable
 from sampler_rollouts.domain.decision.memory import unready_for
 from sampler_rollouts.domain.decision.progress import blocker, how_to_continue, position
+from sampler_rollouts.domain.decision.replicas import LEAVING
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.plan import Fault, Rollout
 from sampler_rollouts.domain.quantities import duration_text, seconds
@@ -84,17 +86,15 @@ def _hold_message(turn: Turn, rollout: Rollout) -> str:
     if turn.status.stage is not Stage.HOLDING:
         return hold
     return (
-        f"{hold} It goes on with the annotation {how_to_continue(turn, rollout)}, is tried again when retryGeneration rises, "
-        "and ends when the spec asks for another release."
+        f"{hold} It goes on with the annotation {how_to_continue(turn, rollout)}, is tried again when retryGeneration "
+        "rises, and ends when the spec asks for another release."
     )
 
 
 def _under_way(turn: Turn, rollout: Rollout) -> Word:
     stage = turn.status.stage
-    if stage is Stage.ROLLING_BACK:
-        return _rolling_back(turn, rollout)
-    if stage is Stage.WITHDRAWING:
-        return Word(RECONCILING, "True", "Withdrawing", f"release {rollout.release} leaves: it is no longer asked for")
+    if stage in LEAVING:
+        return _leaving(turn, rollout)
     if stage is Stage.PROGRESSING and rollout.waiting and not turn.paused:
         how = f"{position(turn, rollout)}; to continue, set the annotation {how_to_continue(turn, rollout)}"
         return Word(RECONCILING, "True", "WaitingForPerson", how)
@@ -105,14 +105,16 @@ def _under_way(turn: Turn, rollout: Rollout) -> Word:
     return _waiting_or(turn, stage.value, f"waiting for the pods of release {rollout.release}")
 
 
-def _rolling_back(turn: Turn, rollout: Rollout) -> Word:
+def _leaving(turn: Turn, rollout: Rollout) -> Word:
     """Candidate pods that must stay because stable's do not come up are a matter for a person."""
-    message = rollout.failure.message if rollout.failure else ""
-    if rollout.failure and (turn.now - rollout.failure.at).total_seconds() > rollout.progress_deadline:
-        return Word(
-            STALLED, "True", "RolledBack", f"{message} Stable's pods are not ready, so candidate pods must stay."
-        )
-    return Word(RECONCILING, "True", "RollingBack", message)
+    away, said = stable_away(turn), rollout.failure.message if rollout.failure else ""
+    if turn.status.stage is Stage.ROLLING_BACK:
+        if away:
+            return Word(STALLED, "True", "RolledBack", f"{said} {away}")
+        return Word(RECONCILING, "True", "RollingBack", said)
+    if away:
+        return Word(STALLED, "True", STABLE_NOT_READY, away)
+    return Word(RECONCILING, "True", "Withdrawing", f"release {rollout.release} leaves: it is no longer asked for")
 
 
 def _words(turn: Turn) -> Iterator[Word]:
@@ -155,6 +157,11 @@ def _degraded(turn: Turn) -> Word:
         return Word("Degraded", "True", FIRST_RELEASE_FAILED, status.stable.fault.message)
     if rollout and rollout.first and rollout.failure:
         return Word("Degraded", "True", FIRST_RELEASE_FAILED, rollout.failure.message)
+    if away := stable_away(turn):
+        return Word("Degraded", "True", STABLE_NOT_READY, away)
+    if status.stage is Stage.ESTABLISHING and rollout and rollout.instead_of:
+        text = f"stable release {rollout.instead_of} did not come up; release {rollout.release} starts in its place"
+        return Word("Degraded", "True", STABLE_NOT_READY, text)
     if status.stage is Stage.SERVING:
         late = [pool.name for pool in status.pools if unready_for(pool, turn) >= _patience(turn)]
         if late:

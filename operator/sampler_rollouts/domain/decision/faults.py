@@ -42,7 +42,8 @@ def _same_pods(one: Release, other: Release, pool: str) -> bool:
 
 
 def _remembered(status: Status) -> Iterator[Release]:
-    yield from (release for release in (status.stable, status.previous, status.candidate) if release)
+    leftovers = status.rollout.leftovers if status.rollout else []
+    yield from (release for release in (status.stable, status.previous, status.candidate, *leftovers) if release)
 
 
 def retry_faults(turn: Turn) -> None:

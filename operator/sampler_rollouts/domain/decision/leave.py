@@ -28,6 +28,7 @@ def roll_back(turn: Turn, trigger: Trigger, reason: str, pool: str, why: str) ->
     status.failed = [held, *(item for item in status.failed if item.hash != held.hash)][: limits.HELD]
     record(turn, rollout, Result.ROLLED_BACK, reason, sentence)
     turn.note("RolledBack", sentence, warning=True)
+    _watch_stable(turn)
     move(turn, trigger)
 
 
@@ -41,7 +42,14 @@ def withdraw(turn: Turn, trigger: Trigger) -> None:
     sentence = ending(turn, rollout, "Withdrew", "", why)
     record(turn, rollout, Result.WITHDRAWN, "OtherRelease" if trigger is Trigger.OTHER_RELEASE else "Retry", sentence)
     turn.note("Withdrawn", sentence)
+    _watch_stable(turn)
     move(turn, trigger)
+
+
+def _watch_stable(turn: Turn) -> None:
+    """From now on stable's pods have their time to come up: what the candidate's took is none of theirs."""
+    for pool in turn.status.pools:
+        pool.unready, pool.blocked = None, ""
 
 
 def finish_leaving(turn: Turn) -> None:
@@ -78,7 +86,7 @@ def settle(turn: Turn, trigger: Trigger, result: Result) -> None:
     status.stable, status.candidate = new, None
     known = status.verified is not None and status.verified.hash == new.hash
     status.bake = None if known else _bake(turn, rollout, new)
-    rollout.replaced = rollout.hold = rollout.failure = None
+    rollout.leftovers, rollout.instead_of, rollout.hold, rollout.failure = [], "", None, None
     if status.bake is None or status.bake.test is None:
         status.rollout = None
     move(turn, trigger)
@@ -97,7 +105,9 @@ def _settled_sentence(turn: Turn, rollout: Rollout, result: Result) -> str:
         fault = turn.status.candidate.fault if turn.status.candidate else None
         known = f" {fault.message}" if fault else ""
         return f"Restored release {rollout.release}, which had been stable before: full traffic in every pool.{known}"
-    return f"Established the first release {rollout.release}: full traffic in every pool."
+    place = f" in place of stable release {rollout.instead_of}, which did not come up" if rollout.instead_of else ""
+    which = "release" if place else "the first release"
+    return f"Established {which} {rollout.release}{place}: full traffic in every pool."
 
 
 def record(turn: Turn, rollout: Rollout, result: Result, reason: str, sentence: str) -> None:

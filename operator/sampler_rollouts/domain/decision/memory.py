@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sampler_rollouts.domain.status import PoolStatus, Status
 
 LONGEST_WORD: Final = 253
-MISSING: Final = "its Deployment does not exist"
+MISSING: Final = "its Deployment does not exist or is not as wanted"
 MOVING_STAGES: Final = (FORWARD | LEAVING) - {Stage.ESTABLISHING}
 
 
@@ -59,7 +59,7 @@ def word(turn: Turn) -> str:
 
 
 def use_word(turn: Turn) -> None:
-    """A value counts once, and only for a rollout that had started when it was set: a person has seen what it is for."""
+    """A value counts once, and only if it was set after the rollout started: a person has seen what it is for."""
     turn.status.promoted_by = word(turn)
 
 
@@ -116,6 +116,8 @@ def _run_clocks(turn: Turn) -> None:
         _run_step_clock(turn, rollout, running)
     for name in _watched(turn):
         _run_unready(turn, name, running or turn.status.stage not in FORWARD)
+        if rollout and turn.status.stage in LEAVING and unready_for(turn.pool(name), turn) >= rollout.progress_deadline:
+            first_time_missing(turn, name)
     for pool in turn.status.pools:
         if pool.name not in _watched(turn):
             pool.unready, pool.blocked = None, ""
@@ -183,8 +185,10 @@ def _expected(turn: Turn, name: str) -> int:
 
 def _blocked(turn: Turn, name: str, pods: list[PodState]) -> str:
     workload = turn.workload(name, _watched_revision(turn, name))
+    if turn.pool(name).blocked == MISSING and _untold(turn, name):
+        return MISSING
     if workload is None:
-        return MISSING if turn.pool(name).blocked == MISSING else ""
+        return ""
     if workload.refused:
         return f"refused: {workload.refused}"
     stuck = next((pod for pod in pods if pod.blocked and not pod.ready), None)
@@ -192,16 +196,22 @@ def _blocked(turn: Turn, name: str, pods: list[PodState]) -> str:
 
 
 def first_time_missing(turn: Turn, name: str) -> bool:
-    """Whether the time was up for a Deployment that is not there, and gets its time once more.
+    """Whether the time was up for a Deployment that is not there as wanted, and gets its time once more.
 
     An operator that was killed between status and children, and was away for long, must not blame the cluster for it.
     """
     pool = turn.pool(name)
-    if pool.blocked == MISSING or turn.workload(name, _watched_revision(turn, name)) is not None:
+    if pool.blocked == MISSING or not _untold(turn, name):
         return False
     pool.blocked, pool.unready = MISSING, Clock(since=turn.now)
     turn.moved = True
     return True
+
+
+def _untold(turn: Turn, name: str) -> bool:
+    """Whether the cluster does not know what is wanted: when a candidate leaves, stable's pods are to come back."""
+    workload = turn.workload(name, _watched_revision(turn, name))
+    return workload is None or (turn.status.stage in LEAVING and workload.replicas < turn.replicas(name))
 
 
 def unready_for(pool: PoolStatus, turn: Turn) -> float:

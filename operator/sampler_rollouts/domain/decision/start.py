@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.decision.away import stable_away
 from sampler_rollouts.domain.decision.changes import changes
 from sampler_rollouts.domain.decision.context import Turn, Wish
 from sampler_rollouts.domain.decision.faults import as_candidate, retry_faults
 from sampler_rollouts.domain.decision.leave import record, withdraw
 from sampler_rollouts.domain.decision.memory import clear_pools, restart_readiness, use_word
 from sampler_rollouts.domain.decision.quality import quality_plan
+from sampler_rollouts.domain.decision.replicas import LEAVING
 from sampler_rollouts.domain.decision.transitions import Trigger, move
-from sampler_rollouts.domain.plan import Clock, Rollout
+from sampler_rollouts.domain.plan import Clock, Release, Rollout
 from sampler_rollouts.domain.quantities import seconds
 from sampler_rollouts.domain.status import Result, Stage
 
@@ -21,7 +26,7 @@ def choose(turn: Turn) -> None:
     retry = _see_retry(turn, turn.wish)
     stage = turn.status.stage
     if stage is Stage.IDLE:
-        _start_first(turn, turn.wish, Trigger.FIRST_RELEASE)
+        _start_without_gate(turn, turn.wish, Trigger.FIRST_RELEASE, "it is the first release")
     elif stage is Stage.ESTABLISHING and _asks_for_other(turn):
         _replace_first(turn, turn.wish)
     elif stage is Stage.ESTABLISHING and retry:
@@ -32,6 +37,8 @@ def choose(turn: Turn) -> None:
         withdraw(turn, Trigger.OTHER_RELEASE)
     elif stage is Stage.HOLDING and retry:
         withdraw(turn, Trigger.RETRY)
+    elif stage in LEAVING and stable_away(turn):
+        _replace_stable(turn, turn.wish)
 
 
 def _asks_for_other(turn: Turn) -> bool:
@@ -41,9 +48,9 @@ def _asks_for_other(turn: Turn) -> bool:
 def _see_retry(turn: Turn, wish: Wish) -> bool:
     """Whether ``retryGeneration`` rose; if so the release that the spec asks for is no longer held.
 
-    What is asked during a rollback is heard after it.
+    What is asked during a rollback is heard after it, or when it cannot end.
     """
-    if turn.status.stage is Stage.ROLLING_BACK:
+    if turn.status.stage is Stage.ROLLING_BACK and not stable_away(turn):
         return False
     before, now = turn.status.retry_generation, wish.spec.retry_generation
     turn.status.retry_generation = now
@@ -54,23 +61,34 @@ def _see_retry(turn: Turn, wish: Wish) -> bool:
     return rose
 
 
-def _start_first(turn: Turn, wish: Wish, trigger: Trigger) -> None:
-    """R10: nothing to compare with, no users to learn from."""
+def _start_without_gate(
+    turn: Turn, wish: Wish, trigger: Trigger, why: str, leftovers: Iterable[Release] = (), instead_of: str = ""
+) -> None:
+    """R10: nothing to compare with. What serves of others, whose place it takes, stays until it need not."""
     if wish.spec.paused:
         return
     status = turn.status
     pools = [pool.name for pool in wish.spec.pools]
     status.candidate = as_candidate(turn, wish)
-    status.rollout = _plan(turn, wish, [pools], weight=100).model_copy(update={"first": True})
+    status.rollout = _plan(turn, wish, [pools], weight=100)
+    status.rollout.first, status.rollout.instead_of = True, instead_of
+    status.rollout.leftovers = _serving_still(turn, wish.release, leftovers)
     clear_pools(turn)
-    turn.note("Establishing", f"Starting the first release {wish.release.hash} at full traffic.")
+    turn.note("Establishing", f"Starting release {wish.release.hash} at full traffic, without steps: {why}.")
     move(turn, trigger)
+
+
+def _serving_still(turn: Turn, new: Release, releases: Iterable[Release]) -> list[Release]:
+    """Those of the releases, each once, of which anything serves."""
+    others = {release.hash: release for release in releases if release.hash != new.hash}
+    serving = [one for one in others.values() if any(turn.ready(item.name, item.revision) for item in one.pools)]
+    return serving[-limits.LEFTOVERS :]
 
 
 def _replace_first(turn: Turn, wish: Wish) -> None:
     """The first release did not come up, and another is asked for: what serves of the old stays until it need not."""
     old, rollout = turn.status.candidate, turn.status.rollout
-    if wish.spec.paused or rollout is None:
+    if wish.spec.paused or rollout is None or old is None:
         return
     record(
         turn,
@@ -79,9 +97,26 @@ def _replace_first(turn: Turn, wish: Wish) -> None:
         "OtherRelease",
         f"Release {rollout.release} was replaced before it was established.",
     )
-    _start_first(turn, wish, Trigger.OTHER_RELEASE)
-    if turn.status.rollout:
-        turn.status.rollout.replaced = old
+    why = f"release {rollout.release} was not established"
+    _start_without_gate(turn, wish, Trigger.OTHER_RELEASE, why, [*rollout.leftovers, old], rollout.instead_of)
+
+
+def _replace_stable(turn: Turn, wish: Wish) -> None:
+    """A candidate that left cannot go, as stable does not come up: a fix is heard, and comes as a first release does.
+
+    There is nothing well to compare it with or to go back to, and each step would prolong bad answers.
+    """
+    status = turn.status
+    old, candidate = status.stable, status.candidate
+    nothing_new = old is None or old.hash == turn.target or status.held(turn.target)
+    if nothing_new or old is None or candidate is None or wish.spec.paused:
+        return
+    why = f"stable release {old.hash} does not come up; what serves of release {candidate.hash} stays until it need not"
+    differs = changes(turn, old, wish.release)
+    _start_without_gate(turn, wish, Trigger.STABLE_AWAY, why, [old, candidate], old.hash)
+    status.stable = status.previous = status.bake = None
+    if status.rollout:
+        status.rollout.changes = differs
 
 
 def _retry_first(turn: Turn) -> None:

@@ -98,7 +98,7 @@ def test_stable_that_does_not_come_back_needs_a_person() -> None:
     world.judge = failing()
     world.run(200)
     assert world.condition("Stalled") == ("True", "RolledBack")
-    assert "Stable's pods are not ready" in world.message("Stalled")
+    assert "does not come up in pool cpu-a" in world.message("Stalled")
     assert world.serving(world.revision_of("candidate")) == {"cpu-a": 2}
 
 
