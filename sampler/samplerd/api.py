@@ -1,5 +1,6 @@
 """The HTTP API: OpenAI's completions and chat completions, the list of models, the probes."""
 
+import asyncio
 import logging
 import secrets
 
@@ -24,7 +25,9 @@ from samplerd.service import Service, State
 
 log = logging.getLogger(__name__)
 
-_LARGEST_BODY = 1 << 18  # far more than fits in any context; the tokenizer runs in the loop that serves
+_LARGEST_BODY = 1 << 18
+_BODY_SECONDS = 30.0
+"""In which a request's body must have come."""
 _DEFAULT_COMPLETION_TOKENS = 16
 
 
@@ -86,7 +89,7 @@ class Api:
         exchange.follow(request, record)
         form_of_it = form(engine.model.name, self._fingerprint(request))
         if asked.stream:
-            return StreamedAnswer(exchange, form_of_it, with_usage=asked.stream_options.include_usage)
+            return StreamedAnswer(exchange, form_of_it, with_usage=_wants_usage(asked))
         return WholeAnswer(exchange, form_of_it)
 
     def _check_model(self, engine: Engine, name: str | None) -> None:
@@ -117,7 +120,9 @@ class Api:
 
     async def _http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return self._refuse(request, ApiError(error.status_code, error.detail))
+        response = self._refuse(request, ApiError(error.status_code, error.detail))
+        response.headers.update(error.headers or {})
+        return response
 
 
 class _SendAway:
@@ -137,15 +142,27 @@ class _SendAway:
 
 
 async def _read(request: Request, schema: type[SamplingRequest]) -> SamplingRequest:
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            body = await _body(request)
+        return schema.model_validate_json(body)
+    except ValidationError as error:
+        raise from_validation(error) from None
+    except TimeoutError:
+        raise ApiError(408, f"the body did not come within {_BODY_SECONDS:g} seconds") from None
+
+
+async def _body(request: Request) -> bytes:
     body = bytearray()
     async for part in request.stream():
         body += part
         if len(body) > _LARGEST_BODY:
             raise ApiError(413, f"the body is larger than {_LARGEST_BODY} bytes")
-    try:
-        return schema.model_validate_json(bytes(body))
-    except ValidationError as error:
-        raise from_validation(error) from None
+    return bytes(body)
+
+
+def _wants_usage(asked: SamplingRequest) -> bool:
+    return asked.stream_options is not None and asked.stream_options.include_usage
 
 
 def _prompt(engine: Engine, asked: SamplingRequest) -> tuple[str, list[int]]:
@@ -153,9 +170,20 @@ def _prompt(engine: Engine, asked: SamplingRequest) -> tuple[str, list[int]]:
     tokenizer = engine.model.tokenizer
     if isinstance(asked, ChatRequest):
         turns = [(message.role, message.content) for message in asked.messages]
-        return "\n".join(content for _, content in turns), tokenizer.encode_chat(turns)
+        text = "\n".join(content for _, content in turns)
+        _check_length(engine, text, "messages")
+        return text, tokenizer.encode_chat(turns)
     assert isinstance(asked, CompletionRequest)
+    _check_length(engine, asked.prompt, "prompt")
     return asked.prompt, tokenizer.encode(asked.prompt)
+
+
+def _check_length(engine: Engine, text: str, param: str) -> None:
+    """Refuse what cannot fit before it is encoded: the tokenizer works in the loop that serves everybody."""
+    context = engine.model.context
+    if len(text.encode()) > context * engine.model.tokenizer.longest_token:
+        message = f"{param}: too long; at most {context - 1} tokens are possible"
+        raise ApiError(400, message, param=param, code="context_length_exceeded")
 
 
 def _ask(engine: Engine, asked: SamplingRequest, prompt: list[int]) -> Ask:
@@ -165,10 +193,10 @@ def _ask(engine: Engine, asked: SamplingRequest, prompt: list[int]) -> Ask:
     if not prompt or room < 1:
         message = f"{param}: {len(prompt)} tokens; from 1 to {engine.model.context - 1} are possible"
         raise ApiError(400, message, param=param, code="context_length_exceeded")
-    wanted = (asked.max_completion_tokens if isinstance(asked, ChatRequest) else None) or asked.max_tokens
+    name, wanted = asked.token_limit
     if wanted is not None and wanted > room:
-        message = f"max_tokens: with {len(prompt)} tokens of prompt at most {room} fit, not {wanted}"
-        raise ApiError(400, message, param="max_tokens", code="context_length_exceeded")
+        message = f"{name}: with {len(prompt)} tokens of prompt at most {room} fit, not {wanted}"
+        raise ApiError(400, message, param=name, code="context_length_exceeded")
     return Ask(
         prompt=tuple(prompt),
         max_tokens=wanted or min(room, room if chat else _DEFAULT_COMPLETION_TOKENS),
