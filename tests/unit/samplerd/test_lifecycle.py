@@ -203,7 +203,7 @@ def test_the_command_line_in_a_process_of_its_own(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "samplerd", "serve", "--metrics-port", str(metrics), "--host", "127.0.0.1"]
     command += ["--compile-cache", str(tmp_path)]
     subprocess.run([*command, "--compile-only"], env=environment, check=True)
-    compiled = set(tmp_path.iterdir())
+    compiled = set(tmp_path.rglob("*"))
     assert any("step" in program.name for program in compiled)
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     try:
@@ -215,7 +215,7 @@ def test_the_command_line_in_a_process_of_its_own(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=20)
     assert process.returncode == 0
-    assert set(tmp_path.iterdir()) == compiled, "something was compiled anew"
+    assert set(tmp_path.rglob("*")) == compiled, "something was compiled anew"
     assert "ready" in log
     assert "rollout chat-7, pool gpu-7, revision 0123abcdef, pod pod-7" in log.splitlines()[0]
     assert "canary" not in log
