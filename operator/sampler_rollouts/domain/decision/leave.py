@@ -99,6 +99,9 @@ def _bake(turn: Turn, rollout: Rollout, new: Release) -> Bake:
 
 
 def _settled_sentence(turn: Turn, rollout: Rollout, result: Result) -> str:
+    if result is Result.PROMOTED and not moving(rollout):
+        what = "; ".join(rollout.changes)
+        return f"Promoted release {rollout.release} at once: no pods change, so there was nothing to test; {what}."
     if result is Result.PROMOTED:
         return ending(turn, rollout, "Promoted", "", "all checks passed, full traffic in every pool")
     if result is Result.RESTORED:

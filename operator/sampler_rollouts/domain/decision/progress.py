@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sampler_rollouts.domain.decision.context import Turn, begun, this_wave
 from sampler_rollouts.domain.decision.leave import settle
 from sampler_rollouts.domain.decision.memory import restart_readiness, use_word, word
-from sampler_rollouts.domain.decision.replicas import settled
+from sampler_rollouts.domain.decision.replicas import needed_still, settled
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.decision.verdicts import fresh
 from sampler_rollouts.domain.plan import Clock
@@ -25,7 +25,7 @@ def start_serving(turn: Turn) -> None:
     rollout, stage = turn.status.rollout, turn.status.stage
     if rollout is None or turn.paused or stage not in (Stage.ESTABLISHING, Stage.RESTORING):
         return
-    if all(settled(turn, pool) for pool in begun(rollout)):
+    if all(settled(turn, pool) for pool in begun(rollout)) and not needed_still(turn):
         settle(turn, Trigger.PODS_READY, Result.ESTABLISHED if rollout.first else Result.RESTORED)
 
 
@@ -69,24 +69,31 @@ def next_step(turn: Turn) -> None:
     rollout = turn.status.rollout
     if rollout is None or turn.status.stage is not Stage.PROGRESSING or turn.paused or rollout.waiting:
         return
-    wave = this_wave(rollout)
-    if not wave:
-        settle(turn, Trigger.FULL_TRAFFIC, Result.PROMOTED)
-    elif rollout.weight == 0:
+    if rollout.waves and rollout.weight == 0:
         _next_step(turn, rollout)
     elif blocker(turn, rollout) == "":
-        if rollout.weight == 100:
+        if rollout.weight == 100 or not rollout.waves:
             _next_wave(turn, rollout)
         else:
             _next_step(turn, rollout)
 
 
 def blocker(turn: Turn, rollout: Rollout) -> str:
-    """What the present step waits for, or nothing."""
+    """What the present step waits for, or nothing. Where no pods change there is nothing to test."""
+    return _missing_pods(turn, rollout) or (_missing_evidence(turn, rollout) if rollout.waves else "")
+
+
+def _missing_pods(turn: Turn, rollout: Rollout) -> str:
     for pool in this_wave(rollout):
         if not settled(turn, pool):
             blocked = turn.pool(pool).blocked
             return f"pods of pool {pool}" + (f" ({blocked})" if blocked else "")
+    at_the_end = rollout.wave + 1 >= len(rollout.waves) and (rollout.weight == 100 or not rollout.waves)
+    needed = needed_still(turn) if at_the_end else ""
+    return f"pods of pool {needed}, before another pool is removed" if needed else ""
+
+
+def _missing_evidence(turn: Turn, rollout: Rollout) -> str:
     if rollout.step_clock is None or rollout.step_clock.elapsed(turn.now) < rollout.min_duration:
         return f"its time of {duration_text(rollout.min_duration)}"
     if not fresh(turn, begun(rollout)):
@@ -161,9 +168,11 @@ def _where(turn: Turn, rollout: Rollout) -> str:
 
 def position(turn: Turn, rollout: Rollout) -> str:
     """Where a rollout stands: ``wave 1/2, step 2/3, 50%``."""
+    if not rollout.waves:
+        return "no pods change"
     steps = len(turn.wish.spec.strategy.steps) if turn.wish else 0
     step = "full traffic" if rollout.weight == 100 else f"step {rollout.step + 1}/{max(steps, rollout.step + 1)}"
-    return f"wave {rollout.wave + 1}/{max(1, len(rollout.waves))}, {step}, {rollout.weight}%"
+    return f"wave {rollout.wave + 1}/{len(rollout.waves)}, {step}, {rollout.weight}%"
 
 
 def bake(turn: Turn) -> None:

@@ -91,6 +91,15 @@ def settled(turn: Turn, pool: str) -> bool:
     return turn.ready(pool, new) >= plan.get(Child(pool, new), 0) and not surplus
 
 
+def needed_still(turn: Turn) -> str:
+    """A pool that is not whole while the candidate is to remove another one, whose servers are needed until then."""
+    stable, candidate = turn.status.stable, turn.status.candidate
+    if stable is None or candidate is None or set(stable.names()) <= set(candidate.names()):
+        return ""
+    pools = (item for item in candidate.pools if turn.ready(item.name, item.revision) < turn.replicas(item.name))
+    return next((item.name for item in pools), "")
+
+
 def _others(turn: Turn, pool: str) -> set[str]:
     """Revisions that serve, or served, beside the candidate's."""
     leftovers = turn.status.rollout.leftovers if turn.status.rollout else []

@@ -14,7 +14,7 @@ from sampler_rollouts.domain.decision.memory import clear_pools, restart_readine
 from sampler_rollouts.domain.decision.quality import quality_plan
 from sampler_rollouts.domain.decision.replicas import LEAVING
 from sampler_rollouts.domain.decision.transitions import Trigger, move
-from sampler_rollouts.domain.plan import Clock, Release, Rollout
+from sampler_rollouts.domain.plan import Clock, Fault, Release, Rollout
 from sampler_rollouts.domain.quantities import seconds
 from sampler_rollouts.domain.status import Result, Stage
 
@@ -157,12 +157,20 @@ def _go(turn: Turn, wish: Wish, trigger: Trigger) -> None:
     status.rollout.changes = changes(turn, stable, wish.release)
     clear_pools(turn)
     use_word(turn)
-    order = ", then ".join(" and ".join(wave) for wave in waves)
-    how = "without steps: it has been stable before" if known else f"to {order}, against stable {stable.hash}"
-    if known and status.candidate.fault:
-        how += f", but was not well ({status.candidate.fault.message.rstrip('.')})"
-    turn.note("RolloutStarted", f"Rolling out release {wish.release.hash} {how}; {'; '.join(status.rollout.changes)}.")
+    how = _known_before(status.candidate.fault) if known else _order(waves, stable)
+    turn.note("RolloutStarted", f"Rolling out release {new.hash} {how}; {'; '.join(status.rollout.changes)}.")
     move(turn, trigger)
+
+
+def _known_before(fault: Fault | None) -> str:
+    said = f", but was not well ({fault.message.rstrip('.')})" if fault else ""
+    return f"without steps: it has been stable before{said}"
+
+
+def _order(waves: list[list[str]], stable: Release) -> str:
+    """Where it goes, wave by wave; a release that only removes pools goes nowhere."""
+    order = ", then ".join(" and ".join(wave) for wave in waves)
+    return f"to {order}, against stable {stable.hash}" if waves else "at once: no pods change"
 
 
 def _plan(turn: Turn, wish: Wish, waves: list[list[str]], weight: int) -> Rollout:

@@ -147,3 +147,48 @@ def test_a_pool_may_be_added_and_another_removed() -> None:
     world.run(10)
     assert world.serving() == {"cpu-a": 2, "cpu-c": 2}
     assert [pool.name for pool in world.status.pools] == ["cpu-a", "cpu-c"]
+
+
+def test_a_release_that_only_removes_a_pool_says_so() -> None:
+    world = established()
+    world.update(spec("a", pools=("cpu-a",)))
+    world.run(10)
+    assert results(world)[0] == "Promoted"
+    said = [event.message for event in world.events if event.reason in ("RolloutStarted", "Promoted")]
+    assert said[-1] == world.status.history[0].message
+    for sentence in said:
+        assert "pool cpu-b is removed" in sentence
+        assert "all checks passed" not in sentence
+        assert "against" not in sentence
+        assert "no pod of it has served" not in sentence
+    world.run(20)
+    assert world.serving() == {"cpu-a": 2}
+    assert world.condition("Ready") == ("True", "FullTraffic")
+
+
+def test_a_pool_is_not_removed_while_the_others_are_not_ready() -> None:
+    world = established()
+    for pod in world.pods:
+        if pod.pool == "cpu-a":
+            world.never_ready.add(pod.revision)
+            pod.was_ready = False
+    world.tick()
+    assert world.serving() == {"cpu-b": 2}
+    world.update(spec("a", pools=("cpu-a",)))
+    world.run(60)
+    assert world.serving() == {"cpu-b": 2}
+    assert "pods of pool cpu-a" in world.message("Reconciling")
+    world.never_ready.clear()
+    world.until("Serving")
+    world.run(20)
+    assert world.serving() == {"cpu-a": 2}
+
+
+def test_a_pool_removed_beside_a_new_build_waits_for_the_checks() -> None:
+    world = established()
+    world.update(spec("b", pools=("cpu-a",)))
+    world.run(100)
+    assert world.serving()["cpu-b"] == 2
+    world.judge = passing
+    world.until("Serving")
+    assert "all checks passed" in world.status.history[0].message
