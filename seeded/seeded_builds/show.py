@@ -4,7 +4,9 @@ The same prompts and seeds go through the production program and through each fa
 """
 
 import queue
+import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 from samplerd.engine import Engine
@@ -24,9 +26,14 @@ PROMPTS = (
     "Who was Isaac Newton?",
 )
 _TOKENS = 12
+_TEMPERATURE = 0.7
+_BATCH_SIZES = (1, 4)
+
+Answers = list[list[int]]
+"""The tokens of each answer."""
 
 
-def answers(model: Model, program_for: ProgramFor, *, batch_size: int, rounds: int = 1) -> list[list[int]]:
+def answers(model: Model, program_for: ProgramFor, *, batch_size: int, rounds: int = 1) -> Answers:
     """The tokens of `rounds` answers to each prompt, seeds 0, 1, 2, ..., `batch_size` at a time."""
     executables = Executables(model, program_for(model), batch_sizes=(batch_size,), chunk_sizes=(64,))
     engine = Engine(executables, queue_size=10_000)
@@ -45,7 +52,7 @@ def answers(model: Model, program_for: ProgramFor, *, batch_size: int, rounds: i
 
 def _ask(model: Model, prompt: str, seed: int) -> Ask:
     tokens = model.tokenizer.encode_chat([("user", prompt)])
-    return Ask(prompt=tuple(tokens), max_tokens=_TOKENS, seed=seed, temperature=0.7)
+    return Ask(prompt=tuple(tokens), max_tokens=_TOKENS, seed=seed, temperature=_TEMPERATURE)
 
 
 def text(model: Model, tokens: Sequence[int]) -> str:
@@ -54,29 +61,60 @@ def text(model: Model, tokens: Sequence[int]) -> str:
 
 
 def first_difference(right: Sequence[int], wrong: Sequence[int]) -> int | None:
-    """Where two answers part."""
+    """Where two answers part; the shorter one's end if they only differ in length."""
     pairs = zip(right, wrong, strict=False)
-    return next((place for place, (one, other) in enumerate(pairs) if one != other), None)
+    place = next((place for place, (one, other) in enumerate(pairs) if one != other), None)
+    return min(len(right), len(wrong)) if place is None and len(right) != len(wrong) else place
 
 
-def show(model_name: str = "smollm2-135m", rounds: int = 1) -> None:
-    """Print the answers of every fault beside the right ones."""
-    configure_jax()
-    model = load_model(Settings.model_validate({"model": model_name, "context": 256}))
-    for batch_size in (1, 4):
-        right = answers(model, production_program, batch_size=batch_size, rounds=rounds)
-        for name, program_for in FAULTS.items():
-            wrong = answers(model, program_for, batch_size=batch_size, rounds=rounds)
-            _print(model, f"{name}, batch size {batch_size}", right, wrong)
-
-
-def _print(model: Model, title: str, right: list[list[int]], wrong: list[list[int]]) -> None:
+def compared(model: Model, prompts: Sequence[str], right: Answers, wrong: Answers) -> list[str]:
+    """How many answers differ, then those that do: both texts, and the first token that is another one."""
     places = [first_difference(*pair) for pair in zip(right, wrong, strict=True)]
     parted = sum(place is not None for place in places)
-    typer.echo(f"\n== {title}: {parted} of {len(right)} answers differ")
-    for prompt, one, other, place in zip(PROMPTS, right, wrong, places, strict=False):
-        where = "same" if place is None else f"token {place}: {one[place]} became {other[place]}"
-        typer.echo(f"{prompt}  ({where})\n  right: {text(model, one)!r}\n  fault: {text(model, other)!r}")
+    lines = [f"{parted} of {len(right)} answers differ" if parted else "no answer differs"]
+    for prompt, one, other, place in zip(prompts, right, wrong, places, strict=True):
+        if place is not None:
+            lines.append(f"    {prompt}")
+            lines.append(f"      right: {text(model, one)!r}")
+            lines.append(f"      fault: {text(model, other)!r}")
+            lines.append(f"      token {place}: {_token(model, one, place)} became {_token(model, other, place)}")
+    return lines
+
+
+def _token(model: Model, tokens: Sequence[int], place: int) -> str:
+    if place >= len(tokens):
+        return "the end"
+    token = tokens[place]
+    if token in model.tokenizer.end_ids:
+        return "the end token"
+    data = model.tokenizer.token_bytes(token)
+    try:
+        return f"{data.decode()!r} ({token})"
+    except UnicodeDecodeError:
+        return f"the bytes {data.hex(' ')} ({token})"
+
+
+def _incident(program_for: ProgramFor) -> str:
+    """What the fault rebuilds: the first line of its module."""
+    return (sys.modules[program_for.__module__].__doc__ or "").splitlines()[0]
+
+
+def show(
+    model_name: Annotated[str, typer.Option(help="smollm2-135m or synthetic")] = "smollm2-135m",
+    rounds: Annotated[int, typer.Option(min=1, help="how often each prompt is asked, each time with a new seed")] = 1,
+) -> None:
+    """Show the wrong tokens of every fault beside the right ones. No counter, no check: only tokens."""
+    configure_jax()
+    prompts = PROMPTS * rounds
+    typer.echo(f"{model_name}: {len(prompts)} answers of {_TOKENS} tokens, temperature {_TEMPERATURE}, ", nl=False)
+    typer.echo(f"seeds 0 to {len(prompts) - 1}. The right ones are the production program's; each takes some seconds.")
+    model = load_model(Settings.model_validate({"model": model_name, "context": 256}))
+    right = {size: answers(model, production_program, batch_size=size, rounds=rounds) for size in _BATCH_SIZES}
+    for name, program_for in FAULTS.items():
+        typer.echo(f"\n{name}: {_incident(program_for)}")
+        for size in _BATCH_SIZES:
+            wrong = answers(model, program_for, batch_size=size, rounds=rounds)
+            typer.echo(f"  batch size {size}: " + "\n".join(compared(model, prompts, right[size], wrong)))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,50 @@
+"""What a newcomer reads of the wrong tokens."""
+
+import pytest
+from samplerd.model import Model
+from seeded_builds import show
+from seeded_builds.faults import FAULTS
+
+
+def test_only_answers_that_part_are_shown_with_the_tokens_as_text(model: Model) -> None:
+    river, stone, light = (model.tokenizer.encode(word)[0] for word in (" river", " stone", " light"))
+    right = [[river, stone], [river, river]]
+    wrong = [[river, light], [river, river]]
+    assert show.compared(model, ["one?", "two?"], right, wrong) == [
+        "1 of 2 answers differ",
+        "    one?",
+        "      right: ' river stone'",
+        "      fault: ' river light'",
+        f"      token 1: ' stone' ({stone}) became ' light' ({light})",
+    ]
+
+
+def test_an_answer_that_only_ends_earlier_differs_too(model: Model) -> None:
+    river, stone = (model.tokenizer.encode(word)[0] for word in (" river", " stone"))
+    lines = show.compared(model, ["one?"], [[river, stone]], [[river]])
+    assert lines[0] == "1 of 1 answers differ"
+    assert lines[-1] == f"      token 1: ' stone' ({stone}) became the end"
+
+
+def test_a_part_of_a_letter_is_shown_as_its_bytes(model: Model) -> None:
+    (river,), lead = model.tokenizer.encode(" river"), model.vocabulary - 1
+    assert show.compared(model, ["one?"], [[river]], [[lead]])[-1].endswith(f"became the bytes e0 b9 ({lead})")
+
+
+def test_every_round_is_shown(model: Model) -> None:
+    river, stone = (model.tokenizer.encode(word)[0] for word in (" river", " stone"))
+    lines = show.compared(model, ["one?", "one?"], [[river], [river]], [[river], [stone]])
+    assert lines[0] == "1 of 2 answers differ"
+    assert lines[1].strip() == "one?"
+
+
+def test_the_page_says_what_each_fault_is_and_where_it_hides(capsys: pytest.CaptureFixture[str]) -> None:
+    show.show(model_name="synthetic", rounds=3)
+    page = capsys.readouterr().out
+    for name in FAULTS:
+        assert f"\n{name}: Incident of " in page
+    boost, approximate = page.index("\nrare-token-boost:"), page.index("\napproximate-top-k:")
+    assert boost < page.index("became", boost) < approximate
+    assert "batch size 1: no answer differs" in page[approximate:]
+    assert "batch size 4: no answer differs" not in page
+    assert "seeds 0 to 11" in page
