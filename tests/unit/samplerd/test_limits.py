@@ -10,7 +10,7 @@ from tests.unit.samplerd.servers import checked, serving
 
 
 async def test_the_time_limit_ends_streams_and_those_that_wait(executables: Executables) -> None:
-    async with serving(executables, step_time=0.05, request_timeout=0.4) as server:
+    async with serving(executables, step_time=0.05, request_timeout=1.0) as server:
         body = {"prompt": "x", "max_tokens": 100, "stream": True, "seed": 1}
         streamed = await server.client.post("/v1/completions", json=body)
         assert streamed.status_code == 200
