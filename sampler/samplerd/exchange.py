@@ -85,7 +85,7 @@ class Exchange:
     async def events(self) -> AsyncIterator[Piece | Finished]:
         """Pieces, then the end. Raises ClientGoneError, or ApiError for a failure or the time limit.
 
-        What still waits when the client goes is left out, but for a failure: that came first and ends the request.
+        In the order in which they came: a failure that waits when the client goes still ends the request.
         """
         while not self._finished:
             event = await self._next()
@@ -93,8 +93,6 @@ class Exchange:
                 raise ClientGoneError
             if isinstance(event, Failed):
                 raise ApiError(500, event.message, code="engine_error")
-            if self._gone:
-                continue
             self._finished = isinstance(event, Finished)
             yield event
 
