@@ -72,17 +72,17 @@ def _start_without_gate(
     status.candidate = as_candidate(turn, wish)
     status.rollout = _plan(turn, wish, [pools], weight=100)
     status.rollout.first, status.rollout.instead_of = True, instead_of
-    status.rollout.leftovers = _serving_still(turn, wish.release, leftovers)
+    status.rollout.leftovers = _that_may_serve(turn, wish.release, leftovers)
     clear_pools(turn)
     turn.note("Establishing", f"Starting release {wish.release.hash} at full traffic, without steps: {why}.")
     move(turn, trigger)
 
 
-def _serving_still(turn: Turn, new: Release, releases: Iterable[Release]) -> list[Release]:
-    """Those of the releases, each once, of which anything serves."""
+def _that_may_serve(turn: Turn, new: Release, releases: Iterable[Release]) -> list[Release]:
+    """Each other release once; if they are too many, rather those of which something serves already."""
     others = {release.hash: release for release in releases if release.hash != new.hash}
-    serving = [one for one in others.values() if any(turn.ready(item.name, item.revision) for item in one.pools)]
-    return serving[-limits.LEFTOVERS :]
+    serves = {one.hash: any(turn.ready(item.name, item.revision) for item in one.pools) for one in others.values()}
+    return sorted(others.values(), key=lambda one: serves[one.hash])[-limits.LEFTOVERS :]
 
 
 def _replace_first(turn: Turn, wish: Wish) -> None:

@@ -10,6 +10,7 @@ from sampler_rollouts.domain.decision.verdicts import required
 from sampler_rollouts.domain.evidence.look import Verdict
 from sampler_rollouts.domain.outcome import Outcome
 from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION
+from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 from sampler_rollouts.domain.status import Result, Stage, Status
 
 from tests.unit.operator.domain.world import World
@@ -27,6 +28,9 @@ def check(world: World, outcome: Outcome) -> None:
     nothing_grows_after_failed(world, outcome)
     some_server_is_wanted_everywhere(world, outcome)
     no_other_objects_pods_are_counted(world, outcome)
+    what_is_not_well_is_neither_ready_nor_verified(world, outcome)
+    a_pause_ends_by_a_new_word_only(world, outcome)
+    nothing_is_said_to_have_passed_that_was_not_tested(world, outcome)
 
 
 def conditions_are_sound(outcome: Outcome) -> None:
@@ -105,8 +109,9 @@ def nothing_grows_after_failed(world: World, outcome: Outcome) -> None:
 
 
 def some_server_is_wanted_everywhere(world: World, outcome: Outcome) -> None:
-    """Every pool of stable has a Deployment with pods that either serve already or are the ones that always served."""
-    if outcome.status.stable is None or outcome.status.stage is Stage.ESTABLISHING:
+    """Every pool of the release that stays has, if anything served there, a Deployment with pods that serve."""
+    staying = outcome.status.stable or outcome.status.candidate
+    if staying is None or outcome.hands_off:
         return
     counts: dict[str, int] = {}
     for body in outcome.objects:
@@ -114,14 +119,17 @@ def some_server_is_wanted_everywhere(world: World, outcome: Outcome) -> None:
             name = body["metadata"]["labels"][LABEL_POOL]
             ready = world.ready_pods(name, body["metadata"]["labels"][LABEL_REVISION])
             counts[name] = counts.get(name, 0) + min(ready, body["spec"]["replicas"])
-    for item in outcome.status.stable.pools:
-        was = world.serving().get(item.name, 0)
+    for item in staying.pools:
+        was = sum(world.is_ready(pod) for pod in world.pods if pod.pool == item.name and pod.orphaned is None)
         assert counts.get(item.name, 0) >= min(1, was), f"pool {item.name} had {was} ready servers"
 
 
 def no_other_objects_pods_are_counted(world: World, outcome: Outcome) -> None:
-    """Pods of an object of the same name that was deleted before are neither births nor readiness."""
-    mine = {pod.name for pod in world.pods if pod.orphaned is None}
+    """Pods of an object of the same name that was deleted before are neither births nor readiness.
+
+    Those of the very second in which the new one was created cannot be told from its own, and have counted nothing yet.
+    """
+    mine = {pod.name for pod in world.pods if pod.orphaned is None or pod.created >= world.created}
     strangers = {pod.name for pod in world.pods} - mine
     births = outcome.status.rollout.births if outcome.status.rollout else []
     assert not strangers & {birth.pod for birth in births}
@@ -129,3 +137,52 @@ def no_other_objects_pods_are_counted(world: World, outcome: Outcome) -> None:
         assert pool.ready <= sum(
             world.is_ready(pod) for pod in world.pods if pod.name in mine and pod.pool == pool.name
         )
+
+
+def what_is_not_well_is_neither_ready_nor_verified(world: World, outcome: Outcome) -> None:
+    """Every fault there ever was is remembered here, outside of status (R10)."""
+    status, before = outcome.status, world.status
+    serving = status.stable.hash if status.stable else ""
+    for event in outcome.events:
+        if event.reason == "Recovered":
+            assert all(pool.passed_at for pool in status.pools)
+        if event.reason == "FirstReleaseFailed" and serving:
+            world.faulty.add(serving)
+        elif event.reason == "Recovered" or (event.reason == "Promoted" and "all checks passed" in event.message):
+            world.faulty.discard(serving)
+        elif event.reason == "Established" and not _known_faults(before):
+            world.faulty.discard(serving)  # so long ago that it counts as new: its test is about to begin
+    if any(condition.type == "Ready" and condition.status == "True" for condition in status.conditions):
+        assert serving not in world.faulty
+    if status.verified and (before.verified is None or status.verified.hash != before.verified.hash):
+        assert status.verified.hash not in world.faulty
+        assert before.bake is None or before.bake.test is None or before.rollout, "its test has come to an end unseen"
+
+
+def _known_faults(status: Status) -> bool:
+    leftovers = status.rollout.leftovers if status.rollout else []
+    known = (status.stable, status.previous, status.candidate, *leftovers)
+    return any(release.fault for release in known if release)
+
+
+def a_pause_ends_by_a_new_word_only(world: World, outcome: Outcome) -> None:
+    """A word is stale once it was used, or if it was there when the rollout started."""
+    before, after = world.status.rollout, outcome.status.rollout
+    word = world.annotations.get(PROMOTE_ANNOTATION, "")
+    same = before is not None and after is not None and before.started_at == after.started_at
+    if any(event.reason == "Continued" for event in outcome.events):
+        assert word != world.stale_word
+        world.stale_word = word
+    elif before and after and same and before.waiting:
+        assert after.waiting
+    if after and not same and not after.first:
+        world.stale_word = word
+
+
+def nothing_is_said_to_have_passed_that_was_not_tested(world: World, outcome: Outcome) -> None:
+    """R12, in words."""
+    before, after = world.status, outcome.status
+    for event in outcome.events:
+        if event.reason == "Promoted" and before.stable and after.stable:
+            moved = [item for item in after.stable.pools if before.stable.revision(item.name) != item.revision]
+            assert ("all checks passed" in event.message) == bool(moved)

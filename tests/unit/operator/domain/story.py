@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sampler_rollouts.domain.evidence.look import Verdict
 from sampler_rollouts.domain.evidence.samples import Question
 
@@ -48,10 +50,18 @@ def one_pool_promoted() -> World:
 
 def bad(*revisions: str) -> Judge:
     """A judge that fails these revisions in pool cpu-a and passes all others."""
+    return _judge(lambda mine: bool(mine & set(revisions)))
 
+
+def bad_but(*revisions: str) -> Judge:
+    """A judge that fails in pool cpu-a all but these revisions."""
+    return _judge(lambda mine: not mine & set(revisions))
+
+
+def _judge(fails: Callable[[set[str]], bool]) -> Judge:
     def judge(pool: str, check: str, asked: Question) -> tuple[Verdict, str]:
         mine = {arm.revision for arm in asked.arms if arm.pool == pool}
-        fails = mine & set(revisions) and (pool, check) == ("cpu-a", "unexpected-script")
-        return (Verdict.FAILED if fails else Verdict.PASSED), ""
+        here = (pool, check) == ("cpu-a", "unexpected-script")
+        return (Verdict.FAILED if here and fails(mine) else Verdict.PASSED), ""
 
     return judge

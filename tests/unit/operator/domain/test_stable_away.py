@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.unit.operator.domain import invariants
 from tests.unit.operator.domain.story import bad, one_pool_promoted, results
 from tests.unit.operator.domain.world import World, failing, inconclusive, passing, spec
 
@@ -185,3 +186,15 @@ def test_a_first_release_in_other_pools_does_not_take_the_old_ones_away_before_i
     world.until("Serving")
     world.run(20)
     assert world.serving() == {"cpu-b": 2}
+
+
+def test_pods_of_a_replaced_first_release_that_begin_to_serve_meanwhile_stay() -> None:
+    """The operator was killed before it could take them away."""
+    world = World(spec("a"), check=invariants.check)
+    world.tick()
+    world.tick()
+    world.update(spec("b"))
+    world.tick(1, writes=1)
+    world.tick(6)
+    assert world.serving(world.revision_of("candidate")) == {}
+    assert world.serving() == {"cpu-a": 2, "cpu-b": 2}

@@ -107,9 +107,12 @@ class World:
     blocked: dict[str, str] = field(default_factory=dict)
     """Revision to the infrastructure's reason why its pods do not start."""
     events: list[EventNote] = field(default_factory=list)
-    outcome: Outcome | None = None
     check: Callable[[World, Outcome], None] | None = None
     serial: int = 0
+    faulty: set[str] = field(default_factory=set)
+    """Hashes of releases of which a check has failed while they served, and that have passed nothing since."""
+    stale_word: str = ""
+    """The promote annotation that was there when the last rollout started, or was used last."""
 
     def update(self, new: Mapping[str, Any]) -> None:
         self.spec, self.generation = copy.deepcopy(dict(new)), self.generation + 1
@@ -117,6 +120,7 @@ class World:
     def recreate(self) -> None:
         """The SamplerRollout is deleted and created again under its name; its pods are still there."""
         self.raw_status, self.children, self.annotations = {}, {}, {}
+        self.faulty = set()
         self.generation, self.created = 1, self.now
         for one in self.pods:
             one.orphaned = one.orphaned or self.now
@@ -186,10 +190,9 @@ class World:
         self.now += timedelta(seconds=seconds)
         self._live()
         outcome = self.decide()
-        if self.check:
+        if self.check and writes != 0:  # a decision that nobody wrote down was not taken
             self.check(self, outcome)
         self.apply(outcome, writes)
-        self.outcome = outcome
         return outcome
 
     def run(self, seconds: float) -> Outcome:
@@ -269,6 +272,12 @@ class World:
 
     def ready_pods(self, pool: str, revision: str) -> int:
         return sum(self.is_ready(one) for one in self.pods if (one.pool, one.revision) == (pool, revision))
+
+    def revisions(self) -> set[str]:
+        """All that have pods, or a role."""
+        status = self.status
+        roles = (status.stable, status.candidate, status.previous, status.verified)
+        return {pod.revision for pod in self.pods} | {item.revision for role in roles if role for item in role.pools}
 
     def revision_of(self, which: str, pool: str = "cpu-a") -> str:
         release = getattr(self.status, which)

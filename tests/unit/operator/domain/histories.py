@@ -1,0 +1,128 @@
+"""What random histories are made of: specs, evidence, pods, outages, people, and an operator that is killed."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import hypothesis.strategies as st
+from sampler_rollouts.domain.release import release_hash, revisions
+from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION, parse_spec
+
+from tests.unit.operator.domain.story import bad
+from tests.unit.operator.domain.world import World, failing, image, inconclusive, passing, spec
+
+HISTORIES = int(os.environ.get("HISTORIES", "12"))
+"""Raise it for a soak."""
+
+STEPS = st.lists(st.sampled_from([1, 10, 25, 50, 75, 99]), min_size=1, max_size=3, unique=True).map(
+    lambda weights: [{"weight": weight, "minDuration": "10s"} for weight in sorted(weights)]
+)
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> dict[str, Any]:
+    """A valid spec: pools, replicas, builds, waves, steps with or without a pause, and what to do when inconclusive."""
+    pools = draw(st.sampled_from([("cpu-a",), ("cpu-a", "cpu-b"), ("cpu-b", "cpu-c")]))
+    steps = draw(STEPS)
+    if draw(st.booleans()):
+        steps.insert(draw(st.integers(0, len(steps))), {"pause": {}})
+    made = spec(draw(st.sampled_from("aabc")), pools, draw(st.integers(1, 5)))
+    together = draw(st.booleans())
+    made["strategy"] |= {"steps": steps, "waves": [list(pools)] if together else [[name] for name in pools]}
+    made["strategy"] |= {"deadline": draw(st.sampled_from(["5m", "30m"]))}
+    made["rollback"] = {"onInconclusive": draw(st.sampled_from(["Hold", "Rollback"]))}
+    made["paused"] = draw(st.sampled_from([False, False, False, True]))
+    made["retryGeneration"] = draw(st.integers(0, 2))
+    return made
+
+
+ACTIONS = st.one_of(
+    st.tuples(st.just("tick"), st.sampled_from([1, 5, 30, 120])),
+    st.tuples(st.just("tick"), st.sampled_from([5, 5, 5])),
+    st.tuples(st.just("killed"), st.integers(0, 8)),
+    st.tuples(st.just("spec"), specs()),
+    st.tuples(
+        st.just("judge"), st.sampled_from([passing, passing, inconclusive, failing(), failing("errors", "cpu-b")])
+    ),
+    st.tuples(st.just("metrics"), st.booleans()),
+    st.tuples(st.just("crash"), st.booleans()),
+    st.tuples(st.just("blocked"), st.booleans()),
+    st.tuples(st.just("never"), st.booleans()),
+    st.tuples(st.just("person"), st.integers(0, 3)),
+    st.tuples(st.just("lost"), st.integers(0, 3)),
+    st.tuples(st.just("retry"), st.none()),
+    st.tuples(st.just("word too early"), st.none()),
+    st.tuples(st.just("pool removed"), st.integers(0, 1)),
+    st.tuples(st.just("recreated"), st.sampled_from([0, 60])),
+    st.tuples(st.just("stable away"), st.booleans()),
+    st.tuples(st.just("stable fails"), st.none()),
+)
+
+
+def act(world: World, action: tuple[str, Any]) -> None:
+    """Do one of them."""
+    kind, value = action
+    candidate = world.revision_of("candidate") or world.revision_of("candidate", "cpu-b")
+    if kind == "tick":
+        world.tick(value)
+    elif kind == "killed":
+        world.tick(5, writes=value)
+    elif kind == "spec":
+        world.update(value)
+    elif kind == "judge":
+        world.judge = value
+    elif kind == "metrics":
+        world.metrics_up = value
+    elif kind == "crash":
+        world.crashing = {candidate} if value and candidate else set()
+    elif kind == "blocked":
+        world.blocked = {candidate: "Unschedulable"} if value and candidate else {}
+    elif kind == "never":
+        world.never_ready = {candidate} if value and candidate else set()
+    elif kind == "person" and world.status.candidate:
+        world.annotations[PROMOTE_ANNOTATION] = f"{world.status.candidate.hash}:{value}"
+    elif kind == "lost" and world.pods:
+        world.pods.pop(value % len(world.pods))
+    else:
+        _act_more(world, kind, value)
+
+
+def _act_more(world: World, kind: str, value: Any) -> None:
+    stable = {item.revision for item in world.status.stable.pools} if world.status.stable else set()
+    if kind == "retry":
+        world.update(world.spec | {"retryGeneration": world.spec.get("retryGeneration", 0) + 1})
+    elif kind == "word too early":
+        world.annotations[PROMOTE_ANNOTATION] = target(world)
+    elif kind == "pool removed" and len(world.spec["pools"]) > 1:
+        world.update(_without_pool(world.spec, world.spec["pools"][value]["name"]))
+    elif kind == "recreated":
+        world.collected_after = value
+        world.recreate()
+    elif kind == "stable away":
+        world.blocked = dict.fromkeys(stable, "ErrImagePull") if value else {}
+    elif kind == "stable fails":
+        world.judge = bad(*stable)
+
+
+def _without_pool(old: dict[str, Any], name: str) -> dict[str, Any]:
+    waves = [[pool for pool in wave if pool != name] for wave in old["strategy"]["waves"]]
+    strategy = old["strategy"] | {"waves": [wave for wave in waves if wave]}
+    return old | {"pools": [pool for pool in old["pools"] if pool["name"] != name], "strategy": strategy}
+
+
+def hear(world: World) -> None:
+    """A person lets whatever waits for one go on."""
+    rollout = world.status.rollout
+    if rollout and world.status.candidate and (rollout.waiting or rollout.hold):
+        world.annotations[PROMOTE_ANNOTATION] = f"{rollout.release}:{world.now.isoformat()}"
+
+
+def of_build(old: dict[str, Any], letter: str) -> dict[str, Any]:
+    """The same spec with another image in every pool."""
+    return old | {"pools": [pool | {"image": image(letter)} for pool in old["pools"]]}
+
+
+def target(world: World) -> str:
+    """Hash of the release that the spec asks for."""
+    return release_hash(revisions(parse_spec(world.spec, world.name)))
