@@ -15,7 +15,7 @@ from jax import lax
 
 from samplerd import sampling
 from samplerd.model import Model, Pytree
-from samplerd.rows import Rows, Sampled
+from samplerd.rows import Logprobs, Rows, Sampled
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Step:
     threshold: npt.NDArray[np.float32]
     certified: npt.NDArray[np.bool_]
     logits: npt.NDArray[np.float32]
+    logprobs: Logprobs | None = None
 
 
 class Executables:
@@ -84,7 +85,8 @@ class Executables:
         """Read one token a row and draw the next; the number of rows must be one of the batch sizes."""
         run = self._steps[len(tokens)]
         self._cache, logits, sampled = run(self.model.weights, self._cache, tokens, rows)
-        return Step(**{name: np.asarray(value) for name, value in sampled._asdict().items()}, logits=np.asarray(logits))
+        host: Sampled = jax.tree.map(np.asarray, sampled)
+        return Step(**host._asdict(), logits=np.asarray(logits))
 
     def forget(self, slot: int) -> None:
         """Zero a slot, so that a NaN in it cannot reach the next sequence there (masked positions count 0 x NaN)."""
@@ -108,6 +110,7 @@ def idle_rows(size: int, context: int) -> Rows:
         temperature=np.zeros(size, np.float32),
         top_k=np.zeros(size, np.int32),
         top_p=np.ones(size, np.float32),
+        min_p=np.zeros(size, np.float32),
         seed=np.zeros((size, 2), np.uint32),
         position=np.full(size, context, np.int32),
     )
