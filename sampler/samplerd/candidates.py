@@ -107,9 +107,12 @@ def _best_here(view: View, peaks: Peaks, count: int) -> Candidates:
 
 
 def top(values: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
-    """`lax.top_k` behind a barrier, which keeps XLA's fast TopK from being fused into a full sort."""
-    best, places = lax.optimization_barrier(tuple(lax.top_k(values, count)))
-    return best, places
+    """`lax.top_k` behind barriers, which keep XLA's fast TopK from being fused into a full sort.
+
+    Two of them: one around both would be merged with the TopK itself, and the compiler for several devices then aborts.
+    """
+    best, places = lax.top_k(values, count)
+    return lax.optimization_barrier(best), lax.optimization_barrier(places)
 
 
 def first(view: View, peaks: Peaks) -> jax.Array:

@@ -6,7 +6,7 @@ from jax import lax
 
 from samplerd import candidates, mass
 from samplerd.candidates import View
-from samplerd.rows import MOST_TOP_LOGPROBS, Logprobs, Sampled, below_best
+from samplerd.rows import MOST_TOP_LOGPROBS, Logprobs, Rows, Sampled, below_best, is_random
 
 _LN_2 = 0.6931471805599453
 
@@ -37,7 +37,7 @@ def _work_out(raw: View, token: jax.Array) -> Logprobs:
     peaks = candidates.survey(raw)
     one = jnp.ones(token.shape[0], jnp.float32)
     below = below_best(raw.clean(), peaks.top, one)
-    total = raw.reach.sum(jnp.sum(mass.weights(below), axis=1, dtype=jnp.uint64))
+    total = _whole_sum(raw, mass.weights(below))
     whole = log_of_mass(total)
     count = min(MOST_TOP_LOGPROBS, raw.reach.vocabulary)
     found = candidates.find(raw, peaks, count)
@@ -59,3 +59,21 @@ def _of_token(raw: View, below: jax.Array, token: jax.Array) -> jax.Array:
 def log_of_mass(total: jax.Array) -> jax.Array:
     """ln(total / 2^40) in float32, [B]: total is rounded once, to float32."""
     return jnp.log(total.astype(jnp.float32)) - jnp.float32(40 * _LN_2)
+
+
+def processed_logprob(edited: View, rows: Rows, sampled: Sampled) -> jax.Array:
+    """Of the drawn token under the distribution it was drawn from, float32 [B]; 0 for greedy and invalid rows."""
+    peaks = candidates.survey(edited)
+    logits = edited.clean()
+    below = below_best(logits, peaks.top, rows.temperature)
+    above = logits > sampled.threshold[:, None]
+    heavier = _whole_sum(edited, jnp.where(above, mass.weights(below), jnp.uint64(0)))
+    last = mass.weights(below_best(sampled.threshold[:, None], peaks.top, rows.temperature))[:, 0]
+    level = sampled.kept - edited.reach.sum(jnp.sum(above, axis=1, dtype=jnp.int32))  # all level tokens weigh the same
+    total = heavier + jnp.maximum(level, 0).astype(jnp.uint64) * last
+    drawn = sampled.valid & is_random(rows.temperature)
+    return jnp.where(drawn, -_of_token(edited, below, sampled.token) - log_of_mass(total), jnp.float32(0))
+
+
+def _whole_sum(view: View, weights: jax.Array) -> jax.Array:
+    return view.reach.sum(jnp.sum(weights, axis=1, dtype=jnp.uint64))

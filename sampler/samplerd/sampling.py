@@ -48,7 +48,7 @@ def sample_part(logits: jax.Array, rows: Rows, reach: Reach, *, tiers: tuple[int
         # Two branches rather than an optional edit before one: passing the logits through would copy them.
         sampled = lax.cond(
             jnp.any(made.active),
-            lambda: _sample(_edited(raw, made), rows, _numbers(raw), tiers[-1:]),  # fewer programs to compile
+            lambda: _sample(edited(raw, made), rows, _numbers(raw), tiers[-1:]),  # fewer programs to compile
             lambda: _sample(raw, rows, everything, tiers),
         )
     if rows.logprobs is None:
@@ -56,7 +56,8 @@ def sample_part(logits: jax.Array, rows: Rows, reach: Reach, *, tiers: tuple[int
     return sampled._replace(logprobs=logprobs_of(raw, sampled, rows.logprobs))
 
 
-def _edited(raw: View, made: edits.Edits) -> View:
+def edited(raw: View, made: edits.Edits) -> View:
+    """The logits that everything after the edits sees."""
     return View(edits.apply(raw.clean(), made, raw.reach), raw.reach)
 
 
