@@ -49,11 +49,6 @@ class Ctr:
         if program.returncode != 0:
             raise LocalError(f"containerd refused the image {name}", "see containerd's log", tail(said))
 
-    def remove_images(self, names: Sequence[str]) -> None:
-        """Remove images by name."""
-        if names:
-            self._ctr("images", "rm", *names)
-
     def purge_containers(self) -> None:
         """Forget the containers of an earlier cluster. Their processes are gone: this clears names and disk."""
         ids = self._ctr("containers", "ls", "-q").split()

@@ -32,11 +32,6 @@ class AnswerBook:
         with self._lock:
             self._by_fingerprint.setdefault(answer.fingerprint, deque(maxlen=self._keep)).append(answer)
 
-    def of(self, fingerprint: str) -> list[Answer]:
-        """All kept answers of a release, oldest first."""
-        with self._lock:
-            return list(self._by_fingerprint.get(fingerprint, ()))
-
     def of_revisions(self, revisions: set[str]) -> list[Answer]:
         """All kept answers of the revisions (a fingerprint begins with its revision), oldest first."""
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Mapping
@@ -26,7 +27,6 @@ class Watcher:
         self._events: dict[str, EventPoint] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
-        self.missed = 0
 
     def start(self) -> None:
         """Begin to look."""
@@ -81,11 +81,9 @@ class Watcher:
     def _run(self) -> None:
         turn = 0
         while not self._stop.wait(self._every):
-            try:
+            # The object is not there yet, or the API server is busy: a gap in the drawing, no reason to end.
+            with contextlib.suppress(httpx.HTTPError):
                 self.look()
                 if turn % 5 == 0:
                     self.collect_events()
-            except httpx.HTTPError:
-                # The object is not there yet, or the API server is busy: a gap in the drawing, no reason to end.
-                self.missed += 1
             turn += 1

@@ -1,11 +1,8 @@
 """The HTTP API: OpenAI's completions and chat completions, the list of models, the probes."""
 
-import contextlib
+import asyncio
 import logging
 import secrets
-import traceback
-from collections.abc import AsyncGenerator
-from typing import Any
 
 from pydantic import ValidationError
 from starlette.applications import Starlette
@@ -16,18 +13,21 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from samplerd.answers import StreamedAnswer, WholeAnswer
 from samplerd.engine import Engine
-from samplerd.exchange import ClientGoneError, Exchange
-from samplerd.generation import Ask, Finished, Piece
-from samplerd.openai_errors import ApiError, from_validation
-from samplerd.openai_format import SSE_DONE, AnswerForm, ChatForm, CompletionForm, sse, usage
+from samplerd.exchange import Exchange
+from samplerd.generation import Ask
+from samplerd.openai_errors import ApiError, from_validation, internal_error
+from samplerd.openai_format import AnswerForm, ChatForm, CompletionForm
 from samplerd.openai_schema import ChatRequest, CompletionRequest, SamplingRequest
 from samplerd.routes import ROUTE_HEADER, SESSION_HEADER
 from samplerd.service import Service, State
 
 log = logging.getLogger(__name__)
 
-_LARGEST_BODY = 1 << 18  # far more than fits in any context; the tokenizer runs in the loop that serves
+_LARGEST_BODY = 1 << 18
+_BODY_SECONDS = 30.0
+"""In which a request's body must have come."""
 _DEFAULT_COMPLETION_TOKENS = 16
 
 
@@ -63,10 +63,10 @@ class Api:
             return await self._answer(request, schema, form)
         except ApiError as error:
             return self._refuse(request, error)
-        except (ClientDisconnect, ClientGoneError):
+        except ClientDisconnect:  # before its request was whole: nothing to count
             return Response(status_code=499)
         except Exception as error:
-            return self._refuse(request, _internal_error(error))
+            return self._refuse(request, internal_error(error))
 
     def _refuse(self, request: Request, error: ApiError) -> Response:
         self._service.refuse(
@@ -87,10 +87,10 @@ class Api:
             prompt=prompt_text,
         )
         exchange.follow(request, record)
-        answer = form(engine.model.name, self._fingerprint(request))
+        form_of_it = form(engine.model.name, self._fingerprint(request))
         if asked.stream:
-            return EventStream(_stream(exchange, answer, asked.stream_options.include_usage))
-        return await _whole(exchange, answer)
+            return StreamedAnswer(exchange, form_of_it, with_usage=_wants_usage(asked))
+        return WholeAnswer(exchange, form_of_it)
 
     def _check_model(self, engine: Engine, name: str | None) -> None:
         if name is not None and name != engine.model.name:
@@ -109,8 +109,10 @@ class Api:
         return JSONResponse({"object": "list", "data": [{**model, "max_model_len": engine.model.context}]})
 
     async def _healthz(self, _request: Request) -> Response:
-        healthy = self._service.is_healthy
-        return PlainTextResponse("ok\n" if healthy else "the engine died\n", 200 if healthy else 503)
+        ailment = self._service.ailment
+        if ailment is not None:
+            log.error("unhealthy: %s", ailment)  # who probes keeps the status only
+        return PlainTextResponse(f"{ailment or 'ok'}\n", 200 if ailment is None else 503)
 
     async def _readyz(self, _request: Request) -> Response:
         ready = self._service.is_ready
@@ -118,7 +120,9 @@ class Api:
 
     async def _http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return self._refuse(request, ApiError(error.status_code, error.detail))
+        response = self._refuse(request, ApiError(error.status_code, error.detail))
+        response.headers.update(error.headers or {})
+        return response
 
 
 class _SendAway:
@@ -137,42 +141,28 @@ class _SendAway:
         await self._app(scope, receive, sending)
 
 
-def _internal_error(error: Exception) -> ApiError:
-    """Log where it happened, without the exception's message: it may hold a part of a prompt."""
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    log.error("a request failed with %s at\n%s", type(error).__name__, frames)
-    return ApiError(500, "the server made an error", code="internal_error")
-
-
-class EventStream(Response):
-    """Sends events as they come. The exchange itself notices when the client goes away."""
-
-    media_type = "text/event-stream"
-
-    def __init__(self, events: AsyncGenerator[bytes]) -> None:
-        super().__init__(headers={"cache-control": "no-store"})
-        del self.headers["content-length"]
-        self._events = events
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        """Send the head, then each event at once."""
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        async with contextlib.aclosing(self._events):
-            async for event in self._events:
-                await send({"type": "http.response.body", "body": event, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
 async def _read(request: Request, schema: type[SamplingRequest]) -> SamplingRequest:
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            body = await _body(request)
+        return schema.model_validate_json(body)
+    except ValidationError as error:
+        raise from_validation(error) from None
+    except TimeoutError:
+        raise ApiError(408, f"the body did not come within {_BODY_SECONDS:g} seconds") from None
+
+
+async def _body(request: Request) -> bytes:
     body = bytearray()
     async for part in request.stream():
         body += part
         if len(body) > _LARGEST_BODY:
             raise ApiError(413, f"the body is larger than {_LARGEST_BODY} bytes")
-    try:
-        return schema.model_validate_json(bytes(body))
-    except ValidationError as error:
-        raise from_validation(error) from None
+    return bytes(body)
+
+
+def _wants_usage(asked: SamplingRequest) -> bool:
+    return asked.stream_options is not None and asked.stream_options.include_usage
 
 
 def _prompt(engine: Engine, asked: SamplingRequest) -> tuple[str, list[int]]:
@@ -180,9 +170,20 @@ def _prompt(engine: Engine, asked: SamplingRequest) -> tuple[str, list[int]]:
     tokenizer = engine.model.tokenizer
     if isinstance(asked, ChatRequest):
         turns = [(message.role, message.content) for message in asked.messages]
-        return "\n".join(content for _, content in turns), tokenizer.encode_chat(turns)
+        text = "\n".join(content for _, content in turns)
+        _check_length(engine, text, "messages")
+        return text, tokenizer.encode_chat(turns)
     assert isinstance(asked, CompletionRequest)
+    _check_length(engine, asked.prompt, "prompt")
     return asked.prompt, tokenizer.encode(asked.prompt)
+
+
+def _check_length(engine: Engine, text: str, param: str) -> None:
+    """Refuse what cannot fit before it is encoded: the tokenizer works in the loop that serves everybody."""
+    context = engine.model.context
+    if len(text.encode()) > context * engine.model.tokenizer.longest_token:
+        message = f"{param}: too long; at most {context - 1} tokens are possible"
+        raise ApiError(400, message, param=param, code="context_length_exceeded")
 
 
 def _ask(engine: Engine, asked: SamplingRequest, prompt: list[int]) -> Ask:
@@ -192,10 +193,10 @@ def _ask(engine: Engine, asked: SamplingRequest, prompt: list[int]) -> Ask:
     if not prompt or room < 1:
         message = f"{param}: {len(prompt)} tokens; from 1 to {engine.model.context - 1} are possible"
         raise ApiError(400, message, param=param, code="context_length_exceeded")
-    wanted = (asked.max_completion_tokens if isinstance(asked, ChatRequest) else None) or asked.max_tokens
+    name, wanted = asked.token_limit
     if wanted is not None and wanted > room:
-        message = f"max_tokens: with {len(prompt)} tokens of prompt at most {room} fit, not {wanted}"
-        raise ApiError(400, message, param="max_tokens", code="context_length_exceeded")
+        message = f"{name}: with {len(prompt)} tokens of prompt at most {room} fit, not {wanted}"
+        raise ApiError(400, message, param=name, code="context_length_exceeded")
     return Ask(
         prompt=tuple(prompt),
         max_tokens=wanted or min(room, room if chat else _DEFAULT_COMPLETION_TOKENS),
@@ -205,54 +206,3 @@ def _ask(engine: Engine, asked: SamplingRequest, prompt: list[int]) -> Ask:
         top_p=asked.top_p,
         stop=tuple(asked.stop),
     )
-
-
-async def _whole(exchange: Exchange, form: AnswerForm) -> Response:
-    pieces: list[str] = []
-    reason = ""
-    try:
-        with exchange:
-            async for event in exchange.events():
-                if isinstance(event, Finished):
-                    reason = event.reason
-                else:
-                    pieces.append(event.text)
-            answer = JSONResponse(form.whole("".join(pieces), reason, _usage(exchange)))
-            exchange.show("".join(pieces))
-    except ApiError as error:
-        return error.response()
-    except Exception as error:
-        return _internal_error(error).response()
-    return answer
-
-
-async def _stream(exchange: Exchange, form: AnswerForm, with_usage: bool) -> AsyncGenerator[bytes]:
-    first = True
-    try:
-        with exchange:
-            async for event in exchange.events():
-                yield sse(_piece(form, event, first=first))
-                first = False
-                exchange.show(event.text if isinstance(event, Piece) else "")
-    except ApiError as error:
-        yield sse(error.body())
-        return
-    except ClientGoneError:
-        return
-    except Exception as error:
-        yield sse(_internal_error(error).body())
-        return
-    if with_usage:
-        yield sse(form.counts(_usage(exchange)))
-    yield SSE_DONE
-
-
-def _piece(form: AnswerForm, event: Piece | Finished, *, first: bool) -> dict[str, Any]:
-    if isinstance(event, Finished):
-        return form.piece("", event.reason)
-    return form.piece(event.text, first=first)
-
-
-def _usage(exchange: Exchange) -> dict[str, int]:
-    generation = exchange.generation
-    return usage(len(generation.ask.prompt), len(generation.tokens))

@@ -43,6 +43,9 @@ def make_app(program_for: ProgramFor = production_program) -> typer.Typer:
         request_timeout: Annotated[
             float, _flag("request-timeout", "seconds after which a request is ended")
         ] = DEFAULTS.request_timeout,
+        turn_timeout: Annotated[
+            float, _flag("turn-timeout", "seconds after which an engine that is still at one step counts as hung")
+        ] = DEFAULTS.turn_timeout,
         drain_delay: Annotated[
             float, _flag("drain-delay", "seconds after SIGTERM in which new requests are still served")
         ] = DEFAULTS.drain_delay,

@@ -71,6 +71,7 @@ class Engine:
         self._waiting: deque[Generation] = deque()
         self._changed = threading.Condition()
         self._stopping = False
+        self._turn_began: float | None = None
         self._observers: Sequence[Observer] = ()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self.failed = threading.Event()
@@ -95,6 +96,12 @@ class Engine:
     def running(self) -> int:
         """Requests that have a slot."""
         return sum(slot is not None for slot in self._slots)
+
+    @property
+    def turn_seconds(self) -> float:
+        """How long the present turn has lasted; 0 between turns. A turn compiles nothing: it is always short."""
+        began = self._turn_began
+        return 0.0 if began is None else time.monotonic() - began
 
     def warm_up(self) -> None:
         """Run every program once, then really draw a token for a request. Unobserved; call it before `start`."""
@@ -140,7 +147,9 @@ class Engine:
         message = "the server is shutting down"
         try:
             while self._wait_for_work():
+                self._turn_began = time.monotonic()
                 self._turn()
+                self._turn_began = None
         except Exception:
             log.exception("the engine died")
             message = "the engine died"

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from types import TracebackType
 from typing import Self
 
@@ -15,7 +15,7 @@ from samplerd.openai_errors import ApiError
 
 
 class ClientGoneError(Exception):
-    """The client closed the connection before its answer was complete."""
+    """The client closed the connection before its answer was complete, or would not take it in time."""
 
 
 class TimedOutError(ApiError):
@@ -40,6 +40,7 @@ class Exchange:
         self._record: RequestRecord | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._finished = False
+        self._gone = False
         self._shown: str | None = None
         self.generation = Generation(ask, engine.model.tokenizer, self._emit)
         try:
@@ -63,20 +64,37 @@ class Exchange:
     async def _watch(self, request: Request) -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
+        self._gone = True
         self._events.put_nowait(_Gone())
 
-    def show(self, text: str) -> None:
-        """Text that the client was sent: what the text checks look at."""
-        self._shown = (self._shown or "") + text
+    async def hand(self, sending: Awaitable[None], text: str | None = None) -> None:
+        """Hand a message to the transport; its text, if it has any, counts as shown if the client was there for it.
+
+        Raises ClientGoneError if the client does not take it before the time limit: then not the server was slow.
+        """
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                await sending
+        except TimeoutError:
+            raise ClientGoneError from None
+        # What is meant for a client that has gone is dropped without a word; the watcher hears of it in its next turn.
+        await asyncio.sleep(0)
+        if text is not None and not self._gone:
+            self._shown = (self._shown or "") + text
 
     async def events(self) -> AsyncIterator[Piece | Finished]:
-        """Pieces, then the end. Raises ClientGoneError, or ApiError for a failure or the time limit."""
+        """Pieces, then the end. Raises ClientGoneError, or ApiError for a failure or the time limit.
+
+        What still waits when the client goes is left out, but for a failure: that came first and ends the request.
+        """
         while not self._finished:
             event = await self._next()
             if isinstance(event, _Gone):
                 raise ClientGoneError
             if isinstance(event, Failed):
                 raise ApiError(500, event.message, code="engine_error")
+            if self._gone:
+                continue
             self._finished = isinstance(event, Finished)
             yield event
 
@@ -101,7 +119,7 @@ class Exchange:
 
     def _outcome(self, error: BaseException | None) -> Outcome:
         if self._finished and not isinstance(error, Exception):
-            return Outcome.COMPLETED
+            return Outcome.DISCONNECTED if self._gone else Outcome.COMPLETED
         if isinstance(error, ClientGoneError):
             return Outcome.DISCONNECTED
         return Outcome.TIMED_OUT if isinstance(error, TimedOutError) else Outcome.FAILED

@@ -24,7 +24,7 @@ KINDS = (
     names.KIND_INVALID_ROW,
 )
 MODES = ("greedy", "full", "truncated")
-CODES = (200, 400, 404, 405, 413, 429, 499, 500, 503, 504)
+CODES = (200, 400, 404, 405, 408, 413, 429, 499, 500, 503, 504)
 
 # vLLM's bounds, so that its dashboards fit.
 _DURATION = (0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680)

@@ -1,11 +1,18 @@
 """OpenAI's error form."""
 
+import logging
+import re
+import traceback
 from typing import Any
 
 from pydantic import ValidationError
 from starlette.responses import JSONResponse
 
+log = logging.getLogger(__name__)
+
 _RETRY_AFTER = {"retry-after": "1"}
+_CLOSE = {"connection": "close"}
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}", re.ASCII)
 
 
 class ApiError(Exception):
@@ -26,21 +33,39 @@ class ApiError(Exception):
 
     def response(self) -> JSONResponse:
         """The whole answer; it says when to come back if that may help."""
-        headers = _RETRY_AFTER if self.status in (429, 503) else None
+        headers = _RETRY_AFTER if self.status in (429, 503) else _CLOSE if self.status == 408 else None
         return JSONResponse(self.body(), self.status, headers)
 
 
 def from_validation(error: ValidationError) -> ApiError:
     """Name the first wrong parameter. What was given is not repeated: it may be a part of a prompt."""
     problem = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    where = problem["loc"]
-    param = str(where[0]) if where else None
     kind = problem["type"]
-    if kind == "json_invalid" or param is None:
+    if kind == "json_invalid" or not problem["loc"]:
         return ApiError(400, "the body is not a JSON object", code="invalid_json")
+    param = _path(problem["loc"])
     if kind == "extra_forbidden":
-        return ApiError(
-            400, f"{param}: this server does not know this parameter", param=param, code="unknown_parameter"
-        )
+        message = f"{param or 'one of the names'}: this server does not know this parameter"
+        return ApiError(400, message, param=param, code="unknown_parameter")
     message = f"{param}: {problem['msg'].removeprefix('Value error, ')}"
     return ApiError(400, message, param=param, code="invalid_value")
+
+
+def _path(where: tuple[str | int, ...]) -> str | None:
+    """`messages[0].content`, up to the first name that does not look like one: it may be a part of a prompt."""
+    path = ""
+    for part in where:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif _NAME.fullmatch(part):
+            path += f".{part}" if path else part
+        else:
+            break
+    return path or None
+
+
+def internal_error(error: Exception) -> ApiError:
+    """Log where it happened, without the exception's message: it may hold a part of a prompt."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    log.error("a request failed with %s at\n%s", type(error).__name__, frames)
+    return ApiError(500, "the server made an error", code="internal_error")

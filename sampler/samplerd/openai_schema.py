@@ -1,13 +1,26 @@
 """What a client may ask, in OpenAI's words; anything out of range is refused by name, nothing is ignored in silence."""
 
+import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 _MOST_STOPS = 4
 _LONGEST_STOP = 256
 
 Off = Annotated[float, Field(ge=0, le=0)]
+TokenLimit = Annotated[int, Field(ge=1, lt=2**31)]
+
+
+def _only(neutral: Any) -> BeforeValidator:
+    """Take one value and nothing that merely equals it: `"logprobs": 0` asks for something, false does not."""
+
+    def check(value: Any) -> Any:
+        if type(value) is not type(neutral) or value != neutral:
+            raise ValueError(f"this server takes nothing but {json.dumps(neutral)}")
+        return value
+
+    return BeforeValidator(check)
 
 
 class StreamOptions(BaseModel):
@@ -23,26 +36,31 @@ class SamplingRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     model: str | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_tokens: TokenLimit | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
     top_k: Annotated[int, Field(ge=-1, lt=2**31)] = 0
     top_p: Annotated[float, Field(ge=0, le=1)] = 1.0
     seed: Annotated[int, Field(ge=-(2**63), lt=2**64)] | None = None
     stop: list[str] = []
     stream: bool = False
-    stream_options: StreamOptions = StreamOptions()
-    user: str | None = None
+    stream_options: StreamOptions | None = None
+    user: str | None = None  # taken, and kept nowhere
 
     # Known to OpenAI, not to this server: only their neutral values are taken.
-    n: Literal[1] = 1
-    best_of: Literal[1] = 1
-    echo: Literal[False] = False
+    n: Annotated[int, _only(1)] = 1
+    best_of: Annotated[int, _only(1)] = 1
+    echo: Annotated[bool, _only(False)] = False
     suffix: None = None
-    logprobs: Literal[False] = False
+    logprobs: Annotated[bool, _only(False)] = False
     top_logprobs: None = None
     presence_penalty: Off = 0.0
     frequency_penalty: Off = 0.0
-    logit_bias: Annotated[dict[str, float], Field(max_length=0)] = {}
+    logit_bias: Annotated[dict[str, float], _only({})] = {}
+
+    @property
+    def token_limit(self) -> tuple[str, int | None]:
+        """The most tokens of the answer, and the name under which the client gave them."""
+        return "max_tokens", self.max_tokens
 
     @model_validator(mode="before")
     @classmethod
@@ -50,6 +68,13 @@ class SamplingRequest(BaseModel):
         if isinstance(values, dict):
             return {key: value for key, value in values.items() if value is not None}
         return values
+
+    @field_validator("stream_options")
+    @classmethod
+    def _for_streams(cls, value: StreamOptions | None, info: ValidationInfo) -> StreamOptions | None:
+        if value is not None and not info.data.get("stream"):
+            raise ValueError("only with stream")
+        return value
 
     @field_validator("stop", mode="before")
     @classmethod
@@ -93,4 +118,19 @@ class ChatRequest(SamplingRequest):
     """`POST /v1/chat/completions`: the server puts the turns into the model's template."""
 
     messages: Annotated[list[ChatMessage], Field(min_length=1)]
-    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: TokenLimit | None = None
+    """OpenAI's newer name of `max_tokens`."""
+
+    @field_validator("max_completion_tokens")
+    @classmethod
+    def _one_limit(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("max_tokens") not in (None, value):
+            raise ValueError("max_tokens says something else")
+        return value
+
+    @property
+    def token_limit(self) -> tuple[str, int | None]:
+        """The most tokens of the answer, and the name under which the client gave them."""
+        if self.max_completion_tokens is None:
+            return super().token_limit
+        return "max_completion_tokens", self.max_completion_tokens

@@ -158,7 +158,7 @@ class Process:
         loop = asyncio.get_running_loop()
         engine.start([self._audit], on_death=lambda: loop.call_soon_threadsafe(self._stop.set))
         self._service.become_ready(engine)
-        log.info("ready: revision %s, pool %s", settings.revision, settings.pool or "-")
+        log.info("ready: %s", _whose(settings))
 
     async def _drain(self, engine: Engine) -> None:
         """Say that no traffic is wanted, serve what still comes, finish what is under way, then stop."""
@@ -185,11 +185,17 @@ class Process:
         await asyncio.wait(servers)
 
 
+def _whose(settings: Settings) -> str:
+    rollout, pool, pod = (name or "-" for name in (settings.rollout, settings.pool, settings.pod_name))
+    return f"rollout {rollout}, pool {pool}, revision {settings.revision}, pod {pod}"
+
+
 async def run(settings: Settings, program_for: ProgramFor) -> int:
     """Run a server process; gives its exit code."""
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for noisy in ("jax", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    log.info("starting: %s", _whose(settings))  # a log that was saved to a file still says whose it is
     configure_jax(settings.threads, settings.compile_cache)
     if settings.compile_only:
         build_engine(settings, program_for)

@@ -48,7 +48,18 @@ class Service:
     @property
     def is_healthy(self) -> bool:
         """Whether a restart would not help."""
-        return self.engine is None or not self.engine.failed.is_set()
+        return self.ailment is None
+
+    @property
+    def ailment(self) -> str | None:
+        """What only a restart can mend. Start-up is none: nothing is known of an engine that is still being built."""
+        if self.engine is None:
+            return None
+        if self.engine.failed.is_set():
+            return "the engine died"
+        limit = self.settings.turn_timeout
+        hangs = self.engine.turn_seconds > limit
+        return f"the engine has been at one step for more than {limit:g} seconds" if hangs else None
 
     def require_engine(self) -> Engine:
         """The engine, for a request. While draining it still serves: traffic may arrive until all have heard."""

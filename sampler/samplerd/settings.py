@@ -30,6 +30,7 @@ class Settings(BaseModel):
 
     queue_size: Annotated[int, Field(ge=0)] = 32
     request_timeout: Annotated[float, Field(gt=0)] = 600.0
+    turn_timeout: Annotated[float, Field(gt=0)] = 120.0
     drain_delay: Seconds = 3.0
     drain_timeout: Seconds = 60.0
     session_capacity: Annotated[int, Field(ge=1)] = 100_000

@@ -48,6 +48,7 @@ class ToyTokenizer:
         self.rare = [self._ids[piece] for piece in (*rare, *_LEADS)]
         self.leads = [self._ids[piece] for piece in _LEADS]
         self.end_ids = frozenset({END, TURN_END})
+        self.longest_token = max(map(len, self._bytes))
         self.size = len(self._bytes)
 
     def encode(self, text: str) -> list[int]:

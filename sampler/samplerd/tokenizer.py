@@ -23,6 +23,10 @@ class Tokenizer(Protocol):
     def end_ids(self) -> frozenset[int]:
         """The tokens that end an answer."""
 
+    @property
+    def longest_token(self) -> int:
+        """The most bytes that one token stands for: a text of n bytes has at least n / longest_token tokens."""
+
     def encode(self, text: str) -> list[int]:
         """Encode untrusted text; special tokens are never produced."""
 
@@ -55,6 +59,7 @@ class SmolTokenizer:
             b"" if kind == _CONTROL_TOKEN else bytes(alphabet[character] for character in piece)
             for piece, kind in zip(pieces, types, strict=True)
         ]
+        self.longest_token = max(map(len, self._bytes))
         self._turn_start = int(file.number("tokenizer.ggml.bos_token_id"))
         self._turn_end = int(file.number("tokenizer.ggml.eos_token_id"))
         unknown = int(file.number("tokenizer.ggml.unknown_token_id"))  # <|endoftext|>: ends a raw text

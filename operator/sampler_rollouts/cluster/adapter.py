@@ -11,7 +11,7 @@ from typing import Final
 
 from sampler_rollouts.cluster import notes
 from sampler_rollouts.cluster.compare import differs
-from sampler_rollouts.cluster.errors import ClusterError, ConflictError, NotFoundError, NotOursError
+from sampler_rollouts.cluster.errors import ClusterError, ConflictError, NotFoundError
 from sampler_rollouts.cluster.kinds import (
     CONTROLLER_REVISION,
     DEPLOYMENT,
@@ -28,6 +28,8 @@ from sampler_rollouts.cluster.kinds import (
     metadata,
     terminating,
 )
+from sampler_rollouts.cluster.ownership import not_ours
+from sampler_rollouts.cluster.permit import Permit, PermittedApi
 from sampler_rollouts.cluster.translate import observation
 from sampler_rollouts.cluster.transport import Api, listed
 from sampler_rollouts.domain.observation import Observation
@@ -67,6 +69,10 @@ class KubernetesCluster:
     def __init__(self, api: Api) -> None:
         self._api = api
         self._instance = socket.gethostname()[:128]
+
+    def under(self, permit: Permit) -> KubernetesCluster:
+        """The same for one reconcile: every call asks the permit first (CutOffError)."""
+        return KubernetesCluster(PermittedApi(self._api, permit))
 
     def served(self) -> bool:
         """Whether the API server knows our kind yet."""
@@ -130,9 +136,7 @@ class KubernetesCluster:
             self._patch(rollout, wanted, force=False)
             return
         if not controlled_by(found, metadata(rollout)["uid"]):
-            raise NotOursError(
-                f"{_name(wanted)} exists and is not controlled by this SamplerRollout: delete or rename it"
-            )
+            raise not_ours(_name(wanted), found, rollout)
         # It is ours and somebody took our label off.
         self._correct(rollout, wanted, found)
 
@@ -154,19 +158,17 @@ class KubernetesCluster:
         )
         logger.info("applied", extra={"rollout": str(key), "child": _name(wanted)})
 
-    def prune(self, rollout: Manifest, wanted: Iterable[Manifest], keep: Container[str], children: Children) -> int:
-        """Delete our children that are not wanted and whose name is not in ``keep``; how many were asked to go.
+    def unwanted(self, wanted: Iterable[Manifest], keep: Container[str], children: Children) -> tuple[Manifest, ...]:
+        """Our children that may go now: not wanted, and their name is not in ``keep``.
 
         Deployments go first. What a revision's pods may still need (their Service, their record) goes once none of
         those pods is left, so it may take another reconcile.
         """
         candidates = (child for child in children.live if metadata(child)["name"] not in keep)
-        doomed = list(_unwanted(candidates, {child_id(item) for item in wanted}, children.observation))
-        for child in doomed:
-            self._delete(rollout, child)
-        return len(doomed)
+        return tuple(_unwanted(candidates, {child_id(item) for item in wanted}, children.observation))
 
-    def _delete(self, rollout: Manifest, child: Manifest) -> None:
+    def delete(self, rollout: Manifest, child: Manifest) -> None:
+        """Delete the very child that was looked at, and its dependents in the background."""
         path = kind_of(child).path(key_of(rollout).namespace, metadata(child)["name"])
         options = {
             "apiVersion": "v1",

@@ -46,10 +46,20 @@ class UnavailableError(ClusterError):
     reason = "Unavailable"
 
 
+class ServerError(ClusterError):
+    """The API server answered, but broke down on this very call (a webhook that is down): others may go well."""
+
+    reason = "ServerError"
+
+
 class NotOursError(ClusterError):
     """An object with the name of a wanted child exists and belongs to somebody else."""
 
     reason = "NotOurs"
+
+
+class CutOffError(Exception):
+    """The reconcile was cut off: nobody waits for its result, and it may make no further call."""
 
 
 _BY_STATUS: dict[int, type[ClusterError]] = {
@@ -64,6 +74,7 @@ _BY_STATUS: dict[int, type[ClusterError]] = {
     415: RefusedError,
     422: RefusedError,
     429: UnavailableError,
+    500: ServerError,
 }
 
 

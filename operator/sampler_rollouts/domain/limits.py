@@ -18,6 +18,8 @@ BIRTHS: Final = 4096
 HELD: Final = 20
 HISTORY: Final = 10
 CHANGES: Final = 16
+LEFTOVERS: Final = 8
+"""Releases whose pods serve on while another takes their place."""
 TEXT: Final = 1024
 """A sentence for people."""
 REASON: Final = 128

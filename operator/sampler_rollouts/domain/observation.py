@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -46,3 +46,10 @@ class Observation:
     workloads: tuple[WorkloadState, ...] = ()
     templates: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     """Recorded pod templates by ``<pool>-<revision>``, from the ControllerRevisions."""
+
+    def of_object_created(self, at: datetime | None) -> Observation:
+        """Without the pods of an earlier object of the same name, which the garbage collector has yet to reach.
+
+        Both times are the API server's, in whole seconds: a pod of the same second may be ours.
+        """
+        return self if at is None else replace(self, pods=tuple(pod for pod in self.pods if pod.created_at >= at))

@@ -44,6 +44,23 @@ class Clock(Loose):
             self.stopped_at = None
 
 
+class Failure(Loose):
+    """Why the candidate leaves or holds, or why the pods of the first release do not come up."""
+
+    reason: Reason
+    message: Text
+    at: AwareDatetime
+
+
+class Fault(Failure):
+    """What a check has shown of a release that serves without a better one to go back to (R10)."""
+
+    pool: Name = ""
+    """Where it showed."""
+    retried: bool = False
+    """``retryGeneration`` has risen since: it is tested anew, and ``Passed`` of all checks takes the fault away."""
+
+
 class ReleasePool(Loose):
     """One pool in a release."""
 
@@ -58,6 +75,8 @@ class Release(Loose):
     hash: Name
     since: AwareDatetime
     pools: Annotated[list[ReleasePool], Field(max_length=limits.POOLS)] = Field(default_factory=list)
+    fault: Fault | None = None
+    """Why it is not well, whatever role it has: it is neither ready nor ever verified with it."""
 
     def revision(self, pool: str) -> str:
         """This release's revision of a pool, or an empty string."""
@@ -99,7 +118,7 @@ class QualityPlan(Loose):
 
 
 class Birth(Loose):
-    """A candidate pod, and when the operator first saw it: its counters count from zero (R14)."""
+    """A pod under test, and when it was created: the counters of one that the rollout created count from zero (R14)."""
 
     pod: Name
     pool: Name
@@ -108,27 +127,19 @@ class Birth(Loose):
     """Ready when the operator last looked: then fresh samples of it are expected."""
 
 
-class Failure(Loose):
-    """Why the candidate leaves, or why the first release is not well."""
-
-    reason: Reason
-    message: Text
-    at: AwareDatetime
-
-
 class Rollout(Loose):
     """The plan and the position of the rollout under way, copied from the spec when it started (R3)."""
 
     release: Name
     first: bool = False
-    """The first release: nothing to compare with, nothing to go back to (R10)."""
+    """A release without a gate: nothing to compare with, nothing to go back to (R10). It is tested while it bakes."""
     started_at: AwareDatetime
     quality: QualityPlan
     waves: Annotated[list[Annotated[list[Name], Field(max_length=limits.POOLS)]], Field(max_length=limits.POOLS)]
     """Pools that move, wave by wave."""
-    progress_deadline: Count
-    deadline: Count
-    bake_time: Count
+    progress_deadline: Count = 0
+    deadline: Count = 0
+    bake_time: Count = 0
     on_inconclusive: Literal["Hold", "Rollback"] = "Hold"
     wave: Count = 0
     step: int = -1
@@ -147,10 +158,10 @@ class Rollout(Loose):
     hold: Failure | None = None
     """Why the rollout holds."""
     failure: Failure | None = None
-    replaced: Release | None = None
-    """A first release that was replaced before it was established, while its pods still leave."""
-    promoted_by: Annotated[str, Field(max_length=253)] = ""
-    """The promote annotation's value that was used last."""
+    leftovers: Annotated[list[Release], Field(max_length=limits.LEFTOVERS)] = Field(default_factory=list)
+    """Releases whose place a release without a gate takes: what serves of them stays until it need not."""
+    instead_of: Name = ""
+    """The stable release in whose place it comes, because that one's pods did not come up."""
 
 
 class Bake(Loose):
@@ -159,3 +170,5 @@ class Bake(Loose):
     release: Name
     clock: Clock
     seconds: Count
+    test: QualityPlan | None = None
+    """The absolute checks of a release that came without a gate; none for one that has passed, or failed them."""

@@ -142,6 +142,8 @@ class Status(Loose):
     failed: Annotated[list[HeldRelease], Field(max_length=limits.HELD)] = Field(default_factory=list)
     retry_generation: Count = 0
     """spec.retryGeneration as last seen."""
+    promoted_by: Name = ""
+    """The promote annotation's value that was used last, or was there when a rollout started: it counts no more."""
     rollout: Rollout | None = None
     bake: Bake | None = None
     pools: Annotated[list[PoolStatus], Field(max_length=2 * limits.POOLS, json_schema_extra=limits.map_by("name"))] = (

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sampler_rollouts.cluster.errors import ClusterError, ConflictError
 from sampler_rollouts.cluster.kinds import RolloutKey
@@ -14,12 +14,17 @@ from sampler_rollouts.handlers.queue import WorkQueue
 from sampler_rollouts.reconcile.reconciler import Result
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 RECONCILE_LIMIT: Final = 120.0
 """No reconcile takes longer: each of its calls has its own, much shorter limit. A longer one is cut off."""
 HEARTBEAT: Final = 1.0
 WIND_UP: Final = 10.0
 """How long reconciles in flight may take when the operator is told to stop; they can be cut off anywhere (R4)."""
+
+
+class _TooLongError(Exception):
+    """Something was cut off. Its thread may go on, but makes no further call."""
 
 
 class ReconcileLoop:
@@ -47,6 +52,7 @@ class ReconcileLoop:
         self._synced_at: float | None = None
         self._stopping = asyncio.Event()
         self._started: dict[RolloutKey, float] = {}
+        self._cut_off_since: float | None = None
 
     async def run(self) -> None:
         """Work until ``stop``; then let the reconciles in flight finish. An error of the loop itself ends it."""
@@ -76,6 +82,10 @@ class ReconcileLoop:
         """Seconds that the oldest reconcile in flight has taken."""
         return max((self._clock() - started for started in self._started.values()), default=0.0)
 
+    def cut_off_for(self) -> float:
+        """Seconds since the first of a row of cut-offs in which nothing has ended by itself; 0 outside such a row."""
+        return 0.0 if self._cut_off_since is None else self._clock() - self._cut_off_since
+
     @property
     def synced(self) -> bool:
         """Whether all SamplerRollouts have been listed since the start."""
@@ -89,21 +99,35 @@ class ReconcileLoop:
     async def _keep_dispatching(self) -> None:
         while True:
             key = await self.queue.get()
-            self._started[key] = self._clock()
             task = asyncio.create_task(self._once(key), name=f"reconcile {key}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _once(self, key: RolloutKey) -> None:
+        self._started[key] = self._clock()
         try:
-            async with asyncio.timeout(RECONCILE_LIMIT):
-                result = await self._reconcile(key)
+            result = await self._limited(self._reconcile(key))
         except Exception as error:
             self._failed(key, error)
         else:
             self._succeeded(key, result)
         finally:
             del self._started[key]
+
+    async def _limited(self, work: Awaitable[T]) -> T:
+        """The work's result, or its error; _TooLongError if it was cut off."""
+        limit = asyncio.timeout(RECONCILE_LIMIT)
+        try:
+            async with limit:
+                result = await work
+        except Exception as error:
+            if limit.expired():
+                self._cut_off_since = self._clock() if self._cut_off_since is None else self._cut_off_since
+                raise _TooLongError(f"cut off after {RECONCILE_LIMIT:g} s") from error
+            self._cut_off_since = None
+            raise
+        self._cut_off_since = None
+        return result
 
     def _succeeded(self, key: RolloutKey, result: Result) -> None:
         if result.gone:
@@ -119,6 +143,8 @@ class ReconcileLoop:
             logger.info("changed meanwhile, starting again: %s", error, extra=extra)
         elif isinstance(error, ClusterError):
             logger.warning("reconcile failed: %s: %s", error.reason, error, extra=extra)
+        elif isinstance(error, _TooLongError):
+            logger.error("reconcile failed: %s", error, extra=extra)
         else:
             logger.error("reconcile failed", exc_info=error, extra=extra)
 
@@ -126,12 +152,12 @@ class ReconcileLoop:
         """Whatever a watch may have missed is found here."""
         while True:
             try:
-                for key in await self._list_keys():
+                for key in await self._limited(self._list_keys()):
                     self.queue.add(key)
                 self._synced_at = self._clock()
                 delay = self._resync
-            except ClusterError as error:
-                logger.warning("resync failed: %s: %s", error.reason, error)
+            except (ClusterError, _TooLongError) as error:
+                logger.warning("resync failed: %s: %s", getattr(error, "reason", "TooLong"), error)
                 delay = min(5.0, self._resync)
             await asyncio.sleep(delay)
 

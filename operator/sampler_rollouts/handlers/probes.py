@@ -18,6 +18,8 @@ def liveness(loop: ReconcileLoop) -> str:
         return f"the loop has not turned for {age:.0f} s"
     if (age := loop.stuck_for()) > RECONCILE_LIMIT + STALE:
         return f"a reconcile has not ended for {age:.0f} s"
+    if (age := loop.cut_off_for()) > RECONCILE_LIMIT + STALE:
+        return f"for {age:.0f} s every reconcile was cut off: its threads hang"
     return ""
 
 

@@ -16,7 +16,8 @@ from typing import Final, Generic, TypeVar
 Key = TypeVar("Key", bound=Hashable)
 
 BASE_DELAY: Final = 0.5
-MAX_DELAY: Final = 60.0
+MAX_DELAY: Final = 12.0
+"""A few looks of a rollout under way: after an outage of the API server an abort is not to be seen much later (R7)."""
 
 
 class WorkQueue(Generic[Key]):
@@ -98,11 +99,11 @@ class WorkQueue(Generic[Key]):
     def failed(self, key: Key, at_least: float | None = None) -> float:
         """The work failed: the key comes back later and later, with jitter, so that many do not come at once.
 
-        The delay is returned.
+        ``at_least`` is the server's own wish, granted up to the longest delay. The delay is returned.
         """
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         delay = min(MAX_DELAY, BASE_DELAY * 2.0 ** min(failures - 1, 16))
-        delay = max(at_least or 0.0, delay * (0.5 + 0.5 * self._jitter()))
+        delay = max(min(at_least or 0.0, MAX_DELAY), delay * (0.5 + 0.5 * self._jitter()))
         self._again.discard(key)
         self._finish(key, delay)
         return delay

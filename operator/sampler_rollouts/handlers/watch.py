@@ -128,7 +128,7 @@ class Watch:
             try:
                 if self._is_served():
                     asyncio.run(self._run())
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:  # kopf cancels its own tasks: this thread must not end
                 logger.warning("the watch ended and starts again: %s: %s", type(error).__name__, error)
             self._stopping.wait(self._restart_delay)
 

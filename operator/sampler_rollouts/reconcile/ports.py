@@ -8,12 +8,13 @@ from typing import Protocol
 
 from sampler_rollouts.cluster.adapter import Children
 from sampler_rollouts.cluster.kinds import RolloutKey
+from sampler_rollouts.cluster.permit import Permit
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet
 from sampler_rollouts.domain.outcome import EventNote, Manifest
 
 
 class Cluster(Protocol):
-    """The API server. Each call may raise a ClusterError, and may be repeated."""
+    """The API server. Each call may raise a ClusterError, and may be repeated; CutOffError if the permit is gone."""
 
     def read(self, key: RolloutKey) -> Manifest | None:
         """The SamplerRollout, or None if it is gone."""
@@ -31,12 +32,24 @@ class Cluster(Protocol):
         """Create or correct one child; whether anything was written."""
         ...
 
-    def prune(self, rollout: Manifest, wanted: Iterable[Manifest], keep: Container[str], children: Children) -> int:
-        """Delete our children that are not wanted and whose name is not in ``keep``; how many were asked to go."""
+    def unwanted(self, wanted: Iterable[Manifest], keep: Container[str], children: Children) -> tuple[Manifest, ...]:
+        """Our children that may go now: not wanted, and their name is not in ``keep``. Asks nobody."""
+        ...
+
+    def delete(self, rollout: Manifest, child: Manifest) -> None:
+        """Delete the very child that was looked at; no error if it is gone."""
         ...
 
     def record(self, rollout: Manifest, note: EventNote, now: datetime) -> None:
         """Say something as a Kubernetes Event; never fails."""
+        ...
+
+
+class Clusters(Protocol):
+    """The API server for whoever holds a permit."""
+
+    def under(self, permit: Permit) -> Cluster:
+        """The API server for one reconcile."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""One reconcile: read, look, ask, decide, write. Nothing is remembered between two of them but what status holds.
+"""One reconcile: read, look, ask, decide, write. Between two of them only status is remembered, and last refusals.
 
 The order of writes makes any of them safe to lose (R4): status first, so that a decision once taken is never taken
 anew; then the children, which follow from status and can be applied again; then what is no longer wanted; then Events.
@@ -16,15 +16,17 @@ from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 from sampler_rollouts.cluster.adapter import Children
-from sampler_rollouts.cluster.errors import ClusterError, ConflictError, UnavailableError
 from sampler_rollouts.cluster.kinds import RolloutKey, key_of, metadata
+from sampler_rollouts.cluster.permit import Permit
 from sampler_rollouts.domain.decision import ResourceMeta, decide, question
 from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.look import Evidence
 from sampler_rollouts.domain.evidence.samples import Question
 from sampler_rollouts.domain.outcome import EventNote, Manifest, Outcome
 from sampler_rollouts.domain.status import Status
-from sampler_rollouts.reconcile.ports import Cluster
+from sampler_rollouts.reconcile.correct import Written, correct
+from sampler_rollouts.reconcile.ports import Cluster, Clusters
+from sampler_rollouts.reconcile.refusals import Refusals
 from sampler_rollouts.reconcile.sampling import BoundedMetrics
 
 logger = logging.getLogger(__name__)
@@ -32,6 +34,10 @@ T = TypeVar("T")
 
 LONGEST_WAIT: Final = 600.0
 """Seconds after which a rollout is looked at again, whatever the decision says."""
+RETRY_REFUSED: Final = 15.0
+"""Seconds after which a child that was refused is tried again at the latest; no look that is wanted sooner waits."""
+RETRY_PASSING: Final = 5.0
+"""The same for one that changed since it was looked at, or is still being deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,33 +58,48 @@ class Reconciler:
 
     def __init__(
         self,
-        cluster: Cluster,
+        clusters: Clusters,
         metrics: BoundedMetrics,
         threads: Executor | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._cluster = cluster
+        self._clusters = clusters
         self._metrics = metrics
         self._threads = threads
         self._clock = clock
+        self._refusals = Refusals()
 
     async def reconcile(self, key: RolloutKey) -> Result:
-        """Bring one SamplerRollout a step further; any error may be raised, and calling again is the remedy."""
-        rollout = await self._in_thread(self._cluster.read, key)
-        if rollout is None:
-            return Result(gone=True)
-        outcome, children = await self._decide(rollout)
-        await self._in_thread(self._write, rollout, outcome, children)
-        return Result(requeue_after=LONGEST_WAIT if outcome.requeue_after is None else outcome.requeue_after)
+        """Bring one SamplerRollout a step further; any error may be raised, and calling again is the remedy.
 
-    async def _decide(self, rollout: Manifest) -> tuple[Outcome, Children]:
+        Cancelled, it writes nothing more, though a thread may still hang in its last call.
+        """
+        permit = Permit()
+        try:
+            return await self._step(key, self._clusters.under(permit))
+        finally:
+            permit.revoke()
+
+    async def _step(self, key: RolloutKey, cluster: Cluster) -> Result:
+        rollout = await self._in_thread(cluster.read, key)
+        if rollout is None:
+            self._refusals.forget(key)
+            return Result(gone=True)
+        outcome, children = await self._decide(rollout, cluster)
+        written = await self._in_thread(self._write, cluster, rollout, outcome, children)
+        if written.silence:
+            raise written.silence
+        return Result(requeue_after=_next_look(outcome, written))
+
+    async def _decide(self, rollout: Manifest, cluster: Cluster) -> tuple[Outcome, Children]:
         meta, spec = ResourceMeta.of(metadata(rollout)), rollout.get("spec") or {}
         status = Status.load(rollout.get("status"))
         asked = question(meta, spec, status, self._clock())
         evidence = None if asked is None else await self._evidence(asked)
         # Looked at last, so that pods are seen as they are after the wait for the metrics source.
-        children = await self._in_thread(self._cluster.children, rollout)
-        return decide(meta, spec, status, children.observation, evidence, self._clock()), children
+        children = await self._in_thread(cluster.children, rollout)
+        seen = self._refusals.shown(key_of(rollout), children.observation)
+        return decide(meta, spec, status, seen, evidence, self._clock()), children
 
     async def _evidence(self, asked: Question) -> Evidence:
         """What the data say; whatever fails here neither passes nor fails a release, and never stops an abort (R7)."""
@@ -90,34 +111,24 @@ class Reconciler:
             logger.exception("evaluation failed", extra={"rollout": f"{asked.namespace}/{asked.rollout}"})
             return Evidence(available=False, reason="EvaluationFailed", message=type(error).__name__)
 
-    def _write(self, rollout: Manifest, outcome: Outcome, children: Children) -> None:
-        self._cluster.write_status(rollout, outcome.status.dump())
-        try:
-            if not outcome.hands_off:
-                self._correct(rollout, outcome, children)
-        finally:
-            # Said also when a child could not be written: the decision stands in status, and is not taken again.
-            for note in outcome.events:
-                self._cluster.record(rollout, note, self._clock())
-
-    def _correct(self, rollout: Manifest, outcome: Outcome, children: Children) -> None:
-        """Apply and prune. A child that is refused must not keep a bad release's pods alive: the rest goes on."""
-        refusals = [error for item in outcome.objects if (error := self._apply(rollout, item, children))]
-        self._cluster.prune(rollout, outcome.objects, outcome.keep, children)
-        if refusals:
-            raise refusals[0]
-
-    def _apply(self, rollout: Manifest, wanted: Manifest, children: Children) -> ClusterError | None:
-        try:
-            self._cluster.apply(rollout, wanted, children)
-        except UnavailableError:
-            raise
-        except ClusterError as error:
-            logger.warning("not applied: %s: %s", error.reason, error, extra={"rollout": str(key_of(rollout))})
-            if not isinstance(error, ConflictError):  # a person has to see to it
-                self._cluster.record(rollout, EventNote("Warning", "NotApplied", str(error)), self._clock())
-            return error
-        return None
+    def _write(self, cluster: Cluster, rollout: Manifest, outcome: Outcome, children: Children) -> Written:
+        """Events last: also when a child was refused, as the decision stands in status and is not taken again."""
+        cluster.write_status(rollout, outcome.status.dump())
+        written = Written() if outcome.hands_off else correct(cluster, rollout, outcome, children)
+        news = self._refusals.note(key_of(rollout), written.refusals, self._clock())
+        for one in news:
+            logger.warning("%s: %s", one.reason, one.message, extra={"rollout": str(key_of(rollout))})
+        for note in (*outcome.events, *(EventNote("Warning", one.reason, one.message) for one in news)):
+            cluster.record(rollout, note, self._clock())
+        return written
 
     async def _in_thread(self, call: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, functools.partial(call, *arguments))
+
+
+def _next_look(outcome: Outcome, written: Written) -> float:
+    """When the decision wants it. A refusal is no failure of the reconcile: it never puts a look off (R7)."""
+    wait = LONGEST_WAIT if outcome.requeue_after is None else outcome.requeue_after
+    for refusal in written.refusals:
+        wait = min(wait, RETRY_PASSING if refusal.passing else RETRY_REFUSED)
+    return wait

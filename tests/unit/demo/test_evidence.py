@@ -126,14 +126,15 @@ class FakeApi:
 
 
 def test_the_watcher_records_and_outlives_a_busy_api_server():
-    watcher = Watcher(FakeApi(), "demo", "chat", every=0.01)  # type: ignore[arg-type]
+    api = FakeApi()
+    watcher = Watcher(api, "demo", "chat", every=0.01)  # type: ignore[arg-type]
     watcher.start()
     deadline = time.monotonic() + 5
     while len(watcher.statuses(0)) < 6:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     watcher.stop()
-    assert watcher.missed == 1
+    assert api.looks > len(watcher.statuses(0))  # one of them failed
     assert len(watcher.raw(0)) < len(watcher.statuses(0))
     assert watcher.latest() == watcher.statuses(0)[-1]
     assert [e.reason for e in watcher.events(T0)] == ["R"]

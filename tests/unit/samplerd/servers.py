@@ -122,6 +122,16 @@ class Server:
         await until(idle)
 
 
+async def checked(server: Server, check: str = "errors", route_hash: str = "none") -> tuple[float, float]:
+    """Checked and bad requests of a running server."""
+    numbers = await server.scrape()
+    labels = frozenset({("check", check), ("route_hash", route_hash)})
+    return (
+        numbers["sampler_quality_checked_total", labels],
+        numbers["sampler_quality_bad_total", labels],
+    )
+
+
 @contextlib.asynccontextmanager
 async def serving(
     executables: Executables, *, step_time: float = 0.0, queue_size: int = 4, **settings: Any

@@ -106,23 +106,43 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"temperature": 2.5}, "temperature"),
     ({"temperature": -0.1}, "temperature"),
     ({"temperature": "hot"}, "temperature"),
+    ({"temperature": True}, "temperature"),
     ({"top_p": 1.1}, "top_p"),
     ({"top_k": -2}, "top_k"),
+    ({"top_p": False}, "top_p"),
     ({"top_k": 1.5}, "top_k"),
+    ({"top_k": True}, "top_k"),
+    ({"top_k": 10**30}, "top_k"),
     ({"max_tokens": 0}, "max_tokens"),
+    ({"max_tokens": True}, "max_tokens"),
     ({"max_tokens": 100_000}, "max_tokens"),
+    ({"max_tokens": 10**4000}, "max_tokens"),
     ({"seed": 2**64}, "seed"),
+    ({"seed": -(2**63) - 1}, "seed"),
+    ({"seed": True}, "seed"),
+    ({"seed": 1.5}, "seed"),
     ({"stop": ["a", "b", "c", "d", "e"]}, "stop"),
     ({"stop": ""}, "stop"),
+    ({"stop": "x" * 257}, "stop"),
+    ({"stop": [None]}, "stop[0]"),
     ({"prompt": ""}, "prompt"),
     ({"prompt": ["a", "b"]}, "prompt"),
     ({"prompt": [1, 2, 3]}, "prompt"),
     ({"prompt": "river " * 500}, "prompt"),
+    ({"prompt": "x" * 200_000}, "prompt"),
     ({"n": 2}, "n"),
+    ({"n": True}, "n"),
+    ({"best_of": 1.0}, "best_of"),
+    ({"echo": 0}, "echo"),
     ({"logprobs": 3}, "logprobs"),
+    ({"logprobs": 0}, "logprobs"),  # OpenAI's "only of the chosen token": not the same as none
+    ({"logprobs": True}, "logprobs"),
     ({"presence_penalty": 0.5}, "presence_penalty"),
     ({"logit_bias": {"5": 1.0}}, "logit_bias"),
+    ({"logit_bias": {"5": "x"}}, "logit_bias"),
     ({"stream": "yes"}, "stream"),
+    ({"stream_options": {"include_usage": True}}, "stream_options"),  # without stream
+    ({"stream": True, "stream_options": {"chatty": True}}, "stream_options.chatty"),
     ({"minimum_p": 0.1}, "minimum_p"),
 ]
 
@@ -134,7 +154,71 @@ async def test_what_is_out_of_range_is_refused_by_name(server: Server, wrong: di
     error = response.json()["error"]
     assert error["param"] == param
     assert param in error["message"]
+    assert len(error["message"]) < 200
     assert error["type"] == "invalid_request_error"
+
+
+CHAT_REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"messages": []}, "messages"),
+    ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
+    ({"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}]}, "messages[0].content"),
+    ({"messages": [{"role": "user", "content": "x", "name": "y"}]}, "messages[0].name"),
+    ({"messages": [{"role": "user", "content": "river " * 500}]}, "messages"),
+    ({"max_completion_tokens": 0}, "max_completion_tokens"),
+    ({"max_completion_tokens": 100_000}, "max_completion_tokens"),
+    ({"max_tokens": 5, "max_completion_tokens": 7}, "max_completion_tokens"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "param"), CHAT_REFUSED, ids=lambda value: str(value)[:60])
+async def test_the_wrong_part_of_a_chat_is_named(server: Server, wrong: dict[str, Any], param: str) -> None:
+    body = {"messages": [{"role": "user", "content": "x"}], **wrong}
+    response = await server.client.post("/v1/chat/completions", json=body)
+    assert response.status_code == 400
+    error = response.json()["error"]
+    assert error["param"] == param
+    assert param in error["message"]
+
+
+async def test_a_prompt_in_the_place_of_a_name_is_not_repeated(server: Server) -> None:
+    for body in (
+        {"prompt": "x", "my secret prompt": 1},
+        {"prompt": "x", "secret" * 20: 1},
+        {"prompt": "x", "stream": True, "stream_options": {"my secret": 1}},
+        {"prompt": "x", "logit_bias": {"my secret": 1}},
+        {"prompt": "x", "user": ["my secret"]},
+        {"prompt": "x", "suffix": "my secret"},
+        {"prompt": "x", "model": "my secret"},
+    ):
+        response = await server.client.post("/v1/completions", json=body)
+        assert 400 <= response.status_code < 500
+        assert "secret" not in response.text
+        assert response.json()["error"]["message"]
+
+
+async def test_equal_limits_under_both_names_are_taken(server: Server) -> None:
+    turns = [{"role": "user", "content": "x"}]
+    body = {"messages": turns, "max_tokens": 2, "max_completion_tokens": 2}
+    assert (await server.client.post("/v1/chat/completions", json=body)).status_code == 200
+
+
+async def test_a_prompt_that_cannot_fit_is_not_even_encoded(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encoding runs in the loop that serves: a quarter of a megabyte of it would hold everybody up."""
+    encoded: list[int] = []
+    tokenizer = type(server.engine.model.tokenizer)
+    encode = tokenizer.encode
+
+    def watched(self: Any, text: str) -> list[int]:
+        encoded.append(len(text))
+        return encode(self, text)
+
+    monkeypatch.setattr(tokenizer, "encode", watched)
+    long = "x" * 200_000
+    assert (await server.complete(long)).json()["error"]["code"] == "context_length_exceeded"
+    chat = {"messages": [{"role": "user", "content": long}]}
+    answer = await server.client.post("/v1/chat/completions", json=chat)
+    assert answer.json()["error"]["code"] == "context_length_exceeded"
+    assert encoded == []
 
 
 async def test_nulls_and_neutral_values_are_taken(server: Server) -> None:
@@ -160,6 +244,7 @@ async def test_other_refusals_have_openais_form_too(server: Server) -> None:
     for response, status in replies:
         assert response.status_code == status, response.text
         assert set(response.json()["error"]) == {"message", "type", "param", "code"}
+    assert (await client.get("/v1/completions")).headers["allow"] == "POST"
 
 
 async def test_special_tokens_in_a_prompt_are_plain_text(server: Server) -> None:

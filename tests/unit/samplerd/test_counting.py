@@ -11,16 +11,7 @@ import pytest
 from samplerd.openai_format import CompletionForm
 from samplerd.program import Executables, Step
 
-from tests.unit.samplerd.servers import Server, serving, until
-
-
-async def checked(server: Server, check: str = "errors", route_hash: str = "none") -> tuple[float, float]:
-    numbers = await server.scrape()
-    labels = frozenset({("check", check), ("route_hash", route_hash)})
-    return (
-        numbers["sampler_quality_checked_total", labels],
-        numbers["sampler_quality_bad_total", labels],
-    )
+from tests.unit.samplerd.servers import Server, checked, serving, until
 
 
 async def test_everything_starts_at_zero(executables: Executables) -> None:
@@ -267,16 +258,4 @@ async def test_a_disconnect_before_any_token_is_not_text_checked(executables: Ex
         await server.reaches(1, "sampler_requests_total", code="499")
         assert await checked(server) == (1, 0)
         assert await checked(server, "unexpected-script") == (0, 0)
-        await server.settled()
-
-
-async def test_the_time_limit_is_bad_and_slow(executables: Executables) -> None:
-    async with serving(executables, step_time=0.05, request_timeout=0.3) as server:
-        answer = await server.complete(max_tokens=100, seed=1)
-        assert answer.status_code == 504
-        assert await checked(server) == (1, 1)
-        label = frozenset({("checked", "true")})
-        numbers = await server.scrape()
-        for name in ("request_duration", "time_to_first_token", "time_per_output_token"):
-            assert numbers[f"sampler_{name}_seconds_sum", label] == pytest.approx(0.3)
         await server.settled()

@@ -196,12 +196,14 @@ def test_the_command_line_in_a_process_of_its_own(tmp_path: Path) -> None:
         "SAMPLER_REVISION": "0123abcdef",
         "SAMPLER_AUDIT_SHARE": "100%",
         "SAMPLER_DRAIN_DELAY": "0",
+        "SAMPLER_POOL": "gpu-7",
+        "SAMPLER_ROLLOUT": "chat-7",
         "POD_NAME": "pod-7",
     }
     command = [sys.executable, "-m", "samplerd", "serve", "--metrics-port", str(metrics), "--host", "127.0.0.1"]
     command += ["--compile-cache", str(tmp_path)]
     subprocess.run([*command, "--compile-only"], env=environment, check=True)
-    compiled = set(tmp_path.iterdir())
+    compiled = set(tmp_path.rglob("*"))
     assert any("step" in program.name for program in compiled)
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     try:
@@ -213,8 +215,9 @@ def test_the_command_line_in_a_process_of_its_own(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=20)
     assert process.returncode == 0
-    assert set(tmp_path.iterdir()) == compiled, "something was compiled anew"
+    assert set(tmp_path.rglob("*")) == compiled, "something was compiled anew"
     assert "ready" in log
+    assert "rollout chat-7, pool gpu-7, revision 0123abcdef, pod pod-7" in log.splitlines()[0]
     assert "canary" not in log
     assert answer.json()["choices"][0]["text"].strip() not in log
 

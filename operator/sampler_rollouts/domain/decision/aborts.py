@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.decision.context import Turn, begun, revision_in
+from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED, note_fault
 from sampler_rollouts.domain.decision.leave import roll_back
 from sampler_rollouts.domain.decision.memory import clocks_run, first_time_missing, unready_for, watched_pods
 from sampler_rollouts.domain.decision.sentence import failed_check
@@ -29,7 +30,6 @@ CHECK_FAILED: Final = "CheckFailed"
 PODS_FAILING: Final = "PodsFailing"
 PODS_NOT_STARTED: Final = "PodsNotStarted"
 DEADLINE_EXCEEDED: Final = "DeadlineExceeded"
-FIRST_RELEASE_FAILED: Final = "FirstReleaseFailed"
 
 
 def abort_on_failed_check(turn: Turn) -> None:
@@ -40,8 +40,8 @@ def abort_on_failed_check(turn: Turn) -> None:
         return
     if turn.status.stage in TESTED:
         roll_back(turn, Trigger.CHECK_FAILED, CHECK_FAILED, look.pool, failed_check(look))
-    elif turn.status.stage is Stage.SERVING and rollout.failure is None:
-        _first_fails(turn, rollout, CHECK_FAILED, f"pool {look.pool}: {failed_check(look)}")
+    elif turn.status.stage is Stage.SERVING:
+        note_fault(turn, CHECK_FAILED, look.pool, failed_check(look))
 
 
 def abort_on_crashes(turn: Turn) -> None:
@@ -126,14 +126,10 @@ def _pods_fail(turn: Turn, rollout: Rollout, pool: str, why: str) -> None:
     if turn.status.stage is not Stage.ESTABLISHING:
         roll_back(turn, Trigger.PODS_FAILING, PODS_FAILING, pool, why)
     elif rollout.failure is None:
-        _first_fails(turn, rollout, PODS_FAILING, f"pool {pool}: {why}")
-
-
-def _first_fails(turn: Turn, rollout: Rollout, reason: str, why: str) -> None:
-    """R10: there is nothing to go back to, so it stays."""
-    message = clip(f"The first release {rollout.release} is not well: {why}; there is nothing to go back to.")
-    rollout.failure = Failure(reason=reason, message=message, at=turn.now)
-    turn.note(FIRST_RELEASE_FAILED, message, warning=True)
+        # R10: there is nothing to go back to. What only says that pods do not come up is over when they do.
+        message = clip(f"Release {rollout.release} is not well: pool {pool}: {why}; there is nothing to go back to.")
+        rollout.failure = Failure(reason=PODS_FAILING, message=message, at=turn.now)
+        turn.note(FIRST_RELEASE_FAILED, message, warning=True)
 
 
 def _inconclusive(turn: Turn, rollout: Rollout, reason: str, pool: str, why: str) -> None:

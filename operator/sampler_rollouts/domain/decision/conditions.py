@@ -6,13 +6,16 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sampler_rollouts.domain.decision.aborts import FIRST_RELEASE_FAILED
+from sampler_rollouts.domain.decision.aborts import waiting_for
+from sampler_rollouts.domain.decision.away import STABLE_NOT_READY, stable_away
 from sampler_rollouts.domain.decision.context import Turn
 from sampler_rollouts.domain.decision.drift import drift
+from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED, said_of_stable
 from sampler_rollouts.domain.decision.memory import unready_for
 from sampler_rollouts.domain.decision.progress import blocker, how_to_continue, position
+from sampler_rollouts.domain.decision.replicas import LEAVING
 from sampler_rollouts.domain.limits import clip
-from sampler_rollouts.domain.plan import Rollout
+from sampler_rollouts.domain.plan import Fault, Rollout
 from sampler_rollouts.domain.quantities import duration_text, seconds
 from sampler_rollouts.domain.status import Condition, Stage
 
@@ -55,14 +58,21 @@ def headline(turn: Turn) -> Word:
 def _serving(turn: Turn) -> Word:
     status = turn.status
     held = status.held(turn.target)
-    ill = status.rollout.failure if status.rollout else None
     if status.stable and status.stable.hash == turn.target:
-        if ill:
-            return Word(STALLED, "True", FIRST_RELEASE_FAILED, ill.message)
+        if status.stable.fault:
+            return _not_well(turn, status.stable.fault)
         return Word(READY, "True", "FullTraffic", f"release {turn.target} serves all traffic in every pool")
     if held:
-        return Word(STALLED, "True", "RolledBack", held.message)
+        return Word(STALLED, "True", "RolledBack", held.message + said_of_stable(status))
     return _waiting_or(turn, "Starting", f"release {turn.target} is about to be rolled out")
+
+
+def _not_well(turn: Turn, fault: Fault) -> Word:
+    if fault.retried:
+        needs = waiting_for(turn, turn.status.rollout) if turn.status.rollout else "its test is about to begin"
+        return Word(RECONCILING, "True", "Retesting", f"{fault.message} It is tested anew: {needs}.")
+    remedy = "Ask for another release, or raise retryGeneration to have it tested anew."
+    return Word(STALLED, "True", FIRST_RELEASE_FAILED, f"{fault.message} {remedy}")
 
 
 def _waiting_or(turn: Turn, reason: str, message: str) -> Word:
@@ -76,19 +86,17 @@ def _hold_message(turn: Turn, rollout: Rollout) -> str:
     if turn.status.stage is not Stage.HOLDING:
         return hold
     return (
-        f"{hold} It goes on with the annotation {how_to_continue(rollout)}, is tried again when retryGeneration rises, "
-        "and ends when the spec asks for another release."
+        f"{hold} It goes on with the annotation {how_to_continue(turn, rollout)}, is tried again when retryGeneration "
+        "rises, and ends when the spec asks for another release."
     )
 
 
 def _under_way(turn: Turn, rollout: Rollout) -> Word:
     stage = turn.status.stage
-    if stage is Stage.ROLLING_BACK:
-        return _rolling_back(turn, rollout)
-    if stage is Stage.WITHDRAWING:
-        return Word(RECONCILING, "True", "Withdrawing", f"release {rollout.release} leaves: it is no longer asked for")
+    if stage in LEAVING:
+        return _leaving(turn, rollout)
     if stage is Stage.PROGRESSING and rollout.waiting and not turn.paused:
-        how = f"{position(turn, rollout)}; to continue, set the annotation {how_to_continue(rollout)}"
+        how = f"{position(turn, rollout)}; to continue, set the annotation {how_to_continue(turn, rollout)}"
         return Word(RECONCILING, "True", "WaitingForPerson", how)
     if stage is Stage.PROGRESSING:
         needs = blocker(turn, rollout)
@@ -97,14 +105,16 @@ def _under_way(turn: Turn, rollout: Rollout) -> Word:
     return _waiting_or(turn, stage.value, f"waiting for the pods of release {rollout.release}")
 
 
-def _rolling_back(turn: Turn, rollout: Rollout) -> Word:
+def _leaving(turn: Turn, rollout: Rollout) -> Word:
     """Candidate pods that must stay because stable's do not come up are a matter for a person."""
-    message = rollout.failure.message if rollout.failure else ""
-    if rollout.failure and (turn.now - rollout.failure.at).total_seconds() > rollout.progress_deadline:
-        return Word(
-            STALLED, "True", "RolledBack", f"{message} Stable's pods are not ready, so candidate pods must stay."
-        )
-    return Word(RECONCILING, "True", "RollingBack", message)
+    away, said = stable_away(turn), rollout.failure.message if rollout.failure else ""
+    if turn.status.stage is Stage.ROLLING_BACK:
+        if away:
+            return Word(STALLED, "True", "RolledBack", f"{said} {away}")
+        return Word(RECONCILING, "True", "RollingBack", said)
+    if away:
+        return Word(STALLED, "True", STABLE_NOT_READY, away)
+    return Word(RECONCILING, "True", "Withdrawing", f"release {rollout.release} leaves: it is no longer asked for")
 
 
 def _words(turn: Turn) -> Iterator[Word]:
@@ -123,6 +133,8 @@ def _verified(turn: Turn) -> Word:
     status = turn.status
     if status.stable is None:
         return Word("Verified", "Unknown", "NotEstablished", "no release serves all traffic yet")
+    if status.stable.fault:
+        return Word("Verified", "False", FIRST_RELEASE_FAILED, status.stable.fault.message)
     if status.verified and status.verified.hash == status.stable.hash:
         return Word("Verified", "True", "BakeTimeOver", f"release {status.stable.hash} has passed its bake time")
     time = duration_text(status.bake.seconds) if status.bake else "?"
@@ -141,8 +153,15 @@ def _rolled_back(turn: Turn) -> Word:
 
 def _degraded(turn: Turn) -> Word:
     status, rollout = turn.status, turn.status.rollout
+    if status.stable and status.stable.fault:
+        return Word("Degraded", "True", FIRST_RELEASE_FAILED, status.stable.fault.message)
     if rollout and rollout.first and rollout.failure:
         return Word("Degraded", "True", FIRST_RELEASE_FAILED, rollout.failure.message)
+    if away := stable_away(turn):
+        return Word("Degraded", "True", STABLE_NOT_READY, away)
+    if status.stage is Stage.ESTABLISHING and rollout and rollout.instead_of:
+        text = f"stable release {rollout.instead_of} did not come up; release {rollout.release} starts in its place"
+        return Word("Degraded", "True", STABLE_NOT_READY, text)
     if status.stage is Stage.SERVING:
         late = [pool.name for pool in status.pools if unready_for(pool, turn) >= _patience(turn)]
         if late:

@@ -30,6 +30,7 @@ class ResourceMeta:
     generation: int = 0
     annotations: Mapping[str, str] = field(default_factory=dict)
     deleting: bool = False
+    created_at: datetime | None = None
 
     @classmethod
     def of(cls, metadata: Mapping[str, Any]) -> ResourceMeta:
@@ -41,12 +42,22 @@ class ResourceMeta:
             generation=int(metadata.get("generation") or 0),
             annotations=dict(metadata.get("annotations") or {}),
             deleting=metadata.get("deletionTimestamp") is not None,
+            created_at=_time(metadata.get("creationTimestamp")),
         )
 
     @property
     def owner(self) -> Owner:
         """The owner of every child."""
         return Owner(self.namespace, self.name, self.uid)
+
+
+def _time(stamp: object) -> datetime | None:
+    """A time stamp of the API server; None if there is none that can be compared."""
+    try:
+        read = datetime.fromisoformat(stamp) if isinstance(stamp, str) else None
+    except ValueError:
+        return None
+    return read if read and read.tzinfo else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sampler_rollouts.domain.decision import aborts, memory, progress
+from sampler_rollouts.domain.decision import aborts, faults, memory, progress
 from sampler_rollouts.domain.decision.conditions import write_conditions
 from sampler_rollouts.domain.decision.context import ResourceMeta, Turn, Wish
 from sampler_rollouts.domain.decision.leave import finish_leaving
@@ -40,6 +40,8 @@ POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
     progress.hear_person,
     progress.next_step,
     finish_leaving,
+    faults.test_while_baking,
+    faults.take_fault_away,
     progress.bake,
 )
 ROUNDS: Final = 32
@@ -88,7 +90,7 @@ def _turn(
         wish=wish,
         problem=problem,
         status=Status.load(status.model_dump()),
-        seen=observation,
+        seen=observation.of_object_created(meta.created_at),
         evidence=evidence,
         # Status holds whole seconds, as Kubernetes does.
         now=now.replace(microsecond=0),

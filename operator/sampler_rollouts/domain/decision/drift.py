@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sampler_rollouts.domain.decision.context import Turn, moving
-from sampler_rollouts.domain.decision.start import quality_plan
+from sampler_rollouts.domain.decision.quality import quality_plan
 from sampler_rollouts.domain.plan import Rollout
 from sampler_rollouts.domain.quantities import seconds
 from sampler_rollouts.domain.resource import Spec

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.decision.context import Turn, begun, moving, revision_in, weight_of
+from sampler_rollouts.domain.decision.faults import said_of_stable
 from sampler_rollouts.domain.decision.replicas import LEAVING, wanted
 from sampler_rollouts.domain.decision.sentence import ending, exposure
 from sampler_rollouts.domain.decision.transitions import Trigger, move
@@ -13,7 +14,7 @@ from sampler_rollouts.domain.plan import Bake, Clock, Failure, HeldRelease
 from sampler_rollouts.domain.status import HistoryEntry, Result, Stage
 
 if TYPE_CHECKING:
-    from sampler_rollouts.domain.plan import Rollout
+    from sampler_rollouts.domain.plan import Release, Rollout
 
 
 def roll_back(turn: Turn, trigger: Trigger, reason: str, pool: str, why: str) -> None:
@@ -27,6 +28,7 @@ def roll_back(turn: Turn, trigger: Trigger, reason: str, pool: str, why: str) ->
     status.failed = [held, *(item for item in status.failed if item.hash != held.hash)][: limits.HELD]
     record(turn, rollout, Result.ROLLED_BACK, reason, sentence)
     turn.note("RolledBack", sentence, warning=True)
+    _watch_stable(turn)
     move(turn, trigger)
 
 
@@ -40,7 +42,14 @@ def withdraw(turn: Turn, trigger: Trigger) -> None:
     sentence = ending(turn, rollout, "Withdrew", "", why)
     record(turn, rollout, Result.WITHDRAWN, "OtherRelease" if trigger is Trigger.OTHER_RELEASE else "Retry", sentence)
     turn.note("Withdrawn", sentence)
+    _watch_stable(turn)
     move(turn, trigger)
+
+
+def _watch_stable(turn: Turn) -> None:
+    """From now on stable's pods have their time to come up: what the candidate's took is none of theirs."""
+    for pool in turn.status.pools:
+        pool.unready, pool.blocked = None, ""
 
 
 def finish_leaving(turn: Turn) -> None:
@@ -55,8 +64,8 @@ def finish_leaving(turn: Turn) -> None:
         if wanted_still or turn.pods(pool, revision):
             return
     rolled_back = status.stage is Stage.ROLLING_BACK
-    done = "is out of all pools; stable serves"
-    turn.note("RollbackComplete" if rolled_back else "WithdrawalComplete", f"Release {rollout.release} {done}.")
+    done = f"Release {rollout.release} is out of all pools; stable serves.{said_of_stable(status)}"
+    turn.note("RollbackComplete" if rolled_back else "WithdrawalComplete", done)
     status.candidate = status.rollout = None
     move(turn, Trigger.CANDIDATE_GONE)
 
@@ -67,6 +76,8 @@ def settle(turn: Turn, trigger: Trigger, result: Result) -> None:
     if rollout is None or status.candidate is None:
         return
     new = status.candidate.model_copy(update={"since": turn.now})
+    if new.fault and result is Result.PROMOTED and new.fault.pool in moving(rollout):
+        new.fault = None  # its pods have passed all checks
     sentence = _settled_sentence(turn, rollout, result)
     record(turn, rollout, result, "", sentence)
     turn.note(result.value, sentence)
@@ -74,19 +85,29 @@ def settle(turn: Turn, trigger: Trigger, result: Result) -> None:
     status.previous = status.stable if result is Result.PROMOTED else None
     status.stable, status.candidate = new, None
     known = status.verified is not None and status.verified.hash == new.hash
-    status.bake = None if known else Bake(release=new.hash, clock=Clock(since=turn.now), seconds=rollout.bake_time)
-    rollout.replaced = rollout.hold = rollout.failure = None
-    if not rollout.first:
+    status.bake = None if known else _bake(turn, rollout, new)
+    rollout.leftovers, rollout.instead_of, rollout.hold, rollout.failure = [], "", None, None
+    if status.bake is None or status.bake.test is None:
         status.rollout = None
     move(turn, trigger)
+
+
+def _bake(turn: Turn, rollout: Rollout, new: Release) -> Bake:
+    """What came without a gate is tested while it bakes, if its checks have not failed already."""
+    test = rollout.quality if rollout.first and new.fault is None else None
+    return Bake(release=new.hash, clock=Clock(since=turn.now), seconds=rollout.bake_time, test=test)
 
 
 def _settled_sentence(turn: Turn, rollout: Rollout, result: Result) -> str:
     if result is Result.PROMOTED:
         return ending(turn, rollout, "Promoted", "", "all checks passed, full traffic in every pool")
     if result is Result.RESTORED:
-        return f"Restored release {rollout.release}, which had been stable before: full traffic in every pool."
-    return f"Established the first release {rollout.release}: full traffic in every pool."
+        fault = turn.status.candidate.fault if turn.status.candidate else None
+        known = f" {fault.message}" if fault else ""
+        return f"Restored release {rollout.release}, which had been stable before: full traffic in every pool.{known}"
+    place = f" in place of stable release {rollout.instead_of}, which did not come up" if rollout.instead_of else ""
+    which = "release" if place else "the first release"
+    return f"Established {which} {rollout.release}{place}: full traffic in every pool."
 
 
 def record(turn: Turn, rollout: Rollout, result: Result, reason: str, sentence: str) -> None:

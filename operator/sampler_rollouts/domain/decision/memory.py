@@ -9,13 +9,15 @@ from sampler_rollouts.domain.decision.context import Turn, begun, moving, revisi
 from sampler_rollouts.domain.decision.question import release_under_test
 from sampler_rollouts.domain.decision.replicas import FORWARD, LEAVING, candidate_count, settled
 from sampler_rollouts.domain.plan import Birth, Clock, Release, Rollout
+from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 from sampler_rollouts.domain.status import Requests, Stage
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.observation import PodState
     from sampler_rollouts.domain.status import PoolStatus, Status
 
-MISSING: Final = "its Deployment does not exist"
+LONGEST_WORD: Final = 253
+MISSING: Final = "its Deployment does not exist or is not as wanted"
 MOVING_STAGES: Final = (FORWARD | LEAVING) - {Stage.ESTABLISHING}
 
 
@@ -43,6 +45,24 @@ def _repair_serving(status: Status) -> None:
         status.rollout = None
 
 
+def clear_pools(turn: Turn) -> None:
+    """What was known of the last release under test says nothing about this one."""
+    turn.forget_evidence()
+    for pool in turn.status.pools:
+        pool.verdict, pool.reason, pool.passed_at, pool.worst_check = "", "", None, None
+        pool.requests, pool.candidate_replicas, pool.unready, pool.blocked = None, 0, None, ""
+
+
+def word(turn: Turn) -> str:
+    """The promote annotation's value."""
+    return turn.meta.annotations.get(PROMOTE_ANNOTATION, "")[:LONGEST_WORD]
+
+
+def use_word(turn: Turn) -> None:
+    """A value counts once, and only if it was set after the rollout started: a person has seen what it is for."""
+    turn.status.promoted_by = word(turn)
+
+
 def remember(turn: Turn) -> None:
     """Births, replicas, traffic, and what keeps pods from starting."""
     status, rollout = turn.status, turn.status.rollout
@@ -57,12 +77,15 @@ def remember(turn: Turn) -> None:
 
 
 def _note_births(turn: Turn, rollout: Rollout, release: Release) -> None:
-    """A pod that is first seen on its way out is none of this rollout's: an earlier try of the same release left it."""
+    """A pod that is first seen on its way out is none of this rollout's: an earlier try of the same release left it.
+
+    One that is older than the rollout counts, but not from zero: its birth tells the evidence.
+    """
     known = {birth.pod: birth for birth in rollout.births}
     for pod in turn.seen.pods:
         ours = pod.revision and pod.pool in moving(rollout) and release.revision(pod.pool) == pod.revision
         if ours and pod.name not in known and not pod.terminating:
-            known[pod.name] = Birth(pod=pod.name, pool=pod.pool, at=turn.now)
+            known[pod.name] = Birth(pod=pod.name, pool=pod.pool, at=min(pod.created_at, turn.now))
     serving = {pod.name for pod in turn.seen.pods if pod.ready and not pod.terminating}
     for birth in known.values():
         birth.serving = birth.pod in serving
@@ -83,17 +106,27 @@ def _note_traffic(turn: Turn) -> None:
 
 def _run_clocks(turn: Turn) -> None:
     rollout = turn.status.rollout
-    if turn.status.bake:
-        turn.status.bake.clock.run(not turn.paused, turn.now)
+    bake = turn.status.bake
+    if bake:
+        # Where the bake is a test, time without the test is no bake.
+        bake.clock.run(not turn.paused and (bake.test is None or turn.status.stage is Stage.SERVING), turn.now)
     running = clocks_run(turn)
     if rollout and turn.status.stage in FORWARD:
         rollout.clock.run(running, turn.now)
         _run_step_clock(turn, rollout, running)
     for name in _watched(turn):
         _run_unready(turn, name, running or turn.status.stage not in FORWARD)
+        if rollout and turn.status.stage in LEAVING and unready_for(turn.pool(name), turn) >= rollout.progress_deadline:
+            first_time_missing(turn, name)
     for pool in turn.status.pools:
         if pool.name not in _watched(turn):
             pool.unready, pool.blocked = None, ""
+
+
+def restart_readiness(turn: Turn, rollout: Rollout) -> None:
+    """The pods that have begun have their whole time before them again."""
+    for name in begun(rollout):
+        turn.pool(name).unready = None
 
 
 def clocks_run(turn: Turn) -> bool:
@@ -152,8 +185,10 @@ def _expected(turn: Turn, name: str) -> int:
 
 def _blocked(turn: Turn, name: str, pods: list[PodState]) -> str:
     workload = turn.workload(name, _watched_revision(turn, name))
+    if turn.pool(name).blocked == MISSING and _untold(turn, name):
+        return MISSING
     if workload is None:
-        return MISSING if turn.pool(name).blocked == MISSING else ""
+        return ""
     if workload.refused:
         return f"refused: {workload.refused}"
     stuck = next((pod for pod in pods if pod.blocked and not pod.ready), None)
@@ -161,16 +196,22 @@ def _blocked(turn: Turn, name: str, pods: list[PodState]) -> str:
 
 
 def first_time_missing(turn: Turn, name: str) -> bool:
-    """Whether the time was up for a Deployment that is not there, and gets its time once more.
+    """Whether the time was up for a Deployment that is not there as wanted, and gets its time once more.
 
     An operator that was killed between status and children, and was away for long, must not blame the cluster for it.
     """
     pool = turn.pool(name)
-    if pool.blocked == MISSING or turn.workload(name, _watched_revision(turn, name)) is not None:
+    if pool.blocked == MISSING or not _untold(turn, name):
         return False
     pool.blocked, pool.unready = MISSING, Clock(since=turn.now)
     turn.moved = True
     return True
+
+
+def _untold(turn: Turn, name: str) -> bool:
+    """Whether the cluster does not know what is wanted: when a candidate leaves, stable's pods are to come back."""
+    workload = turn.workload(name, _watched_revision(turn, name))
+    return workload is None or (turn.status.stage in LEAVING and workload.replicas < turn.replicas(name))
 
 
 def unready_for(pool: PoolStatus, turn: Turn) -> float:

@@ -37,8 +37,8 @@ def manifests(turn: Turn, plan: dict[render.Child, int]) -> tuple[tuple[Manifest
 def _remembered(turn: Turn, plan: dict[render.Child, int]) -> list[render.Child]:
     """Revisions without pods whose record is kept: a release that may come back must come back as it was."""
     status, rollout = turn.status, turn.status.rollout
-    replaced = rollout.replaced if rollout else None
-    roles = (status.stable, status.candidate, status.verified, status.previous, replaced)
+    leftovers = rollout.leftovers if rollout else []
+    roles = (status.stable, status.candidate, status.verified, status.previous, *leftovers)
     pools = [item for release in roles if release for item in release.pools]
     children = dict.fromkeys(render.Child(item.name, item.revision) for item in pools)
     return [child for child in children if child not in plan and child.key in turn.seen.templates]

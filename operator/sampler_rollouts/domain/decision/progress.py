@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sampler_rollouts.domain.decision.context import Turn, begun, this_wave
 from sampler_rollouts.domain.decision.leave import settle
+from sampler_rollouts.domain.decision.memory import restart_readiness, use_word, word
 from sampler_rollouts.domain.decision.replicas import settled
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.decision.verdicts import fresh
@@ -36,12 +37,12 @@ def hear_person(turn: Turn) -> None:
     overdue = turn.status.stage is Stage.HOLDING
     if not overdue and not (turn.status.stage is Stage.PROGRESSING and rollout.waiting):
         return
-    rollout.promoted_by = turn.meta.annotations[PROMOTE_ANNOTATION]
+    use_word(turn)
     turn.note("Continued", f"A person let release {rollout.release} go on.")
     if overdue:
         rollout.hold = None
         rollout.clock = Clock(since=turn.now)
-        _restart_readiness(turn, rollout)
+        restart_readiness(turn, rollout)
         move(turn, Trigger.PERSON)
     else:
         # The step before the pause has done its time. What else ends a step (fresh data, pods) still holds.
@@ -49,21 +50,18 @@ def hear_person(turn: Turn) -> None:
         turn.moved = True
 
 
-def _restart_readiness(turn: Turn, rollout: Rollout) -> None:
-    for name in begun(rollout):
-        turn.pool(name).unready = None
-
-
 def _said(turn: Turn, rollout: Rollout) -> bool:
     """``<release>`` or ``<release>:<anything>``; a value counts once."""
-    value = turn.meta.annotations.get(PROMOTE_ANNOTATION, "")[:253]
-    return value.partition(":")[0] == rollout.release and value != rollout.promoted_by
+    value = word(turn)
+    return value.partition(":")[0] == rollout.release and value != turn.status.promoted_by
 
 
-def how_to_continue(rollout: Rollout) -> str:
-    """The annotation to set, for the message that people read."""
-    value = f"{rollout.release}:{rollout.wave}.{rollout.step}" if rollout.promoted_by else rollout.release
-    return f"{PROMOTE_ANNOTATION}={value}"
+def how_to_continue(turn: Turn, rollout: Rollout) -> str:
+    """The annotation to set, for the message that people read: a value that counts, whatever was used last."""
+    used, value = turn.status.promoted_by, rollout.release
+    if used.partition(":")[0] == rollout.release:
+        value = f"{rollout.release}:{rollout.wave}.{rollout.step}"
+    return f"{PROMOTE_ANNOTATION}={value}" + ("-again" if value == used else "")
 
 
 def next_step(turn: Turn) -> None:
@@ -131,7 +129,7 @@ def _next_step(turn: Turn, rollout: Rollout) -> None:
     rollout.step, step = following
     if step.pause is not None:
         rollout.waiting = True
-        turn.note("WaitingForPerson", f"Release {rollout.release} waits; to continue: {how_to_continue(rollout)}")
+        turn.note("WaitingForPerson", f"Release {rollout.release} waits; to continue: {how_to_continue(turn, rollout)}")
         return
     rollout.weight, rollout.min_duration = step.weight or 0, seconds(step.min_duration or "0s")
     turn.note("StepStarted", f"Release {rollout.release}: {_where(turn, rollout)}.")
@@ -169,15 +167,14 @@ def position(turn: Turn, rollout: Rollout) -> str:
 
 
 def bake(turn: Turn) -> None:
-    """A release that has had its time at full traffic is verified; here the bake only waits."""
+    """A release that has had its time at full traffic, and against which nothing is known, is verified."""
     status = turn.status
     if status.stage is not Stage.SERVING or status.bake is None or status.stable is None or turn.paused:
         return
     if status.bake.release != status.stable.hash:
         status.bake = None
         return
-    ill = status.rollout is not None and status.rollout.failure is not None
-    if ill or status.bake.clock.elapsed(turn.now) < status.bake.seconds:
+    if status.stable.fault or status.bake.clock.elapsed(turn.now) < status.bake.seconds:
         return
     status.verified = status.stable.model_copy(update={"since": turn.now})
     status.bake = status.rollout = status.previous = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sampler_rollouts.domain.decision.context import Turn, begun, moving, revision_in, weight_of
+from sampler_rollouts.domain.decision.context import Turn, begun, moving, names, revision_in, weight_of
 from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.status import Stage
 
@@ -31,6 +31,8 @@ def wanted(turn: Turn) -> dict[Child, int]:
     if status.stage in FORWARD:
         for pool in begun(rollout):
             plan |= _shared(turn, rollout, pool)
+        for pool in names(*rollout.leftovers):
+            plan |= _left_over(turn, rollout, pool)
     elif status.stage in LEAVING:
         for pool in moving(rollout):
             plan |= _leaving(turn, pool)
@@ -47,16 +49,25 @@ def _shared(turn: Turn, rollout: Rollout, pool: str) -> dict[Child, int]:
     old = revision_in(turn.status.stable, pool)
     if old:
         plan[Child(pool, old)] = room if weight == 100 else max(1, room)
-    return plan | _replaced(turn, rollout, pool, room)
+    return plan
 
 
-def _replaced(turn: Turn, rollout: Rollout, pool: str, room: int) -> dict[Child, int]:
-    """Pods of a first release replaced before it was established: those that serve stay until they need not."""
-    old = revision_in(rollout.replaced, pool)
-    if not old or old == revision_in(turn.status.candidate, pool):
-        return {}
-    count = min(turn.ready(pool, old), room)
-    return {Child(pool, old): count} if count else {}
+def _left_over(turn: Turn, rollout: Rollout, pool: str) -> dict[Child, int]:
+    """Pods of releases whose place the candidate takes: those that serve stay until they need not, rejected ones last.
+
+    A pool that the candidate does not have keeps them until it serves everywhere. No count ever rises.
+    """
+    new, replicas = revision_in(turn.status.candidate, pool), turn.replicas(pool)
+    room = replicas - min(replicas, turn.ready(pool, new))
+    plan: dict[Child, int] = {}
+    for release in sorted(rollout.leftovers, key=lambda release: turn.status.held(release.hash) is not None):
+        old = release.revision(pool)
+        told = turn.workload(pool, old)
+        count = min(turn.ready(pool, old), room, told.replicas if told else 0)
+        if count > 0 and old != new and Child(pool, old) not in plan:
+            plan[Child(pool, old)] = count
+            room -= count
+    return plan
 
 
 def _leaving(turn: Turn, pool: str) -> dict[Child, int]:
@@ -75,15 +86,20 @@ def _leaving(turn: Turn, pool: str) -> dict[Child, int]:
 def settled(turn: Turn, pool: str) -> bool:
     """Whether the weight is in force: all wanted candidate pods are ready, and stable has no more than it should."""
     plan = wanted(turn)
-    new, old = revision_in(turn.status.candidate, pool), revision_in(turn.status.stable, pool)
-    left = revision_in(turn.status.rollout.replaced, pool) if turn.status.rollout else ""
-    others = {revision for revision in (old, left) if revision and revision != new}
-    surplus = any(len(turn.pods(pool, other)) > plan.get(Child(pool, other), 0) for other in others)
+    new = revision_in(turn.status.candidate, pool)
+    surplus = any(len(turn.pods(pool, other)) > plan.get(Child(pool, other), 0) for other in _others(turn, pool))
     return turn.ready(pool, new) >= plan.get(Child(pool, new), 0) and not surplus
+
+
+def _others(turn: Turn, pool: str) -> set[str]:
+    """Revisions that serve, or served, beside the candidate's."""
+    leftovers = turn.status.rollout.leftovers if turn.status.rollout else []
+    found = {revision_in(release, pool) for release in (turn.status.stable, *leftovers)}
+    return found - {"", revision_in(turn.status.candidate, pool)}
 
 
 def observed_weight(turn: Turn, pool: str) -> int:
     """The candidate's share of the ready pods, in percent."""
     new = turn.ready(pool, revision_in(turn.status.candidate, pool))
-    old = turn.ready(pool, revision_in(turn.status.stable, pool))
+    old = sum(turn.ready(pool, other) for other in _others(turn, pool))
     return round(100 * new / (new + old)) if new else 0

@@ -14,7 +14,7 @@ def write_pools(turn: Turn, plan: dict[Child, int]) -> None:
     """Fill in every pool of the releases that have pods, in the spec's order, and drop those that are gone."""
     status = turn.status
     spec_order = [pool.name for pool in turn.wish.spec.pools] if turn.wish else []
-    living = names(status.stable, status.candidate, status.rollout.replaced if status.rollout else None)
+    living = names(status.stable, status.candidate, *(status.rollout.leftovers if status.rollout else ()))
     order = [name for name in spec_order if name in living] + [name for name in living if name not in spec_order]
     for name in order:
         _write_pool(turn, turn.pool(name), plan)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
-from quality_contract import CHECK_REPLAY_AUDIT
-
+from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.decision.away import stable_away
 from sampler_rollouts.domain.decision.changes import changes
 from sampler_rollouts.domain.decision.context import Turn, Wish
+from sampler_rollouts.domain.decision.faults import as_candidate, retry_faults
 from sampler_rollouts.domain.decision.leave import record, withdraw
+from sampler_rollouts.domain.decision.memory import clear_pools, restart_readiness, use_word
+from sampler_rollouts.domain.decision.quality import quality_plan
+from sampler_rollouts.domain.decision.replicas import LEAVING
 from sampler_rollouts.domain.decision.transitions import Trigger, move
-from sampler_rollouts.domain.evidence.evaluate import count_tests
-from sampler_rollouts.domain.evidence.samples import CheckPlan
-from sampler_rollouts.domain.plan import CheckSpec, Clock, QualityPlan, Rollout
-from sampler_rollouts.domain.quantities import ratio, seconds
-from sampler_rollouts.domain.resource import DEFAULT_MAX_RATES
+from sampler_rollouts.domain.plan import Clock, Release, Rollout
+from sampler_rollouts.domain.quantities import seconds
 from sampler_rollouts.domain.status import Result, Stage
-
-if TYPE_CHECKING:
-    from sampler_rollouts.domain.resource import Spec
 
 
 def choose(turn: Turn) -> None:
@@ -28,15 +26,19 @@ def choose(turn: Turn) -> None:
     retry = _see_retry(turn, turn.wish)
     stage = turn.status.stage
     if stage is Stage.IDLE:
-        _start_first(turn, turn.wish, Trigger.FIRST_RELEASE)
+        _start_without_gate(turn, turn.wish, Trigger.FIRST_RELEASE, "it is the first release")
     elif stage is Stage.ESTABLISHING and _asks_for_other(turn):
         _replace_first(turn, turn.wish)
+    elif stage is Stage.ESTABLISHING and retry:
+        _retry_first(turn)
     elif stage is Stage.SERVING:
         _start_next(turn, turn.wish)
     elif stage in (Stage.PROGRESSING, Stage.HOLDING, Stage.RESTORING) and _asks_for_other(turn):
         withdraw(turn, Trigger.OTHER_RELEASE)
     elif stage is Stage.HOLDING and retry:
         withdraw(turn, Trigger.RETRY)
+    elif stage in LEAVING and stable_away(turn):
+        _replace_stable(turn, turn.wish)
 
 
 def _asks_for_other(turn: Turn) -> bool:
@@ -46,35 +48,47 @@ def _asks_for_other(turn: Turn) -> bool:
 def _see_retry(turn: Turn, wish: Wish) -> bool:
     """Whether ``retryGeneration`` rose; if so the release that the spec asks for is no longer held.
 
-    What is asked during a rollback is heard after it.
+    What is asked during a rollback is heard after it, or when it cannot end.
     """
-    if turn.status.stage is Stage.ROLLING_BACK:
+    if turn.status.stage is Stage.ROLLING_BACK and not stable_away(turn):
         return False
     before, now = turn.status.retry_generation, wish.spec.retry_generation
     turn.status.retry_generation = now
     rose = now > before and turn.status.observed_generation > 0
     if rose:
         turn.status.failed = [item for item in turn.status.failed if item.hash != turn.target]
+        retry_faults(turn)
     return rose
 
 
-def _start_first(turn: Turn, wish: Wish, trigger: Trigger) -> None:
-    """R10: nothing to compare with, no users to learn from."""
+def _start_without_gate(
+    turn: Turn, wish: Wish, trigger: Trigger, why: str, leftovers: Iterable[Release] = (), instead_of: str = ""
+) -> None:
+    """R10: nothing to compare with. What serves of others, whose place it takes, stays until it need not."""
     if wish.spec.paused:
         return
     status = turn.status
     pools = [pool.name for pool in wish.spec.pools]
-    status.candidate = wish.release.model_copy(update={"since": turn.now})
-    status.rollout = _plan(turn, wish, [pools], weight=100).model_copy(update={"first": True})
-    _clear_pools(turn)
-    turn.note("Establishing", f"Starting the first release {wish.release.hash} at full traffic.")
+    status.candidate = as_candidate(turn, wish)
+    status.rollout = _plan(turn, wish, [pools], weight=100)
+    status.rollout.first, status.rollout.instead_of = True, instead_of
+    status.rollout.leftovers = _serving_still(turn, wish.release, leftovers)
+    clear_pools(turn)
+    turn.note("Establishing", f"Starting release {wish.release.hash} at full traffic, without steps: {why}.")
     move(turn, trigger)
+
+
+def _serving_still(turn: Turn, new: Release, releases: Iterable[Release]) -> list[Release]:
+    """Those of the releases, each once, of which anything serves."""
+    others = {release.hash: release for release in releases if release.hash != new.hash}
+    serving = [one for one in others.values() if any(turn.ready(item.name, item.revision) for item in one.pools)]
+    return serving[-limits.LEFTOVERS :]
 
 
 def _replace_first(turn: Turn, wish: Wish) -> None:
     """The first release did not come up, and another is asked for: what serves of the old stays until it need not."""
     old, rollout = turn.status.candidate, turn.status.rollout
-    if wish.spec.paused or rollout is None:
+    if wish.spec.paused or rollout is None or old is None:
         return
     record(
         turn,
@@ -83,9 +97,36 @@ def _replace_first(turn: Turn, wish: Wish) -> None:
         "OtherRelease",
         f"Release {rollout.release} was replaced before it was established.",
     )
-    _start_first(turn, wish, Trigger.OTHER_RELEASE)
-    if turn.status.rollout:
-        turn.status.rollout.replaced = old
+    why = f"release {rollout.release} was not established"
+    _start_without_gate(turn, wish, Trigger.OTHER_RELEASE, why, [*rollout.leftovers, old], rollout.instead_of)
+
+
+def _replace_stable(turn: Turn, wish: Wish) -> None:
+    """A candidate that left cannot go, as stable does not come up: a fix is heard, and comes as a first release does.
+
+    There is nothing well to compare it with or to go back to, and each step would prolong bad answers.
+    """
+    status = turn.status
+    old, candidate = status.stable, status.candidate
+    nothing_new = old is None or old.hash == turn.target or status.held(turn.target)
+    if nothing_new or old is None or candidate is None or wish.spec.paused:
+        return
+    why = f"stable release {old.hash} does not come up; what serves of release {candidate.hash} stays until it need not"
+    differs = changes(turn, old, wish.release)
+    _start_without_gate(turn, wish, Trigger.STABLE_AWAY, why, [old, candidate], old.hash)
+    status.stable = status.previous = status.bake = None
+    if status.rollout:
+        status.rollout.changes = differs
+
+
+def _retry_first(turn: Turn) -> None:
+    """Its pods have their whole time before them again."""
+    rollout = turn.status.rollout
+    if rollout is None:
+        return
+    rollout.failure = rollout.hold = None
+    restart_readiness(turn, rollout)
+    turn.moved = True
 
 
 def _start_next(turn: Turn, wish: Wish) -> None:
@@ -111,22 +152,17 @@ def _go(turn: Turn, wish: Wish, trigger: Trigger) -> None:
     waves = [wave for wave in changed if wave]
     if known and waves:
         waves = [[name for wave in waves for name in wave]]
-    status.candidate = wish.release.model_copy(update={"since": turn.now})
+    status.candidate = as_candidate(turn, wish)
     status.rollout = _plan(turn, wish, waves, weight=100 if known else 0)
     status.rollout.changes = changes(turn, stable, wish.release)
-    _clear_pools(turn)
+    clear_pools(turn)
+    use_word(turn)
     order = ", then ".join(" and ".join(wave) for wave in waves)
     how = "without steps: it has been stable before" if known else f"to {order}, against stable {stable.hash}"
+    if known and status.candidate.fault:
+        how += f", but was not well ({status.candidate.fault.message.rstrip('.')})"
     turn.note("RolloutStarted", f"Rolling out release {wish.release.hash} {how}; {'; '.join(status.rollout.changes)}.")
     move(turn, trigger)
-
-
-def _clear_pools(turn: Turn) -> None:
-    """What was known of the last candidate says nothing about this one."""
-    turn.forget_evidence()
-    for pool in turn.status.pools:
-        pool.verdict, pool.reason, pool.passed_at, pool.worst_check = "", "", None, None
-        pool.requests, pool.candidate_replicas, pool.unready, pool.blocked = None, 0, None, ""
 
 
 def _plan(turn: Turn, wish: Wish, waves: list[list[str]], weight: int) -> Rollout:
@@ -143,23 +179,4 @@ def _plan(turn: Turn, wish: Wish, waves: list[list[str]], weight: int) -> Rollou
         weight=weight,
         step=len(strategy.steps) if weight == 100 else -1,
         clock=Clock(since=turn.now),
-    )
-
-
-def quality_plan(spec: Spec, pools: list[str]) -> QualityPlan:
-    """The quality block, resolved: the replay audit is on wherever there is an audit share."""
-    rates = {check.name: check.rate_text for check in spec.quality.checks}
-    rates.setdefault(CHECK_REPLAY_AUDIT, DEFAULT_MAX_RATES[CHECK_REPLAY_AUDIT])
-    unaudited = [pool.name for pool in spec.pools if pool.name in pools and ratio(pool.sampler.audit_share) == 0]
-    if pools and len(unaudited) == len(pools):
-        del rates[CHECK_REPLAY_AUDIT]
-    checks = [CheckPlan(name, ratio(rate)) for name, rate in rates.items()]
-    return QualityPlan(
-        metrics_source=spec.quality.metrics_source,
-        false_rollback_rate=spec.quality.false_rollback_rate,
-        pass_confidence=spec.quality.pass_confidence,
-        design_effect=spec.quality.design_effect,
-        checks=[CheckSpec(name=name, max_rate=rate) for name, rate in rates.items()],
-        tests=count_tests(checks, pools),
-        unaudited=unaudited,
     )

@@ -28,6 +28,7 @@ class Trigger(StrEnum):
     PODS_STARTED = "pods could start after all"
     PERSON = "promote annotation"
     CANDIDATE_GONE = "candidate's pods gone"
+    STABLE_AWAY = "stable does not come up, spec asks for another release"
 
 
 TABLE: Final[dict[tuple[Stage, Trigger], Stage]] = {
@@ -52,7 +53,9 @@ TABLE: Final[dict[tuple[Stage, Trigger], Stage]] = {
     (Stage.RESTORING, Trigger.PODS_FAILING): Stage.ROLLING_BACK,
     (Stage.RESTORING, Trigger.OTHER_RELEASE): Stage.WITHDRAWING,
     (Stage.ROLLING_BACK, Trigger.CANDIDATE_GONE): Stage.SERVING,
+    (Stage.ROLLING_BACK, Trigger.STABLE_AWAY): Stage.ESTABLISHING,
     (Stage.WITHDRAWING, Trigger.CANDIDATE_GONE): Stage.SERVING,
+    (Stage.WITHDRAWING, Trigger.STABLE_AWAY): Stage.ESTABLISHING,
 }
 
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sampler_rollouts.cluster.errors import ConflictError, NotFoundError
+from sampler_rollouts.cluster.errors import ConflictError, NotFoundError, RefusedError
 
 Obj = dict[str, Any]
 Write = tuple[str, str]
@@ -115,6 +115,8 @@ class MemoryApi:
             raise ConflictError(f"{path}: uid mismatch")
         if live is not None and query["force"] != "true":
             raise ConflictError(f"{path}: conflicts with another field manager")
+        if _controllers(live) | _controllers(body) > _controllers(body):
+            raise RefusedError(f"{path}: Only one reference can have Controller set to true")
         kept = copied(live or {"metadata": {}})
         for owned in _managed(kept, query["fieldManager"]):
             _remove(kept, owned, body)
@@ -152,6 +154,12 @@ def _selected(obj: Obj, query: Mapping[str, str]) -> bool:
 def _plain(obj: Obj) -> Obj:
     metadata = {k: v for k, v in obj["metadata"].items() if k not in ("resourceVersion", "managedFields")}
     return {**obj, "metadata": metadata}
+
+
+def _controllers(obj: Obj | None) -> set[str]:
+    """References are merged by uid; the server's validation allows one controller among them."""
+    owners = ((obj or {}).get("metadata") or {}).get("ownerReferences") or []
+    return {owner["uid"] for owner in owners if owner.get("controller")}
 
 
 def _managed(obj: Obj, manager: str) -> list[Obj]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from sampler_rollouts.cluster.adapter import Children, KubernetesCluster
-from sampler_rollouts.cluster.errors import ConflictError, NotOursError, RefusedError
+from sampler_rollouts.cluster.errors import ConflictError, RefusedError
 from sampler_rollouts.cluster.kinds import RolloutKey
 from sampler_rollouts.domain.outcome import EventNote
 
@@ -43,6 +44,14 @@ def apply_all(cluster: KubernetesCluster, rollout: Obj, *wanted: Obj) -> list[bo
     return [cluster.apply(rollout, item, children) for item in wanted]
 
 
+def prune(cluster: KubernetesCluster, rollout: Obj, wanted: tuple[Obj, ...], keep: Collection[str] = ()) -> int:
+    """How many were asked to go."""
+    doomed = cluster.unwanted(wanted, keep, cluster.children(rollout))
+    for child in doomed:
+        cluster.delete(rollout, child)
+    return len(doomed)
+
+
 ALL = (builders.record(), builders.service(), builders.deployment())
 
 
@@ -69,30 +78,6 @@ def test_a_change_is_applied_and_only_that(api: MemoryApi, cluster: KubernetesCl
 
     assert apply_all(cluster, rollout, *ALL[:2], builders.deployment(replicas=5)) == [False, False, True]
     assert api.kinds("deployments")["chat-a-r1"]["spec"]["replicas"] == 5
-
-
-def test_a_stranger_of_the_same_name_is_never_taken_over(
-    api: MemoryApi, cluster: KubernetesCluster, rollout: Obj
-) -> None:
-    stranger = builders.deployment()
-    stranger["metadata"]["ownerReferences"] = []
-    api.put(f"{DEPLOYMENTS}/chat-a-r1", stranger)
-
-    with pytest.raises(NotOursError, match="Deployment/chat-a-r1"):
-        apply_all(cluster, rollout, builders.deployment(replicas=9))
-    assert api.kinds("deployments")["chat-a-r1"]["spec"]["replicas"] == 2
-
-
-def test_a_child_of_an_earlier_rollout_of_the_same_name_is_not_ours(
-    api: MemoryApi, cluster: KubernetesCluster, rollout: Obj
-) -> None:
-    old = builders.deployment()
-    old["metadata"]["ownerReferences"] = builders.owner("uid-of-the-deleted-one")
-    api.put(f"{DEPLOYMENTS}/chat-a-r1", old)
-
-    assert cluster.children(rollout).observation.workloads == ()
-    with pytest.raises(NotOursError):
-        apply_all(cluster, rollout, builders.deployment())
 
 
 def test_our_label_is_put_back(api: MemoryApi, cluster: KubernetesCluster, rollout: Obj) -> None:
@@ -156,10 +141,10 @@ def test_prune_takes_deployments_first_and_the_rest_once_the_pods_are_gone(
     api.put(f"{PODS}/p1", builders.pod("p1", "a", "r2", **builders.ready()))
     api.writes.clear()
 
-    assert cluster.prune(rollout, ALL, (), cluster.children(rollout)) == 1
-    assert cluster.prune(rollout, ALL, (), cluster.children(rollout)) == 0
+    assert prune(cluster, rollout, ALL) == 1
+    assert prune(cluster, rollout, ALL) == 0
     del api.objects[f"{PODS}/p1"]
-    assert cluster.prune(rollout, ALL, (), cluster.children(rollout)) == 2
+    assert prune(cluster, rollout, ALL) == 2
     assert [path.split("/")[-2:] for _, path in api.writes] == [
         ["deployments", "chat-a-r2"],
         ["services", "chat-a-r2"],
@@ -171,7 +156,7 @@ def test_prune_takes_deployments_first_and_the_rest_once_the_pods_are_gone(
 def test_prune_keeps_what_is_to_be_kept(api: MemoryApi, cluster: KubernetesCluster, rollout: Obj) -> None:
     apply_all(cluster, rollout, *ALL, builders.deployment("a", "r2"))
 
-    assert cluster.prune(rollout, (), {"chat-a-r1"}, cluster.children(rollout)) == 1
+    assert prune(cluster, rollout, (), {"chat-a-r1"}) == 1
     assert set(api.kinds("deployments")) == {"chat-a-r1"}
 
 
@@ -181,16 +166,16 @@ def test_prune_touches_nothing_of_somebody_else(api: MemoryApi, cluster: Kuberne
     api.put(f"{SERVICES}/mine", labelled_only)
     api.put(f"{PODS}/p1", builders.pod())
 
-    assert cluster.prune(rollout, (), (), cluster.children(rollout)) == 0
+    assert prune(cluster, rollout, ()) == 0
     assert api.writes == []
 
 
 def test_what_is_gone_already_is_no_error(api: MemoryApi, cluster: KubernetesCluster, rollout: Obj) -> None:
     apply_all(cluster, rollout, builders.deployment())
-    children = cluster.children(rollout)
+    (child,) = cluster.unwanted((), (), cluster.children(rollout))
     del api.objects[f"{DEPLOYMENTS}/chat-a-r1"]
 
-    assert cluster.prune(rollout, (), (), children) == 1
+    cluster.delete(rollout, child)
 
 
 def test_the_status_is_written_once_and_only_over_what_was_read(

@@ -22,6 +22,7 @@ from sampler_rollouts.cluster.errors import (
     DeniedError,
     NotFoundError,
     RefusedError,
+    ServerError,
     UnavailableError,
 )
 from sampler_rollouts.cluster.transport import KubernetesApi, configuration, listed
@@ -187,7 +188,8 @@ def test_fields_that_the_client_does_not_know_arrive(server: Server, api: Kubern
         (418, ClusterError),
         (422, RefusedError),
         (429, UnavailableError),
-        (500, UnavailableError),
+        (500, ServerError),
+        (502, UnavailableError),
         (503, UnavailableError),
     ],
 )

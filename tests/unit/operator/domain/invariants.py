@@ -26,6 +26,7 @@ def check(world: World, outcome: Outcome) -> None:
     nothing_is_promoted_without_passed(world, outcome)
     nothing_grows_after_failed(world, outcome)
     some_server_is_wanted_everywhere(world, outcome)
+    no_other_objects_pods_are_counted(world, outcome)
 
 
 def conditions_are_sound(outcome: Outcome) -> None:
@@ -71,8 +72,7 @@ def _lasting(status: Status) -> dict[str, Any]:
 def nothing_is_promoted_without_passed(world: World, outcome: Outcome) -> None:
     before, after = world.status, outcome.status
     if after.stable and before.stable and after.stable.hash != before.stable.hash and not _restored(after):
-        assert before.rollout is not None
-        moved = [name for wave in before.rollout.waves for name in wave]
+        moved = [item.name for item in after.stable.pools if before.stable.revision(item.name) != item.revision]
         assert all((pool := before.pool(name)) and pool.passed_at for name in moved)
     rollout = after.rollout
     if rollout and rollout.weight == 100 and after.stage is Stage.PROGRESSING:
@@ -117,3 +117,15 @@ def some_server_is_wanted_everywhere(world: World, outcome: Outcome) -> None:
     for item in outcome.status.stable.pools:
         was = world.serving().get(item.name, 0)
         assert counts.get(item.name, 0) >= min(1, was), f"pool {item.name} had {was} ready servers"
+
+
+def no_other_objects_pods_are_counted(world: World, outcome: Outcome) -> None:
+    """Pods of an object of the same name that was deleted before are neither births nor readiness."""
+    mine = {pod.name for pod in world.pods if pod.orphaned is None}
+    strangers = {pod.name for pod in world.pods} - mine
+    births = outcome.status.rollout.births if outcome.status.rollout else []
+    assert not strangers & {birth.pod for birth in births}
+    for pool in outcome.status.pools:
+        assert pool.ready <= sum(
+            world.is_ready(pod) for pod in world.pods if pod.name in mine and pod.pool == pool.name
+        )

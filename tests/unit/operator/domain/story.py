@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tests.unit.operator.domain.world import World, established, passing, spec
+from sampler_rollouts.domain.evidence.look import Verdict
+from sampler_rollouts.domain.evidence.samples import Question
+
+from tests.unit.operator.domain.world import Judge, World, established, passing, spec
 
 LONG_STEPS = {"strategy": {"steps": [{"weight": 25, "minDuration": "30s"}, {"weight": 50, "minDuration": "30s"}]}}
 
@@ -41,3 +44,14 @@ def one_pool_promoted() -> World:
         world.tick()
     assert world.serving(world.revision_of("candidate")) == {"cpu-a": 4}
     return world
+
+
+def bad(*revisions: str) -> Judge:
+    """A judge that fails these revisions in pool cpu-a and passes all others."""
+
+    def judge(pool: str, check: str, asked: Question) -> tuple[Verdict, str]:
+        mine = {arm.revision for arm in asked.arms if arm.pool == pool}
+        fails = mine & set(revisions) and (pool, check) == ("cpu-a", "unexpected-script")
+        return (Verdict.FAILED if fails else Verdict.PASSED), ""
+
+    return judge

@@ -6,7 +6,7 @@ import pytest
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 
 from tests.unit.operator.domain.story import holding, results, rolling
-from tests.unit.operator.domain.world import established, failing, passing, spec
+from tests.unit.operator.domain.world import World, established, failing, passing, spec
 
 
 def test_paused_stops_the_clocks_but_not_the_abort() -> None:
@@ -77,6 +77,85 @@ def test_one_word_passes_one_pause() -> None:
     assert f"{PROMOTE_ANNOTATION}={release}:0.3" in world.message("Reconciling")
     world.annotations[PROMOTE_ANNOTATION] = f"{release}:second"
     world.until("Serving")
+
+
+PAUSED = {"strategy": {"steps": [{"weight": 50, "minDuration": "5s"}, {"pause": {}}]}}
+WAITS = ("True", "WaitingForPerson")
+
+
+def at_a_pause() -> World:
+    """Evidence passes; only a person's word is missing."""
+    world = established(**PAUSED)
+    world.judge = passing
+    world.update(spec("b", **PAUSED))
+    world.run(60)
+    assert world.condition("Reconciling") == WAITS
+    return world
+
+
+def told(world: World) -> str:
+    """The annotation's value that the condition asks for."""
+    return world.message("Reconciling").rpartition(f"{PROMOTE_ANNOTATION}=")[2]
+
+
+def test_a_word_of_an_earlier_try_does_not_pass_a_pause_of_the_next() -> None:
+    world = at_a_pause()
+    world.metrics_up = False
+    world.annotations[PROMOTE_ANNOTATION] = told(world)
+    world.run(10)
+    world.metrics_up, world.judge = True, failing()
+    world.run(60)
+    assert world.condition("RolledBack") == ("True", "CheckFailed")
+    world.judge = passing
+    world.update(spec("b", retryGeneration=1, **PAUSED))
+    world.run(300)
+    assert world.condition("Reconciling") == WAITS, "nobody has seen this pause"
+    world.annotations[PROMOTE_ANNOTATION] = told(world)
+    world.until("Serving")
+    assert results(world)[0] == "Promoted"
+
+
+def test_a_word_that_is_there_before_the_rollout_counts_as_used() -> None:
+    release = at_a_pause().status.candidate
+    assert release is not None
+    world = established(**PAUSED)
+    world.judge = passing
+    world.annotations[PROMOTE_ANNOTATION] = release.hash
+    world.update(spec("b", **PAUSED))
+    world.run(300)
+    assert world.condition("Reconciling") == WAITS
+    world.annotations[PROMOTE_ANNOTATION] = told(world)
+    world.until("Serving")
+
+
+def test_the_message_always_names_a_word_that_counts() -> None:
+    """Whatever was used last, in this try or another."""
+    world = at_a_pause()
+    for retry in range(1, 5):
+        world.annotations[PROMOTE_ANNOTATION] = told(world)
+        world.run(5)
+        world.judge = failing()
+        world.run(60)
+        world.judge = passing
+        world.update(spec("b", retryGeneration=retry, **PAUSED))
+        world.run(100)
+        assert world.condition("Reconciling") == WAITS
+    world.annotations[PROMOTE_ANNOTATION] = told(world)
+    world.until("Serving")
+
+
+def test_a_word_said_while_holding_does_not_pass_the_retrys_pause() -> None:
+    steps = {"strategy": {"steps": [{"pause": {}}, {"weight": 50, "minDuration": "5s"}]}}
+    world = established(**steps)
+    world.update(spec("b", **steps))
+    world.run(20)
+    world.annotations[PROMOTE_ANNOTATION] = told(world)
+    world.run(1900)
+    assert world.status.stage == "Holding"
+    world.update(spec("b", retryGeneration=1, **steps))
+    world.run(100)
+    assert world.condition("Reconciling") == WAITS
+    assert world.serving(world.revision_of("candidate")) == {}
 
 
 def test_abort_conditions_hold_at_a_pause_step() -> None:

@@ -114,7 +114,7 @@ def test_every_history_ends_in_rest(first: dict[str, Any], actions: list[tuple[s
         ):
             world.annotations[PROMOTE_ANNOTATION] = f"{world.status.candidate.hash}:{world.now.isoformat()}"
     held = world.status.held(_target(world))
-    ill = world.status.rollout is not None and world.status.rollout.failure is not None
+    ill = world.status.stable is not None and world.status.stable.fault is not None
     if held:
         assert world.condition("Stalled") == ("True", "RolledBack")
     elif ill:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sampler_rollouts.domain import render
+import pytest
+from sampler_rollouts.domain import limits, render
 from sampler_rollouts.domain.release import revision
-from sampler_rollouts.domain.resource import parse_spec
+from sampler_rollouts.domain.resource import SpecError, parse_spec
 
 from tests.unit.operator.domain.world import spec
 
@@ -135,3 +136,18 @@ def test_every_child_is_owned_and_labelled() -> None:
 
 def test_rendering_is_a_function() -> None:
     assert rendered() == rendered()
+
+
+@pytest.mark.parametrize("pool", ["p", "p" * limits.NAME])
+def test_the_longest_names_that_the_spec_may_have_fit(pool: str) -> None:
+    """Names of Services and values of labels end at 63 characters."""
+    raw = spec() | {"strategy": {}}
+    raw["pools"] = [raw["pools"][0] | {"name": pool}]
+    name = "r" * (limits.CHILD_NAMES - len(pool))
+    parsed = parse_spec(raw, name)
+    owner, child = render.Owner("serving", name, "uid-1"), render.Child(pool, revision(parsed.pools[0]))
+    for body in (render.revision_service(owner, child), render.class_service(owner)):
+        assert len(body["metadata"]["name"]) <= 63
+        assert max(map(len, body["spec"]["selector"].values())) <= 63
+    with pytest.raises(SpecError, match="shorten"):
+        parse_spec(raw, name + "r")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.unit.operator.domain.story import one_pool_promoted, results, rolling
+from tests.unit.operator.domain.story import bad, one_pool_promoted, results, rolling
 from tests.unit.operator.domain.world import World, established, failing, passing, spec
 
 
@@ -72,7 +72,7 @@ def test_a_good_release_after_a_bad_one() -> None:
 
 def test_back_to_stable_after_a_rollback_is_ready_at_once() -> None:
     world = rolling()
-    world.judge = failing()
+    world.judge = bad(world.revision_of("candidate"))
     world.run(60)
     world.update(spec("a"))
     world.tick()
@@ -98,7 +98,7 @@ def test_stable_that_does_not_come_back_needs_a_person() -> None:
     world.judge = failing()
     world.run(200)
     assert world.condition("Stalled") == ("True", "RolledBack")
-    assert "Stable's pods are not ready" in world.message("Stalled")
+    assert "does not come up in pool cpu-a" in world.message("Stalled")
     assert world.serving(world.revision_of("candidate")) == {"cpu-a": 2}
 
 

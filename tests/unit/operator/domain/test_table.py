@@ -16,6 +16,7 @@ from tests.unit.operator.domain import (
     test_pods,
     test_promotion,
     test_rollback,
+    test_stable_away,
     test_which_release,
 )
 
@@ -28,6 +29,8 @@ COVERING = [
     test_rollback.test_a_failed_release_is_held,
     test_pods.test_a_container_that_exits_three_times_fails_the_release,
     test_promotion.test_the_deadline_rolls_back_where_the_author_chose_that,
+    test_stable_away.test_a_fix_in_the_spec_is_heard_and_nobody_is_left_without_a_server,
+    test_stable_away.test_a_withdrawal_has_the_same_way_out,
     test_which_release.test_a_third_release_replaces_the_candidate,
     test_promotion.test_what_holds_goes_on_when_a_person_says_so_but_still_needs_passed,
     test_outages.test_a_metrics_outage_beyond_the_deadline_holds,

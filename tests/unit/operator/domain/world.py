@@ -78,6 +78,8 @@ class Pod:
     terminating_since: datetime | None = None
     restarts: int = 0
     was_ready: bool = False
+    orphaned: datetime | None = None
+    """When the object that owned it was deleted: the garbage collector comes for it some time later."""
 
 
 @dataclass
@@ -90,12 +92,15 @@ class World:
     annotations: dict[str, str] = field(default_factory=dict)
     raw_status: dict[str, Any] = field(default_factory=dict)
     generation: int = 1
+    created: datetime = START
     children: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     pods: list[Pod] = field(default_factory=list)
     judge: Judge = inconclusive
     metrics_up: bool = True
     ready_after: float = 10
     ends_after: float = 5
+    collected_after: float = 60
+    """Seconds until the garbage collector reaches pods whose owner is gone."""
     never_ready: set[str] = field(default_factory=set)
     """Revisions whose pods never become ready."""
     crashing: set[str] = field(default_factory=set)
@@ -109,9 +114,18 @@ class World:
     def update(self, new: Mapping[str, Any]) -> None:
         self.spec, self.generation = copy.deepcopy(dict(new)), self.generation + 1
 
+    def recreate(self) -> None:
+        """The SamplerRollout is deleted and created again under its name; its pods are still there."""
+        self.raw_status, self.children, self.annotations = {}, {}, {}
+        self.generation, self.created = 1, self.now
+        for one in self.pods:
+            one.orphaned = one.orphaned or self.now
+
     @property
     def meta(self) -> ResourceMeta:
-        return ResourceMeta("default", self.name, "uid-1", self.generation, dict(self.annotations))
+        return ResourceMeta(
+            "default", self.name, "uid-1", self.generation, dict(self.annotations), created_at=self.created
+        )
 
     @property
     def status(self) -> Status:
@@ -132,13 +146,13 @@ class World:
             pool=pod.pool,
             revision=pod.revision,
             created_at=pod.created,
-            ready=self._is_ready(pod),
+            ready=self.is_ready(pod),
             terminating=pod.terminating_since is not None,
             restarts=pod.restarts,
-            blocked="" if self._is_ready(pod) else self.blocked.get(pod.revision, ""),
+            blocked="" if self.is_ready(pod) else self.blocked.get(pod.revision, ""),
         )
 
-    def _is_ready(self, pod: Pod) -> bool:
+    def is_ready(self, pod: Pod) -> bool:
         able = pod.revision not in self.never_ready | self.crashing and pod.revision not in self.blocked
         old = (self.now - pod.created).total_seconds() >= self.ready_after
         return (able or pod.was_ready) and old and pod.terminating_since is None and pod.revision not in self.crashing
@@ -212,7 +226,9 @@ class World:
         for one in self.pods:
             if one.revision in self.crashing and one.terminating_since is None:
                 one.restarts += 1
-            one.was_ready = one.was_ready or self._is_ready(one)
+            one.was_ready = one.was_ready or self.is_ready(one)
+            if one.orphaned and (self.now - one.orphaned).total_seconds() >= self.collected_after:
+                one.terminating_since = one.terminating_since or self.now
         self.pods = [
             one
             for one in self.pods
@@ -226,11 +242,11 @@ class World:
         }
         alive: dict[tuple[str, str], list[Pod]] = {}
         for one in self.pods:
-            if one.terminating_since is None:
+            if one.terminating_since is None and one.orphaned is None:
                 alive.setdefault((one.pool, one.revision), []).append(one)
         for key in wanted.keys() | alive.keys():
             have, want = alive.get(key, []), wanted.get(key, 0)
-            for one in sorted(have, key=self._is_ready)[: max(0, len(have) - want)]:
+            for one in sorted(have, key=self.is_ready)[: max(0, len(have) - want)]:
                 one.terminating_since = self.now
             for _ in range(want - len(have)):
                 self.serial += 1
@@ -247,12 +263,12 @@ class World:
         """Ready pods by pool."""
         found: dict[str, int] = {}
         for one in self.pods:
-            if self._is_ready(one) and revision in (None, one.revision):
+            if self.is_ready(one) and revision in (None, one.revision):
                 found[one.pool] = found.get(one.pool, 0) + 1
         return found
 
     def ready_pods(self, pool: str, revision: str) -> int:
-        return sum(self._is_ready(one) for one in self.pods if (one.pool, one.revision) == (pool, revision))
+        return sum(self.is_ready(one) for one in self.pods if (one.pool, one.revision) == (pool, revision))
 
     def revision_of(self, which: str, pool: str = "cpu-a") -> str:
         release = getattr(self.status, which)

@@ -207,3 +207,81 @@ async def test_readiness_waits_for_the_first_listing() -> None:
         assert probes.readiness(loop)
         listed.set()
         await until(lambda: probes.readiness(loop) == "")
+
+
+async def test_a_cut_off_is_said_in_plain_words_and_the_key_comes_back(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls: list[RolloutKey] = []
+
+    async def reconcile(key: RolloutKey) -> Result:
+        calls.append(key)
+        if len(calls) == 1:
+            await asyncio.sleep(3600)
+        return Result()
+
+    monkeypatch.setattr(loop_module, "RECONCILE_LIMIT", 0.02)
+    async with running(reconcile) as loop:
+        loop.queue.add(A)
+        await until(lambda: len(calls) == 2)
+    (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "cut off after 0.02 s" in line.getMessage()
+    assert line.exc_info is None
+
+
+async def test_a_reconciles_own_timeout_is_no_cut_off(caplog: pytest.LogCaptureFixture) -> None:
+    calls: list[RolloutKey] = []
+
+    async def reconcile(key: RolloutKey) -> Result:
+        calls.append(key)
+        raise TimeoutError("a bug")
+
+    async with running(reconcile) as loop:
+        loop.queue.add(A)
+        await until(lambda: bool(calls) and not loop.queue.working)
+        assert loop.cut_off_for() == 0
+    assert "cut off" not in caplog.text
+
+
+async def test_liveness_fails_when_every_reconcile_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All threads hang: the loop turns, no single reconcile is stuck for long, and yet nothing is ever looked at."""
+    clock = Clock()
+    hanging = True
+
+    async def reconcile(key: RolloutKey) -> Result:
+        if hanging:
+            await asyncio.sleep(3600)
+        return Result()
+
+    monkeypatch.setattr(loop_module, "RECONCILE_LIMIT", 0.01)
+    loop = ReconcileLoop(reconcile, no_keys, clock=clock)
+    await loop._once(A)
+    assert probes.liveness(loop) == ""
+    clock.now += probes.RECONCILE_LIMIT + probes.STALE + 1
+    loop._beat = clock.now
+    await loop._once(A)
+    assert "cut off" in probes.liveness(loop)
+    hanging = False
+    await loop._once(B)
+    assert probes.liveness(loop) == ""
+
+
+async def test_a_listing_that_hangs_is_given_up_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+
+    async def list_keys() -> list[RolloutKey]:
+        tries.append(1)
+        if len(tries) == 1:
+            await asyncio.sleep(3600)
+        return [A]
+
+    calls: list[RolloutKey] = []
+
+    async def reconcile(key: RolloutKey) -> Result:
+        calls.append(key)
+        return Result()
+
+    monkeypatch.setattr(loop_module, "RECONCILE_LIMIT", 0.02)
+    async with running(reconcile, list_keys, resync=0.02) as loop:
+        await until(lambda: bool(calls))
+        assert loop.cut_off_for() == 0

@@ -8,6 +8,7 @@ import contextlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sampler_rollouts.domain.decision.decide import LOOK_SECONDS
 from sampler_rollouts.handlers.queue import BASE_DELAY, MAX_DELAY, WorkQueue
 
 
@@ -109,7 +110,14 @@ async def test_failures_back_off_and_success_forgives(queue: WorkQueue[str]) -> 
 
 
 async def test_the_servers_own_wish_for_time_is_granted(queue: WorkQueue[str]) -> None:
-    assert queue.failed("a", at_least=17.0) == 17.0
+    assert queue.failed("a", at_least=7.0) == 7.0
+
+
+async def test_no_failure_puts_a_look_off_for_more_than_a_few(queue: WorkQueue[str]) -> None:
+    """R7: a rollout under way is looked at each three seconds."""
+    delays = [queue.failed("a", at_least=3600.0) for _ in range(20)]
+
+    assert max(delays) == MAX_DELAY <= 5 * LOOK_SECONDS
 
 
 async def test_a_failing_key_is_not_hurried_by_its_own_writes(queue: WorkQueue[str], clock: Clock) -> None:

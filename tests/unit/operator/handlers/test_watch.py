@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from typing import Any
@@ -73,13 +74,16 @@ def wait_for(condition: Any) -> None:
         time.sleep(0.005)
 
 
-def test_kopf_waits_for_the_kind_and_starts_again_after_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [RuntimeError("a watch was denied"), asyncio.CancelledError()])
+def test_kopf_waits_for_the_kind_and_starts_again_after_it_ended(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
     starts: list[float] = []
     known = threading.Event()
 
     async def operator(**_: Any) -> None:
         starts.append(time.monotonic())
-        raise RuntimeError("a watch was denied")
+        raise error
 
     monkeypatch.setattr(watch.kopf, "operator", operator)
     watching = Watch(lambda key: None, ["n"], known.is_set, restart_delay=0.01)

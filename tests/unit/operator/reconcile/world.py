@@ -15,7 +15,7 @@ from sampler_rollouts.reconcile.reconciler import Reconciler, Result
 from sampler_rollouts.reconcile.sampling import BoundedMetrics
 
 from tests.unit.operator.cluster.builders import PODS, ROLLOUT_PATH, labelled, owner, ready
-from tests.unit.operator.cluster.memory_api import MemoryApi, copied
+from tests.unit.operator.cluster.memory_api import MemoryApi, Write, copied
 
 KEY = RolloutKey("serving", "chat")
 PATH = f"{ROLLOUT_PATH}/chat"
@@ -202,3 +202,35 @@ class World:
             "services": sorted(self.api.kinds("services")),
             "records": sorted(self.api.kinds("controllerrevisions")),
         }
+
+
+async def established(world: World, letter: str = "a") -> str:
+    """A first release that serves; its hash."""
+    world.declare(spec(letter))
+    await world.settle(20)
+    assert world.status["stage"] == "Serving"
+    return str(world.status["stable"]["hash"])
+
+
+def events(world: World) -> list[str]:
+    """The reasons of what was said."""
+    return [event["reason"] for event in world.api.kinds("events").values()]
+
+
+def refusing(world: World, plural: str, error: Exception, method: str = "PATCH") -> None:
+    """From now on writes of one kind of child are answered with an error."""
+
+    def refuse(write: Write) -> None:
+        if write[0] == method and f"/{plural}/" in write[1]:
+            raise error
+
+    world.api.before_write = refuse
+
+
+async def begin_bad(world: World) -> None:
+    """A bad candidate whose pods are about to start."""
+    await established(world)
+    world.traffic.bad_images.add(image("b"))
+    world.declare(spec("b"))
+    while len(world.api.kinds("deployments")) < 2:
+        await world.turn()

@@ -1,0 +1,83 @@
+"""Apply what is wanted, delete what is not. One child that is refused keeps no other waiting (R7, R18)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sampler_rollouts.cluster.adapter import Children
+from sampler_rollouts.cluster.errors import ClusterError, ConflictError, CutOffError, UnavailableError
+from sampler_rollouts.cluster.kinds import key_of
+from sampler_rollouts.domain.outcome import Manifest, Outcome
+from sampler_rollouts.reconcile.ports import Cluster
+
+logger = logging.getLogger(__name__)
+
+NOT_APPLIED = "NotApplied"
+NOT_DELETED = "NotDeleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A child that was not written, and why: ``reason`` is the Event's, ``passing`` means that time is the remedy."""
+
+    child: Manifest
+    reason: str
+    message: str
+    passing: bool = False
+
+
+@dataclass(slots=True)
+class Written:
+    """What became of the children. ``silence`` is the last call that got no answer at all."""
+
+    refusals: list[Refusal] = field(default_factory=list)
+    silence: UnavailableError | None = None
+
+
+def correct(cluster: Cluster, rollout: Manifest, outcome: Outcome, children: Children) -> Written:
+    """Bring the children to what the decision wants; nothing but the end of the permit is raised.
+
+    After a call without answer no more of that kind are tried: the server may be gone. Other kinds are, once: a webhook
+    for one kind that hangs looks the same, and a rollback is not to wait for it.
+    """
+    written = Written()
+    _each(written, outcome.objects, NOT_APPLIED, rollout, lambda child: cluster.apply(rollout, child, children))
+    doomed = cluster.unwanted(outcome.objects, outcome.keep, children)
+    _each(written, doomed, NOT_DELETED, rollout, lambda child: cluster.delete(rollout, child))
+    return written
+
+
+def _each(
+    written: Written,
+    children: tuple[Manifest, ...],
+    reason: str,
+    rollout: Manifest,
+    write: Callable[[Manifest], object],
+) -> None:
+    """Write each child, and note what was refused."""
+    silent: set[str] = set()
+    for child in children:
+        if child["kind"] in silent:
+            continue
+        try:
+            _write(child, write)
+        except UnavailableError as error:
+            silent.add(child["kind"])
+            written.silence = error
+        except ClusterError as error:
+            logger.debug("%s: %s: %s", reason, error.reason, error, extra={"rollout": str(key_of(rollout))})
+            written.refusals.append(Refusal(child, reason, str(error), isinstance(error, ConflictError)))
+
+
+def _write(child: Manifest, write: Callable[[Manifest], object]) -> None:
+    """A bug that one child meets is that child's: told like a refusal, by its type alone."""
+    try:
+        write(child)
+    except (ClusterError, CutOffError):
+        raise
+    except Exception as error:
+        name = f"{child['kind']}/{child['metadata']['name']}"
+        logger.exception("a bug", extra={"child": name})
+        raise ClusterError(f"{name}: {type(error).__name__} in the operator: see its log") from error
