@@ -33,13 +33,16 @@ def draw(view: View, peaks: Peaks, rows: Rows, on: Limits, wanted: jax.Array, na
     """Do the `wanted` rows over the whole vocabulary; the others keep their `narrow` outcome."""
     reach = view.reach
     keys = jnp.where(peaks.valid[:, None], order_key(view.clean()), jnp.int32(MASKED_KEY))
-    below = below_best(value_of(keys), peaks.top, rows.temperature)
+    # Barriers: what is used more than once would else be worked out again for every use.
+    keys = lax.optimization_barrier(keys)
+    below = lax.optimization_barrier(below_best(value_of(keys), peaks.top, rows.temperature))
     everything = Last(jnp.full(wanted.shape, MASKED_KEY + 1, jnp.int32), jnp.full(wanted.shape, 2**31 - 1, jnp.int32))
     truncated = jnp.any(wanted & (on.min_p | on.top_k | on.top_p))
     last = lax.cond(truncated, lambda: _last_kept(keys, below, rows, on, reach), lambda: everything)
     inside = _within(keys, last, reach)
     ids = reach.ids()
     scores = jnp.where(inside, gumbel(rows.seed, rows.position, ids) - below, -jnp.inf)
+    scores = lax.optimization_barrier(scores)
     token = lowest_id_of_highest(scores, ids, reach)
     kept = reach.sum(jnp.sum(inside, axis=1, dtype=jnp.int32))
     threshold = value_of(reach.least(jnp.min(jnp.where(inside, keys, jnp.iinfo(jnp.int32).max), axis=1)))
