@@ -27,7 +27,7 @@ class Wishes:
     @property
     def any(self) -> bool:
         """Whether there is any edit at all."""
-        return self != _NOTHING
+        return self != NO_WISHES
 
     @property
     def penalties(self) -> bool:
@@ -35,7 +35,7 @@ class Wishes:
         return (self.repetition_penalty, self.presence_penalty, self.frequency_penalty) != (1.0, 0.0, 0.0)
 
 
-_NOTHING = Wishes()
+NO_WISHES = Wishes()
 
 
 class EditList:

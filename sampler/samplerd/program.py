@@ -14,6 +14,7 @@ import numpy.typing as npt
 from jax import lax
 
 from samplerd import sampling
+from samplerd.edit_list import MOST_BIASED, no_edits
 from samplerd.model import Model, Pytree
 from samplerd.rows import Logprobs, Rows, Sampled
 
@@ -67,7 +68,7 @@ class Executables:
     def _compile_step(self, step: Pytree, size: int) -> Callable[..., tuple[Pytree, jax.Array, Sampled]]:
         tokens = np.zeros(size, np.int32)
         compiled: Callable[..., tuple[Pytree, jax.Array, Sampled]] = step.lower(
-            self.model.weights, self._cache, tokens, idle_rows(size, self.model.context)
+            self.model.weights, self._cache, tokens, idle_rows(size, self.model)
         ).compile()
         return compiled
 
@@ -101,7 +102,12 @@ def _step(
     return cache, logits, program.sample(logits, rows)
 
 
-def idle_rows(size: int, context: int) -> Rows:
+def edit_capacity(model: Model) -> int:
+    """How many tokens of one row can be edited: all that fit into the context may be seen, and others biased."""
+    return model.context + MOST_BIASED
+
+
+def idle_rows(size: int, model: Model) -> Rows:
     """Rows for slots that have nothing to say.
 
     Their position is the context's last one: what an idle row writes there is overwritten before anything reads it.
@@ -112,5 +118,7 @@ def idle_rows(size: int, context: int) -> Rows:
         top_p=np.ones(size, np.float32),
         min_p=np.zeros(size, np.float32),
         seed=np.zeros((size, 2), np.uint32),
-        position=np.full(size, context, np.int32),
+        position=np.full(size, model.context, np.int32),
+        edits=no_edits(size, capacity=edit_capacity(model), vocabulary=model.vocabulary),
+        logprobs=np.zeros(size, np.bool_),
     )
