@@ -90,12 +90,14 @@ def _randomly(view: View, peaks: Peaks, rows: Rows, greedy: Draw, drawing: jax.A
     on = limits(rows, view.reach)
     draw = greedy._replace(certified=~drawing)
     total = jnp.zeros(drawing.shape, jnp.uint64)
-    first_size, *more = (min(size, view.reach.vocabulary) for size in tiers)
+    first_size, *more = sorted({min(size, view.reach.vocabulary) for size in tiers})
     found = candidates.find(view, peaks, first_size)
     total = _mass_above_min_p(view, peaks, rows, on, ~_closed(found, rows, on, view.reach))
     draw = _from_candidates(found, peaks, rows, on, total, draw, view.reach)
     for size in more:
         draw = _more_candidates(view, peaks, rows, on, total, draw, size)
+    if max(first_size, *more, 0) == view.reach.vocabulary:  # the candidates are all tokens: every row is certified
+        return draw
     done: Draw = lax.cond(
         jnp.all(draw.certified),
         lambda: draw,
@@ -106,7 +108,8 @@ def _randomly(view: View, peaks: Peaks, rows: Rows, greedy: Draw, drawing: jax.A
 
 def _more_candidates(view: View, peaks: Peaks, rows: Rows, on: Limits, total: jax.Array, draw: Draw, size: int) -> Draw:
     """Try `size` candidates, if there is a row that they may help."""
-    hopeful = ~draw.certified & ((on.top_k & (rows.top_k <= size)) | (~on.top_k & (on.top_p | on.min_p)))
+    enough = (on.top_k & (rows.top_k <= size)) | (~on.top_k & (on.top_p | on.min_p))
+    hopeful = ~draw.certified & (enough | (size >= view.reach.vocabulary))
 
     def again() -> Draw:
         return _from_candidates(candidates.find(view, peaks, size), peaks, rows, on, total, draw, view.reach)

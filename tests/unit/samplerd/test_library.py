@@ -49,7 +49,7 @@ def test_a_batch_of_different_rows_and_its_logprobs() -> None:
 
 
 def test_types_and_padding() -> None:
-    for kind in (jnp.bfloat16, jnp.float16):  # a compiled program each
+    for kind in (jnp.bfloat16,):  # a compiled program each; test_public_failures has float16
         logits = jnp.asarray(LOGITS).astype(kind)
         exact = np.asarray(logits.astype(jnp.float32))[:, :290]
         params = [SamplingParams(top_p=0.8, seed=9)] * 4

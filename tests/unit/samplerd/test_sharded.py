@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-MESHES = ("1e", "2e", "3e", "4e", "8e") if os.environ.get("LONG") else ("3e", "8")
+MESHES = ("1e", "2e", "3e", "4e", "8e") if os.environ.get("LONG") else ("3e",)
 """Devices; e: with edits and log-probabilities."""
 
 
