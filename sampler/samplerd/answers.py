@@ -4,6 +4,7 @@ Every way out of an exchange is counted there; what is sent after it (an error, 
 """
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -52,19 +53,27 @@ class Answer(Response):
         generation = self._exchange.generation
         return usage(len(generation.ask.prompt), len(generation.tokens))
 
+    def _logprobs(self, pieces: Sequence[Piece]) -> dict[str, Any] | None:
+        """None if they were not asked for."""
+        generation = self._exchange.generation
+        if generation.ask.top_logprobs is None:
+            return None
+        return self._form.logprobs([piece.logprobs for piece in pieces if piece.logprobs], generation.tokenizer)
+
 
 class WholeAnswer(Answer):
     """One JSON object, when the last token is there. Until then an error may still have its own status."""
 
     async def _send(self, send: Send) -> None:
-        pieces, reason = [], ""
+        pieces: list[Piece] = []
+        reason = ""
         async for event in self._exchange.events():
             if isinstance(event, Finished):
                 reason = event.reason
             else:
-                pieces.append(event.text)
-        text = "".join(pieces)
-        answer = JSONResponse(self._form.whole(text, reason, self._usage))
+                pieces.append(event)
+        text = "".join(piece.text for piece in pieces)
+        answer = JSONResponse(self._form.whole(text, reason, self._usage, self._logprobs(pieces)))
         await self._exchange.hand(send(_head(answer)))
         # Not yet as the last message: after that one, the HTTP server calls every client gone.
         await self._exchange.hand(send(_body(bytes(answer.body), more=True)), text)
@@ -95,7 +104,7 @@ class StreamedAnswer(Answer):
     def _piece(self, event: Piece | Finished, *, first: bool) -> dict[str, Any]:
         if isinstance(event, Finished):
             return self._form.piece("", event.reason)
-        return self._form.piece(event.text, first=first)
+        return self._form.piece(event.text, first=first, logprobs=self._logprobs([event]))
 
     async def _send_error(self, error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         await send(_body(sse(error.body()), more=False))

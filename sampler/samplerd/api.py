@@ -14,6 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from samplerd.answers import StreamedAnswer, WholeAnswer
+from samplerd.edit_list import Wishes
 from samplerd.engine import Engine
 from samplerd.exchange import Exchange
 from samplerd.generation import Ask
@@ -205,4 +206,22 @@ def _ask(engine: Engine, asked: SamplingRequest, prompt: list[int]) -> Ask:
         top_k=max(0, asked.top_k),
         top_p=asked.top_p,
         stop=tuple(asked.stop),
+        min_p=asked.min_p,
+        wishes=_wishes(engine, asked),
+        top_logprobs=asked.wanted_logprobs,
+    )
+
+
+def _wishes(engine: Engine, asked: SamplingRequest) -> Wishes:
+    allowed = asked.allowed_token_ids
+    for param, ids in (("logit_bias", [token for token, _ in asked.biases]), ("allowed_token_ids", allowed or [])):
+        if ids and max(ids) >= engine.model.vocabulary:
+            message = f"{param}: token ids are from 0 to {engine.model.vocabulary - 1}"
+            raise ApiError(400, message, param=param, code="invalid_value")
+    return Wishes(
+        allowed_ids=None if allowed is None else tuple(allowed),
+        logit_bias=asked.biases,
+        repetition_penalty=asked.repetition_penalty,
+        presence_penalty=asked.presence_penalty,
+        frequency_penalty=asked.frequency_penalty,
     )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from samplerd import oracle
+from samplerd import oracle, oracle_changes
 from samplerd.generation import Generation
 from samplerd.metrics import Metrics
 from samplerd.program import Step
@@ -98,7 +98,7 @@ def mode_of(request: oracle.Request, vocabulary: int) -> str:
     """The metrics' label `mode`: which way through the sampler the request takes."""
     if np.float32(request.temperature) < COLDEST:
         return "greedy"
-    truncated = 0 < request.top_k < vocabulary or np.float32(request.top_p) < 1
+    truncated = 0 < request.top_k < vocabulary or np.float32(request.top_p) < 1 or np.float32(request.min_p) > 0
     return "truncated" if truncated else "full"
 
 
@@ -122,4 +122,21 @@ def _request(generation: Generation) -> oracle.Request:
         top_p=ask.top_p,
         seed=ask.seed,
         position=len(ask.prompt) + len(generation.tokens),
+        min_p=ask.min_p,
+        changes=_changes(generation),
+    )
+
+
+def _changes(generation: Generation) -> oracle_changes.Changes:
+    ask = generation.ask
+    if not ask.wishes.any:
+        return oracle_changes.NO_CHANGES
+    return oracle_changes.Changes(
+        allowed_ids=ask.wishes.allowed_ids,
+        logit_bias=ask.wishes.logit_bias,
+        repetition_penalty=ask.wishes.repetition_penalty,
+        presence_penalty=ask.wishes.presence_penalty,
+        frequency_penalty=ask.wishes.frequency_penalty,
+        prompt=ask.prompt,
+        output=tuple(generation.tokens),
     )

@@ -14,9 +14,10 @@ from typing import Protocol
 
 import numpy as np
 
-from samplerd.generation import INVALID_LOGITS, Ask, Event, Finished, Generation
+from samplerd.edit_list import EditList
+from samplerd.generation import INVALID_LOGITS, Ask, Event, Finished, Generation, TokenLogprobs
 from samplerd.model import Model
-from samplerd.program import Executables, Step, idle_rows
+from samplerd.program import Executables, Step, edit_capacity, idle_rows
 from samplerd.rows import Rows
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class _Slot:
     """A sequence in the cache. `read` prompt tokens are in the cache; the last one goes through a decode step."""
 
     generation: Generation
+    edits: EditList | None = None
     read: int = 0
 
     @property
@@ -108,7 +110,7 @@ class Engine:
         for size in self._chunk_sizes:
             self._executables.prefill(np.zeros(size, np.int32), 0, 0)
         for size in self._batch_sizes:
-            self._executables.step(np.zeros(size, np.int32), idle_rows(size, self._model.context))
+            self._executables.step(np.zeros(size, np.int32), idle_rows(size, self._model))
         events: list[Event] = []
         prompt = tuple(self._model.tokenizer.encode("Hello, world"))
         ask = Ask(prompt=prompt, max_tokens=1, seed=1, temperature=1.0)
@@ -182,7 +184,14 @@ class Engine:
             self._waiting = deque(waiting for waiting in self._waiting if not waiting.cancelled)
             for index, slot in enumerate(self._slots):
                 if slot is None and self._waiting:
-                    self._slots[index] = _Slot(self._waiting.popleft())
+                    self._slots[index] = self._slot_for(self._waiting.popleft())
+
+    def _slot_for(self, generation: Generation) -> _Slot:
+        ask = generation.ask
+        if not ask.wishes.any:
+            return _Slot(generation)
+        capacity, vocabulary = edit_capacity(self._model), self._model.vocabulary
+        return _Slot(generation, EditList(ask.wishes, ask.prompt, capacity=capacity, vocabulary=vocabulary))
 
     def _read_chunk(self, index: int) -> None:
         slot = self._slots[index]
@@ -197,7 +206,7 @@ class Engine:
 
     def _step(self, running: Sequence[int]) -> None:
         size = next(size for size in self._batch_sizes if size > running[-1])
-        tokens, rows = np.zeros(size, np.int32), idle_rows(size, self._model.context)
+        tokens, rows = np.zeros(size, np.int32), idle_rows(size, self._model)
         generations: dict[int, Generation] = {}
         for index in running:
             slot = self._slots[index]
@@ -219,7 +228,11 @@ class Engine:
             slot.generation.fail(INVALID_LOGITS)
             self._executables.forget(index)
             self._slots[index] = None
-        elif slot.generation.accept(int(step.token[index]), now):
+            return
+        token = int(step.token[index])
+        if slot.edits is not None:
+            slot.edits.push(token)
+        if slot.generation.accept(token, now, _logprobs(step, index, slot.generation.ask.top_logprobs)):
             self._slots[index] = None
 
     def _fail_all(self, message: str) -> None:
@@ -237,4 +250,16 @@ def _fill_row(rows: Rows, index: int, slot: _Slot) -> None:
     rows.top_k[index] = ask.top_k
     rows.top_p[index] = ask.top_p
     rows.seed[index] = (ask.seed & 0xFFFFFFFF, ask.seed >> 32)
+    rows.min_p[index] = ask.min_p
     rows.position[index] = slot.next_position
+    if slot.edits is not None and rows.edits is not None:
+        slot.edits.write(rows.edits, index)
+    if rows.logprobs is not None:
+        np.asarray(rows.logprobs)[index] = ask.top_logprobs is not None
+
+
+def _logprobs(step: Step, row: int, count: int | None) -> TokenLogprobs | None:
+    if count is None or step.logprobs is None:
+        return None
+    top = zip(step.logprobs.top_ids[row, :count].tolist(), step.logprobs.top[row, :count].tolist(), strict=True)
+    return TokenLogprobs(int(step.token[row]), float(step.logprobs.token[row]), tuple(top))

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from samplerd.edit_list import NO_WISHES, Wishes
 from samplerd.text_stream import TextStream
 from samplerd.tokenizer import Tokenizer
 
@@ -22,13 +23,28 @@ class Ask:
     top_k: int = 0
     top_p: float = 1.0
     stop: tuple[str, ...] = ()
+    min_p: float = 0.0
+    wishes: Wishes = NO_WISHES
+    top_logprobs: int | None = None
+    """How many alternatives to report with each token's log-probability; None: no log-probabilities at all."""
+
+
+@dataclass(frozen=True)
+class TokenLogprobs:
+    """A token's log-probability in nats, and the best tokens with theirs."""
+
+    token: int
+    logprob: float
+    top: tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Text that is now certain; may be empty."""
+    """Text that is now certain; may be empty, as a token may end within a character."""
 
     text: str
+    logprobs: TokenLogprobs | None = None
+    """Of the token that has just come, if wanted and if it was not the one that ended the answer."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +88,7 @@ class Generation:
         """Whether `cancel` was called."""
         return self._cancelled.is_set()
 
-    def accept(self, token: int, now: float) -> bool:
+    def accept(self, token: int, now: float, logprobs: TokenLogprobs | None = None) -> bool:
         """Take the next token, drawn at the monotonic time `now`; true if the answer is complete with it."""
         self.tokens.append(token)
         self.first_token_at = self.first_token_at or now
@@ -81,9 +97,9 @@ class Generation:
         text = "" if at_end else self._text.push(self.tokenizer.token_bytes(token))
         reason = self._reason(at_end)
         if reason is None:
-            self.emit(Piece(text))
+            self.emit(Piece(text, logprobs))
             return False
-        self.emit(Piece(text + self._text.finish()))
+        self.emit(Piece(text + self._text.finish(), None if at_end else logprobs))
         self.emit(Finished(reason))
         return True
 

@@ -34,3 +34,9 @@ def nucleus_target(total: jax.Array, top_p: jax.Array) -> jax.Array:
     share = jnp.ceil(jnp.clip(top_p, 0.0, 1.0) * jnp.float32(2**24)).astype(jnp.uint64)
     high, low = total >> jnp.uint64(24), total & jnp.uint64(2**24 - 1)
     return share * high + ((share * low + jnp.uint64(2**24 - 1)) >> jnp.uint64(24))
+
+
+def least_kept(min_p: jax.Array) -> jax.Array:
+    """The smallest mass that min-p keeps, uint64 [B]: ceil(min_p 2^24) 2^16, as the best token weighs 2^40."""
+    share = jnp.ceil(jnp.clip(min_p, 0.0, 1.0) * jnp.float32(2**24)).astype(jnp.uint64)
+    return share << jnp.uint64(16)

@@ -4,7 +4,12 @@ import json
 import time
 import uuid
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
+
+from samplerd.generation import TokenLogprobs
+from samplerd.openai_logprobs import chat_logprobs, completion_logprobs
+from samplerd.tokenizer import Tokenizer
 
 
 def sse(data: dict[str, Any]) -> bytes:
@@ -47,19 +52,28 @@ class AnswerForm(ABC):
             "choices": choices,
         }
 
-    def whole(self, text: str, reason: str, counts: dict[str, int]) -> dict[str, Any]:
+    def whole(
+        self, text: str, reason: str, counts: dict[str, int], logprobs: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         """The whole answer."""
-        choice = {"index": 0, **self._whole_content(text), "logprobs": None, "finish_reason": reason}
+        choice = {"index": 0, **self._whole_content(text), "logprobs": logprobs, "finish_reason": reason}
         return {**self._envelope(self.whole_object, [choice]), "usage": counts}
 
-    def piece(self, text: str, reason: str | None = None, *, first: bool = False) -> dict[str, Any]:
+    def piece(
+        self, text: str, reason: str | None = None, *, first: bool = False, logprobs: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         """A piece of a streamed answer; the last one carries the reason."""
         content = self._piece_content(text, first=first)
-        return self._envelope(self.piece_object, [{"index": 0, **content, "logprobs": None, "finish_reason": reason}])
+        choice = {"index": 0, **content, "logprobs": logprobs, "finish_reason": reason}
+        return self._envelope(self.piece_object, [choice])
 
     def counts(self, counts: dict[str, int]) -> dict[str, Any]:
         """The event with the token counts, without any choice."""
         return {**self._envelope(self.piece_object, []), "usage": counts}
+
+    @abstractmethod
+    def logprobs(self, tokens: Sequence[TokenLogprobs], tokenizer: Tokenizer) -> dict[str, Any]:
+        """Log-probabilities of the next tokens of the answer."""
 
     @abstractmethod
     def _whole_content(self, text: str) -> dict[str, Any]: ...
@@ -73,6 +87,13 @@ class CompletionForm(AnswerForm):
 
     prefix = "cmpl"
     whole_object = piece_object = "text_completion"
+    _offset = 0
+
+    def logprobs(self, tokens: Sequence[TokenLogprobs], tokenizer: Tokenizer) -> dict[str, Any]:
+        """Lists side by side, and where in the answer each token begins."""
+        made = completion_logprobs(tokens, tokenizer, self._offset)
+        self._offset += sum(map(len, made["tokens"]))
+        return made
 
     def _whole_content(self, text: str) -> dict[str, Any]:
         return {"text": text}
@@ -88,6 +109,10 @@ class ChatForm(AnswerForm):
     prefix = "chatcmpl"
     whole_object = "chat.completion"
     piece_object = "chat.completion.chunk"
+
+    def logprobs(self, tokens: Sequence[TokenLogprobs], tokenizer: Tokenizer) -> dict[str, Any]:
+        """A list of tokens."""
+        return chat_logprobs(tokens, tokenizer)
 
     def _whole_content(self, text: str) -> dict[str, Any]:
         return {"message": {"role": "assistant", "content": text}}

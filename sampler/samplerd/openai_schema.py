@@ -1,6 +1,7 @@
 """What a client may ask, in OpenAI's words; anything out of range is refused by name, nothing is ignored in silence."""
 
 import json
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -8,7 +9,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 _MOST_STOPS = 4
 _LONGEST_STOP = 256
 
-Off = Annotated[float, Field(ge=0, le=0)]
+_MOST_BIASED = 300
+_MOST_TOP_LOGPROBS = 20
+
+Penalty = Annotated[float, Field(ge=-2, le=2)]
+Bias = Annotated[float, Field(ge=-100, le=100)]
+TokenId = Annotated[int, Field(ge=0, lt=2**31)]
+TopLogprobs = Annotated[int, Field(ge=0, le=_MOST_TOP_LOGPROBS)]
 TokenLimit = Annotated[int, Field(ge=1, lt=2**31)]
 
 
@@ -40,6 +47,12 @@ class SamplingRequest(BaseModel):
     temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
     top_k: Annotated[int, Field(ge=-1, lt=2**31)] = 0
     top_p: Annotated[float, Field(ge=0, le=1)] = 1.0
+    min_p: Annotated[float, Field(ge=0, le=1)] = 0.0
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=100)] = 1.0
+    presence_penalty: Penalty = 0.0
+    frequency_penalty: Penalty = 0.0
+    logit_bias: dict[str, Bias] = {}
+    allowed_token_ids: Annotated[list[TokenId], Field(min_length=1)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**64)] | None = None
     stop: list[str] = []
     stream: bool = False
@@ -51,16 +64,30 @@ class SamplingRequest(BaseModel):
     best_of: Annotated[int, _only(1)] = 1
     echo: Annotated[bool, _only(False)] = False
     suffix: None = None
-    logprobs: Annotated[bool, _only(False)] = False
-    top_logprobs: None = None
-    presence_penalty: Off = 0.0
-    frequency_penalty: Off = 0.0
-    logit_bias: Annotated[dict[str, float], _only({})] = {}
 
     @property
     def token_limit(self) -> tuple[str, int | None]:
         """The most tokens of the answer, and the name under which the client gave them."""
         return "max_tokens", self.max_tokens
+
+    @property
+    def wanted_logprobs(self) -> int | None:
+        """How many alternatives to report with each token's log-probability; None: no log-probabilities."""
+        return None
+
+    @property
+    def biases(self) -> tuple[tuple[int, float], ...]:
+        """`logit_bias` by token."""
+        return tuple((int(token), bias) for token, bias in self.logit_bias.items())
+
+    @field_validator("logit_bias")
+    @classmethod
+    def _biases_of_tokens(cls, value: dict[str, float]) -> dict[str, float]:
+        if len(value) > _MOST_BIASED:
+            raise ValueError(f"at most {_MOST_BIASED} tokens")
+        if not all(re.fullmatch("0|[1-9][0-9]{0,8}", token) for token in value):  # so no token has two names
+            raise ValueError("its keys are token ids")
+        return value
 
     @model_validator(mode="before")
     @classmethod
@@ -95,6 +122,13 @@ class CompletionRequest(SamplingRequest):
     """`POST /v1/completions`: the prompt is taken as it is."""
 
     prompt: Annotated[str, Field(min_length=1)]
+    logprobs: TopLogprobs | None = None
+    """Alternatives a token; 0 reports the chosen token alone."""
+
+    @property
+    def wanted_logprobs(self) -> int | None:
+        """Also the number of alternatives."""
+        return self.logprobs
 
     @field_validator("prompt", mode="before")
     @classmethod
@@ -120,6 +154,20 @@ class ChatRequest(SamplingRequest):
     messages: Annotated[list[ChatMessage], Field(min_length=1)]
     max_completion_tokens: TokenLimit | None = None
     """OpenAI's newer name of `max_tokens`."""
+    logprobs: bool = False
+    top_logprobs: TopLogprobs | None = None
+
+    @property
+    def wanted_logprobs(self) -> int | None:
+        """The switch and the number are two parameters here."""
+        return (self.top_logprobs or 0) if self.logprobs else None
+
+    @field_validator("top_logprobs")
+    @classmethod
+    def _with_logprobs(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and not info.data.get("logprobs"):
+            raise ValueError("only with logprobs")
+        return value
 
     @field_validator("max_completion_tokens")
     @classmethod

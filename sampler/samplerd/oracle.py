@@ -17,7 +17,8 @@ from quality_contract import (
     KIND_OUTSIDE_KEPT,
 )
 
-Floats = npt.NDArray[np.float32]
+from samplerd.oracle_changes import NO_CHANGES, Changes, Floats, changed, without_tiny
+
 Ids = npt.NDArray[np.intp]
 Words = npt.NDArray[np.uint32]
 Masses = npt.NDArray[np.uint64]
@@ -35,6 +36,8 @@ class Request:
     top_p: float
     seed: int
     position: int
+    min_p: float = 0.0
+    changes: Changes = NO_CHANGES
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,11 @@ class Expected:
 
 
 def expect(logits: Floats, request: Request) -> Expected:
-    """Work out one row, float32 [V]."""
-    row = np.where(np.abs(logits) < np.float32(2.0**-126), np.float32(0), logits)
+    """Work out one row, float32 [V] (the real vocabulary alone)."""
+    stored = without_tiny(logits)
+    row = changed(stored, request.changes)
     top = row.max()
-    if np.isnan(row).any() or not np.isfinite(top):
+    if np.isnan(stored).any() or np.isposinf(stored).any() or not np.isfinite(top):
         return Expected(False, 0, 0, np.zeros(1, np.intp), np.zeros(1, np.float32), 0.0)
     best = int(row.argmax())
     temperature = np.float32(request.temperature)
@@ -101,8 +105,11 @@ def _judge_token(expected: Expected, token: int) -> str | None:
 
 
 def _kept(row: Floats, below: Floats, request: Request) -> Ids:
-    """Top-k, then top-p within it."""
+    """Min-p, then top-k within it, then top-p within that."""
     kept = np.flatnonzero(row > -np.inf)
+    if np.float32(request.min_p) > 0:
+        least = int(np.ceil(np.float64(np.float32(request.min_p)) * 2**24)) << 16
+        kept = kept[_mass(below[kept]) >= np.uint64(least)]
     if 0 < request.top_k < row.size:
         kept = _best(row, kept, request.top_k)
     if np.float32(request.top_p) < 1:

@@ -14,8 +14,9 @@ import numpy.typing as npt
 from jax import lax
 
 from samplerd import sampling
+from samplerd.edit_list import MOST_BIASED, no_edits
 from samplerd.model import Model, Pytree
-from samplerd.rows import Rows, Sampled
+from samplerd.rows import Logprobs, Rows, Sampled
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Step:
     threshold: npt.NDArray[np.float32]
     certified: npt.NDArray[np.bool_]
     logits: npt.NDArray[np.float32]
+    logprobs: Logprobs | None = None
 
 
 class Executables:
@@ -66,7 +68,7 @@ class Executables:
     def _compile_step(self, step: Pytree, size: int) -> Callable[..., tuple[Pytree, jax.Array, Sampled]]:
         tokens = np.zeros(size, np.int32)
         compiled: Callable[..., tuple[Pytree, jax.Array, Sampled]] = step.lower(
-            self.model.weights, self._cache, tokens, idle_rows(size, self.model.context)
+            self.model.weights, self._cache, tokens, idle_rows(size, self.model)
         ).compile()
         return compiled
 
@@ -84,7 +86,8 @@ class Executables:
         """Read one token a row and draw the next; the number of rows must be one of the batch sizes."""
         run = self._steps[len(tokens)]
         self._cache, logits, sampled = run(self.model.weights, self._cache, tokens, rows)
-        return Step(**{name: np.asarray(value) for name, value in sampled._asdict().items()}, logits=np.asarray(logits))
+        host: Sampled = jax.tree.map(np.asarray, sampled)
+        return Step(**host._asdict(), logits=np.asarray(logits))
 
     def forget(self, slot: int) -> None:
         """Zero a slot, so that a NaN in it cannot reach the next sequence there (masked positions count 0 x NaN)."""
@@ -99,7 +102,12 @@ def _step(
     return cache, logits, program.sample(logits, rows)
 
 
-def idle_rows(size: int, context: int) -> Rows:
+def edit_capacity(model: Model) -> int:
+    """How many tokens of one row can be edited: all that fit into the context may be seen, and others biased."""
+    return model.context + MOST_BIASED
+
+
+def idle_rows(size: int, model: Model) -> Rows:
     """Rows for slots that have nothing to say.
 
     Their position is the context's last one: what an idle row writes there is overwritten before anything reads it.
@@ -108,6 +116,9 @@ def idle_rows(size: int, context: int) -> Rows:
         temperature=np.zeros(size, np.float32),
         top_k=np.zeros(size, np.int32),
         top_p=np.ones(size, np.float32),
+        min_p=np.zeros(size, np.float32),
         seed=np.zeros((size, 2), np.uint32),
-        position=np.full(size, context, np.int32),
+        position=np.full(size, model.context, np.int32),
+        edits=no_edits(size, capacity=edit_capacity(model), vocabulary=model.vocabulary),
+        logprobs=np.zeros(size, np.bool_),
     )

@@ -1,33 +1,58 @@
-"""What a sampling step is asked and what it gives, and the few formulas that both ways through the sampler share."""
+"""What a sampling step is asked and what it gives, and the few formulas that all ways through the sampler share."""
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from samplerd.edits import Edits
+from samplerd.reach import Reach
+
 COLDEST = 2.0**-16
 """A temperature below this is 0: the best token, without noise."""
+MOST_TOP_LOGPROBS = 20
+"""Alternatives that a step can report; OpenAI's limit."""
 
 
 class Rows(NamedTuple):
-    """What the requests ask for, one entry a row of the batch. Off values: temperature 0, top_k 0, top_p 1."""
+    """What the requests ask for, one entry a row of the batch. Off: temperature 0, top_k 0, top_p 1, min_p 0."""
 
     temperature: jax.Array  # float32 [B], >= 0
     top_k: jax.Array  # int32 [B]
     top_p: jax.Array  # float32 [B]
+    min_p: jax.Array  # float32 [B]
     seed: jax.Array  # uint32 [B, 2], low word first
     position: jax.Array  # int32 [B]: where in the sequence the new token will stand
+    edits: Edits | None = None  # allowed ids, bias and penalties; None: a program without them
+    logprobs: jax.Array | None = None  # bool [B]: which rows want log-probabilities; None: a program without them
+
+
+class Logprobs(NamedTuple):
+    """Log-probabilities under the model's own distribution (no edits, temperature 1), in nats."""
+
+    token: jax.Array  # float32 [B]: of the drawn token
+    top_ids: jax.Array  # int32 [B, 20]: the best tokens in order; V for "no such token"
+    top: jax.Array  # float32 [B, 20]: theirs; -inf for masked ones
 
 
 class Sampled(NamedTuple):
     """What a step gives for each row."""
 
     token: jax.Array  # int32 [B]
-    valid: jax.Array  # bool [B]: false if the row held NaN or +inf, or nothing but -inf; the token is then 0
+    valid: jax.Array  # bool [B]: false for a row that docs/sampling.md calls invalid; the token is then 0
     best: jax.Array  # int32 [B]: the best kept id
     kept: jax.Array  # int32 [B]: the size of the kept set
     threshold: jax.Array  # float32 [B]: the logit of the last kept token
     certified: jax.Array  # bool [B]: the candidates were enough
+    logprobs: Logprobs | None = None  # if rows.logprobs is there; zeros for rows that did not want them
+
+
+class Limits(NamedTuple):
+    """Which rows have which truncation on, bool [B] each."""
+
+    min_p: jax.Array
+    top_k: jax.Array
+    top_p: jax.Array
 
 
 def is_random(temperature: jax.Array) -> jax.Array:
@@ -38,16 +63,21 @@ def is_random(temperature: jax.Array) -> jax.Array:
 def below_best(logits: jax.Array, best: jax.Array, temperature: jax.Array) -> jax.Array:
     """How many nats each token stands below the best one, [B, N], once divided by the temperature."""
     divisor = jnp.where(is_random(temperature), temperature, jnp.float32(1))
-    return (best - logits) / divisor[:, None]
+    return (best[:, None] - logits) / divisor[:, None]
 
 
-def limits(rows: Rows, vocabulary: int) -> tuple[jax.Array, jax.Array]:
-    """Which rows have top-k and top-p on, [B] each."""
+def limits(rows: Rows, reach: Reach) -> Limits:
+    """Which truncations are on."""
     random = is_random(rows.temperature)
-    return random & (rows.top_k > 0) & (rows.top_k < vocabulary), random & (rows.top_p < 1)
+    return Limits(
+        min_p=random & (rows.min_p > 0),
+        top_k=random & (rows.top_k > 0) & (rows.top_k < reach.vocabulary),
+        top_p=random & (rows.top_p < 1),
+    )
 
 
-def lowest_id_of_highest(scores: jax.Array, ids: jax.Array) -> jax.Array:
+def lowest_id_of_highest(scores: jax.Array, ids: jax.Array, reach: Reach) -> jax.Array:
     """The id with the highest score, the lowest one among equals, int32 [B]. (XLA's argmax is slow on the CPU.)"""
-    highest = jnp.max(scores, axis=1, keepdims=True)
-    return jnp.min(jnp.where(scores == highest, ids, jnp.iinfo(jnp.int32).max), axis=1).astype(jnp.int32)
+    highest = reach.most(jnp.max(scores, axis=1))[:, None]
+    lowest = jnp.min(jnp.where(scores == highest, ids, jnp.iinfo(jnp.int32).max), axis=1)
+    return reach.least(lowest.astype(jnp.int32))

@@ -1,98 +1,169 @@
 """From logits to one token a row. The semantics are docs/sampling.md; this is their JAX form.
 
-Most rows need only their best few hundred tokens: `top_k` finds those, and a certificate says whether they hold the
-whole kept set. Rows without truncation, and rows whose certificate fails, look at the whole vocabulary (`wide`). Both
-ways are exact, so which one a row takes never shows in its token.
+One pass over the logits finds block maxima; most rows then need only their best few dozen tokens (`candidates`), and a
+certificate says whether those hold the whole kept set. Rows whose certificate fails try more candidates, then the whole
+vocabulary (`wide`). All ways are exact, so which one a row takes never shows in its token.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from samplerd import mass, wide
+from samplerd import candidates, edits, mass, wide
+from samplerd.candidates import Candidates, Peaks, View
+from samplerd.logprobs import logprobs_of
 from samplerd.randomness import gumbel
-from samplerd.rows import Rows, Sampled, below_best, is_random, limits, lowest_id_of_highest
+from samplerd.reach import Reach
+from samplerd.rows import Limits, Rows, Sampled, below_best, is_random, limits, lowest_id_of_highest
 
-CANDIDATES = 1024
-
-
-class Candidates(NamedTuple):
-    """The best tokens of each row in order: larger logit first, lower id first among equals."""
-
-    logits: jax.Array  # float32 [B, K]
-    ids: jax.Array  # int32 [B, K]
+TIERS = (64, 1024)
+"""How many candidates are tried, one after the other."""
 
 
-FindCandidates = Callable[[jax.Array, int], Candidates]
+class Draw(NamedTuple):
+    """What the ways through the sampler hand on: each improves the rows that are not certified yet."""
+
+    token: jax.Array  # int32 [B]
+    kept: jax.Array  # int32 [B]
+    threshold: jax.Array  # float32 [B]
+    certified: jax.Array  # bool [B]
 
 
-def exact_candidates(logits: jax.Array, count: int) -> Candidates:
-    """The true best `count` tokens. The barrier keeps XLA's fast TopK from being fused into a full sort."""
-    return Candidates(*lax.optimization_barrier(tuple(lax.top_k(logits, count))))
+def sample(logits: jax.Array, rows: Rows, *, vocabulary: int | None = None, tiers: tuple[int, ...] = TIERS) -> Sampled:
+    """Draw one token a row from logits [B, W] of any float type; ids from `vocabulary` (default W) on are padding."""
+    width = logits.shape[1]
+    return sample_part(logits, rows, Reach(width, width if vocabulary is None else vocabulary), tiers=tiers)
 
 
-def sample(
-    logits: jax.Array, rows: Rows, *, candidates: int = CANDIDATES, find: FindCandidates = exact_candidates
-) -> Sampled:
-    """Draw one token a row from float32 logits [B, V]."""
-    logits, valid = normalise(logits)
-    vocabulary = logits.shape[1]
-    found = find(logits, min(candidates, vocabulary))
-    best = found.logits[:, :1]
-    kept, certified = _kept_candidates(logits, found, rows)
-    token = jnp.where(is_random(rows.temperature), _draw(found, kept, best, rows), found.ids[:, 0])
-    last = jnp.take_along_axis(found.logits, kept[:, None] - 1, axis=1)[:, 0]
-    narrow = (token, kept, last)
-    wide_rows = ~certified
-    token, kept, last = lax.cond(
-        jnp.any(wide_rows), lambda: wide.draw(logits, best, rows, wide_rows, narrow), lambda: narrow
+def sample_part(logits: jax.Array, rows: Rows, reach: Reach, *, tiers: tuple[int, ...] = TIERS) -> Sampled:
+    """Draw one token a row, given one part of the vocabulary; every part of a mesh gets the same answer."""
+    raw = View(logits, reach)
+    view, sound = _edited_if_any(raw, rows.edits)
+    sampled = _sample(view, rows, sound, tiers)
+    if rows.logprobs is None:
+        return sampled
+    return sampled._replace(logprobs=logprobs_of(raw, sampled, rows.logprobs))
+
+
+def _edited_if_any(raw: View, made: edits.Edits | None) -> tuple[View, jax.Array]:
+    """What is sampled, and which rows are sound, bool [B].
+
+    Handing the logits through an optional edit costs a batch without any a copy of them. Two samplers, one behind the
+    edit and one beside it, would spare that and double the time to compile; a program without edits has neither.
+    """
+    everything = jnp.ones(raw.logits.shape[0], jnp.bool_)
+    if made is None:
+        return raw, everything
+    logits, sound = lax.cond(
+        jnp.any(made.active),
+        lambda: (edited(raw, made).logits, _numbers(raw)),
+        lambda: (raw.logits.astype(jnp.float32), everything),
     )
-    return Sampled(token, valid, found.ids[:, 0], kept, last, certified)
+    return View(logits, raw.reach), sound
 
 
-def normalise(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Make -0 and subnormals +0, and put a harmless row (token 0 alone) in the place of each invalid one."""
-    # Not `logits + 0`: XLA removes that. Subnormals: processors differ in whether they see them at all.
-    logits = jnp.where(jnp.abs(logits) < jnp.float32(2.0**-126), jnp.float32(0), logits.astype(jnp.float32))
-    # The maximum alone does not tell: XLA's on the CPU loses a NaN when it is vectorised.
-    valid = jnp.isfinite(jnp.max(logits, axis=1)) & ~jnp.any(jnp.isnan(logits), axis=1)
-    safe = jnp.where(jnp.arange(logits.shape[1]) == 0, jnp.float32(0), jnp.float32(-jnp.inf))
-    return jnp.where(valid[:, None], logits, safe[None, :]), valid
+def edited(raw: View, made: edits.Edits) -> View:
+    """The logits that everything after the edits sees."""
+    return View(edits.apply(raw.clean(), made, raw.reach), raw.reach)
 
 
-def _kept_candidates(logits: jax.Array, found: Candidates, rows: Rows) -> tuple[jax.Array, jax.Array]:
-    """How many candidates are kept [B], and whether that is certain [B]."""
-    has_k, has_p = limits(rows, logits.shape[1])
+def _numbers(raw: View) -> jax.Array:
+    """Which rows hold no NaN and no +inf. An edit may hide one, which must not hide the model's error."""
+    strange = jnp.max(jnp.where(raw.clean() < jnp.inf, 0, 1), axis=1)
+    return raw.reach.most(strange) == 0
+
+
+def _sample(view: View, rows: Rows, sound: jax.Array, tiers: tuple[int, ...]) -> Sampled:
+    peaks = candidates.survey(view)
+    valid = peaks.valid & sound
+    peaks = peaks._replace(valid=valid, top=jnp.where(valid, peaks.top, 0))
+    best = candidates.first(view, peaks)
+    greedy = Draw(best, jnp.ones_like(best), peaks.top, jnp.ones_like(valid))
+    drawing = valid & is_random(rows.temperature)
+    draw = lax.cond(jnp.any(drawing), lambda: _randomly(view, peaks, rows, greedy, drawing, tiers), lambda: greedy)
+    return Sampled(draw.token, valid, best, draw.kept, draw.threshold, draw.certified)
+
+
+def _randomly(view: View, peaks: Peaks, rows: Rows, greedy: Draw, drawing: jax.Array, tiers: tuple[int, ...]) -> Draw:
+    on = limits(rows, view.reach)
+    draw = greedy._replace(certified=~drawing)
+    total = jnp.zeros(drawing.shape, jnp.uint64)
+    first_size, *more = sorted({min(size, view.reach.vocabulary) for size in tiers})
+    found = candidates.find(view, peaks, first_size)
+    total = _mass_above_min_p(view, peaks, rows, on, ~_closed(found, rows, on, view.reach))
+    draw = _from_candidates(found, peaks, rows, on, total, draw, view.reach)
+    for size in more:
+        draw = _more_candidates(view, peaks, rows, on, total, draw, size)
+    if max(first_size, *more, 0) == view.reach.vocabulary:  # the candidates are all tokens: every row is certified
+        return draw
+    done: Draw = lax.cond(
+        jnp.all(draw.certified),
+        lambda: draw,
+        lambda: Draw(*wide.draw(view, peaks, rows, on, ~draw.certified, draw[:3]), draw.certified),
+    )
+    return done
+
+
+def _more_candidates(view: View, peaks: Peaks, rows: Rows, on: Limits, total: jax.Array, draw: Draw, size: int) -> Draw:
+    """Try `size` candidates, if there is a row that they may help."""
+    enough = (on.top_k & (rows.top_k <= size)) | (~on.top_k & (on.top_p | on.min_p))
+    hopeful = ~draw.certified & (enough | (size >= view.reach.vocabulary))
+
+    def again() -> Draw:
+        return _from_candidates(candidates.find(view, peaks, size), peaks, rows, on, total, draw, view.reach)
+
+    better: Draw = lax.cond(jnp.any(hopeful), again, lambda: draw)
+    return better
+
+
+def _closed(found: Candidates, rows: Rows, on: Limits, reach: Reach) -> jax.Array:
+    """Which rows have all that min-p and top-k keep among the candidates, [B]."""
     count = found.ids.shape[1]
-    top_k = jnp.where(has_k & (rows.top_k <= count), rows.top_k, count)
-    top_k = jnp.minimum(top_k, jnp.sum(found.logits > -jnp.inf, axis=1, dtype=jnp.int32))
-    needs_total = has_p & ~has_k
-    weights = mass.weights(below_best(found.logits, found.logits[:, :1], rows.temperature))
-    weights = jnp.where(jnp.arange(count)[None, :] < top_k[:, None], weights, jnp.uint64(0))
-    reached = jnp.cumsum(weights, axis=1)
-    total = jnp.where(needs_total, _whole_mass(logits, found, rows, needs_total), reached[:, -1])
-    target = mass.nucleus_target(total, rows.top_p)
-    nucleus = jnp.minimum(1 + jnp.sum(reached < target[:, None], axis=1, dtype=jnp.int32), top_k)
-    kept = jnp.where(is_random(rows.temperature), jnp.where(has_p, nucleus, top_k), 1)
-    enough = jnp.where(has_k, rows.top_k <= count, has_p & (reached[:, -1] >= target))
-    return kept, ~is_random(rows.temperature) | enough
+    last = found.logits[:, -1]
+    lightest = mass.weights(below_best(last[:, None], found.logits[:, 0], rows.temperature))[:, 0]
+    ended = (last == -jnp.inf) | (count >= reach.vocabulary)
+    return ended | (on.top_k & (rows.top_k <= count)) | (on.min_p & (lightest < mass.least_kept(rows.min_p)))
 
 
-def _whole_mass(logits: jax.Array, found: Candidates, rows: Rows, wanted: jax.Array) -> jax.Array:
-    """The mass of the whole vocabulary, uint64 [B], if any row wants it."""
+def _from_candidates(
+    found: Candidates, peaks: Peaks, rows: Rows, on: Limits, total: jax.Array, draw: Draw, reach: Reach
+) -> Draw:
+    """Draw the rows that are not certified from their candidates, and certify those that need no others."""
+    below = below_best(found.logits, peaks.top, rows.temperature)
+    weights = mass.weights(below)
+    closed = _closed(found, rows, on, reach)
+    prefix = _min_p_top_k(found, weights, rows, on)
+    place = jnp.arange(found.ids.shape[1], dtype=jnp.int32)[None, :]
+    reached = jnp.cumsum(jnp.where(place < prefix[:, None], weights, jnp.uint64(0)), axis=1)
+    target = mass.nucleus_target(jnp.where(closed, reached[:, -1], total), rows.top_p)
+    nucleus = jnp.minimum(1 + jnp.sum(reached < target[:, None], axis=1, dtype=jnp.int32), prefix)
+    kept = jnp.where(on.top_p, nucleus, prefix)
+    enough = closed | (on.top_p & ~on.top_k & (reached[:, -1] >= target))
+    scores = gumbel(rows.seed, rows.position, found.ids) - below
+    scores = jnp.where(place < kept[:, None], scores, -jnp.inf)
+    token = lowest_id_of_highest(scores, found.ids, Reach(reach.width, reach.vocabulary))
+    last = jnp.take_along_axis(found.logits, kept[:, None] - 1, axis=1)[:, 0]
+    mine = Draw(token, kept, last, enough)
+    return Draw(*(jnp.where(draw.certified, old, new) for old, new in zip(draw, mine, strict=True)))
+
+
+def _min_p_top_k(found: Candidates, weights: jax.Array, rows: Rows, on: Limits) -> jax.Array:
+    """How many of the candidates min-p and top-k keep, int32 [B]."""
+    count = found.ids.shape[1]
+    heavy = ~on.min_p[:, None] | (weights >= mass.least_kept(rows.min_p)[:, None])
+    there = jnp.sum((found.logits > -jnp.inf) & heavy, axis=1, dtype=jnp.int32)
+    return jnp.where(on.top_k, jnp.minimum(jnp.minimum(rows.top_k, count), there), there)
+
+
+def _mass_above_min_p(view: View, peaks: Peaks, rows: Rows, on: Limits, unclosed: jax.Array) -> jax.Array:
+    """The mass of all that min-p keeps in the whole vocabulary, uint64 [B], if a row's top-p depends on it."""
+    wanted = peaks.valid & on.top_p & ~on.top_k & unclosed
 
     def total() -> jax.Array:
-        weights = mass.weights(below_best(logits, found.logits[:, :1], rows.temperature))
-        return jnp.sum(weights, axis=1, dtype=jnp.uint64)
+        weights = mass.weights(below_best(view.clean(), peaks.top, rows.temperature))
+        heavy = ~on.min_p[:, None] | (weights >= mass.least_kept(rows.min_p)[:, None])
+        return view.reach.sum(jnp.sum(jnp.where(heavy, weights, jnp.uint64(0)), axis=1, dtype=jnp.uint64))
 
-    return lax.cond(jnp.any(wanted), total, lambda: jnp.zeros(logits.shape[0], jnp.uint64))
-
-
-def _draw(found: Candidates, kept: jax.Array, best: jax.Array, rows: Rows) -> jax.Array:
-    """Gumbel-max among the first `kept` candidates of each row."""
-    scores = gumbel(rows.seed, rows.position, found.ids) - below_best(found.logits, best, rows.temperature)
-    inside = jnp.arange(found.ids.shape[1])[None, :] < kept[:, None]
-    return lowest_id_of_highest(jnp.where(inside, scores, -jnp.inf), found.ids)
+    return lax.cond(jnp.any(wanted), total, lambda: jnp.zeros(wanted.shape, jnp.uint64))

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import pytest
 from samplerd import synthetic
 from samplerd.engine import Engine
-from samplerd.jax_setup import configure_jax
 from samplerd.model import Model
 from samplerd.program import Executables, production_program
 
-configure_jax()
+from tests.unit.compiling import compiled_once
+
+compiled_once()
 
 CONTEXT = 128
 

@@ -7,7 +7,14 @@ from samplerd.rows import Rows
 
 
 def rows(
-    count: int, *, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, seed: int = 1, position: int = 5
+    count: int,
+    *,
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    min_p: float = 0.0,
+    seed: int = 1,
+    position: int = 5,
 ) -> Rows:
     """Rows that ask for the same, each with a seed of its own."""
     seeds = np.array([[(seed + row) & 0xFFFFFFFF, 77 + row] for row in range(count)], np.uint32)
@@ -15,6 +22,7 @@ def rows(
         temperature=np.full(count, temperature, np.float32),
         top_k=np.full(count, top_k, np.int32),
         top_p=np.full(count, top_p, np.float32),
+        min_p=np.full(count, min_p, np.float32),
         seed=seeds,
         position=np.full(count, position, np.int32),
     )
@@ -29,6 +37,7 @@ def request(made: Rows, row: int) -> oracle.Request:
         top_p=float(made.top_p[row]),
         seed=low + (high << 32),
         position=int(made.position[row]),
+        min_p=float(made.min_p[row]),
     )
 
 

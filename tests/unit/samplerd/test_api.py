@@ -134,11 +134,20 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"n": True}, "n"),
     ({"best_of": 1.0}, "best_of"),
     ({"echo": 0}, "echo"),
-    ({"logprobs": 3}, "logprobs"),
-    ({"logprobs": 0}, "logprobs"),  # OpenAI's "only of the chosen token": not the same as none
+    ({"logprobs": 21}, "logprobs"),
     ({"logprobs": True}, "logprobs"),
-    ({"presence_penalty": 0.5}, "presence_penalty"),
-    ({"logit_bias": {"5": 1.0}}, "logit_bias"),
+    ({"top_logprobs": 3}, "top_logprobs"),  # of chats only
+    ({"min_p": 1.5}, "min_p"),
+    ({"repetition_penalty": 0}, "repetition_penalty"),
+    ({"presence_penalty": 2.5}, "presence_penalty"),
+    ({"frequency_penalty": -2.5}, "frequency_penalty"),
+    ({"logit_bias": {"5": 101}}, "logit_bias"),
+    ({"logit_bias": {"99999": 1}}, "logit_bias"),
+    ({"logit_bias": {"05": 1}}, "logit_bias"),
+    ({"logit_bias": {"-5": 1}}, "logit_bias"),
+    ({"logit_bias": {str(token): 1 for token in range(301)}}, "logit_bias"),
+    ({"allowed_token_ids": []}, "allowed_token_ids"),
+    ({"allowed_token_ids": [99999]}, "allowed_token_ids"),
     ({"logit_bias": {"5": "x"}}, "logit_bias"),
     ({"stream": "yes"}, "stream"),
     ({"stream_options": {"include_usage": True}}, "stream_options"),  # without stream
@@ -167,6 +176,9 @@ CHAT_REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"max_completion_tokens": 0}, "max_completion_tokens"),
     ({"max_completion_tokens": 100_000}, "max_completion_tokens"),
     ({"max_tokens": 5, "max_completion_tokens": 7}, "max_completion_tokens"),
+    ({"logprobs": 3}, "logprobs"),
+    ({"top_logprobs": 3}, "top_logprobs"),
+    ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
 ]
 
 

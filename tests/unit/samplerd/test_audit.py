@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from samplerd import engine as engine_module
 from samplerd.audit import Audit
+from samplerd.edit_list import Wishes
 from samplerd.engine import Engine
 from samplerd.generation import Ask, Generation
 from samplerd.metrics import Metrics
@@ -36,7 +37,15 @@ def audit_of(engine: Engine, **ask: Any) -> tuple[float, Counter[str]]:
     return sum(sample.value for sample in samples if sample.name == "sampler_audit_tokens_total"), kinds
 
 
-ASKS = [{"temperature": 0.0}, {}, {"top_k": 5}, {"top_p": 0.9}, {"temperature": 0.7, "top_k": 50, "top_p": 0.95}]
+ASKS = [
+    {"min_p": 0.05, "wishes": Wishes(repetition_penalty=1.3, frequency_penalty=0.5, logit_bias=((300, 4.0),))},
+    {"temperature": 0.0, "wishes": Wishes(allowed_ids=tuple(range(250, 330)), presence_penalty=1.0)},
+    {"temperature": 0.0},
+    {},
+    {"top_k": 5},
+    {"top_p": 0.9},
+    {"temperature": 0.7, "top_k": 50, "top_p": 0.95},
+]
 
 
 @pytest.mark.parametrize("ask", ASKS, ids=str)

@@ -29,16 +29,20 @@ PARAMETERS = [
     {"temperature": 2.0, "top_p": 1e-8},
     {"temperature": 1.0, "top_p": 0.0},
     {"temperature": 1e-4, "top_k": -1, "top_p": 0.99},
+    {"min_p": 0.02},
+    {"temperature": 1.3, "min_p": 1e-6, "top_k": 30, "top_p": 0.99},
+    {"min_p": 1e-7, "top_p": 0.999},
+    {"min_p": 1.0},
 ]
 
 
 @cache
-def compiled(candidates: int) -> Any:
-    return jax.jit(lambda logits, rows: sampling.sample(logits, rows, candidates=candidates))
+def compiled(tiers: tuple[int, ...]) -> Any:
+    return jax.jit(lambda logits, rows: sampling.sample(logits, rows, tiers=tiers))
 
 
-def check(logits: npt.NDArray[np.float32], rows: Rows, candidates: int = 1024) -> None:
-    got = compiled(candidates)(logits, rows)
+def check(logits: npt.NDArray[np.float32], rows: Rows, tiers: tuple[int, ...] = (64, 1024)) -> None:
+    got = compiled(tiers)(logits, rows)
     for row in range(len(logits)):
         expected = oracle.expect(logits[row], made.request(rows, row))
         drawn = drawn_in(got, row)
@@ -66,8 +70,8 @@ def test_equal_for_every_nature_of_logits(kind: str, shape: tuple[int, int]) -> 
 def test_equal_whatever_the_number_of_candidates(kind: str) -> None:
     logits = made.logits(np.random.default_rng(3), 4, 2000, kind)
     for parameters in PARAMETERS:
-        for candidates in (1, 300):
-            check(logits, made.rows(4, **parameters), candidates)
+        for tiers in ((1,), (16, 300)):
+            check(logits, made.rows(4, **parameters), tiers)
 
 
 @settings(max_examples=60, deadline=None)
@@ -84,7 +88,7 @@ def test_equal_for_any_request(
 ) -> None:
     logits = made.logits(np.random.default_rng(seed), 3, 600, kind)
     rows = made.rows(3, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed, position=position)
-    check(logits, rows, candidates=128)
+    check(logits, rows, tiers=(16, 128))
 
 
 def test_mixed_rows_in_one_batch() -> None:

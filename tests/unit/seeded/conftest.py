@@ -2,10 +2,11 @@
 
 import pytest
 from samplerd import synthetic
-from samplerd.jax_setup import configure_jax
 from samplerd.model import Model
 
-configure_jax()
+from tests.unit.compiling import compiled_once
+
+compiled_once()
 
 
 @pytest.fixture(scope="session")
