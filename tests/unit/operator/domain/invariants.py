@@ -109,19 +109,21 @@ def nothing_grows_after_failed(world: World, outcome: Outcome) -> None:
 
 
 def some_server_is_wanted_everywhere(world: World, outcome: Outcome) -> None:
-    """Every pool of the release that stays has, if anything served there, a Deployment with pods that serve."""
+    """Where anything serves, in each pool of the release that stays and on the whole, something goes on serving."""
     staying = outcome.status.stable or outcome.status.candidate
     if staying is None or outcome.hands_off:
         return
-    counts: dict[str, int] = {}
+    mine = [pod for pod in world.pods if world.is_ready(pod) and pod.orphaned is None]
+    kept: dict[str, int] = {}
     for body in outcome.objects:
         if body["kind"] == "Deployment":
-            name = body["metadata"]["labels"][LABEL_POOL]
-            ready = world.ready_pods(name, body["metadata"]["labels"][LABEL_REVISION])
-            counts[name] = counts.get(name, 0) + min(ready, body["spec"]["replicas"])
+            labels = body["metadata"]["labels"]
+            ready = sum((pod.pool, pod.revision) == (labels[LABEL_POOL], labels[LABEL_REVISION]) for pod in mine)
+            kept[labels[LABEL_POOL]] = kept.get(labels[LABEL_POOL], 0) + min(ready, body["spec"]["replicas"])
     for item in staying.pools:
-        was = sum(world.is_ready(pod) for pod in world.pods if pod.pool == item.name and pod.orphaned is None)
-        assert counts.get(item.name, 0) >= min(1, was), f"pool {item.name} had {was} ready servers"
+        was = sum(pod.pool == item.name for pod in mine)
+        assert kept.get(item.name, 0) >= min(1, was), f"pool {item.name} had {was} ready servers"
+    assert sum(kept.values()) >= min(1, len(mine)), "all pools share one Service"
 
 
 def no_other_objects_pods_are_counted(world: World, outcome: Outcome) -> None:

@@ -270,9 +270,6 @@ class World:
                 found[one.pool] = found.get(one.pool, 0) + 1
         return found
 
-    def ready_pods(self, pool: str, revision: str) -> int:
-        return sum(self.is_ready(one) for one in self.pods if (one.pool, one.revision) == (pool, revision))
-
     def revisions(self) -> set[str]:
         """All that have pods, or a role."""
         status = self.status
