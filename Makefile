@@ -7,6 +7,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+# Pure tests share nothing but the processor. A file stays together, with what its tests compile or load once.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 # A change of these rebuilds the environment.
 REQUIREMENTS := requirements/dev.txt requirements/model.txt
 STAMP := $(VENV)/.installed
@@ -20,7 +22,8 @@ demo: venv ## a real cluster, a real model: one good release promoted, two bad o
 	@$(PY) -m local.demo $(if $(KEEP),--keep) $(DEMO_ARGS)
 
 test: lint ## what CI runs: lint, then unit, API-server and end-to-end tests on one shared cluster
-	@$(PY) -m pytest tests -q --durations=10
+	@$(PY) -m pytest tests/unit $(PARALLEL) -q --durations=5
+	@$(PY) -m pytest tests/cluster tests/e2e -q --durations=10
 
 soak: venv ## the long proofs: many random histories, then the whole real-model demo DEMOS times (default 5)
 	@HISTORIES=100 $(PY) -m pytest tests/unit/operator/domain/test_properties.py -q --timeout 7200
@@ -28,7 +31,7 @@ soak: venv ## the long proofs: many random histories, then the whole real-model 
 	for i in $$(seq $${DEMOS:-5}); do echo "demo $$i of $${DEMOS:-5}"; $(PY) -m local.demo $(DEMO_ARGS); done
 
 unit: venv ## pure tests, no cluster, under two minutes
-	@$(PY) -m pytest tests/unit -m "not model" -q
+	@$(PY) -m pytest tests/unit $(PARALLEL) -m "not model" -q
 
 lint: venv ## ruff, mypy strict, import contracts
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
