@@ -48,11 +48,19 @@ def headline(turn: Turn) -> Word:
         return _serving(turn)
     if rollout is None:
         return _waiting_or(turn, "Starting", "nothing has been started yet")
-    if rollout.failure and status.stage is Stage.ESTABLISHING:
-        return Word(STALLED, "True", FIRST_RELEASE_FAILED, rollout.failure.message)
+    trouble = _establishing(turn, rollout) if status.stage is Stage.ESTABLISHING else None
+    if trouble:
+        return trouble
     if rollout.hold:
         return Word(STALLED, "True", rollout.hold.reason, _hold_message(turn, rollout))
     return _under_way(turn, rollout)
+
+
+def _establishing(turn: Turn, rollout: Rollout) -> Word | None:
+    held = turn.status.held(turn.target)
+    if held:
+        return Word(STALLED, "True", "RolledBack", f"{held.message} Release {rollout.release} is starting instead.")
+    return Word(STALLED, "True", FIRST_RELEASE_FAILED, rollout.failure.message) if rollout.failure else None
 
 
 def _serving(turn: Turn) -> Word:

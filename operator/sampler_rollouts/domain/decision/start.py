@@ -28,7 +28,9 @@ def choose(turn: Turn) -> None:
     if stage is Stage.IDLE:
         _start_without_gate(turn, turn.wish, Trigger.FIRST_RELEASE, "it is the first release")
     elif stage is Stage.ESTABLISHING and _asks_for_other(turn):
-        _replace_first(turn, turn.wish)
+        # What was rejected stays so, also where another release comes in place of a stable that does not come up (R6).
+        if not turn.status.held(turn.target):
+            _replace_first(turn, turn.wish)
     elif stage is Stage.ESTABLISHING and retry:
         _retry_first(turn)
     elif stage is Stage.SERVING:

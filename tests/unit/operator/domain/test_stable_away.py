@@ -198,3 +198,36 @@ def test_pods_of_a_replaced_first_release_that_begin_to_serve_meanwhile_stay() -
     world.tick(6)
     assert world.serving(world.revision_of("candidate")) == {}
     assert world.serving() == {"cpu-a": 2, "cpu-b": 2}
+
+
+def test_a_rejected_release_does_not_come_back_while_another_one_starts_in_stables_place() -> None:
+    """R6: the spec that goes back to it says so, and nothing else happens, until retryGeneration rises."""
+    world = stuck()
+    rejected = world.status.candidate
+    assert rejected is not None
+    world.update(spec("c", **WAVES))
+    world.tick()
+    fix = world.revision_of("candidate")
+    world.update(spec("b", **WAVES))
+    world.tick()
+    assert world.revision_of("candidate") == fix
+    assert world.condition("Stalled") == ("True", "RolledBack")
+    assert world.condition("RolledBack") == ("True", "CheckFailed")
+    world.until("Serving")
+    world.run(20)
+    assert world.revision_of("stable") == fix
+    assert world.condition("Stalled") == ("True", "RolledBack")
+    world.update(spec("b", **WAVES, retryGeneration=1))
+    world.tick()
+    assert world.status.stage == "Progressing", "with steps"
+
+
+def test_a_rejected_release_may_take_the_place_of_one_that_starts_if_a_person_says_so() -> None:
+    world = stuck()
+    rejected = world.revision_of("candidate")
+    world.update(spec("c", **WAVES))
+    world.tick()
+    world.update(spec("b", **WAVES, retryGeneration=1))
+    world.tick()
+    assert world.revision_of("candidate") == rejected
+    assert world.status.stage == "Establishing"
