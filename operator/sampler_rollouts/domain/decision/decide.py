@@ -125,7 +125,8 @@ def _due(turn: Turn) -> float | None:
     status = turn.status
     if status.stage in FORWARD | LEAVING or status.rollout is not None:
         return LOOK_SECONDS
-    if status.bake is not None and status.stage is Stage.SERVING and not turn.paused:
+    well = status.stable is not None and status.stable.fault is None
+    if status.bake is not None and status.stage is Stage.SERVING and well and not turn.paused:
         left = status.bake.seconds - status.bake.clock.elapsed(turn.now)
         return max(1.0, left)
     if any(pool.unready for pool in status.pools):

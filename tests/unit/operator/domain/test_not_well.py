@@ -236,3 +236,12 @@ def test_a_retry_gives_pods_that_never_were_ready_their_time_anew() -> None:
     assert world.condition("Reconciling") == ("True", "Establishing")
     world.run(100)
     assert world.condition("Stalled") == STALLED
+
+
+def test_it_is_not_looked_at_every_second_for_ever() -> None:
+    """Its bake time cannot end; waiting for it is no reason to look."""
+    world = established()
+    world.judge = failing()
+    world.run(600)
+    assert world.condition("Stalled") == ("True", "FirstReleaseFailed")
+    assert world.tick().requeue_after is None
