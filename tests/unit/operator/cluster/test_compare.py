@@ -119,3 +119,12 @@ def test_a_keyed_item_whose_key_was_defaulted_is_recognised() -> None:
     live["spec"]["ports"][0]["protocol"] = "TCP"
 
     assert not differs(service(), live)
+
+
+def test_a_selector_with_a_label_more_is_put_back() -> None:
+    """The server keeps a selector as one value, and gives all of it to whoever edits it: we own nothing of it then."""
+    live = applied(service())
+    live["spec"]["selector"]["version"] = "2"
+    for entry in live["metadata"]["managedFields"]:
+        entry["fieldsV1"].get("f:spec", {}).pop("f:selector", None)
+    assert differs(service(), live)
