@@ -19,6 +19,7 @@ from sampler_rollouts.cluster.kinds import (
     FIELD_MANAGER,
     POD,
     PRUNE_ORDER,
+    SERVICE,
     Kind,
     RolloutKey,
     controlled_by,
@@ -100,7 +101,7 @@ class KubernetesCluster:
         owned = {kind: [c for c in self._list(kind, rollout) if controlled_by(c, uid)] for kind in PRUNE_ORDER}
         pods = self._list(POD, rollout)
         return Children(
-            observation=observation(owned[DEPLOYMENT], owned[CONTROLLER_REVISION], pods),
+            observation=observation(owned[DEPLOYMENT], owned[CONTROLLER_REVISION], pods, owned[SERVICE]),
             live=tuple(child for kind in PRUNE_ORDER for child in owned[kind]),
         )
 

@@ -34,7 +34,10 @@ _MESSAGE: Final = 300
 
 
 def observation(
-    deployments: Iterable[Manifest], revisions: Iterable[Manifest], pods: Iterable[Manifest]
+    deployments: Iterable[Manifest],
+    revisions: Iterable[Manifest],
+    pods: Iterable[Manifest],
+    services: Iterable[Manifest] = (),
 ) -> Observation:
     """One look at the children of one SamplerRollout; pods without our labels or without a controller are not ours.
 
@@ -47,6 +50,11 @@ def observation(
             _pool_revision(item): template
             for item in revisions
             if _labelled(item) and (template := recorded_template(item)) is not None
+        },
+        services={
+            metadata(item)["name"]: (item.get("spec") or {}).get("selector") or {}
+            for item in services
+            if not terminating(item)
         },
     )
 

@@ -46,6 +46,10 @@ class Observation:
     workloads: tuple[WorkloadState, ...] = ()
     templates: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     """Recorded pod templates by ``<pool>-<revision>``, from the ControllerRevisions."""
+    services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What each of our Services selects, by name."""
+    refused_services: Mapping[str, str] = field(default_factory=dict)
+    """Why the cluster did not take a Service that was wanted at the last look, by name."""
 
     def of_object_created(self, at: datetime | None) -> Observation:
         """Without the pods of an earlier object of the same name, which the garbage collector has yet to reach.

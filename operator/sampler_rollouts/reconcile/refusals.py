@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sampler_rollouts.cluster.adapter import child_id
-from sampler_rollouts.cluster.kinds import DEPLOYMENT, RolloutKey, labels
+from sampler_rollouts.cluster.kinds import DEPLOYMENT, SERVICE, Kind, RolloutKey, labels, metadata
 from sampler_rollouts.domain.observation import Observation, WorkloadState
+from sampler_rollouts.domain.outcome import Manifest
 from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION
 from sampler_rollouts.reconcile.correct import NOT_APPLIED, Refusal
 
@@ -58,18 +59,18 @@ class Refusals:
         self._last.pop(key, None)
 
     def shown(self, key: RolloutKey, seen: Observation) -> Observation:
-        """What was seen, and which Deployments were refused. One that could not even be made has no pods."""
-        refused = self._refused(key)
-        if not refused:
-            return seen
-        known = [replace(w, refused=w.refused or refused.pop((w.pool, w.revision), "")) for w in seen.workloads]
-        missing = [WorkloadState(pool, revision, 0, why) for (pool, revision), why in refused.items()]
-        return replace(seen, workloads=(*known, *missing))
+        """What was seen, and what was refused. A Deployment that could not even be made has no pods."""
+        refused = {_place(one.child): one.message for one in self._not_applied(key, DEPLOYMENT)}
+        known = [replace(w, refused=w.refused or refused.get((w.pool, w.revision), "")) for w in seen.workloads]
+        there = {(w.pool, w.revision) for w in known}
+        missing = [WorkloadState(*place, 0, why) for place, why in refused.items() if place not in there]
+        services = {metadata(one.child)["name"]: one.message for one in self._not_applied(key, SERVICE)}
+        return replace(seen, workloads=(*known, *missing), refused_services=services)
 
-    def _refused(self, key: RolloutKey) -> dict[_Place, str]:
+    def _not_applied(self, key: RolloutKey, kind: Kind) -> list[Refusal]:
         refusals = (said.refusal for said in self._last.get(key, {}).values())
-        return {
-            (labels(one.child).get(LABEL_POOL, ""), labels(one.child).get(LABEL_REVISION, "")): one.message
-            for one in refusals
-            if one.child["kind"] == DEPLOYMENT.kind and one.reason == NOT_APPLIED
-        }
+        return [one for one in refusals if one.child["kind"] == kind.kind and one.reason == NOT_APPLIED]
+
+
+def _place(child: Manifest) -> _Place:
+    return labels(child).get(LABEL_POOL, ""), labels(child).get(LABEL_REVISION, "")

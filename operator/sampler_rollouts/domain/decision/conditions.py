@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from sampler_rollouts.domain.decision import entrance
 from sampler_rollouts.domain.decision.aborts import waiting_for
 from sampler_rollouts.domain.decision.away import STABLE_NOT_READY, stable_away
 from sampler_rollouts.domain.decision.context import Turn
@@ -69,6 +70,10 @@ def _serving(turn: Turn) -> Word:
     if status.stable and status.stable.hash == turn.target:
         if status.stable.fault:
             return _not_well(turn, status.stable.fault)
+        if why := entrance.refused(turn):
+            return Word(STALLED, "True", entrance.SERVICE_REFUSED, why)
+        if why := entrance.missing(turn):
+            return Word(RECONCILING, "True", entrance.SERVICE_MISSING, why)
         return Word(READY, "True", "FullTraffic", f"release {turn.target} serves all traffic in every pool")
     if held:
         return Word(STALLED, "True", "RolledBack", held.message + said_of_stable(status))
@@ -161,19 +166,19 @@ def _rolled_back(turn: Turn) -> Word:
 
 def _degraded(turn: Turn) -> Word:
     status, rollout = turn.status, turn.status.rollout
-    if status.stable and status.stable.fault:
-        return Word("Degraded", "True", FIRST_RELEASE_FAILED, status.stable.fault.message)
-    if rollout and rollout.first and rollout.failure:
-        return Word("Degraded", "True", FIRST_RELEASE_FAILED, rollout.failure.message)
+    fault = (status.stable and status.stable.fault) or (rollout and rollout.first and rollout.failure)
+    if fault:
+        return Word("Degraded", "True", FIRST_RELEASE_FAILED, fault.message)
     if away := stable_away(turn):
         return Word("Degraded", "True", STABLE_NOT_READY, away)
+    if why := entrance.refused(turn):
+        return Word("Degraded", "True", entrance.SERVICE_REFUSED, why)
     if status.stage is Stage.ESTABLISHING and rollout and rollout.instead_of:
         text = f"stable release {rollout.instead_of} did not come up; release {rollout.release} starts in its place"
         return Word("Degraded", "True", STABLE_NOT_READY, text)
-    if status.stage is Stage.SERVING:
-        late = [pool.name for pool in status.pools if unready_for(pool, turn) >= _patience(turn)]
-        if late:
-            return Word("Degraded", "True", "PodsNotReady", f"pods of pool {', '.join(late)} are missing or not ready")
+    late = [pool.name for pool in status.pools if unready_for(pool, turn) >= _patience(turn)]
+    if status.stage is Stage.SERVING and late:
+        return Word("Degraded", "True", "PodsNotReady", f"pods of pool {', '.join(late)} are missing or not ready")
     return Word("Degraded", "False", "AsWanted", "")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sampler_rollouts.domain.decision import aborts, faults, memory, progress
+from sampler_rollouts.domain.decision import aborts, entrance, faults, memory, progress
 from sampler_rollouts.domain.decision.conditions import write_conditions
 from sampler_rollouts.domain.decision.context import ResourceMeta, Turn, Wish
 from sampler_rollouts.domain.decision.leave import finish_leaving
@@ -125,6 +125,8 @@ def _due(turn: Turn) -> float | None:
     status = turn.status
     if status.stage in FORWARD | LEAVING or status.rollout is not None:
         return LOOK_SECONDS
+    if status.stable and entrance.missing(turn) and not entrance.refused(turn):
+        return LOOK_SECONDS  # Services are not watched.
     well = status.stable is not None and status.stable.fault is None
     if status.bake is not None and status.stage is Stage.SERVING and well and not turn.paused:
         left = status.bake.seconds - status.bake.clock.elapsed(turn.now)

@@ -137,11 +137,13 @@ class World:
 
     def observe(self) -> Observation:
         deployments = [body for (kind, _), body in self.children.items() if kind == "Deployment"]
+        services = [body for (kind, _), body in self.children.items() if kind == "Service"]
         records = [body for (kind, _), body in self.children.items() if kind == "ControllerRevision"]
         return Observation(
             pods=tuple(self._state(pod) for pod in self.pods),
             workloads=tuple(WorkloadState(*_child(body), body["spec"]["replicas"]) for body in deployments),
             templates={"-".join(_child(body)): recorded_template(body) or {} for body in records},
+            services={body["metadata"]["name"]: body["spec"]["selector"] for body in services},
         )
 
     def _state(self, pod: Pod) -> PodState:

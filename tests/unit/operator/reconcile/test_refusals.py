@@ -52,6 +52,7 @@ async def test_a_quiet_rollout_with_a_refused_child_is_looked_at_again_soon(worl
     refusing(world, "services", RefusedError("exceeded quota"))
     world.api.objects = {path: obj for path, obj in world.api.objects.items() if "/services/" not in path}
 
+    await world.reconcile()
     assert (await world.reconcile()).requeue_after == RETRY_REFUSED
 
 
