@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 from sampler_rollouts.cluster.adapter import Children
+from sampler_rollouts.cluster.errors import DeniedError, RefusedError
 from sampler_rollouts.cluster.kinds import RolloutKey, key_of, metadata
 from sampler_rollouts.cluster.permit import Permit
 from sampler_rollouts.domain.decision import ResourceMeta, decide, question
@@ -24,7 +25,7 @@ from sampler_rollouts.domain.evidence.look import Evidence
 from sampler_rollouts.domain.evidence.samples import Question
 from sampler_rollouts.domain.outcome import EventNote, Manifest, Outcome
 from sampler_rollouts.domain.status import Status
-from sampler_rollouts.reconcile.correct import Written, correct
+from sampler_rollouts.reconcile.correct import Refusal, Written, correct
 from sampler_rollouts.reconcile.ports import Cluster, Clusters
 from sampler_rollouts.reconcile.refusals import Refusals
 from sampler_rollouts.reconcile.sampling import BoundedMetrics
@@ -38,6 +39,7 @@ RETRY_REFUSED: Final = 15.0
 """Seconds after which a child that was refused is tried again at the latest; no look that is wanted sooner waits."""
 RETRY_PASSING: Final = 5.0
 """The same for one that changed since it was looked at, or is still being deleted."""
+STATUS_NOT_WRITTEN: Final = "StatusNotWritten"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +115,26 @@ class Reconciler:
 
     def _write(self, cluster: Cluster, rollout: Manifest, outcome: Outcome, children: Children) -> Written:
         """Events last: also when a child was refused, as the decision stands in status and is not taken again."""
-        cluster.write_status(rollout, outcome.status.dump())
+        self._remember(cluster, rollout, outcome.status.dump())
         written = Written() if outcome.hands_off else correct(cluster, rollout, outcome, children)
-        news = self._refusals.note(key_of(rollout), written.refusals, self._clock())
-        for one in news:
-            logger.warning("%s: %s", one.reason, one.message, extra={"rollout": str(key_of(rollout))})
-        for note in (*outcome.events, *(EventNote("Warning", one.reason, one.message) for one in news)):
+        for note in outcome.events:
             cluster.record(rollout, note, self._clock())
+        self._tell(cluster, rollout, written.refusals)
         return written
+
+    def _remember(self, cluster: Cluster, rollout: Manifest, status: Manifest) -> None:
+        """What cannot be remembered is not done; people are told, for the status itself cannot say so."""
+        try:
+            cluster.write_status(rollout, status)
+        except (RefusedError, DeniedError) as error:
+            message = f"Nothing is done until the status can be written: {error}"
+            self._tell(cluster, rollout, [Refusal(rollout, STATUS_NOT_WRITTEN, message)])
+            raise
+
+    def _tell(self, cluster: Cluster, rollout: Manifest, refusals: list[Refusal]) -> None:
+        for one in self._refusals.note(key_of(rollout), refusals, self._clock()):
+            logger.warning("%s: %s", one.reason, one.message, extra={"rollout": str(key_of(rollout))})
+            cluster.record(rollout, EventNote("Warning", one.reason, one.message), self._clock())
 
     async def _in_thread(self, call: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, functools.partial(call, *arguments))
