@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from sampler_rollouts.domain.decision.context import Turn, begun, revision_in
 from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED, note_fault
 from sampler_rollouts.domain.decision.leave import roll_back
-from sampler_rollouts.domain.decision.memory import clocks_run, first_time_missing, unready_for, watched_pods
+from sampler_rollouts.domain.decision.memory import clocks_run, expected, first_time_missing, unready_for, watched_pods
 from sampler_rollouts.domain.decision.sentence import failed_check
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.decision.verdicts import failed_look
@@ -106,7 +106,7 @@ def resume_when_pods_start(turn: Turn) -> None:
     if rollout is None or rollout.hold is None or rollout.hold.reason != PODS_NOT_STARTED or turn.paused:
         return
     waiting = [name for name in begun(rollout) if turn.pool(name).unready is not None]
-    if any(turn.pool(name).blocked or not watched_pods(turn, name) for name in waiting):
+    if any(turn.pool(name).blocked or len(watched_pods(turn, name)) < expected(turn, name) for name in waiting):
         return
     rollout.hold = None
     for name in waiting:

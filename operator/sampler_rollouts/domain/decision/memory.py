@@ -157,7 +157,7 @@ def _run_unready(turn: Turn, name: str, running: bool) -> None:
     blocked = limits.clip(_blocked(turn, name, pods))
     started = bool(pool.blocked) and not blocked
     pool.blocked = blocked
-    if sum(pod.ready for pod in pods) >= _expected(turn, name):
+    if sum(pod.ready for pod in pods) >= expected(turn, name):
         pool.unready = None
     elif pool.unready is None or started:
         # Pods that could not start until now have their whole time before them.
@@ -176,7 +176,8 @@ def _watched_revision(turn: Turn, name: str) -> str:
     return revision_in(turn.status.candidate if forward else turn.status.stable, name)
 
 
-def _expected(turn: Turn, name: str) -> int:
+def expected(turn: Turn, name: str) -> int:
+    """How many of them there are to be."""
     rollout = turn.status.rollout
     if turn.status.stage in FORWARD and rollout:
         return candidate_count(weight_of(rollout, name), turn.replicas(name))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from sampler_rollouts.cluster.errors import (
     ConflictError,
@@ -129,3 +131,22 @@ async def test_one_kind_that_gets_no_answer_stops_no_other(world: World) -> None
 
     assert world.status["history"][0]["result"] == "RolledBack"
     assert list(world.end_state()["deployments"].values()) == [2]
+
+
+async def test_what_holds_for_pods_that_were_never_made_holds_until_they_are(world: World) -> None:
+    """Deployments cannot be scaled, and nobody says why: pods that are there do not show that the rest can start."""
+    old = await established(world)
+    world.declare(spec("b"))
+    await world.settle(2)
+    assert len(world.api.kinds("deployments")) == 2
+    refusing(world, "deployments", UnavailableError("timed out"))
+    for _ in range(60):
+        with contextlib.suppress(UnavailableError):
+            await world.turn()
+
+    assert world.status["stage"] == "Holding"
+    assert events(world).count("PodsNotStarted") == 1
+    assert "PodsStarted" not in events(world)
+    world.api.before_write = lambda _: None
+    await world.settle(20)
+    assert world.status["stable"]["hash"] != old
