@@ -22,13 +22,14 @@ def stable_away(turn: Turn) -> str:
     late = [name for name in kept if unready_for(turn.pool(name), turn) >= rollout.progress_deadline]
     if not late:
         return ""
-    where = ", ".join(_where(turn, name) for name in late)
+    where = ", ".join(place(turn, name) for name in late)
     return (
         f"Stable release {status.stable.hash} does not come up in {where}: pods of {rollout.release} must stay. "
         "To help, mend what keeps stable's pods from being ready, or ask for another release: it comes without steps."
     )
 
 
-def _where(turn: Turn, name: str) -> str:
+def place(turn: Turn, name: str) -> str:
+    """A pool, and what keeps its pods from starting, if that is known."""
     blocked = turn.pool(name).blocked
     return f"pool {name}" + (f" ({blocked})" if blocked else "")

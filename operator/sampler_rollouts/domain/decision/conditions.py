@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.decision import entrance
 from sampler_rollouts.domain.decision.aborts import waiting_for
-from sampler_rollouts.domain.decision.away import STABLE_NOT_READY, stable_away
+from sampler_rollouts.domain.decision.away import STABLE_NOT_READY, place, stable_away
 from sampler_rollouts.domain.decision.context import Turn
 from sampler_rollouts.domain.decision.drift import drift
 from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED, said_of_stable
@@ -16,7 +16,7 @@ from sampler_rollouts.domain.decision.memory import unready_for
 from sampler_rollouts.domain.decision.progress import blocker, how_to_continue, position
 from sampler_rollouts.domain.decision.replicas import LEAVING
 from sampler_rollouts.domain.limits import clip
-from sampler_rollouts.domain.plan import Fault, Rollout
+from sampler_rollouts.domain.plan import Fault, Release, Rollout
 from sampler_rollouts.domain.quantities import duration_text, seconds
 from sampler_rollouts.domain.status import Condition, Stage
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 READY: Final = "Ready"
 RECONCILING: Final = "Reconciling"
 STALLED: Final = "Stalled"
+PODS_NOT_READY: Final = "PodsNotReady"
 ONLY_WHILE_TRUE: Final = frozenset({RECONCILING, STALLED})
 USUAL_PROGRESS_DEADLINE: Final = 600
 
@@ -70,14 +71,25 @@ def _serving(turn: Turn) -> Word:
     if status.stable and status.stable.hash == turn.target:
         if status.stable.fault:
             return _not_well(turn, status.stable.fault)
-        if why := entrance.refused(turn):
-            return Word(STALLED, "True", entrance.SERVICE_REFUSED, why)
-        if why := entrance.missing(turn):
-            return Word(RECONCILING, "True", entrance.SERVICE_MISSING, why)
-        return Word(READY, "True", "FullTraffic", f"release {turn.target} serves all traffic in every pool")
+        return _unserved(turn, status.stable) or Word(
+            READY, "True", "FullTraffic", f"release {turn.target} serves all traffic in every pool"
+        )
     if held:
         return Word(STALLED, "True", "RolledBack", held.message + said_of_stable(status))
     return _waiting_or(turn, "Starting", f"release {turn.target} is about to be rolled out")
+
+
+def _unserved(turn: Turn, stable: Release) -> Word | None:
+    """Users of a pool, or all of them, get no answer."""
+    if why := entrance.refused(turn):
+        return Word(STALLED, "True", entrance.SERVICE_REFUSED, why)
+    if why := entrance.missing(turn):
+        return Word(RECONCILING, "True", entrance.SERVICE_MISSING, why)
+    gone = [name for name in _late(turn) if not turn.ready(name, stable.revision(name))]
+    if gone:
+        where = ", ".join(place(turn, name) for name in gone)
+        return Word(STALLED, "True", PODS_NOT_READY, f"no pod of release {stable.hash} is ready in {where}")
+    return None
 
 
 def _not_well(turn: Turn, fault: Fault) -> Word:
@@ -176,10 +188,15 @@ def _degraded(turn: Turn) -> Word:
     if status.stage is Stage.ESTABLISHING and rollout and rollout.instead_of:
         text = f"stable release {rollout.instead_of} did not come up; release {rollout.release} starts in its place"
         return Word("Degraded", "True", STABLE_NOT_READY, text)
-    late = [pool.name for pool in status.pools if unready_for(pool, turn) >= _patience(turn)]
+    late = _late(turn)
     if status.stage is Stage.SERVING and late:
-        return Word("Degraded", "True", "PodsNotReady", f"pods of pool {', '.join(late)} are missing or not ready")
+        return Word("Degraded", "True", PODS_NOT_READY, f"pods of pool {', '.join(late)} are missing or not ready")
     return Word("Degraded", "False", "AsWanted", "")
+
+
+def _late(turn: Turn) -> list[str]:
+    """Pools that have not been whole for as long as pods may take."""
+    return [pool.name for pool in turn.status.pools if unready_for(pool, turn) >= _patience(turn)]
 
 
 def _patience(turn: Turn) -> int:

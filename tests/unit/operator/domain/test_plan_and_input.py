@@ -121,4 +121,4 @@ def test_degraded_shows_pods_that_stay_away_outside_a_rollout() -> None:
     assert world.condition("Degraded") == ("False", "AsWanted")
     world.run(120)
     assert world.condition("Degraded") == ("True", "PodsNotReady")
-    assert world.condition("Ready") == ("True", "FullTraffic")
+    assert world.condition("Ready") == ("False", "PodsNotReady"), "there is none at all"

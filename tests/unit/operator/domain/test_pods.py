@@ -80,3 +80,34 @@ def test_a_candidate_pod_that_loses_readiness_gets_stable_capacity_back() -> Non
         pod.was_ready = pod.was_ready and pod.revision != new
     world.run(30)
     assert world.serving(old)["cpu-a"] == 4
+
+
+def test_a_release_of_which_nothing_serves_is_not_ready() -> None:
+    """Its pods have had their time to come back: who waits for Ready is not told that users are served."""
+    world = established()
+    serving = world.revision_of("stable")
+    world.blocked[serving] = "ErrImagePull"
+    for one in world.pods:
+        if one.pool == "cpu-a":
+            one.was_ready = False
+    world.run(100)
+    assert world.serving() == {"cpu-b": 2}
+    assert world.condition("Ready") == ("True", "FullTraffic"), "for now"
+    world.run(30)
+    assert world.condition("Ready") == ("False", "PodsNotReady")
+    assert world.condition("Stalled") == ("True", "PodsNotReady")
+    assert world.condition("Degraded") == ("True", "PodsNotReady")
+    for part in ("cpu-a", "ErrImagePull"):
+        assert part in world.message("Ready")
+    world.blocked.clear()
+    world.run(20)
+    assert world.condition("Ready") == ("True", "FullTraffic")
+
+
+def test_a_release_that_lacks_some_of_its_pods_is_ready_and_degraded() -> None:
+    world = established()
+    world.blocked[world.revision_of("stable")] = "ErrImagePull"
+    next(one for one in world.pods if one.pool == "cpu-a").was_ready = False
+    world.run(130)
+    assert world.condition("Ready") == ("True", "FullTraffic")
+    assert world.condition("Degraded") == ("True", "PodsNotReady")
