@@ -1,16 +1,21 @@
-"""Compiling is what the sampler's tests cost: what one test compiled, another takes from a cache of this run."""
+"""Compiling is what the sampler's tests cost: what one test compiled, another takes, also of a later run.
 
-import atexit
-import tempfile
+The cache is keyed by the program, the compiler and the processor, so that it never hides a change.
+"""
+
 from functools import cache
-from pathlib import Path
 
+import jax
 from samplerd.jax_setup import configure_jax
+
+from local import settings
+
+MOST_BYTES = 1 << 30
+"""The least recently used program goes first."""
 
 
 @cache
 def compiled_once() -> None:
-    """Set JAX up, with a compile cache that lives as long as this process."""
-    folder = tempfile.TemporaryDirectory(prefix="jax-")
-    atexit.register(folder.cleanup)
-    configure_jax(compile_cache=Path(folder.name))
+    """Set JAX up, with a compile cache outside the tree that all workers share."""
+    configure_jax(compile_cache=settings.load().cache / "compiled-by-tests")
+    jax.config.update("jax_compilation_cache_max_size", MOST_BYTES)

@@ -10,10 +10,10 @@ import numpy as np  # noqa: E402
 from jax.sharding import AxisType  # noqa: E402
 from samplerd import sampling  # noqa: E402
 from samplerd.edit_list import EditList, Wishes, no_edits  # noqa: E402
-from samplerd.jax_setup import configure_jax  # noqa: E402
 from samplerd.rows import Rows  # noqa: E402
 from samplerd.sharded import sharded_sampler  # noqa: E402
 
+from tests.unit.compiling import compiled_once  # noqa: E402
 from tests.unit.samplerd import made  # noqa: E402
 
 VOCABULARY, WIDTH, TIERS = 1003, 1010, (16, 100)
@@ -61,7 +61,7 @@ def batches() -> list[np.ndarray]:
 
 
 def main() -> None:
-    configure_jax()
+    compiled_once()
     for name in sys.argv[1:]:
         size, edited = int(name.removesuffix("e")), name.endswith("e")
         mesh = jax.make_mesh((size,), ("vocabulary",), devices=jax.devices()[:size], axis_types=(AxisType.Auto,))
