@@ -35,7 +35,7 @@ def asked(seen: Iterable[tuple[float, Mapping[str, Any]]]) -> Question | None:
 def fetch(wanted: Question, url: str, scrape_interval: float) -> SampleSet:
     """All raw samples of the rollout up to now."""
     source = MetricsSource(url=url, scrape_interval=scrape_interval, timeout=20.0)
-    return PrometheusSource(source).fetch(wanted, datetime.now(UTC))
+    return PrometheusSource(source, folding=False).fetch(wanted, datetime.now(UTC))
 
 
 def over_time(wanted: Question, samples: SampleSet, until: float) -> list[CheckPoint]:

@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
+import numpy as np
 from quality_contract import TARGET_NAMESPACE, TARGET_POD, TARGET_POOL, TARGET_REVISION, TARGET_ROLLOUT
 
+from sampler_rollouts.domain.evidence.eprocess import FloatArray
 from sampler_rollouts.domain.evidence.samples import Series
+
+Identity: TypeAlias = frozenset[tuple[str, str]]
+"""All labels of a series, its name among them: what the store tells it from others by."""
 
 ERROR_TYPES = frozenset(
     {"timeout", "canceled", "execution", "bad_data", "internal", "unavailable", "not_found", "not_acceptable"}
@@ -27,6 +31,9 @@ SCRAPE_LABELS = frozenset(
     }
 )
 """Labels that say where a sample was read. Two series that differ in nothing else are copies of one counter."""
+
+LATEST = 1e12
+"""Unix seconds that no clock shows."""
 
 
 class SourceProblem(Exception):  # noqa: N818 - it is an answer, given as data in the end
@@ -63,40 +70,45 @@ def error_type(answer: Any) -> str:
     return named if isinstance(named, str) and named in ERROR_TYPES else "unknown error"
 
 
-def series_of(metric: str, result: list[Any]) -> tuple[list[Series], int]:
-    """Read ``data.result``. Returns the series and how many were left out for want of pod, pool or revision.
+def series_of(result: list[Any]) -> tuple[dict[Identity, Series], int]:
+    """Read ``data.result``. Returns the series and how many were left out for want of name, pod, pool or revision.
 
-    Raises SourceProblem if the result is not made of labels and float samples.
+    Raises SourceProblem if the result is not made of labels and float samples, or has a series twice.
     """
-    found, unplaced = [], 0
+    found: dict[Identity, Series] = {}
+    unplaced = 0
     for item in result:
         try:
-            one = _series(metric, item["metric"], item)
-        except (KeyError, TypeError, ValueError, AttributeError):
+            identity, one = frozenset(item["metric"].items()), _series(item["metric"], item)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             raise SourceProblem("InvalidAnswer", "the source's answer holds a malformed series") from None
+        if identity in found:
+            raise SourceProblem("InvalidAnswer", "the source's answer holds a series twice")
         if one is None:
             unplaced += 1
         else:
-            found.append(one)
+            found[identity] = one
     return found, unplaced
 
 
-def _series(metric: str, labels: Mapping[str, str], item: Mapping[str, Any]) -> Series | None:
+def _series(labels: Mapping[str, str], item: Mapping[str, Any]) -> Series | None:
     if "histograms" in item:
         raise ValueError("native histograms are not counters")
     if not all(isinstance(part, str) for part in labels.values()):
         raise TypeError("labels are strings")
-    pod, pool, revision = (labels.get(name, "") for name in (TARGET_POD, TARGET_POOL, TARGET_REVISION))
-    if not (pod and pool and revision):
+    metric, pod, pool, revision = (
+        labels.get(name, "") for name in ("__name__", TARGET_POD, TARGET_POOL, TARGET_REVISION)
+    )
+    if not (metric and pod and pool and revision):
         return None
     times, values = _samples(item["values"])
     own = {name: value for name, value in labels.items() if name not in SCRAPE_LABELS}
     return Series(metric, pod, pool, revision, own, times, values)
 
 
-def _samples(pairs: list[Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _samples(pairs: list[Any]) -> tuple[FloatArray, FloatArray]:
     """Unix seconds and values; values come as strings, NaN and infinities included."""
-    times = tuple(float(time) for time, _ in pairs)
-    if not all(map(math.isfinite, times)) or not all(isinstance(value, str) for _, value in pairs):
+    times = np.array([float(time) for time, _ in pairs], dtype=np.float64)
+    if not (np.abs(times) < LATEST).all() or not all(isinstance(value, str) for _, value in pairs):
         raise ValueError("a sample is a time and a string")
-    return times, tuple(float(value) for _, value in pairs)
+    return times, np.array([float(value) for _, value in pairs], dtype=np.float64)

@@ -36,7 +36,9 @@ def describe_mismatches(pods: Mapping[str, Mapping[LabelKey, int]]) -> str:
             total[_plain(labels.get("kind", "")), _plain(labels.get("batch_bucket", ""))] += count
     if not total:
         return ""
-    named = [f"{count} x {kind} at batch {bucket}" for (kind, bucket), count in total.most_common(MOST_KINDS_NAMED)]
+    # Equal counts by name: the order in which a store tells of its series means nothing.
+    frequent = sorted(total.items(), key=lambda item: (-item[1], item[0]))[:MOST_KINDS_NAMED]
+    named = [f"{count} x {kind} at batch {bucket}" for (kind, bucket), count in frequent]
     others = len(total) - len(named)
     more = [f"{others} other kinds or batches"] if others else []
     hit = sum(1 for by_label in pods.values() if any(by_label.values()))

@@ -46,6 +46,7 @@ def evaluate(question: Question, samples: SampleSet, now: datetime) -> Evidence:
         },
         traffic={arm.pool: reader.traffic(arm) for arm in question.arms},
         fresh={arm.pool: not _missing(arm, reader.newest(arm), reader.window) for arm in question.arms},
+        scrape_interval=samples.scrape_interval,
     )
 
 
@@ -221,7 +222,7 @@ def _unavailable(question: Question, samples: SampleSet) -> Evidence:
     }
     fresh = {arm.pool: False for arm in question.arms}
     traffic: Mapping[str, Traffic] = {}
-    return Evidence(False, samples.unavailable, samples.message, looks, traffic, fresh)
+    return Evidence(False, samples.unavailable, samples.message, looks, traffic, fresh, samples.scrape_interval)
 
 
 def _threshold(question: Question, plan: CheckPlan) -> float:

@@ -29,18 +29,53 @@ class Increments:
     """The believed pod-intervals of one pod and one check: arrays of shape (intervals,), those without gain left out.
 
     ``newest`` is the time of the last paired scrape in Unix milliseconds, also when nothing was gained; ``last_seen``
-    that of the last sample of any kind. ``doubtful`` counts the requests of intervals that were dropped because the two
-    counters contradict each other: no evidence of a fault, but ``Passed`` must hold even if all of them were bad.
-    ``by_label`` splits the bad ones by label set.
+    that of the last sample of any kind. ``contradicted`` counts the requests of intervals that were dropped because the
+    two counters contradict each other, ``cut_off`` those seen in the intervals of restarts. ``by_label`` splits the bad
+    ones by label set.
     """
 
     checked: IntArray = field(default_factory=no_counts)
     bad: IntArray = field(default_factory=no_counts)
     newest: int | None = None
     last_seen: int | None = None
-    doubtful: int = 0
+    contradicted: int = 0
+    cut_off: int = 0
     drops: Drops = field(default_factory=Counter)
     by_label: Mapping[LabelKey, int] = field(default_factory=dict)
+
+    @property
+    def doubtful(self) -> int:
+        """Requests that are no evidence of a fault, though ``Passed`` must hold even if all of them were bad.
+
+        The contradicted ones, and what restarts may have hidden: the requests that they cut off were never counted, and
+        they are the bad ones. As many as were seen in the interval of the restart, and at least one a restart.
+        """
+        return self.contradicted + max(self.cut_off, min(self.drops[RESTART], MOST_RESTARTS))
+
+    def then(self, later: Increments) -> Increments:
+        """These and what the samples after them gave."""
+        return Increments(
+            checked=np.concatenate([self.checked, later.checked]),
+            bad=np.concatenate([self.bad, later.bad]),
+            newest=self.newest if later.newest is None else later.newest,
+            last_seen=self.last_seen if later.last_seen is None else later.last_seen,
+            contradicted=self.contradicted + later.contradicted,
+            cut_off=self.cut_off + later.cut_off,
+            drops=self.drops + later.drops,
+            by_label=Counter(self.by_label) + Counter(later.by_label),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What the samples of one pod up to and including ``until`` (Unix milliseconds) gave.
+
+    Every counter that it was read from has a believable sample at that very time, which is kept: the base line of what
+    comes after.
+    """
+
+    until: int
+    increments: Increments
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +96,12 @@ class _Gains:
     fell: BoolArray
     by_label: Mapping[LabelKey, IntArray]
 
+    def after(self, time: int) -> _Gains:
+        """Only the intervals that end later."""
+        keep = self.times > time
+        by_label = {key: gained[keep] for key, gained in self.by_label.items()}
+        return _Gains(self.times[keep], self.checked[keep], self.bad[keep], self.fell[keep], by_label)
+
 
 def gains(track: Track, restarts: IntArray, from_zero: bool) -> IntArray:
     """Gain up to each sample since the one before, shape (n,); negative where the counter fell without a restart.
@@ -80,42 +121,68 @@ def restart_times(tracks: Iterable[Track]) -> IntArray:
     return np.unique(np.concatenate([no_counts(), *falls]))
 
 
-def pod_increments(groups: Iterable[PairedTracks], from_zero: bool, drops: Drops) -> Increments:
+def pod_increments(
+    groups: Iterable[PairedTracks], from_zero: bool, drops: Drops, before: Folded | None = None
+) -> Increments:
     """Fold one pod's paired tracks into pod-intervals. ``drops`` is what reading them already dropped.
 
     With ``from_zero`` False the first sample of the pod is only the base line; a label set that appears on an already
-    scraped pod still counts from zero (R11).
+    scraped pod still counts from zero (R11). With ``before`` the tracks begin at its time, and the result is that of
+    all samples.
     """
     groups = list(groups)
     drops = Counter(drops)
+    earlier = before.increments if before else Increments()
+    after = before.until if before else -1
     all_checked = [track for group in groups for track in group.checked.values()]
-    if not all_checked:
-        return Increments(drops=+drops)
-    last_seen = max(track.last_seen for track in all_checked)
+    if not groups:
+        return earlier.then(Increments(drops=+drops))
+    last_seen = max((track.last_seen for track in all_checked), default=None)
     restarts = restart_times(all_checked)
-    first = min(track.first_seen for track in all_checked)
-    parts = [_paired(group, restarts, None if from_zero else first, drops) for group in groups]
-    return replace(_believed(parts, restarts, drops), last_seen=last_seen)
+    first = min((track.first_seen for track in all_checked), default=0)
+    base_line = None if from_zero else first
+    parts = [_paired(group, restarts, base_line, after, drops) for group in groups]
+    found = _believed(parts, restarts, _first_flapping(restarts, earlier.drops[RESTART]), drops)
+    return earlier.then(replace(found, last_seen=last_seen))
 
 
-def _paired(group: PairedTracks, restarts: IntArray, base_line: int | None, drops: Drops) -> _Gains:
-    """Gains at the scrape times at which both metrics were read."""
+def _first_flapping(restarts: IntArray, earlier: int) -> int:
+    """The time of the restart that is one too many: from it on nothing is believed."""
+    left = MOST_RESTARTS - earlier
+    if left < 0:
+        return -1
+    return int(restarts[left]) if restarts.size > left else int(np.iinfo(np.int64).max)
+
+
+def _paired(group: PairedTracks, restarts: IntArray, base_line: int | None, after: int, drops: Drops) -> _Gains:
+    """Gains at the scrape times later than ``after`` at which both metrics were read."""
     checked_times = _times(group.checked.values())
     bad_times = _times(group.bad.values())
-    times = np.intersect1d(checked_times, bad_times)
+    times = common(checked_times, bad_times)
     newest = int(times[-1]) if times.size else np.iinfo(np.int64).max
-    odd = np.setxor1d(checked_times, bad_times)
-    drops["Unpaired"] += int((odd < newest).sum())  # one half of the newest scrape may just not be stored yet
+    odd = np.setxor1d(checked_times, bad_times, assume_unique=True)
+    # One half of the newest scrape may just not be stored yet.
+    drops["Unpaired"] += int(((odd < newest) & (odd > after)).sum())
     checked = _gains_at(times, group.checked, restarts, base_line)
     bad = _gains_at(times, group.bad, restarts, base_line)
     fell = np.zeros(times.size, dtype=np.bool_)
     for one in chain(checked.values(), bad.values()):
         fell |= one < 0
-    return _Gains(times, _total(checked, times.size), _total(bad, times.size), fell, bad)
+    return _Gains(times, _total(checked, times.size), _total(bad, times.size), fell, bad).after(after)
+
+
+def common(one: IntArray, other: IntArray) -> IntArray:
+    """The times that are in both of two rising ones; counters of one process mostly have all in common."""
+    return one if np.array_equal(one, other) else np.intersect1d(one, other, assume_unique=True)
 
 
 def _times(found: Iterable[Track]) -> IntArray:
-    return np.unique(np.concatenate([no_counts(), *(track.times for track in found)]))
+    """Every time at which one of them has a sample."""
+    times = no_counts()
+    for track in found:
+        if not np.array_equal(times, track.times):
+            times = np.union1d(times, track.times)
+    return times
 
 
 def _gains_at(
@@ -124,13 +191,15 @@ def _gains_at(
     """Gains of each track on the axis of the paired scrapes, each of shape (len(times),). A gap is one interval."""
     result = {}
     for key, track in found.items():
+        gained = np.zeros(times.size, dtype=np.int64)
+        result[key] = gained
+        if not track.values.any():  # the most of the audit's counters: nothing comes of zeros, not even a restart
+            continue
         keep = np.isin(track.times, times, assume_unique=True)
         kept = replace(track, times=track.times[keep], values=track.values[keep])
-        gained = np.zeros(times.size, dtype=np.int64)
         if kept.times.size:
             from_zero = base_line is None or track.first_seen > base_line
             gained[np.searchsorted(times, kept.times)] = gains(kept, restarts, from_zero)
-        result[key] = gained
     return result
 
 
@@ -141,11 +210,10 @@ def _total(by_label: Mapping[LabelKey, IntArray], size: int) -> IntArray:
     return total
 
 
-def _believed(parts: list[_Gains], restarts: IntArray, drops: Drops) -> Increments:
+def _believed(parts: list[_Gains], restarts: IntArray, last: int, drops: Drops) -> Increments:
     """Drop what contradicts itself, and all that follows the restart that is one too many; sum the rest by scrape."""
-    last = int(restarts[MOST_RESTARTS]) if restarts.size > MOST_RESTARTS else np.iinfo(np.int64).max
     drops[RESTART] += int(restarts.size)
-    doubtful = 0
+    contradicted = cut_off = 0
     by_label: Counter[LabelKey] = Counter()
     for part in parts:
         odd = part.fell | (part.bad > part.checked)
@@ -153,20 +221,11 @@ def _believed(parts: list[_Gains], restarts: IntArray, drops: Drops) -> Incremen
         drops["Flapping"] += int((~trusted).sum())
         drops["BadFell"] += int((trusted & part.fell).sum())
         drops["BadAboveChecked"] += int((trusted & odd & ~part.fell).sum())
-        doubtful += int(np.maximum(np.maximum(part.checked, part.bad), 0)[trusted & odd].sum())
+        contradicted += int(np.maximum(np.maximum(part.checked, part.bad), 0)[trusted & odd].sum())
+        cut_off += int(part.checked[trusted & np.isin(part.times, restarts) & ~part.fell].sum())
         by_label.update({key: int(gained[trusted & ~odd].sum()) for key, gained in part.by_label.items()})
     summed = _by_scrape(parts, last)
-    doubtful += _lost(parts, restarts[restarts < last])
-    return replace(summed, doubtful=doubtful, drops=+drops, by_label=+by_label)
-
-
-def _lost(parts: list[_Gains], restarts: IntArray) -> int:
-    """What a restart may have hidden: the requests that it cut off were never counted, and they are the bad ones.
-
-    As many as were seen in the interval of the restart, and at least one a restart.
-    """
-    seen = sum(int(part.checked[np.isin(part.times, restarts) & ~part.fell].sum()) for part in parts)
-    return max(seen, int(restarts.size))
+    return replace(summed, contradicted=contradicted, cut_off=cut_off, drops=+drops, by_label=+by_label)
 
 
 def _by_scrape(parts: list[_Gains], last: int) -> Increments:

@@ -62,3 +62,5 @@ class Evidence:
     """By pool."""
     fresh: Mapping[str, bool] = field(default_factory=dict)
     """By pool: every candidate pod that is expected to serve has samples at most three scrapes old."""
+    scrape_interval: float = 0.0
+    """Seconds between two scrapes of a pod: a look that only waits for samples need not come more often."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import numpy as np
 from quality_contract import (
     AUDIT_MISMATCH,
     AUDIT_TOKENS,
@@ -18,9 +21,9 @@ from quality_contract import (
 )
 
 from sampler_rollouts.domain.evidence.counters import Drops, LabelKey, Track, milliseconds, tracks
-from sampler_rollouts.domain.evidence.intervals import Increments, PairedTracks, pod_increments
+from sampler_rollouts.domain.evidence.intervals import Increments, PairedTracks, common, no_counts, pod_increments
 from sampler_rollouts.domain.evidence.look import Traffic
-from sampler_rollouts.domain.evidence.samples import Arm, CheckPlan, Question, SampleSet, Series
+from sampler_rollouts.domain.evidence.samples import TRAFFIC, Arm, CheckPlan, Question, SampleSet, Series
 
 BIRTH_TOLERANCE = timedelta(seconds=2)
 """Kubernetes cuts creation times to whole seconds: a pod seen this little before the rollout is the rollout's."""
@@ -51,6 +54,7 @@ class Reader:
 
     def __init__(self, samples: SampleSet, window: Window) -> None:
         self.window = window
+        self._folded = samples.folded
         self._by_place: dict[tuple[str, str, str], dict[str, list[Series]]] = {}
         for series in samples.series:
             pods = self._by_place.setdefault((series.pool, series.revision, series.metric), {})
@@ -61,27 +65,32 @@ class Reader:
 
     def newest(self, arm: Arm) -> dict[str, int]:
         """Time of the newest sample of any check by candidate pod; pods without one are absent."""
-        until = self.window.until
         found = {}
         for pod, series in self._pods(arm.pool, arm.revision, CHECKED).items():
-            times = [time for one in series for time in one.times if 0 <= time * 1000 <= until]  # no NaN is
-            if pod in arm.births and times:
-                found[pod] = milliseconds(max(times))
+            times = np.concatenate([np.asarray(one.times, dtype=np.float64) for one in series])
+            seen = times[(times >= 0) & (times <= self.window.until / 1000)]  # no NaN is
+            if pod in arm.births and seen.size:
+                found[pod] = milliseconds(float(seen.max()))
         return found
 
     def check(self, arm: Arm, plan: CheckPlan) -> dict[str, Increments]:
         """The pod-intervals of one check by candidate pod, for every pod of ``births``."""
-        return {pod: self._candidate(arm, plan, pod, birth) for pod, birth in arm.births.items()}
+        return {pod: self.candidate(arm, plan, pod, birth) for pod, birth in arm.births.items()}
 
     def traffic(self, arm: Arm) -> Traffic:
         """Requests of both arms that the ``errors`` check counted since the rollout started."""
-        errors = {LABEL_CHECK: CHECK_ERRORS}
-        candidate = sum(self._ended(arm.pool, arm.revision, pod, errors, birth) for pod, birth in arm.births.items())
-        stable_pods = self._pods(arm.pool, arm.stable_revision, CHECKED).keys() - arm.births.keys()
-        stable = sum(self._ended(arm.pool, arm.stable_revision, pod, errors, None) for pod in stable_pods)
+        candidate = sum(int(self.ended(arm.pool, arm.revision, *born).checked.sum()) for born in arm.births.items())
+        stable = sum(
+            int(self.ended(arm.pool, arm.stable_revision, pod, None).checked.sum()) for pod in self.stable_pods(arm)
+        )
         return Traffic(candidate=candidate, stable=stable)
 
-    def _candidate(self, arm: Arm, plan: CheckPlan, pod: str, birth: datetime) -> Increments:
+    def stable_pods(self, arm: Arm) -> AbstractSet[str]:
+        """The pods of stable's revision, by what the store holds of them."""
+        return self._pods(arm.pool, arm.stable_revision, CHECKED).keys() - arm.births.keys()
+
+    def candidate(self, arm: Arm, plan: CheckPlan, pod: str, birth: datetime) -> Increments:
+        """The pod-intervals of one check of one candidate pod."""
         audit = plan.name == CHECK_REPLAY_AUDIT
         wanted = dict(plan.labels) if audit else {**plan.labels, LABEL_CHECK: plan.name}
         metrics = (AUDIT_TOKENS, AUDIT_MISMATCH) if audit else (CHECKED, BAD)
@@ -89,12 +98,34 @@ class Reader:
         after = self._after(birth)
         checked, bad = (self._tracks(arm.pool, arm.revision, metric, pod, wanted, after, drops) for metric in metrics)
         groups = [PairedTracks(checked, bad)] if audit else _same_labels(checked, bad)
-        return pod_increments(groups, after is None, drops)
+        return pod_increments(groups, after is None, drops, self._folded.get((arm.pool, arm.revision, pod, plan.name)))
 
-    def _ended(self, pool: str, revision: str, pod: str, wanted: Mapping[str, str], birth: datetime | None) -> int:
+    def ended(self, pool: str, revision: str, pod: str, birth: datetime | None) -> Increments:
+        """The requests of one pod that the ``errors`` check counted; without ``birth``, those of a stable pod."""
         after = self._after(birth)
-        found = self._tracks(pool, revision, CHECKED, pod, wanted, after, Counter())
-        return int(pod_increments([PairedTracks(found, found)], after is None, Counter()).checked.sum())
+        found = self._tracks(pool, revision, CHECKED, pod, {LABEL_CHECK: CHECK_ERRORS}, after, Counter())
+        before = self._folded.get((pool, revision, pod, TRAFFIC))
+        return pod_increments([PairedTracks(found, found)], after is None, Counter(), before)
+
+    def cut(self, pool: str, revision: str, pod: str, birth: datetime | None) -> int | None:
+        """The newest time at which every counter of a pod has a believable sample: where its samples can be folded.
+
+        None without one; for a counter that comes in copies (which of them is read depends on all samples); and for one
+        whose twin is not there yet (what it has gained by then counts once both are).
+        """
+        by_metric: dict[str, dict[LabelKey, Track]] = {}
+        for metric in (CHECKED, BAD, AUDIT_TOKENS, AUDIT_MISMATCH):
+            series = self._pods(pool, revision, metric).get(pod, [])
+            by_metric[metric] = tracks(series, self._after(birth), self.window.until, Counter())
+            if len(by_metric[metric]) < len(series):
+                return None
+        twins = by_metric[CHECKED].keys() == by_metric[BAD].keys()
+        families = bool(by_metric[AUDIT_TOKENS]) == bool(by_metric[AUDIT_MISMATCH])
+        if birth is not None and not (twins and families):
+            return None
+        times = [track.times for found in by_metric.values() for track in found.values()]
+        shared = functools.reduce(common, times) if times else no_counts()
+        return int(shared[-1]) if shared.size else None
 
     def _after(self, birth: datetime | None) -> int | None:
         """The base line's earliest time, or None for a pod that counts from zero."""

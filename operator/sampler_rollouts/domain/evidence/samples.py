@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from sampler_rollouts.domain.evidence.eprocess import FloatArray
+    from sampler_rollouts.domain.evidence.intervals import Folded
+
+Place: TypeAlias = tuple[str, str, str, str]
+"""Pool, revision, pod, and what is counted: the name of a check, or ``TRAFFIC``."""
+TRAFFIC = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +29,8 @@ class Series:
     pool: str
     revision: str
     labels: Mapping[str, str]
-    times: tuple[float, ...]
-    values: tuple[float, ...]
+    times: Sequence[float] | FloatArray
+    values: Sequence[float] | FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,7 @@ class SampleSet:
 
     ``unavailable`` is a CamelCase reason (``SourceUnreachable``, ``SourceTimeout``, ``PartialAnswer``, ...) when the
     source gave no complete answer; then ``series`` is empty and the data neither pass nor fail (R13).
+    ``folded`` stands for older samples than ``series`` holds (``fold``): with it the evidence is the very same.
     """
 
     series: tuple[Series, ...] = ()
@@ -37,6 +47,7 @@ class SampleSet:
     scrape_interval: float = 15.0
     unavailable: str = ""
     message: str = ""
+    folded: Mapping[Place, Folded] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ def _packed(handler: Handler) -> None:
 @pytest.mark.parametrize("behaviour", [_endless, _packed])
 def test_huge_answers_are_cut(behaviour: Behaviour) -> None:
     got, asked = fetch(behaviour, timeout=10, maxResponseMebibytes=1)
-    assert (got.unavailable, len(asked)) == ("AnswerTooLarge", 1)
+    assert (got.unavailable, len(asked)) == ("AnswerTooLarge", 2)  # once more for a shorter time
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from quality_contract import AUDIT_MISMATCH, AUDIT_TOKENS, BAD, CHECKED
 from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.metrics.config import MetricsSource, MetricsSources
 from sampler_rollouts.metrics.envelope import SourceProblem
-from sampler_rollouts.metrics.prometheus import PrometheusSource, Sources, selector
+from sampler_rollouts.metrics.prometheus import PrometheusSource, Sources
+from sampler_rollouts.metrics.selectors import PODS_A_QUERY, of_pods
 
 from tests.unit.operator.evidence.build import AUDIT, ERRORS, START, at, question
 from tests.unit.operator.metrics.misbehaving import Handler, fetch, matrix, says, serving
@@ -41,15 +42,15 @@ def test_raw_samples_arrive_as_they_are() -> None:
     one = got.series[0]
     assert (one.metric, one.pod, one.pool, one.revision) == (CHECKED, "c1", "pool", "new")
     assert one.labels == {"check": "errors", "route_hash": "none"}
-    assert one.times == tuple(time for time, _ in values)
-    assert one.values[:2] == (0.0, 7.0)
+    assert list(one.times) == [time for time, _ in values]
+    assert list(one.values[:2]) == [0.0, 7.0]
     assert math.isnan(one.values[2])
     assert one.values[3] == math.inf
     assert (got.asked_at, got.scrape_interval) == (at(10), 2.0)
     assert len(asked) == 2
 
 
-def test_one_query_a_metric_by_range_selector_at_one_time() -> None:
+def test_the_candidate_s_pods_by_name_and_stable_s_traffic_by_revision_at_one_time() -> None:
     queries: list[dict[str, str]] = []
 
     def behaviour(handler: Handler) -> None:
@@ -57,23 +58,47 @@ def test_one_query_a_metric_by_range_selector_at_one_time() -> None:
         handler.answer_json(matrix())
 
     fetch(behaviour, question(ERRORS, AUDIT))
-    inside = '{namespace="team",rollout="chat"}[26s]'  # 20 s since the start and three scrapes
-    assert [one["query"] for one in queries] == [name + inside for name in (CHECKED, BAD, AUDIT_TOKENS, AUDIT_MISMATCH)]
+    place = 'namespace="team",rollout="chat"'
+    candidate = f'__name__=~"{CHECKED}|{BAD}|{AUDIT_TOKENS}|{AUDIT_MISMATCH}",{place},revision=~"new",pod=~"c1|c2"'
+    stable = f'__name__=~"{CHECKED}",{place},check="errors",revision=~"old"'
+    anything = f'__name__=~"{CHECKED}",{place}'  # asked when there is nothing else: labels may be missing
+    ranges = [f"{{{candidate}}}[26001ms]", f"{{{stable}}}[26001ms]"]  # 20 s since the start and three scrapes
+    assert [one["query"] for one in queries] == [*ranges, f"{{{anything}}}[16001ms]"]
     assert {float(one["time"]) for one in queries} == {at(10).timestamp()}
     assert all(0 < float(one["timeout"]) <= 1.0 for one in queries)
 
 
-@given(st.text())
+def test_many_pods_are_asked_for_in_parts() -> None:
+    asked = question(births=[f"c.{number:03}" for number in range(2 * PODS_A_QUERY + 1)])
+    parts = list(of_pods(asked, asked.arms[0].births))
+    assert [part.count("c[.]") for part in parts] == [PODS_A_QUERY, PODS_A_QUERY, 1]
+    assert len({part for part in parts if '"c[.]100"' in part}) == 1
+    longest = question(births=[f"{number:03}" + "x" * 60 for number in range(PODS_A_QUERY)])
+    assert max(map(len, of_pods(longest, longest.arms[0].births))) < 4096
+
+
+@given(st.text(alphabet=st.one_of(st.characters(), st.sampled_from('ab.-"\\{}[]|*\n'))))
 @settings(deadline=None)
 def test_no_name_escapes_from_the_selector(name: str) -> None:
-    text = ""
-    with contextlib.suppress(SourceProblem):
-        text = selector("m", replace(question(), rollout=name), 60)
-    assert not text or (text == f'm{{namespace="team",rollout="{name}"}}[60s]' and not set(name) & set('"\\{}[]\n'))
+    for asked in (replace(question(), rollout=name), replace(question(), namespace=name), question(births=[name])):
+        text = ""
+        with contextlib.suppress(SourceProblem):
+            text = next(of_pods(asked, asked.arms[0].births))
+        assert not text or not set(name) - set("abcdefghijklmnopqrstuvwxyz0123456789-.")
+        assert not text or f'"{name}"' in text or f'"{name.replace(".", "[.]")}"' in text
 
 
-def test_an_injected_name_is_never_sent() -> None:
-    got, asked = fetch(says(matrix()), replace(question(), namespace='a"} or up{x="'))
+@pytest.mark.parametrize("where", ["namespace", "pod", "revision", "stable"])
+def test_an_injected_name_is_never_sent(where: str) -> None:
+    evil = 'a"} or up{x="'
+    arm = question().arms[0]
+    questions = {
+        "namespace": replace(question(), namespace=evil),
+        "pod": question(births=[evil]),
+        "revision": question(arms=(replace(arm, revision=evil),)),
+        "stable": question(arms=(replace(arm, stable_revision=evil),)),
+    }
+    got, asked = fetch(says(matrix()), questions[where])
     assert got.unavailable == "InvalidQuestion"
     assert asked == []
 
@@ -98,6 +123,7 @@ def test_an_injected_name_is_never_sent() -> None:
             {"status": "success", "data": {"resultType": "matrix", "result": [{"metric": LABELS, "histograms": []}]}},
             "InvalidAnswer",
         ),
+        (matrix((LABELS, [(1.0, "1")]), (LABELS, [(1.0, "1")])), "InvalidAnswer"),
         (matrix(({"check": "errors"}, [(1.0, "1")])), "LabelsMissing"),
     ],
 )
@@ -129,7 +155,7 @@ def test_the_api_s_own_kind_of_error_is_told_and_nothing_else() -> None:
 
 
 def test_a_passing_error_is_survived() -> None:
-    answers = iter([(503, {}), (200, matrix()), (200, matrix())])
+    answers = iter([(503, {}), (200, matrix()), (200, matrix()), (200, matrix())])
 
     def behaviour(handler: Handler) -> None:
         status, content = next(answers)
@@ -193,7 +219,7 @@ def test_the_token_is_read_anew_for_each_fetch(tmp_path: Path) -> None:
         for text in ("", "two words", "line\nbreak", "caf\u00e9"):
             token.write_text(text)
             assert source.fetch(question(), at(10)).unavailable == "SourceMisconfigured"
-        assert server.tokens == ["Bearer first", "Bearer first", "Bearer second", "Bearer second"]
+        assert server.tokens == ["Bearer first"] * 3 + ["Bearer second"] * 3
 
 
 def test_the_environment_adds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,9 +245,10 @@ def test_https_is_verified(ca: str, tmp_path: Path) -> None:
 
 def test_unplaced_series_are_left_out_and_told() -> None:
     unplaced = {name: value for name, value in LABELS.items() if name != "pod"}
-    got, _ = fetch(says(matrix((LABELS, [(1.0, "1")]), (unplaced, [(1.0, "1")]))))
-    assert len(got.series) == 2  # one for each of two metrics
-    assert "2 series" in got.message
+    now = [(START.timestamp() + 2.0, "1")]
+    got, _ = fetch(says(matrix((LABELS, now), (unplaced, now))))
+    assert len(got.series) == 1
+    assert "2 series" in got.message  # one in the answer of each arm
 
 
 def test_sources_by_name() -> None:
@@ -235,7 +262,7 @@ def test_a_bug_of_ours_is_an_answer_too(monkeypatch: pytest.MonkeyPatch) -> None
     def broken(*_: Any) -> Callable[..., Any]:
         raise KeyError(SECRET)
 
-    monkeypatch.setattr("sampler_rollouts.metrics.prometheus.series_of", broken)
+    monkeypatch.setattr("sampler_rollouts.metrics.exchange.series_of", broken)
     got, _ = fetch(says(matrix()))
     assert got.unavailable == "SourceError"
     assert SECRET not in got.message

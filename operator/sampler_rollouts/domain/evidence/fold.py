@@ -1,0 +1,99 @@
+"""Samples that no later look needs one by one, folded into what they gave (R3): the evidence stays the very same.
+
+A look then costs what has come since the last one, not what has come since the rollout started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+
+from sampler_rollouts.domain.evidence.intervals import Folded, Increments
+from sampler_rollouts.domain.evidence.reading import Reader, Window
+from sampler_rollouts.domain.evidence.samples import TRAFFIC, Arm, Place, Question, SampleSet, Series
+
+
+def fold(question: Question, samples: SampleSet, horizon: int, at_least: int = 0) -> SampleSet:
+    """The same samples with those up to ``horizon`` (Unix milliseconds) folded, where that is exact.
+
+    For every question with these checks, births and start, with whatever samples come after ``horizon``, and at any
+    time from then on ``evaluate`` finds what it finds in all samples; only a copy of a counter that appears later would
+    make a difference (``copies``). Pods with at most ``at_least`` samples up to there are left as they are.
+    """
+    long = _long(samples.series, horizon, at_least)
+    reader = Reader(samples, Window(question.since, horizon, 0))
+    folded = dict(samples.folded)
+    cuts: dict[tuple[str, str, str], int] = {}
+    for arm, pod, birth in _pods(question, reader):
+        place = (arm.pool, arm.stable_revision if birth is None else arm.revision, pod)
+        cut = reader.cut(*place, birth) if place in long else None
+        if cut is not None:
+            cuts[place] = cut
+            folded |= _pod(question, samples, arm, pod, birth, cut)
+    return replace(samples, series=tuple(_rest(one, cuts) for one in samples.series), folded=folded)
+
+
+def copies(series: Iterable[Series]) -> set[str]:
+    """The pods that have a counter more than once."""
+    seen: set[object] = set()
+    found = set()
+    for one in series:
+        key = (one.metric, one.pool, one.revision, one.pod, frozenset(one.labels.items()))
+        if key in seen:
+            found.add(one.pod)
+        seen.add(key)
+    return found
+
+
+def _pods(question: Question, reader: Reader) -> Iterator[tuple[Arm, str, datetime | None]]:
+    """Every pod that is read, with its birth, or None for stable's."""
+    for arm in question.arms:
+        yield from ((arm, pod, birth) for pod, birth in arm.births.items())
+        yield from ((arm, pod, None) for pod in reader.stable_pods(arm))
+
+
+def _long(series: Iterable[Series], horizon: int, at_least: int) -> set[tuple[str, str, str]]:
+    """Folding costs as much as a look, so it waits until there is something to fold."""
+    return {
+        (one.pool, one.revision, one.pod)
+        for one in series
+        if len(one.times) > at_least and int((_milliseconds(one) <= horizon).sum()) > at_least
+    }
+
+
+def _pod(
+    question: Question, samples: SampleSet, arm: Arm, pod: str, birth: datetime | None, cut: int
+) -> Iterator[tuple[Place, Folded]]:
+    """All that is counted of one pod, up to and including ``cut``."""
+    reader = Reader(samples, Window(question.since, cut, 0))
+    if birth is None:
+        place = (arm.pool, arm.stable_revision, pod, TRAFFIC)
+        yield place, Folded(cut, _total(reader.ended(*place[:3], None)))
+        return
+    for plan in question.checks:
+        yield (arm.pool, arm.revision, pod, plan.name), Folded(cut, reader.candidate(arm, plan, pod, birth))
+    ended = reader.ended(arm.pool, arm.revision, pod, birth)
+    yield (arm.pool, arm.revision, pod, TRAFFIC), Folded(cut, _total(ended))
+
+
+def _total(ended: Increments) -> Increments:
+    """Of traffic only the sum is asked."""
+    return replace(ended, checked=ended.checked.sum(keepdims=True), bad=ended.bad.sum(keepdims=True))
+
+
+def _rest(series: Series, cuts: Mapping[tuple[str, str, str], int]) -> Series:
+    """What is left: the sample at the cut, as the base line, and all later ones."""
+    cut = cuts.get((series.pool, series.revision, series.pod))
+    if cut is None:
+        return series
+    keep = _milliseconds(series) >= cut
+    times, values = np.asarray(series.times, dtype=np.float64), np.asarray(series.values, dtype=np.float64)
+    return replace(series, times=times[keep], values=values[keep])
+
+
+def _milliseconds(series: Series) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return np.round(np.asarray(series.times, dtype=np.float64) * 1000.0)

@@ -1,0 +1,143 @@
+"""What one rollout's looks have read so far: old samples folded, recent ones as they were read.
+
+It is a cache and nothing else. A look that finds it asks for the recent samples only; without it (a restart, a new
+question) everything is read once more, and the evidence is the same (R3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import numpy as np
+
+from sampler_rollouts.domain.evidence.counters import milliseconds
+from sampler_rollouts.domain.evidence.fold import copies, fold
+from sampler_rollouts.domain.evidence.samples import Question, SampleSet, Series
+from sampler_rollouts.metrics.envelope import Identity
+
+OVERLAP_SCRAPES = 4
+"""Asked for again at each look: a scrape is stored after its time, and the series of one scrape one after the other."""
+SILENT_SCRAPES = 40
+"""A series that is this far behind the newest one is waited for no longer: its pod is gone."""
+BEFORE_SCRAPES = 3
+"""How far before the rollout's start reading begins; the evidence decides what of it counts."""
+FOLD_SCRAPES = 40
+"""Scrapes that are folded at once. Folding costs as much as a look."""
+MOST_SAMPLES = 4_000_000
+"""Unfolded samples of one rollout: 64 MB. Only what cannot be folded (copies, counters that go missing) adds up."""
+
+Key = tuple[object, ...]
+
+
+def key_of(question: Question) -> Key:
+    """What the samples depend on, but for the births: those may grow."""
+    arms = tuple((arm.pool, arm.revision, arm.stable_revision) for arm in question.arms)
+    checks = tuple((plan.name, frozenset(plan.labels.items())) for plan in question.checks)
+    return question.namespace, question.rollout, question.since, arms, checks
+
+
+def births_of(question: Question) -> dict[str, datetime]:
+    """Every candidate pod."""
+    return {pod: birth for arm in question.arms for pod, birth in arm.births.items()}
+
+
+@dataclass
+class History:
+    """Times in Unix milliseconds. ``read_until``: everything before it has been asked for; None at first.
+
+    ``floor``: no sample before it is asked for again, so samples up to it can be folded.
+    """
+
+    key: Key
+    first: int
+    scrape: int
+    folding: bool
+    span: int = 0
+    read_until: int | None = None
+    floor: int = 0
+    births: dict[str, datetime] = field(default_factory=dict)
+    samples: SampleSet = field(default_factory=SampleSet)
+    _series: dict[Identity, Series] = field(default_factory=dict)
+
+    @classmethod
+    def begin(cls, question: Question, scrape_interval: float, folding: bool) -> History:
+        """Nothing read yet."""
+        first = milliseconds(question.since.timestamp() - BEFORE_SCRAPES * scrape_interval)
+        return cls(key_of(question), first, milliseconds(scrape_interval), folding, floor=first)
+
+    def serves(self, question: Question, now: int) -> bool:
+        """Whether it can be read on for this question: the same one, with the same births, and no clock set back."""
+        births = births_of(question)
+        same = all(births[pod] == birth for pod, birth in self.births.items() if pod in births)
+        return same and self.key == key_of(question) and (self.read_until is None or now >= self.read_until)
+
+    def resume(self) -> int:
+        """Where the next look begins: a few scrapes before the last one's end, or before the series furthest behind.
+
+        The store itself may be behind by hours (a queue of remote writes), and catches up in order.
+        """
+        newest = [milliseconds(float(one.times[-1])) for one in self._series.values()]
+        if self.read_until is None or not newest:
+            return self.first
+        awaited = max(newest) - SILENT_SCRAPES * self.scrape
+        behind = min([self.read_until, *(time for time in newest if time >= awaited)])
+        return max(self.floor, behind - OVERLAP_SCRAPES * self.scrape)
+
+    def take(self, found: Mapping[Identity, Series], start: int, pods: Iterable[str] = ()) -> None:
+        """Put an answer in the place of what was known from ``start`` on: of all series, or of these pods' only."""
+        only = frozenset(pods)
+        known = {
+            identity: _cut(one, lambda times: times < start) if not only or one.pod in only else one
+            for identity, one in self._series.items()
+        }
+        for identity, one in found.items():
+            fresh = _cut(one, lambda times: times >= start)
+            known[identity] = _joined(known[identity], fresh) if identity in known else fresh
+        self._keep({identity: one for identity, one in known.items() if len(one.times)}, self.samples)
+
+    def advance(self, question: Question, end: int) -> None:
+        """All has been read up to ``end``; fold what is not asked for again."""
+        self.read_until = end
+        self.floor = self.resume()
+        self.condense(question)
+
+    def condense(self, question: Question) -> None:
+        """Fold what can be."""
+        if not self.folding:
+            return
+        done = fold(question, self.samples, self.floor, FOLD_SCRAPES)
+        self._keep(dict(zip(self._series, done.series, strict=True)), done)
+
+    @property
+    def full(self) -> bool:
+        """Whether it holds as much as it may."""
+        return sum(len(one.times) for one in self.samples.series) >= MOST_SAMPLES
+
+    def copied(self) -> set[str]:
+        """Pods that are folded although a copy of a counter has come up since: they have to be read anew."""
+        folded = {place[2] for place in self.samples.folded}
+        return folded & copies(self._series.values())
+
+    def forget(self, pods: Iterable[str]) -> None:
+        """Nothing has been read of these pods."""
+        gone = frozenset(pods)
+        folded = {place: one for place, one in self.samples.folded.items() if place[2] not in gone}
+        kept = {identity: one for identity, one in self._series.items() if one.pod not in gone}
+        self._keep(kept, replace(self.samples, folded=folded))
+
+    def _keep(self, series: dict[Identity, Series], samples: SampleSet) -> None:
+        self._series = series
+        self.samples = replace(samples, series=tuple(series.values()))
+
+
+def _cut(one: Series, keep: Callable[[np.ndarray], np.ndarray]) -> Series:
+    times, values = np.asarray(one.times), np.asarray(one.values)
+    kept = keep(np.round(times * 1000.0))
+    return one if kept.all() else replace(one, times=times[kept], values=values[kept])
+
+
+def _joined(old: Series, new: Series) -> Series:
+    times = np.concatenate([np.asarray(old.times), np.asarray(new.times)])
+    return replace(old, times=times, values=np.concatenate([np.asarray(old.values), np.asarray(new.values)]))

@@ -1,0 +1,131 @@
+"""Reading a history on: by windows of time, each short enough for one answer, that a later look can go on from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+from sampler_rollouts.domain.evidence.samples import Question, Series
+from sampler_rollouts.metrics import selectors
+from sampler_rollouts.metrics.envelope import Identity, SourceProblem
+from sampler_rollouts.metrics.exchange import Exchange
+from sampler_rollouts.metrics.history import History, births_of
+
+BYTES_A_SAMPLE = 30
+"""Of an answer: a time in milliseconds and a count, in JSON."""
+SAMPLES_A_SERIES = 16
+"""The labels of a series, in samples of that size."""
+FIRST_SERIES = 100
+"""Series of a pod, before the first answer: two or four for a check, one for each kind of mismatch and batch size."""
+SHORTEST_SCRAPES = 8
+
+
+class Reading:
+    """One fetch's progress with one history."""
+
+    def __init__(self, exchange: Exchange, history: History, question: Question, max_bytes: int) -> None:
+        self._exchange = exchange
+        self._history = history
+        self._question = question
+        # Half of what is allowed: what comes next may be denser than what came last.
+        self._target = max_bytes // BYTES_A_SAMPLE // 2
+        self._done = 0
+
+    def up_to(self, now: int) -> None:
+        """Read all that is not known yet. Raises SourceProblem; what was read until then is kept."""
+        if self._history.full:
+            raise SourceProblem("HistoryTooLarge", "the rollout has more samples than the operator may hold")
+        try:
+            self._births()
+            self._on(now)
+            self._anew(self._history.copied(), now)
+        except SourceProblem as problem:
+            raise self._told(problem) from None
+        if not self._history.samples.series:
+            self._look_at_labels(now)
+
+    def _told(self, problem: SourceProblem) -> SourceProblem:
+        """A time-out with some of a long history read is no fault of the source."""
+        until = self._history.read_until
+        if problem.reason != "SourceTimeout" or not self._done or until is None:
+            return problem
+        at = datetime.fromtimestamp(until / 1000, UTC)
+        return SourceProblem("ReadingHistory", f"the samples up to {at:%Y-%m-%dT%H:%M:%SZ} are read, the rest follows")
+
+    def _births(self) -> None:
+        """Pods that the question did not have at the last look are read from the start."""
+        history, births = self._history, births_of(self._question)
+        if history.read_until is not None:
+            self._anew(births.keys() - history.births.keys(), history.read_until)
+            history.forget(history.births.keys() - births.keys())
+        history.births = births
+
+    def _anew(self, pods: Iterable[str], until: int) -> None:
+        """Read single pods, whatever is known of them."""
+        names = frozenset(pods)
+        if not names:
+            return
+        arms = self._question.arms
+        revisions = {one for arm in arms for one in (arm.revision, arm.stable_revision) if one}
+        self._history.forget(names)
+        asked = list(selectors.of_pods(self._question, names, revisions))
+        for start, _, found in self._windows(asked, self._history.first, until, len(names)):
+            self._history.take(found, start, names)
+            self._history.condense(self._question)
+
+    def _on(self, now: int) -> None:
+        """Read all pods from where the last look ended, and a little before."""
+        births = self._history.births
+        asked = [*selectors.of_pods(self._question, births), *selectors.of_stable(self._question)]
+        for start, end, found in self._windows(asked, self._history.resume(), now, len(births)):
+            self._history.take(found, start)
+            self._history.advance(self._question, end)
+
+    def _windows(
+        self, asked: list[str], start: int, until: int, pods: int
+    ) -> Iterator[tuple[int, int, dict[Identity, Series]]]:
+        """Start, end and content of one window after the other, each as long as the answers before suggest."""
+        history = self._history
+        shortest = SHORTEST_SCRAPES * history.scrape
+        if not history.span:
+            a_scrape = FIRST_SERIES * max(1, min(pods, selectors.PODS_A_QUERY))
+            history.span = max(shortest, self._target // a_scrape * history.scrape)
+        start = min(start, until)
+        while True:
+            end = min(until, start + history.span)
+            try:
+                found, largest = self._window(asked, start, end)
+            except SourceProblem as problem:
+                # A time-out after other windows says that the history is long, not that a window is.
+                if problem.reason == "AnswerTooLarge" or (problem.reason == "SourceTimeout" and not self._done):
+                    history.span = max(shortest, (end - start) // 2)
+                if problem.reason != "AnswerTooLarge" or end - start <= shortest:
+                    raise
+                continue
+            yield start, end, found
+            self._done += 1
+            if end == until:
+                return
+            if largest < self._target // 4:
+                history.span *= 2
+            start = end
+
+    def _window(self, asked: list[str], start: int, end: int) -> tuple[dict[Identity, Series], int]:
+        """What all selectors find, and the size of the largest answer in samples."""
+        found: dict[Identity, Series] = {}
+        largest = 0
+        for selector in asked:
+            answer = self._exchange.raw(selector, start, end)
+            size = sum(len(one.times) + SAMPLES_A_SERIES for one in answer.values())
+            largest = max(largest, size)
+            found |= answer
+        return found, largest
+
+    def _look_at_labels(self, now: int) -> None:
+        """Nothing at all: is it there under other labels? Asked also so that a source that is gone is noticed."""
+        scrapes = SHORTEST_SCRAPES * self._history.scrape
+        found = self._exchange.raw(selectors.of_rollout(self._question), now - scrapes, now)
+        if self._exchange.unplaced and not found:
+            raise SourceProblem(
+                "LabelsMissing", "the samples lack the labels pod, pool and revision: add them when scraping"
+            )

@@ -1,0 +1,76 @@
+"""Histories as bad as stores give them, and worse: what folding and reading piece by piece are tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import strategies as st
+from quality_contract import AUDIT_MISMATCH, AUDIT_TOKENS, BAD, CHECKED
+from sampler_rollouts.domain.evidence.samples import Question, Series
+
+from tests.unit.operator.evidence.build import AUDIT, ERRORS, NAN, SCRIPT, at, question, series
+
+SCRAPES = 24
+BIRTHS = {"c1": at(0.5), "c2": at(9), "old": at(-100)}
+"""One pod of the first look, one that appears later, and one older than the rollout."""
+ASKED = question(ERRORS, SCRIPT, AUDIT, births=BIRTHS)
+
+FAMILIES: tuple[tuple[str, str, Mapping[str, str]], ...] = (
+    (CHECKED, BAD, {"check": "errors", "route_hash": "none"}),
+    (CHECKED, BAD, {"check": "errors", "route_hash": "late"}),
+    (CHECKED, BAD, {"check": "unexpected-script", "route_hash": "none"}),
+    (AUDIT_TOKENS, AUDIT_MISMATCH, {"batch_bucket": "1", "mode": "greedy"}),
+    (AUDIT_TOKENS, AUDIT_MISMATCH, {"batch_bucket": "8", "mode": "greedy"}),
+)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Series]:
+    """All pods' counters over ``SCRAPES`` scrapes: mostly honest, with restarts, gaps, NaN and contradictions."""
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    trouble = draw(st.sampled_from([0.0, 0.02, 0.1]))
+    found = [one for pod in BIRTHS for one in _pod(random, pod, "new", trouble)]
+    found += [one for one in _pod(random, "s1", "old", trouble) if one.metric == CHECKED]
+    return [one for one in found if len(one.times)]
+
+
+def _pod(random: np.random.Generator, pod: str, revision: str, trouble: float) -> list[Series]:
+    born = int(random.integers(10, 13)) if pod == "c2" else int(random.integers(-3, 3))
+    life = np.arange(born, SCRAPES)
+    missed = random.random(life.size) < trouble * 2
+    restarts = np.cumsum(random.random(life.size) < trouble)
+    found = []
+    for checked, bad, labels in FAMILIES:
+        start = int(random.integers(0, life.size)) if labels.get("route_hash") == "late" else 0
+        traffic = random.integers(0, 9, life.size) * (life >= born + start)
+        faults = np.minimum(random.binomial(9, random.choice([0.0, 0.05, 0.4]), life.size), traffic)
+        kind = {"kind": "other-token"} if bad == AUDIT_MISMATCH else {}
+        for metric, gains, more in ((checked, traffic, {}), (bad, faults, kind)):
+            values = _counter(gains, restarts).astype(np.float64)
+            values[random.random(life.size) < trouble / 4] = random.choice([NAN, -1.0, 0.5, 2.0])
+            hidden = missed | (life < born + start) | (random.random(life.size) < trouble / 4)
+            shown = [None if gone else float(value) for gone, value in zip(hidden, values, strict=True)]
+            found.append(series(metric, shown, pod=pod, revision=revision, first=born, **labels, **more))
+    return found
+
+
+def _counter(gains: np.ndarray, restarts: np.ndarray) -> np.ndarray:
+    """Running sums that begin anew with each process."""
+    total = np.cumsum(gains)
+    lost = np.array([total[restarts < run][-1] if run and (restarts < run).any() else 0 for run in restarts])
+    return np.asarray(total - lost)
+
+
+def between(one: Series, after: float, until: float) -> Series:
+    """The samples of a series later than ``after`` and up to ``until``, in Unix seconds."""
+    kept = [(time, value) for time, value in zip(one.times, one.values, strict=True) if after < time <= until]
+    return replace(one, times=tuple(time for time, _ in kept), values=tuple(value for _, value in kept))
+
+
+def born_by(asked: Question, now: float) -> Question:
+    """The question as it is at a scrape: pods that are not born yet are not in it."""
+    arm = asked.arms[0]
+    births = {pod: birth for pod, birth in arm.births.items() if birth <= at(now)}
+    return replace(asked, arms=(replace(arm, births=births),))

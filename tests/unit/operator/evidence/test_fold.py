@@ -1,0 +1,98 @@
+"""Folding old samples changes no evidence: neither that of now nor that of any later sample (R3)."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from quality_contract import AUDIT_TOKENS
+from sampler_rollouts.domain.evidence.evaluate import evaluate
+from sampler_rollouts.domain.evidence.fold import copies, fold
+from sampler_rollouts.domain.evidence.samples import TRAFFIC, SampleSet, Series
+
+from tests.unit.operator.evidence.build import AUDIT, ERRORS, NAN, SCRAPE, Values, at, audit, pair, question, samples
+from tests.unit.operator.evidence.histories import ASKED, SCRAPES, between, histories
+
+
+def milliseconds(scrape: float) -> int:
+    return round(at(scrape).timestamp() * 1000)
+
+
+def up_to(found: list[Series], scrape: float, after: float = -1000) -> list[Series]:
+    cut = [between(one, at(after).timestamp(), at(scrape).timestamp()) for one in found]
+    return [one for one in cut if len(one.times)]
+
+
+def appended(old: SampleSet, new: list[Series]) -> SampleSet:
+    """The folded samples and what came after."""
+    by_name = {(one.metric, one.pod, frozenset(one.labels.items())): one for one in old.series}
+    for one in new:
+        key = (one.metric, one.pod, frozenset(one.labels.items()))
+        before = by_name.get(key)
+        times, values = (
+            ([*before.times, *one.times], [*before.values, *one.values]) if before else (one.times, one.values)
+        )
+        by_name[key] = Series(one.metric, one.pod, one.pool, one.revision, one.labels, times, values)
+    return SampleSet(tuple(by_name.values()), scrape_interval=SCRAPE, folded=old.folded)
+
+
+@given(histories(), st.lists(st.integers(1, SCRAPES - 1), min_size=1, max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_folded_or_not_the_evidence_is_the_same(found: list[Series], horizons: list[int]) -> None:
+    done, last = SampleSet(scrape_interval=SCRAPE), -1000
+    for horizon in sorted(set(horizons)):
+        done = fold(ASKED, appended(done, up_to(found, horizon, last)), milliseconds(horizon))
+        last = horizon
+        for now in (horizon, horizon + 5):
+            later = appended(done, up_to(found, now, horizon))
+            whole = samples(up_to(found, now))
+            assert evaluate(ASKED, later, at(now)) == evaluate(ASKED, whole, at(now))
+
+
+def test_an_ordinary_history_leaves_one_sample_of_each_counter() -> None:
+    values = list(range(0, 100, 5))
+    found = pair(values, [0] * 20) + pair(values, [0] * 20, pod="s1", revision="old") + audit(values, [0] * 20)
+    asked = question(ERRORS, AUDIT, births=["c1"])
+    done = fold(asked, samples(found), milliseconds(20))
+    assert {len(one.times) for one in done.series} == {1}
+    assert {place[2:] for place in done.folded} == {
+        ("c1", "errors"),
+        ("c1", "replay-audit"),
+        ("c1", TRAFFIC),
+        ("s1", TRAFFIC),
+    }
+    assert done.folded["pool", "new", "c1", "errors"].increments.checked.tolist() == [5] * 19
+
+
+def test_only_what_every_counter_has_can_be_folded() -> None:
+    def cut(checked: Values, bad: Values) -> int | None:
+        done = fold(question(births=["c1"]), samples(pair(checked, bad)), milliseconds(5))
+        place = done.folded.get(("pool", "new", "c1", "errors"))
+        return None if place is None else round((place.until / 1000 - at(0).timestamp()) / SCRAPE)
+
+    assert cut([1, 2, 3, 4, 5], [0, 0, 0, 0, 0]) == 5
+    assert cut([1, 2, 3, 4, 5], [0, 0, 0, None, 0]) == 5
+    assert cut([1, 2, 3, 4, 5], [0, 0, 0, 0, None]) == 4
+    assert cut([1, 2, NAN, 4, NAN], [0, 0, 0, None, 0]) == 2
+    assert cut([1, 2, 3, 4, 5], [NAN] * 5) is None
+    assert cut([1, 2, 3, 4, 5], []) is None
+
+
+def test_copies_of_a_counter_are_found_and_never_folded() -> None:
+    found = pair([5, 9, 12], [0, 0, 0])
+    assert copies([*found, found[1]]) == {"c1"}
+    assert copies(found + pair([5], [0], pod="c2")) == set()
+    done = fold(question(), samples([*found, found[1]]), milliseconds(3))
+    assert (dict(done.folded), len(done.series[0].times)) == ({}, 3)
+
+
+def test_short_histories_wait() -> None:
+    found = audit([1, 2, 3], [0, 0, 0]) + pair([1, 2, 3], [0, 0, 0])
+    assert fold(question(births=["c1"]), samples(found), milliseconds(3), at_least=3).folded == {}
+    assert fold(question(births=["c1"]), samples(found), milliseconds(3), at_least=2).folded
+
+
+def test_the_fold_keeps_arrays_not_lists() -> None:
+    done = fold(question(births=["c1"]), samples(audit([1, 2], [0, 0]), pair([1, 2], [0, 0])), milliseconds(2))
+    assert all(isinstance(one.times, np.ndarray) for one in done.series)
+    assert {one.metric for one in done.series} >= {AUDIT_TOKENS}

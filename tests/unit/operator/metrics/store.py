@@ -1,0 +1,87 @@
+"""A store in memory that answers as Prometheus would, and counts what it was asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pytest
+from quality_contract import TARGET_NAMESPACE, TARGET_POD, TARGET_POOL, TARGET_REVISION, TARGET_ROLLOUT
+from sampler_rollouts.domain.evidence.samples import Series
+from sampler_rollouts.metrics import prometheus
+from sampler_rollouts.metrics.config import MetricsSource
+from sampler_rollouts.metrics.envelope import Identity, SourceProblem
+
+_MATCHER = re.compile(r'(\w+)(=~?)"([^"]*)"')
+
+
+@dataclass
+class Store:
+    """Raw series, and when each sample can be seen: ``delays`` in seconds by position, or none."""
+
+    series: Sequence[Series]
+    delays: Sequence[float] = ()
+    clock: float = 0.0
+    """Unix seconds: what is stored later is not seen yet."""
+    most_samples: int = 10**9
+    """A larger answer is refused."""
+    fails: int = 0
+    """Queries that time out from now on."""
+    answered: list[int] = field(default_factory=list)
+    """Samples of each answer."""
+    unplaced: int = 0
+
+    def raw(self, selector: str, start: int, end: int) -> dict[Identity, Series]:
+        """One answer, with a sample at ``start - 1`` too, as before Prometheus 3."""
+        if self.fails:
+            self.fails -= 1
+            raise SourceProblem("SourceTimeout", "the source did not answer in time")
+        found = {identity: self._seen(one, start - 1, end) for identity, one in _named(self.series, selector).items()}
+        found = {identity: one for identity, one in found.items() if len(one.times)}
+        samples = sum(len(one.times) for one in found.values())
+        if samples > self.most_samples:
+            raise SourceProblem("AnswerTooLarge", "too large")
+        self.answered.append(samples)
+        return found
+
+    def _seen(self, one: Series, start: int, end: int) -> Series:
+        times, values = np.asarray(one.times, dtype=np.float64), np.asarray(one.values, dtype=np.float64)
+        late = np.resize(np.asarray(self.delays or [0.0]), times.size) if times.size else times
+        seen = (times * 1000 >= start) & (times * 1000 <= end) & (times + late <= self.clock)
+        return replace(one, times=times[seen], values=values[seen])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        pass
+
+
+def _named(series: Sequence[Series], selector: str) -> dict[Identity, Series]:
+    matchers = [(name, pattern) for name, _, pattern in _MATCHER.findall(selector)]
+    found: dict[Identity, Series] = {}
+    for one in series:
+        labels = _labels(one)
+        while (identity := frozenset(labels.items())) in found:
+            labels["instance"] += "+"  # a copy: another target with the same counter
+        if all(re.fullmatch(pattern, labels.get(name, "")) for name, pattern in matchers):
+            found[identity] = one
+    return found
+
+
+def _labels(one: Series) -> dict[str, str]:
+    place = {TARGET_NAMESPACE: "team", TARGET_ROLLOUT: "chat", TARGET_POD: one.pod, TARGET_POOL: one.pool}
+    return {**one.labels, **place, TARGET_REVISION: one.revision, "__name__": one.metric, "instance": one.pod}
+
+
+def use(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
+    """Let every source ask this store."""
+    monkeypatch.setattr(prometheus, "Exchange", lambda *_: store)
+
+
+def config(**changes: Any) -> MetricsSource:
+    return MetricsSource(url="http://127.0.0.1:1", **{"scrape_interval": 2.0} | changes)
