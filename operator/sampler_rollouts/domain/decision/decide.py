@@ -123,10 +123,12 @@ def _outcome(turn: Turn) -> Outcome:
 def _due(turn: Turn) -> float | None:
     """When to look again at the latest."""
     status = turn.status
-    if status.stage in FORWARD | LEAVING or status.rollout is not None:
+    if status.stage in FORWARD | LEAVING:
         return LOOK_SECONDS
     if status.stable and entrance.missing(turn) and not entrance.refused(turn):
         return LOOK_SECONDS  # Services are not watched.
+    if status.rollout is not None:  # A first release waits for samples alone: between two scrapes there are none.
+        return max(LOOK_SECONDS, turn.evidence.scrape_interval if turn.evidence else LOOK_SECONDS)
     well = status.stable is not None and status.stable.fault is None
     if status.bake is not None and status.stage is Stage.SERVING and well and not turn.paused:
         left = status.bake.seconds - status.bake.clock.elapsed(turn.now)
