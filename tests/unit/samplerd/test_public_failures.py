@@ -150,12 +150,11 @@ def test_the_kept_set_is_the_oracles_on_random_and_adversarial_rows() -> None:
             assert oracle.judge(expected, drawn_in(got, row)) is None, (kind, made.request(asked, row))
 
 
-@pytest.mark.skipif(not LONG, reason="compiles a program for every batch size: set LONG")
 def test_every_odd_batch_size() -> None:
     """tt-xla#5772: rows beyond the 32nd were cut off."""
     logits = made.logits(np.random.default_rng(2), 513, 700, "normal")
     asked = made.rows(513, top_k=30, top_p=0.9)
     whole = np.asarray(compiled()(logits, asked).token)
-    for count in (1, 2, 3, 7, 31, 32, 33, 63, 64, 65, 127, 129, 255, 257, 512):
+    for count in (1, 2, 3, 7, 31, 32, 33, 63, 64, 65, 127, 129, 255, 257, 512) if LONG else (33,):
         some = Rows(*(column[:count] for column in asked[:6]))
         assert (np.asarray(compiled()(logits[:count], some).token) == whole[:count]).all()
