@@ -13,35 +13,12 @@ from sampler_rollouts.cluster.kinds import RolloutKey
 from sampler_rollouts.domain.outcome import EventNote
 
 from tests.unit.operator.cluster import builders
+from tests.unit.operator.cluster.applying import apply_all
 from tests.unit.operator.cluster.builders import DEPLOYMENTS, EVENTS, PODS, ROLLOUT_PATH, SERVICES
 from tests.unit.operator.cluster.memory_api import MemoryApi
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 Obj = dict[str, Any]
-
-
-@pytest.fixture
-def api() -> MemoryApi:
-    api = MemoryApi()
-    api.put(f"{ROLLOUT_PATH}/chat", builders.rollout())
-    return api
-
-
-@pytest.fixture
-def cluster(api: MemoryApi) -> KubernetesCluster:
-    return KubernetesCluster(api)
-
-
-@pytest.fixture
-def rollout(cluster: KubernetesCluster) -> Obj:
-    found = cluster.read(RolloutKey("serving", "chat"))
-    assert found is not None
-    return found
-
-
-def apply_all(cluster: KubernetesCluster, rollout: Obj, *wanted: Obj) -> list[bool]:
-    children = cluster.children(rollout)
-    return [cluster.apply(rollout, item, children) for item in wanted]
 
 
 def prune(cluster: KubernetesCluster, rollout: Obj, wanted: tuple[Obj, ...], keep: Collection[str] = ()) -> int:

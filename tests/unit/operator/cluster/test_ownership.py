@@ -7,37 +7,14 @@ from typing import Any
 import pytest
 from sampler_rollouts.cluster.adapter import KubernetesCluster
 from sampler_rollouts.cluster.errors import ClusterError, NotOursError
-from sampler_rollouts.cluster.kinds import RolloutKey, kind_of
+from sampler_rollouts.cluster.kinds import kind_of
 
 from tests.unit.operator.cluster import builders
-from tests.unit.operator.cluster.builders import DEPLOYMENTS, ROLLOUT_PATH
+from tests.unit.operator.cluster.applying import apply_all
+from tests.unit.operator.cluster.builders import DEPLOYMENTS
 from tests.unit.operator.cluster.memory_api import MemoryApi, copied
 
 Obj = dict[str, Any]
-
-
-@pytest.fixture
-def api() -> MemoryApi:
-    api = MemoryApi()
-    api.put(f"{ROLLOUT_PATH}/chat", builders.rollout())
-    return api
-
-
-@pytest.fixture
-def cluster(api: MemoryApi) -> KubernetesCluster:
-    return KubernetesCluster(api)
-
-
-@pytest.fixture
-def rollout(cluster: KubernetesCluster) -> Obj:
-    found = cluster.read(RolloutKey("serving", "chat"))
-    assert found is not None
-    return found
-
-
-def apply_all(cluster: KubernetesCluster, rollout: Obj, *wanted: Obj) -> list[bool]:
-    children = cluster.children(rollout)
-    return [cluster.apply(rollout, item, children) for item in wanted]
 
 
 ALL = (builders.record(), builders.service(), builders.deployment())
