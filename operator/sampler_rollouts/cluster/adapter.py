@@ -28,6 +28,7 @@ from sampler_rollouts.cluster.kinds import (
     labels,
     metadata,
     terminating,
+    told_replicas,
 )
 from sampler_rollouts.cluster.ownership import not_ours
 from sampler_rollouts.cluster.permit import Permit, PermittedApi
@@ -57,6 +58,14 @@ class Children:
     def find(self, kind: str, name: str) -> Manifest | None:
         """A child of ours by kind and name."""
         return next((item for item in self.live if child_id(item) == (kind, name)), None)
+
+    def peopled(self, child: Manifest) -> bool:
+        """Whether it is a Deployment that has pods, or is told to have some."""
+        if kind_of(child) is not DEPLOYMENT:
+            return False
+        place = _pool_revision(child)
+        alive = any((pod.pool, pod.revision) == place and not pod.terminating for pod in self.observation.pods)
+        return alive or told_replicas(child) > 0
 
 
 def child_id(obj: Manifest) -> ChildId:
@@ -167,6 +176,20 @@ class KubernetesCluster:
         """
         candidates = (child for child in children.live if metadata(child)["name"] not in keep)
         return tuple(_unwanted(candidates, {child_id(item) for item in wanted}, children.observation))
+
+    def scale_to_zero(self, rollout: Manifest, child: Manifest) -> None:
+        """Take all pods from the very Deployment that was looked at; no error if it is gone.
+
+        A merge patch of the one field: what else there is to apply may not be known any more.
+        """
+        key, target = key_of(rollout), metadata(child)
+        body = {"metadata": {"uid": target["uid"]}, "spec": {"replicas": 0}}
+        path, query = kind_of(child).path(key.namespace, target["name"]), {"fieldManager": FIELD_MANAGER}
+        try:
+            self._api.request("PATCH", path, query=query, body=body, content_type=_MERGE)
+        except NotFoundError:
+            return
+        logger.info("emptied", extra={"rollout": str(key), "child": _name(child)})
 
     def delete(self, rollout: Manifest, child: Manifest) -> None:
         """Delete the very child that was looked at, and its dependents in the background."""

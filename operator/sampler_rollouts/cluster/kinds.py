@@ -79,6 +79,11 @@ def controlled_by(obj: Manifest, uid: str) -> bool:
     return any(o.get("controller") and o.get("uid") == uid for o in metadata(obj).get("ownerReferences") or [])
 
 
+def told_replicas(deployment: Manifest) -> int:
+    """How many pods a Deployment is told to have; one if it does not say."""
+    return int((deployment.get("spec") or {}).get("replicas", 1))
+
+
 def terminating(obj: Manifest) -> bool:
     """Whether the object is on its way out."""
     return "deletionTimestamp" in metadata(obj)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, Final
 
-from sampler_rollouts.cluster.kinds import labels, metadata, terminating
+from sampler_rollouts.cluster.kinds import labels, metadata, terminating, told_replicas
 from sampler_rollouts.domain.observation import Observation, PodState, WorkloadState
 from sampler_rollouts.domain.outcome import Manifest
 from sampler_rollouts.domain.render import CONTAINER, LABEL_POOL, LABEL_REVISION, recorded_template
@@ -80,7 +80,7 @@ def _workload(deployment: Manifest) -> WorkloadState:
     return WorkloadState(
         pool=labels(deployment)[LABEL_POOL],
         revision=labels(deployment)[LABEL_REVISION],
-        replicas=int((deployment.get("spec") or {}).get("replicas", 1)),
+        replicas=told_replicas(deployment),
         refused=_refused(deployment),
     )
 

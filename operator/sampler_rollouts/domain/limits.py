@@ -20,6 +20,10 @@ HISTORY: Final = 10
 CHANGES: Final = 16
 LEFTOVERS: Final = 8
 """Releases whose pods serve on while another takes their place."""
+REFUSALS: Final = 64
+"""Writes that the cluster refused at the last look."""
+REMAINS: Final = 32
+"""Revisions of pools that are there and not wanted."""
 TEXT: Final = 1024
 """A sentence for people."""
 REASON: Final = 128

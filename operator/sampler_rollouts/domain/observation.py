@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
+
+Verb = Literal["apply", "scale", "delete"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,20 @@ class WorkloadState:
     revision: str
     replicas: int
     refused: str = ""
+    made: bool = True
+    """Whether the Deployment exists; otherwise it could not be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A write of a child that the cluster did not take: ``verb`` is ``apply``, ``scale`` (to no pods) or ``delete``."""
+
+    kind: str
+    name: str
+    pool: str
+    revision: str
+    verb: Verb
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +64,8 @@ class Observation:
     """Recorded pod templates by ``<pool>-<revision>``, from the ControllerRevisions."""
     services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """What each of our Services selects, by name."""
-    refused_services: Mapping[str, str] = field(default_factory=dict)
-    """Why the cluster did not take a Service that was wanted at the last look, by name."""
+    refusals: tuple[Refused, ...] | None = ()
+    """What was refused at the last look; None if this operator has not written anything yet."""
 
     def of_object_created(self, at: datetime | None) -> Observation:
         """Without the pods of an earlier object of the same name, which the garbage collector has yet to reach.

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.observation import Verb
 
 Name = Annotated[str, Field(max_length=253)]
 Reason = Annotated[str, Field(max_length=limits.REASON)]
@@ -162,6 +163,29 @@ class Rollout(Loose):
     """Releases whose place a release without a gate takes: what serves of them stays until it need not."""
     instead_of: Name = ""
     """The stable release in whose place it comes, because that one's pods did not come up."""
+
+
+class RefusedWrite(Loose):
+    """A write of a child that the cluster refused when it was tried last."""
+
+    kind: Name
+    name: Name
+    pool: Name = ""
+    revision: Name = ""
+    verb: Verb
+    message: Text = ""
+    """The cluster's own words."""
+
+
+class Remains(Loose):
+    """A pool's revision that is there although nothing asks for it."""
+
+    pool: Name
+    revision: Name
+    peopled: bool = False
+    """Whether it has pods."""
+    since: AwareDatetime
+    """When it began to be so."""
 
 
 class Bake(Loose):

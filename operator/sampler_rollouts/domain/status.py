@@ -23,7 +23,9 @@ from sampler_rollouts.domain.plan import (
     Name,
     Number,
     Reason,
+    RefusedWrite,
     Release,
+    Remains,
     Rollout,
     Text,
 )
@@ -146,6 +148,10 @@ class Status(Loose):
     """The promote annotation's value that was used last, or was there when a rollout started: it counts no more."""
     rollout: Rollout | None = None
     bake: Bake | None = None
+    refusals: Annotated[list[RefusedWrite], Field(max_length=limits.REFUSALS)] = Field(default_factory=list)
+    """What the cluster refused at the last look: an operator that has just started has tried nothing itself."""
+    remains: Annotated[list[Remains], Field(max_length=limits.REMAINS)] = Field(default_factory=list)
+    """What should have gone, and is still there."""
     pools: Annotated[list[PoolStatus], Field(max_length=2 * limits.POOLS, json_schema_extra=limits.map_by("name"))] = (
         Field(default_factory=list)
     )

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 
 from sampler_rollouts.cluster.adapter import Children
 from sampler_rollouts.cluster.errors import ClusterError, ConflictError, CutOffError, UnavailableError
-from sampler_rollouts.cluster.kinds import key_of
+from sampler_rollouts.cluster.kinds import key_of, told_replicas
 from sampler_rollouts.domain.outcome import Manifest, Outcome
 from sampler_rollouts.reconcile.ports import Cluster
 
 logger = logging.getLogger(__name__)
 
 NOT_APPLIED = "NotApplied"
+NOT_SCALED = "NotScaled"
 NOT_DELETED = "NotDeleted"
 
 
@@ -44,9 +45,23 @@ def correct(cluster: Cluster, rollout: Manifest, outcome: Outcome, children: Chi
     """
     written = Written()
     _each(written, outcome.objects, NOT_APPLIED, rollout, lambda child: cluster.apply(rollout, child, children))
-    doomed = cluster.unwanted(outcome.objects, outcome.keep, children)
-    _each(written, doomed, NOT_DELETED, rollout, lambda child: cluster.delete(rollout, child))
+    _prune(written, cluster, rollout, cluster.unwanted(outcome.objects, outcome.keep, children), children)
     return written
+
+
+def _prune(
+    written: Written, cluster: Cluster, rollout: Manifest, doomed: tuple[Manifest, ...], children: Children
+) -> None:
+    """Pods go by scaling, and an empty Deployment goes at a later look.
+
+    So they go also where deletions are refused, or accepted and put off: a Deployment that waits for somebody's
+    finalizer is no longer scaled by anybody. Where it cannot be scaled, deleting it is all that is left.
+    """
+    peopled = tuple(child for child in doomed if children.peopled(child))
+    told = tuple(child for child in peopled if told_replicas(child) > 0)
+    emptied = _each(written, told, NOT_SCALED, rollout, lambda child: cluster.scale_to_zero(rollout, child))
+    ripe = tuple(child for child in doomed if child not in peopled or (child in told and child not in emptied))
+    _each(written, ripe, NOT_DELETED, rollout, lambda child: cluster.delete(rollout, child))
 
 
 def _each(
@@ -55,20 +70,23 @@ def _each(
     reason: str,
     rollout: Manifest,
     write: Callable[[Manifest], object],
-) -> None:
-    """Write each child, and note what was refused."""
+) -> list[Manifest]:
+    """Write each child, and note what was refused; those that were written are returned."""
     silent: set[str] = set()
+    done: list[Manifest] = []
     for child in children:
         if child["kind"] in silent:
             continue
         try:
             _write(child, write)
+            done.append(child)
         except UnavailableError as error:
             silent.add(child["kind"])
             written.silence = error
         except ClusterError as error:
             logger.debug("%s: %s: %s", reason, error.reason, error, extra={"rollout": str(key_of(rollout))})
             written.refusals.append(Refusal(child, reason, str(error), isinstance(error, ConflictError)))
+    return done
 
 
 def _write(child: Manifest, write: Callable[[Manifest], object]) -> None:

@@ -36,6 +36,10 @@ class Cluster(Protocol):
         """Our children that may go now: not wanted, and their name is not in ``keep``. Asks nobody."""
         ...
 
+    def scale_to_zero(self, rollout: Manifest, child: Manifest) -> None:
+        """Take all pods from the very Deployment that was looked at; no error if it is gone."""
+        ...
+
     def delete(self, rollout: Manifest, child: Manifest) -> None:
         """Delete the very child that was looked at; no error if it is gone."""
         ...

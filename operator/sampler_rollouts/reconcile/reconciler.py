@@ -1,4 +1,4 @@
-"""One reconcile: read, look, ask, decide, write. Between two of them only status is remembered, and last refusals.
+"""One reconcile: read, look, ask, decide, write. Between two of them only status is remembered.
 
 The order of writes makes any of them safe to lose (R4): status first, so that a decision once taken is never taken
 anew; then the children, which follow from status and can be applied again; then what is no longer wanted; then Events.
@@ -27,7 +27,7 @@ from sampler_rollouts.domain.outcome import EventNote, Manifest, Outcome
 from sampler_rollouts.domain.status import Status
 from sampler_rollouts.reconcile.correct import Refusal, Written, correct
 from sampler_rollouts.reconcile.ports import Cluster, Clusters
-from sampler_rollouts.reconcile.refusals import Refusals
+from sampler_rollouts.reconcile.refusals import STATUS_NOT_WRITTEN, Refusals
 from sampler_rollouts.reconcile.sampling import BoundedMetrics
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,6 @@ RETRY_REFUSED: Final = 15.0
 """Seconds after which a child that was refused is tried again at the latest; no look that is wanted sooner waits."""
 RETRY_PASSING: Final = 5.0
 """The same for one that changed since it was looked at, or is still being deleted."""
-STATUS_NOT_WRITTEN: Final = "StatusNotWritten"
 
 
 @dataclass(frozen=True, slots=True)

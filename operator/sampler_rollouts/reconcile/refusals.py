@@ -1,6 +1,6 @@
-"""What the cluster refused at the last look: told to the next decision at once, and to people once a minute.
+"""What the cluster refused at the last look: told to the next decision, and to people once a minute.
 
-This is the one thing remembered outside status. It may be lost at any time: the next look is refused again.
+The decision writes it into status. It may be lost at any time: the next look is refused again.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sampler_rollouts.cluster.adapter import child_id
-from sampler_rollouts.cluster.kinds import DEPLOYMENT, SERVICE, Kind, RolloutKey, labels, metadata
-from sampler_rollouts.domain.observation import Observation, WorkloadState
-from sampler_rollouts.domain.outcome import Manifest
+from sampler_rollouts.cluster.kinds import RolloutKey, labels
+from sampler_rollouts.domain.observation import Observation, Refused, Verb
 from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION
-from sampler_rollouts.reconcile.correct import NOT_APPLIED, Refusal
+from sampler_rollouts.reconcile.correct import NOT_APPLIED, NOT_DELETED, NOT_SCALED, Refusal
+
+STATUS_NOT_WRITTEN: Final = "StatusNotWritten"
+VERBS: Final[dict[str, Verb]] = {NOT_APPLIED: "apply", NOT_SCALED: "scale", NOT_DELETED: "delete"}
 
 SAY_AGAIN: Final = timedelta(seconds=60)
 """A message may hold a port or a time: said at each look it would be a new Event, and a new status, each time."""
 
 _Id = tuple[str, str, str]
-_Place = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,35 +43,33 @@ class Refusals:
         for refusal in refusals:
             if refusal.passing:
                 continue
+            if refusal.reason == STATUS_NOT_WRITTEN:  # No child was tried: what was refused before still is.
+                after = before | after
             name = (refusal.reason, *child_id(refusal.child))
             known = before.get(name)
             if known is None or now - known.at >= SAY_AGAIN:
                 known = _Said(refusal, now)
                 said.append(refusal)
             after[name] = known
-        if after:
-            self._last[key] = after
-        else:
-            self.forget(key)
+        self._last[key] = after
         return said
 
     def forget(self, key: RolloutKey) -> None:
-        """Nothing is refused, or the SamplerRollout is gone."""
+        """The SamplerRollout is gone."""
         self._last.pop(key, None)
 
     def shown(self, key: RolloutKey, seen: Observation) -> Observation:
-        """What was seen, and what was refused. A Deployment that could not even be made has no pods."""
-        refused = {_place(one.child): one.message for one in self._not_applied(key, DEPLOYMENT)}
-        known = [replace(w, refused=w.refused or refused.get((w.pool, w.revision), "")) for w in seen.workloads]
-        there = {(w.pool, w.revision) for w in known}
-        missing = [WorkloadState(*place, 0, why) for place, why in refused.items() if place not in there]
-        services = {metadata(one.child)["name"]: one.message for one in self._not_applied(key, SERVICE)}
-        return replace(seen, workloads=(*known, *missing), refused_services=services)
-
-    def _not_applied(self, key: RolloutKey, kind: Kind) -> list[Refusal]:
-        refusals = (said.refusal for said in self._last.get(key, {}).values())
-        return [one for one in refusals if one.child["kind"] == kind.kind and one.reason == NOT_APPLIED]
+        """What was seen, and what was refused."""
+        known = self._last.get(key)
+        if known is None:
+            return replace(seen, refusals=())
+        refusals = (said.refusal for said in known.values())
+        return replace(
+            seen, refusals=tuple(_of_child(one, VERBS[one.reason]) for one in refusals if one.reason in VERBS)
+        )
 
 
-def _place(child: Manifest) -> _Place:
-    return labels(child).get(LABEL_POOL, ""), labels(child).get(LABEL_REVISION, "")
+def _of_child(refusal: Refusal, verb: Verb) -> Refused:
+    kind, name = child_id(refusal.child)
+    found = labels(refusal.child)
+    return Refused(kind, name, found.get(LABEL_POOL, ""), found.get(LABEL_REVISION, ""), verb, refusal.message)

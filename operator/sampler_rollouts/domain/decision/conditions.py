@@ -14,10 +14,17 @@ from sampler_rollouts.domain.decision.drift import drift
 from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED, said_of_stable
 from sampler_rollouts.domain.decision.memory import unready_for
 from sampler_rollouts.domain.decision.progress import blocker, how_to_continue, position
+from sampler_rollouts.domain.decision.remains import (
+    NOT_DELETED,
+    PODS_NOT_GONE,
+    not_deleted,
+    patience,
+    pods_not_gone,
+)
 from sampler_rollouts.domain.decision.replicas import LEAVING
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.plan import Fault, Release, Rollout
-from sampler_rollouts.domain.quantities import duration_text, seconds
+from sampler_rollouts.domain.quantities import duration_text
 from sampler_rollouts.domain.status import Condition, Stage
 
 if TYPE_CHECKING:
@@ -28,7 +35,6 @@ RECONCILING: Final = "Reconciling"
 STALLED: Final = "Stalled"
 PODS_NOT_READY: Final = "PodsNotReady"
 ONLY_WHILE_TRUE: Final = frozenset({RECONCILING, STALLED})
-USUAL_PROGRESS_DEADLINE: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +81,13 @@ def _serving(turn: Turn) -> Word:
             READY, "True", "FullTraffic", f"release {turn.target} serves all traffic in every pool"
         )
     if held:
-        return Word(STALLED, "True", "RolledBack", held.message + said_of_stable(status))
+        more = "".join(f" {text}" for text in (pods_not_gone(turn), not_deleted(turn)) if text)
+        return Word(STALLED, "True", "RolledBack", held.message + said_of_stable(status) + more)
     return _waiting_or(turn, "Starting", f"release {turn.target} is about to be rolled out")
 
 
 def _unserved(turn: Turn, stable: Release) -> Word | None:
-    """Users of a pool, or all of them, get no answer."""
+    """Users of a pool, or all of them, get no answer, or one of pods that are not wanted."""
     if why := entrance.refused(turn):
         return Word(STALLED, "True", entrance.SERVICE_REFUSED, why)
     if why := entrance.missing(turn):
@@ -89,6 +96,8 @@ def _unserved(turn: Turn, stable: Release) -> Word | None:
     if gone:
         where = ", ".join(place(turn, name) for name in gone)
         return Word(STALLED, "True", PODS_NOT_READY, f"no pod of release {stable.hash} is ready in {where}")
+    if why := pods_not_gone(turn):
+        return Word(STALLED, "True", PODS_NOT_GONE, why)
     return None
 
 
@@ -131,14 +140,17 @@ def _under_way(turn: Turn, rollout: Rollout) -> Word:
 
 
 def _leaving(turn: Turn, rollout: Rollout) -> Word:
-    """Candidate pods that must stay because stable's do not come up are a matter for a person."""
-    away, said = stable_away(turn), rollout.failure.message if rollout.failure else ""
+    """Candidate pods that must stay because stable's do not come up, or that do not go, are a matter for a person."""
+    away, reason = stable_away(turn), STABLE_NOT_READY
+    if not away:
+        away, reason = pods_not_gone(turn), PODS_NOT_GONE
+    said = rollout.failure.message if rollout.failure else ""
     if turn.status.stage is Stage.ROLLING_BACK:
         if away:
             return Word(STALLED, "True", "RolledBack", f"{said} {away}")
         return Word(RECONCILING, "True", "RollingBack", said)
     if away:
-        return Word(STALLED, "True", STABLE_NOT_READY, away)
+        return Word(STALLED, "True", reason, away)
     return Word(RECONCILING, "True", "Withdrawing", f"release {rollout.release} leaves: it is no longer asked for")
 
 
@@ -177,30 +189,29 @@ def _rolled_back(turn: Turn) -> Word:
 
 
 def _degraded(turn: Turn) -> Word:
+    reason, why = next(((reason, why) for reason, why in _troubles(turn) if why), ("", ""))
+    return Word("Degraded", "True", reason, why) if reason else Word("Degraded", "False", "AsWanted", "")
+
+
+def _troubles(turn: Turn) -> Iterator[tuple[str, str]]:
+    """Reasons and sentences, the gravest first; an empty sentence is no trouble."""
     status, rollout = turn.status, turn.status.rollout
     fault = (status.stable and status.stable.fault) or (rollout and rollout.first and rollout.failure)
-    if fault:
-        return Word("Degraded", "True", FIRST_RELEASE_FAILED, fault.message)
-    if away := stable_away(turn):
-        return Word("Degraded", "True", STABLE_NOT_READY, away)
-    if why := entrance.refused(turn):
-        return Word("Degraded", "True", entrance.SERVICE_REFUSED, why)
+    yield FIRST_RELEASE_FAILED, fault.message if fault else ""
+    yield STABLE_NOT_READY, stable_away(turn)
+    yield PODS_NOT_GONE, pods_not_gone(turn)
+    yield entrance.SERVICE_REFUSED, entrance.refused(turn)
     if status.stage is Stage.ESTABLISHING and rollout and rollout.instead_of:
         text = f"stable release {rollout.instead_of} did not come up; release {rollout.release} starts in its place"
-        return Word("Degraded", "True", STABLE_NOT_READY, text)
-    late = _late(turn)
-    if status.stage is Stage.SERVING and late:
-        return Word("Degraded", "True", PODS_NOT_READY, f"pods of pool {', '.join(late)} are missing or not ready")
-    return Word("Degraded", "False", "AsWanted", "")
+        yield STABLE_NOT_READY, text
+    late = _late(turn) if status.stage is Stage.SERVING else []
+    yield PODS_NOT_READY, f"pods of pool {', '.join(late)} are missing or not ready" if late else ""
+    yield NOT_DELETED, not_deleted(turn)
 
 
 def _late(turn: Turn) -> list[str]:
     """Pools that have not been whole for as long as pods may take."""
-    return [pool.name for pool in turn.status.pools if unready_for(pool, turn) >= _patience(turn)]
-
-
-def _patience(turn: Turn) -> int:
-    return seconds(turn.wish.spec.strategy.progress_deadline) if turn.wish else USUAL_PROGRESS_DEADLINE
+    return [pool.name for pool in turn.status.pools if unready_for(pool, turn) >= patience(turn)]
 
 
 def _metrics(turn: Turn) -> Word:

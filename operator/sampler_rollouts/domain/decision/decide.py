@@ -11,6 +11,8 @@ from sampler_rollouts.domain.decision.conditions import write_conditions
 from sampler_rollouts.domain.decision.context import ResourceMeta, Turn, Wish
 from sampler_rollouts.domain.decision.leave import finish_leaving
 from sampler_rollouts.domain.decision.objects import manifests
+from sampler_rollouts.domain.decision.refused import remember_refusals
+from sampler_rollouts.domain.decision.remains import note_remains, remains_are_new
 from sampler_rollouts.domain.decision.replicas import FORWARD, LEAVING, wanted
 from sampler_rollouts.domain.decision.report import write_pools
 from sampler_rollouts.domain.decision.start import choose
@@ -61,6 +63,7 @@ def decide(
     turn = _turn(meta, spec, status, observation, evidence, now)
     if meta.deleting:
         return Outcome(status=turn.status, objects=(), hands_off=True)
+    remember_refusals(turn)
     memory.repair(turn.status)
     for _ in range(ROUNDS):
         # Until nothing moves any more: deciding again on the same look then changes nothing.
@@ -107,6 +110,7 @@ def _wish(raw: Mapping[str, Any], name: str, now: datetime) -> Wish:
 def _outcome(turn: Turn) -> Outcome:
     plan = wanted(turn)
     write_pools(turn, plan)
+    note_remains(turn, plan)
     write_conditions(turn)
     turn.status.observed_generation = turn.meta.generation
     objects, keep = manifests(turn, plan)
@@ -123,7 +127,7 @@ def _outcome(turn: Turn) -> Outcome:
 def _due(turn: Turn) -> float | None:
     """When to look again at the latest."""
     status = turn.status
-    if status.stage in FORWARD | LEAVING:
+    if status.stage in FORWARD | LEAVING or remains_are_new(turn):
         return LOOK_SECONDS
     if status.stable and entrance.missing(turn) and not entrance.refused(turn):
         return LOOK_SECONDS  # Services are not watched.

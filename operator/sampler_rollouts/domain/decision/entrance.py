@@ -15,7 +15,8 @@ SERVICE_REFUSED = "ServiceRefused"
 
 def refused(turn: Turn) -> str:
     """Why the cluster does not take the Service: a matter for a person. Empty if it does, or has not been asked."""
-    why = turn.seen.refused_services.get(_name(turn), "")
+    mine = ("Service", _name(turn), "apply")
+    why = next((one.message for one in turn.status.refusals if (one.kind, one.name, one.verb) == mine), "")
     return f"users cannot call Service {_name(turn)} as it should be: {why}" if why else ""
 
 

@@ -102,8 +102,9 @@ class MemoryApi:
 
     def _patch(self, path: str, body: Obj, query: Mapping[str, str]) -> Obj:
         if query["content-type"].startswith("application/merge-patch"):
-            live = copied(self._live(path))
-            live.update(body)
+            if body.get("metadata", {}).get("uid", live_uid := self._live(path)["metadata"]["uid"]) != live_uid:
+                raise RefusedError(f"{path}: metadata.uid: field is immutable")
+            live = _merge(copied(self._live(path)), body)
             self._store(path, live)
             return live
         return self._apply(path, body, query)

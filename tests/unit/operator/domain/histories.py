@@ -57,6 +57,8 @@ ACTIONS = st.one_of(
     st.tuples(st.just("recreated"), st.sampled_from([0, 60])),
     st.tuples(st.just("stable away"), st.booleans()),
     st.tuples(st.just("stable fails"), st.none()),
+    st.tuples(st.just("undeletable"), st.booleans()),
+    st.tuples(st.just("unscalable"), st.booleans()),
 )
 
 
@@ -103,6 +105,10 @@ def _act_more(world: World, kind: str, value: Any) -> None:
         world.blocked = dict.fromkeys(stable, "ErrImagePull") if value else {}
     elif kind == "stable fails":
         world.judge = bad(*stable)
+    elif kind == "undeletable":
+        world.undeletable = value
+    elif kind == "unscalable":
+        world.unscalable = value
 
 
 def _without_pool(old: dict[str, Any], name: str) -> dict[str, Any]:

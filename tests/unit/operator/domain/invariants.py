@@ -31,6 +31,8 @@ def check(world: World, outcome: Outcome) -> None:
     what_is_not_well_is_neither_ready_nor_verified(world, outcome)
     a_pause_ends_by_a_new_word_only(world, outcome)
     nothing_is_said_to_have_passed_that_was_not_tested(world, outcome)
+    what_was_rejected_does_not_serve(world, outcome)
+    what_does_not_go_is_told(world, outcome)
 
 
 def conditions_are_sound(outcome: Outcome) -> None:
@@ -188,3 +190,27 @@ def nothing_is_said_to_have_passed_that_was_not_tested(world: World, outcome: Ou
         if event.reason == "Promoted" and before.stable and after.stable:
             moved = [item for item in after.stable.pools if before.stable.revision(item.name) != item.revision]
             assert ("all checks passed" in event.message) == bool(moved)
+
+
+def what_was_rejected_does_not_serve(world: World, outcome: Outcome) -> None:
+    """Once a rollback is over no pod of it is ready, whatever the cluster refuses, until a person asks for it."""
+    before, status = world.status, outcome.status
+    if any(event.reason == "RolledBack" for event in outcome.events) and before.candidate:
+        world.rejected[before.candidate.hash] = {(item.name, item.revision) for item in before.candidate.pools}
+    if status.stage is not Stage.SERVING or status.stable is None:
+        return
+    good = {(item.name, item.revision) for item in status.stable.pools}
+    ready = {(pod.pool, pod.revision) for pod in world.pods if world.is_ready(pod) and pod.orphaned is None}
+    for held in status.failed:
+        assert not (world.rejected.get(held.hash, set()) - good) & ready
+
+
+def what_does_not_go_is_told(world: World, outcome: Outcome) -> None:
+    """Whoever looks at Degraded sees what is there and should not be, once it has had its time."""
+    status = outcome.status
+    late = [one for one in status.remains if (world.now - one.since).total_seconds() >= 125]
+    (degraded,) = [condition for condition in status.conditions if condition.type == "Degraded"]
+    assert not late or degraded.status == "True"
+    rest = [condition for condition in status.conditions if condition.type in ("Ready", "Stalled", "Reconciling")]
+    if degraded.reason == "PodsNotGone" and status.stage in (Stage.SERVING, Stage.ROLLING_BACK, Stage.WITHDRAWING):
+        assert not any(condition.type == "Ready" and condition.status == "True" for condition in rest)

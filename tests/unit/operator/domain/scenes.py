@@ -173,7 +173,26 @@ def healed(world: World) -> None:
     _run(world, 30)
 
 
+def undeletable(world: World) -> None:
+    """From now on nothing can be deleted."""
+    world.undeletable = True
+
+
+def immovable(world: World) -> None:
+    """Nor can anything that is to be deleted be scaled, for a while: longer than pods may take."""
+    world.undeletable = world.unscalable = True
+    _run(world, 150)
+    world.unscalable = False
+
+
+def deletable(world: World) -> None:
+    """All can be deleted again."""
+    world.undeletable = world.unscalable = False
+    _run(world, 20)
+
+
 SCENES: list[Scene] = [
     stable_fails, promoted, waiting, rejected, rejected_without_stable, withdrawn, first_again, previous_again, retried,
     retried_in_vain, a_word, pool_removed, pool_removed_in_need, recreated, baked, killed, healed,
+    undeletable, immovable, deletable,
 ]  # fmt: skip

@@ -30,6 +30,8 @@ SLOW = settings(max_examples=HISTORIES, deadline=None, suppress_health_check=[He
 @example(True, [scenes.rejected, scenes.a_word, scenes.retried, scenes.waiting])
 @example(False, [scenes.pool_removed_in_need])
 @example(False, [scenes.recreated])
+@example(False, [scenes.undeletable, scenes.rejected, scenes.baked])
+@example(False, [scenes.immovable, scenes.rejected, scenes.baked, scenes.deletable])
 def test_the_invariants_hold_in_every_story(pause: bool, story: list[Scene]) -> None:
     world = opening(pause)
     for scene in story:
@@ -45,13 +47,14 @@ def test_the_invariants_hold_in_every_history(first: dict[str, Any], actions: li
 
 
 @SLOW
-@given(specs(), st.lists(ACTIONS, min_size=5, max_size=30))
-def test_every_history_ends_in_rest(first: dict[str, Any], actions: list[tuple[str, Any]]) -> None:
-    """Once the world is well and evidence passes, nobody waits for anything but a person."""
+@given(specs(), st.lists(ACTIONS, min_size=5, max_size=30), st.booleans())
+def test_every_history_ends_in_rest(first: dict[str, Any], actions: list[tuple[str, Any]], undeletable: bool) -> None:
+    """Once the world is well and evidence passes, nobody waits for anything but a person; deletions may be refused."""
     world = World(first)
     for action in actions:
         act(world, action)
     world.crashing, world.blocked, world.never_ready = set(), {}, set()
+    world.undeletable, world.unscalable = undeletable, False
     world.judge, world.metrics_up = passing, True
     world.update(world.spec | {"paused": False})
     for _ in range(40):
@@ -72,6 +75,10 @@ def test_every_history_ends_in_rest(first: dict[str, Any], actions: list[tuple[s
         assert {pod.revision for pod in pods} == {item.revision}
         assert len(pods) == world.status.pool(item.name).replicas
     assert {pod.pool for pod in world.pods} == set(stable.names())
+    left = any(key[0] == "Deployment" and body["spec"]["replicas"] == 0 for key, body in world.children.items())
+    assert left <= undeletable
+    if not ill:
+        assert world.condition("Degraded") == (("True", "NotDeleted") if left else ("False", "AsWanted"))
 
 
 @SLOW

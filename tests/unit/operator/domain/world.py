@@ -14,7 +14,7 @@ from typing import Any
 from sampler_rollouts.domain.decision import ResourceMeta, decide, question
 from sampler_rollouts.domain.evidence.look import CheckLook, Evidence, Traffic, Verdict
 from sampler_rollouts.domain.evidence.samples import Question
-from sampler_rollouts.domain.observation import Observation, PodState, WorkloadState
+from sampler_rollouts.domain.observation import Observation, PodState, Refused, Verb, WorkloadState
 from sampler_rollouts.domain.outcome import EventNote, Outcome
 from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, recorded_template
 from sampler_rollouts.domain.status import Status
@@ -106,6 +106,14 @@ class World:
     crashing: set[str] = field(default_factory=set)
     blocked: dict[str, str] = field(default_factory=dict)
     """Revision to the infrastructure's reason why its pods do not start."""
+    undeletable: bool = False
+    """The cluster refuses every deletion."""
+    unscalable: bool = False
+    """The cluster refuses to scale what is to be deleted."""
+    rejected: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    """Pool and revision of each of a release's pods, for releases that were rolled back."""
+    refused: tuple[Refused, ...] | None = None
+    """What this process of the operator was refused at its last look; None if it has only just started."""
     events: list[EventNote] = field(default_factory=list)
     check: Callable[[World, Outcome], None] | None = None
     serial: int = 0
@@ -144,6 +152,7 @@ class World:
             workloads=tuple(WorkloadState(*_child(body), body["spec"]["replicas"]) for body in deployments),
             templates={"-".join(_child(body)): recorded_template(body) or {} for body in records},
             services={body["metadata"]["name"]: body["spec"]["selector"] for body in services},
+            refusals=self.refused,
         )
 
     def _state(self, pod: Pod) -> PodState:
@@ -222,10 +231,36 @@ class World:
             if left > 0:
                 self.children[(body["kind"], body["metadata"]["name"])] = copy.deepcopy(body)
             left -= 1
+        self.refused = None if writes is not None else ()
         if left > 0:
             names = {(body["kind"], body["metadata"]["name"]) for body in outcome.objects}
-            self.children = {key: body for key, body in self.children.items() if key in names or key[1] in outcome.keep}
+            for key in [key for key in self.children if key not in names and key[1] not in outcome.keep]:
+                self._prune(key)
         self._scale()
+
+    def _prune(self, key: tuple[str, str]) -> None:
+        """As the reconcile does it: pods first, by scaling; a Deployment without pods at a later look."""
+        body = self.children[key]
+        if key[0] == "Deployment" and body["spec"]["replicas"] > 0 and not self.unscalable:
+            body["spec"]["replicas"] = 0
+            return
+        if key[0] == "Deployment" and body["spec"]["replicas"] > 0:
+            self._refuse(key, "scale")
+        elif key[0] == "Deployment" and any(
+            (one.pool, one.revision) == _child(body) and one.terminating_since is None for one in self.pods
+        ):
+            return
+        if self.undeletable:
+            self._refuse(key, "delete")
+        else:
+            del self.children[key]
+
+    def _refuse(self, key: tuple[str, str], verb: Verb) -> None:
+        if self.refused is not None:
+            words = 'admission webhook "protect.example.com" denied the request'
+            labels = self.children[key]["metadata"]["labels"]
+            place = labels.get(LABEL_POOL, ""), labels.get(LABEL_REVISION, "")
+            self.refused += (Refused(*key, *place, verb, words),)
 
     def _live(self) -> None:
         for one in self.pods:
