@@ -1,6 +1,6 @@
 """What the cluster refused at the last look: told to the next decision, and to people once a minute.
 
-The decision writes it into status. It may be lost at any time: the next look is refused again.
+The decision writes it into status. A process that has just started has nothing to tell, and says that.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ class Refusals:
         self._last.pop(key, None)
 
     def shown(self, key: RolloutKey, seen: Observation) -> Observation:
-        """What was seen, and what was refused."""
+        """What was seen, and what was refused; None if nothing has been tried since the process started."""
         known = self._last.get(key)
         if known is None:
-            return replace(seen, refusals=())
+            return replace(seen, refusals=None)
         refusals = (said.refusal for said in known.values())
         return replace(
             seen, refusals=tuple(_of_child(one, VERBS[one.reason]) for one in refusals if one.reason in VERBS)

@@ -42,9 +42,9 @@ async def test_a_strangers_service_under_the_name_that_users_call_is_no_ready_ro
     assert "Service/chat-standard exists" in condition(world, "Ready")[2]
     assert (await world.reconcile()).requeue_after <= RETRY_REFUSED
 
-    world.start()  # What was refused is forgotten, what is seen is not.
+    world.start()  # R3: what was refused is remembered, until it is tried again.
     await world.turn()
-    assert condition(world, "Ready")[:2] == ("False", "ServiceMissing")
+    assert condition(world, "Ready")[:2] == ("False", "ServiceRefused")
 
     del world.api.objects[ENTRANCE]
     await world.settle(4)

@@ -8,7 +8,7 @@ import pytest
 from sampler_rollouts.cluster.errors import DeniedError
 
 from tests.unit.operator.cluster.memory_api import Write
-from tests.unit.operator.reconcile.world import World, begin_bad, events, refusing
+from tests.unit.operator.reconcile.world import World, begin_bad, established, events, refusing, spec
 
 WORDS = 'admission webhook "protect.example.com" denied the request'
 
@@ -107,3 +107,18 @@ async def test_pods_are_gone_before_their_deployment_is_deleted(world: World) ->
     assert world.status["stage"] == "Serving"
     assert left == [0]
     assert replicas(world) == [2]
+
+
+async def test_an_operator_that_restarts_often_still_holds_for_what_is_refused(world: World) -> None:
+    """R3: the time of pods that the cluster refuses runs on, whoever counts it."""
+    await established(world)
+    world.declare(spec("b"))
+    refusing(world, "deployments", DeniedError("exceeded quota"))
+    for turn in range(60):
+        if turn % 6 == 5:  # Every twelve seconds; pods have sixty.
+            world.start()
+        await world.turn()
+
+    assert world.status["stage"] == "Holding"
+    assert world.status["rollout"]["hold"]["reason"] == "PodsNotStarted"
+    assert "exceeded quota" in world.status["rollout"]["hold"]["message"]
