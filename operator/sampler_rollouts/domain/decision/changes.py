@@ -76,6 +76,12 @@ def _container(template: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return container if isinstance(container, Mapping) else {}
 
 
+def image_of(turn: Turn, child: render.Child) -> str:
+    """The image of a revision as it was recorded; empty if that is lost."""
+    image = _container(template_of(turn, child)).get("image", "")
+    return image if isinstance(image, str) else ""
+
+
 def _environment(container: Mapping[str, Any]) -> dict[str, Any]:
     listed = container.get("env") or []
     return {item["name"]: item.get("value") for item in listed if isinstance(item, Mapping) and "name" in item}

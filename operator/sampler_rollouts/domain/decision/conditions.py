@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.decision import entrance
 from sampler_rollouts.domain.decision.aborts import waiting_for
+from sampler_rollouts.domain.decision.adopt import STATUS_LOST, ambiguity
 from sampler_rollouts.domain.decision.away import STABLE_NOT_READY, place, stable_away
 from sampler_rollouts.domain.decision.context import Turn
 from sampler_rollouts.domain.decision.drift import drift
@@ -51,7 +52,13 @@ def headline(turn: Turn) -> Word:
     """The one of Ready, Reconciling and Stalled that is true."""
     if turn.wish is None:
         return Word(STALLED, "True", "InvalidSpec", turn.problem)
+    return _headline(turn)
+
+
+def _headline(turn: Turn) -> Word:
     status, rollout = turn.status, turn.status.rollout
+    if why := ambiguity(turn):
+        return Word(STALLED, "True", STATUS_LOST, why)
     if status.stage is Stage.SERVING:
         return _serving(turn)
     if rollout is None:
@@ -197,6 +204,7 @@ def _troubles(turn: Turn) -> Iterator[tuple[str, str]]:
     """Reasons and sentences, the gravest first; an empty sentence is no trouble."""
     status, rollout = turn.status, turn.status.rollout
     fault = (status.stable and status.stable.fault) or (rollout and rollout.first and rollout.failure)
+    yield STATUS_LOST, ambiguity(turn)
     yield FIRST_RELEASE_FAILED, fault.message if fault else ""
     yield STABLE_NOT_READY, stable_away(turn)
     yield PODS_NOT_GONE, pods_not_gone(turn)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sampler_rollouts.domain.decision import aborts, entrance, faults, memory, progress
+from sampler_rollouts.domain.decision import aborts, adopt, entrance, faults, memory, progress
 from sampler_rollouts.domain.decision.conditions import write_conditions
 from sampler_rollouts.domain.decision.context import ResourceMeta, Turn, Wish
 from sampler_rollouts.domain.decision.leave import finish_leaving
@@ -34,6 +34,7 @@ POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
     # R7: abort conditions, then deadlines, then progress. A new wish does not hide that the last one has failed (R6).
     aborts.abort_on_failed_check,
     aborts.abort_on_crashes,
+    adopt.adopt,
     choose,
     aborts.fail_on_progress_deadline,
     aborts.hold_or_roll_back_on_deadline,
@@ -110,7 +111,8 @@ def _wish(raw: Mapping[str, Any], name: str, now: datetime) -> Wish:
 def _outcome(turn: Turn) -> Outcome:
     plan = wanted(turn)
     write_pools(turn, plan)
-    note_remains(turn, plan)
+    unknown = adopt.lost(turn)
+    note_remains(turn, plan, unknown=unknown)
     write_conditions(turn)
     turn.status.observed_generation = turn.meta.generation
     objects, keep = manifests(turn, plan)
@@ -119,7 +121,7 @@ def _outcome(turn: Turn) -> Outcome:
         objects=objects,
         events=tuple(turn.events),
         keep=keep,
-        hands_off=turn.wish is None and not plan,
+        hands_off=unknown or (turn.wish is None and not plan),
         requeue_after=_due(turn),
     )
 

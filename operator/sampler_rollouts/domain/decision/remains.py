@@ -21,14 +21,14 @@ USUAL_PROGRESS_DEADLINE: Final = 600
 _MOST_NAMED: Final = 3
 
 
-def note_remains(turn: Turn, plan: Iterable[Child]) -> None:
-    """Since when each pool's revision that nothing asks for has been there, with pods or without."""
+def note_remains(turn: Turn, plan: Iterable[Child], *, unknown: bool) -> None:
+    """Since when each pool's revision that is not wanted has been there; ``unknown``: nobody knows what is wanted."""
     wanted = {(child.pool, child.revision) for child in plan}
     before = {(one.pool, one.revision, one.peopled): one.since for one in turn.status.remains}
     there = {(item.pool, item.revision) for item in turn.seen.workloads if item.made}
     there |= {(pod.pool, pod.revision) for pod in turn.seen.pods if not pod.terminating}
     there |= {(one.pool, one.revision) for one in turn.status.refusals if one.verb != "apply"}
-    left = [(*place, bool(turn.pods(*place))) for place in sorted(there - wanted) if all(place)]
+    left = [(*place, bool(turn.pods(*place))) for place in sorted(there - wanted) if all(place) and not unknown]
     turn.status.remains = [
         Remains(pool=one[0], revision=one[1], peopled=one[2], since=before.get(one, turn.now))
         for one in left[: limits.REMAINS]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.decision.adopt import starts_anew
 from sampler_rollouts.domain.decision.away import stable_away
 from sampler_rollouts.domain.decision.changes import changes
 from sampler_rollouts.domain.decision.context import Turn, Wish
@@ -25,7 +26,7 @@ def choose(turn: Turn) -> None:
         return
     retry = _see_retry(turn, turn.wish)
     stage = turn.status.stage
-    if stage is Stage.IDLE:
+    if stage is Stage.IDLE and starts_anew(turn):
         _start_without_gate(turn, turn.wish, Trigger.FIRST_RELEASE, "it is the first release")
     elif stage is Stage.ESTABLISHING and _asks_for_other(turn):
         # What was rejected stays so, also where another release comes in place of a stable that does not come up (R6).

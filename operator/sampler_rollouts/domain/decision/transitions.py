@@ -15,6 +15,7 @@ class Trigger(StrEnum):
     """What moves a SamplerRollout from one stage to another."""
 
     FIRST_RELEASE = "first release"
+    STATUS_LOST = "status lost, one revision of each pool there"
     NEW_RELEASE = "new release"
     KNOWN_RELEASE = "verified or previous release again"
     OTHER_RELEASE = "spec asks for another release"
@@ -33,6 +34,7 @@ class Trigger(StrEnum):
 
 TABLE: Final[dict[tuple[Stage, Trigger], Stage]] = {
     (Stage.IDLE, Trigger.FIRST_RELEASE): Stage.ESTABLISHING,
+    (Stage.IDLE, Trigger.STATUS_LOST): Stage.SERVING,
     (Stage.ESTABLISHING, Trigger.OTHER_RELEASE): Stage.ESTABLISHING,
     (Stage.ESTABLISHING, Trigger.PODS_READY): Stage.SERVING,
     (Stage.SERVING, Trigger.NEW_RELEASE): Stage.PROGRESSING,

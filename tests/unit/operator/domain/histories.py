@@ -7,6 +7,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 from sampler_rollouts.domain.release import release_hash, revisions
+from sampler_rollouts.domain.render import LABEL_POOL
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION, parse_spec
 
 from tests.unit.operator.domain.story import bad
@@ -59,6 +60,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("stable fails"), st.none()),
     st.tuples(st.just("undeletable"), st.booleans()),
     st.tuples(st.just("unscalable"), st.booleans()),
+    st.tuples(st.just("wiped"), st.none()),
 )
 
 
@@ -109,6 +111,8 @@ def _act_more(world: World, kind: str, value: Any) -> None:
         world.undeletable = value
     elif kind == "unscalable":
         world.unscalable = value
+    elif kind == "wiped":
+        world.wipe()
 
 
 def _without_pool(old: dict[str, Any], name: str) -> dict[str, Any]:
@@ -120,8 +124,19 @@ def _without_pool(old: dict[str, Any], name: str) -> dict[str, Any]:
 def hear(world: World) -> None:
     """A person lets whatever waits for one go on."""
     rollout = world.status.rollout
+    if world.condition("Stalled") == ("True", "StatusLost"):
+        choose_stable(world)
     if rollout and world.status.candidate and (rollout.waiting or rollout.hold):
         world.annotations[PROMOTE_ANNOTATION] = f"{rollout.release}:{world.now.isoformat()}"
+
+
+def choose_stable(world: World) -> None:
+    """A person does as the condition says: one Deployment of each pool stays."""
+    found = [key for key in world.children if key[0] == "Deployment"]
+    last = {world.children[key]["metadata"]["labels"][LABEL_POOL]: key for key in found}
+    for key in found:
+        if key not in last.values():
+            del world.children[key]
 
 
 def of_build(old: dict[str, Any], letter: str) -> dict[str, Any]:

@@ -33,6 +33,7 @@ def check(world: World, outcome: Outcome) -> None:
     nothing_is_said_to_have_passed_that_was_not_tested(world, outcome)
     what_was_rejected_does_not_serve(world, outcome)
     what_does_not_go_is_told(world, outcome)
+    a_lost_status_puts_nothing_at_risk(world, outcome)
 
 
 def conditions_are_sound(outcome: Outcome) -> None:
@@ -214,3 +215,28 @@ def what_does_not_go_is_told(world: World, outcome: Outcome) -> None:
     rest = [condition for condition in status.conditions if condition.type in ("Ready", "Stalled", "Reconciling")]
     if degraded.reason == "PodsNotGone" and status.stage in (Stage.SERVING, Stage.ROLLING_BACK, Stage.WITHDRAWING):
         assert not any(condition.type == "Ready" and condition.status == "True" for condition in rest)
+
+
+def a_lost_status_puts_nothing_at_risk(world: World, outcome: Outcome) -> None:
+    """Where Deployments are there, no other release comes without a gate, and no pod that serves goes."""
+    told = {
+        (body["metadata"]["labels"][LABEL_POOL], body["metadata"]["labels"][LABEL_REVISION])
+        for (kind, _), body in world.children.items()
+        if kind == "Deployment"
+    }
+    if world.status.stage is not Stage.IDLE or not told or outcome.hands_off:
+        return
+    status = outcome.status
+    # A spec that only removes pools is promoted in the same decision.
+    new = (status.previous if status.previous else status.stable) or status.candidate
+    assert new is not None
+    assert {(item.name, item.revision) for item in new.pools} == told
+    kept = {
+        (body["metadata"]["labels"][LABEL_POOL], body["metadata"]["labels"][LABEL_REVISION]): body["spec"]["replicas"]
+        for body in outcome.objects
+        if body["kind"] == "Deployment"
+    }
+    asked = {pool["name"]: pool["replicas"] for pool in world.spec["pools"]}
+    for place in told if status.previous is None else ():
+        ready = sum(world.is_ready(pod) and (pod.pool, pod.revision) == place for pod in world.pods)
+        assert kept[place] >= min(ready, asked.get(place[0], ready))

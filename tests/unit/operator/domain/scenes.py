@@ -191,8 +191,14 @@ def deletable(world: World) -> None:
     _run(world, 20)
 
 
+def wiped(world: World) -> None:
+    """The status is lost."""
+    world.wipe()
+    _run(world, 40)
+
+
 SCENES: list[Scene] = [
     stable_fails, promoted, waiting, rejected, rejected_without_stable, withdrawn, first_again, previous_again, retried,
     retried_in_vain, a_word, pool_removed, pool_removed_in_need, recreated, baked, killed, healed,
-    undeletable, immovable, deletable,
+    undeletable, immovable, deletable, wiped,
 ]  # fmt: skip

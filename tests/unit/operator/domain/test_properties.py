@@ -30,6 +30,8 @@ SLOW = settings(max_examples=HISTORIES, deadline=None, suppress_health_check=[He
 @example(True, [scenes.rejected, scenes.a_word, scenes.retried, scenes.waiting])
 @example(False, [scenes.pool_removed_in_need])
 @example(False, [scenes.recreated])
+@example(False, [scenes.waiting, scenes.wiped])
+@example(True, [scenes.promoted, scenes.wiped, scenes.waiting])
 @example(False, [scenes.undeletable, scenes.rejected, scenes.baked])
 @example(False, [scenes.immovable, scenes.rejected, scenes.baked, scenes.deletable])
 def test_the_invariants_hold_in_every_story(pause: bool, story: list[Scene]) -> None:

@@ -125,6 +125,10 @@ class World:
     def update(self, new: Mapping[str, Any]) -> None:
         self.spec, self.generation = copy.deepcopy(dict(new)), self.generation + 1
 
+    def wipe(self) -> None:
+        """Somebody took the status away, and with it what was known of faults and rejected releases."""
+        self.raw_status, self.faulty, self.rejected = {}, set(), {}
+
     def recreate(self) -> None:
         """The SamplerRollout is deleted and created again under its name; its pods are still there."""
         self.raw_status, self.children, self.annotations = {}, {}, {}
