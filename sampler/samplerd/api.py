@@ -202,6 +202,7 @@ def _ask(engine: Engine, asked: SamplingRequest, prompt: list[int]) -> Ask:
         prompt=tuple(prompt),
         max_tokens=wanted or min(room, room if chat else _DEFAULT_COMPLETION_TOKENS),
         seed=secrets.randbits(64) if asked.seed is None else asked.seed % 2**64,
+        seed_drawn=asked.seed is None,
         temperature=asked.temperature,
         top_k=max(0, asked.top_k),
         top_p=asked.top_p,

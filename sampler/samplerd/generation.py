@@ -19,6 +19,8 @@ class Ask:
     max_tokens: int
     seed: int
     """64 bits."""
+    seed_drawn: bool = False
+    """The server drew the seed. A client's own may be the same in every request: such draws calibrate nothing."""
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
