@@ -2,13 +2,15 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from samplerd.edit_list import NO_WISHES, Wishes
 from samplerd.text_stream import TextStream
 from samplerd.tokenizer import Tokenizer
 
 INVALID_LOGITS = "the model gave logits that are not numbers"
+_SEED_STEP = 0x9E3779B97F4A7C15
+"""2^64 over the golden ratio, made odd: seeds that clients count up do not meet each other's further answers."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,14 @@ class Ask:
     wishes: Wishes = NO_WISHES
     top_logprobs: int | None = None
     """How many alternatives to report with each token's log-probability; None: no log-probabilities at all."""
+
+
+def choices(ask: Ask, count: int) -> list[Ask]:
+    """What each of several answers to one request wants: the same but for the seed (docs/sampling.md).
+
+    They hold the very same prompt: by that the engine knows that it needs to be read only once.
+    """
+    return [replace(ask, seed=(ask.seed + index * _SEED_STEP) % 2**64) for index in range(count)]
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,10 @@ class Executables:
         prefill = jax.jit(model.prefill, donate_argnums=1)
         self._steps = {size: self._compile_step(step, size) for size in self.batch_sizes}
         self._prefills = {size: self._compile_prefill(prefill, size) for size in self.chunk_sizes}
+        zero = np.int32(0)
+        self._copy: Callable[..., Pytree] = (
+            jax.jit(_copy_slot, donate_argnums=0).lower(self._cache, zero, zero).compile()
+        )
 
     def _compile_step(self, step: Pytree, size: int) -> Callable[..., tuple[Pytree, jax.Array, Sampled]]:
         tokens = np.zeros(size, np.int32)
@@ -89,9 +93,21 @@ class Executables:
         host: Sampled = jax.tree.map(np.asarray, sampled)
         return Step(**host._asdict(), logits=np.asarray(logits))
 
+    def copy_slot(self, source: int, target: int) -> None:
+        """Give a slot of the cache all that another one has read."""
+        self._cache = self._copy(self._cache, np.int32(source), np.int32(target))
+
     def forget(self, slot: int) -> None:
         """Zero a slot, so that a NaN in it cannot reach the next sequence there (masked positions count 0 x NaN)."""
         self._cache = jax.tree.map(lambda array: array.at[slot].set(0), self._cache)
+
+
+def _copy_slot(cache: Pytree, source: jax.Array, target: jax.Array) -> Pytree:
+    def copied(array: jax.Array) -> jax.Array:
+        one = lax.dynamic_slice_in_dim(array, source, 1)
+        return lax.dynamic_update_slice_in_dim(array, one, target, 0)
+
+    return jax.tree.map(copied, cache)
 
 
 def _step(
