@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from samplerd.edit_list import EditList
-from samplerd.generation import INVALID_LOGITS, Ask, Event, Finished, Generation, TokenLogprobs
+from samplerd.generation import INVALID_LOGITS, NO_SUCH_TOKEN, Ask, Event, Finished, Generation, TokenLogprobs
 from samplerd.model import Model
 from samplerd.program import Executables, Step, edit_capacity, idle_rows
 from samplerd.rows import Rows
@@ -210,14 +210,19 @@ class Engine:
 
         What that one has drawn since is copied too and does no harm: it is overwritten before anything reads it.
         """
-        for index in self._unread():
+        unread = self._unread()
+        if not unread:
+            return
+        whole = {
+            id(slot.generation.ask.prompt): index for index, slot in enumerate(self._slots) if slot and not slot.to_read
+        }
+        for index in unread:
             slot = self._slots[index]
             assert slot is not None
-            for source, other in enumerate(self._slots):
-                if other and other.to_read == 0 and other.generation.ask.prompt is slot.generation.ask.prompt:
-                    self._executables.copy_slot(source, index)
-                    slot.read = other.read
-                    break
+            source = whole.get(id(slot.generation.ask.prompt))
+            if source is not None:
+                self._executables.copy_slot(source, index)
+                slot.read += slot.to_read
 
     def _read_chunk(self, index: int) -> None:
         slot = self._slots[index]
@@ -250,12 +255,13 @@ class Engine:
     def _deliver(self, index: int, step: Step, now: float) -> None:
         slot = self._slots[index]
         assert slot is not None
-        if not step.valid[index]:
-            slot.generation.fail(INVALID_LOGITS)
+        token = int(step.token[index])
+        exists = 0 <= token < self._model.vocabulary
+        if not step.valid[index] or not exists:
+            slot.generation.fail(INVALID_LOGITS if exists else NO_SUCH_TOKEN)
             self._executables.forget(index)
             self._slots[index] = None
             return
-        token = int(step.token[index])
         if slot.edits is not None:
             slot.edits.push(token)
         if slot.generation.accept(token, now, _logprobs(step, index, slot.generation.ask.top_logprobs)):

@@ -9,6 +9,7 @@ from samplerd.text_stream import TextStream
 from samplerd.tokenizer import Tokenizer
 
 INVALID_LOGITS = "the model gave logits that are not numbers"
+NO_SUCH_TOKEN = "the sampler gave a token that does not exist"  # noqa: S105
 _SEED_STEP = 0x9E3779B97F4A7C15
 """2^64 over the golden ratio, made odd: seeds that clients count up do not meet each other's further answers."""
 
