@@ -60,8 +60,8 @@ async def measure(url: str, concurrency: int, requests: int, tokens: int, temper
 
 
 @contextmanager
-def started(arguments: list[str]) -> Iterator[str]:
-    """A server of our own on a free port."""
+def started(arguments: list[str]) -> Iterator[tuple[str, int]]:
+    """A server of our own on a free port: its URL and its process id."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     command = [sys.executable, "-m", "samplerd", "serve", "--host", "127.0.0.1", "--http-port", str(port)]
@@ -77,7 +77,7 @@ def started(arguments: list[str]) -> Iterator[str]:
                 pass
             time.sleep(0.05)
         print(f"ready after {time.monotonic() - began:.1f} s; load {os.getloadavg()[0]:.1f}")
-        yield url
+        yield url, process.pid
         with Path(f"/proc/{process.pid}/status").open() as status:
             memory = [line.split()[1] for line in status if line.startswith(("VmRSS", "VmHWM"))]
         print(f"memory: peak {int(memory[0]) >> 10} MiB, now {int(memory[1]) >> 10} MiB; load {os.getloadavg()[0]:.1f}")
@@ -102,7 +102,7 @@ def main() -> None:
     if options.url:
         asyncio.run(run(options.url, options))
     else:
-        with started(options.arguments) as url:
+        with started(options.arguments) as (url, _):
             asyncio.run(run(url, options))
 
 

@@ -37,6 +37,17 @@ KIND_INVALID_ROW: Final = "invalid-row"
 AUDIT_DROPPED: Final = "sampler_audit_dropped_total"
 """Tokens chosen for the audit that it had no time for."""
 
+# Calibration, by ``batch_bucket`` and ``mode``: over the audited tokens that were drawn at a temperature above 0 with a
+# seed of the server's own, from a valid row and within its kept set. Surprisal is clipped at 12 nats in all of them.
+AUDIT_CALIBRATED: Final = "sampler_audit_calibrated_tokens_total"
+"""How many tokens the three sums are over."""
+AUDIT_SURPRISAL: Final = "sampler_audit_surprisal_nats_total"
+"""Their surprisal: minus the logarithm of the probability with which each was to be drawn."""
+AUDIT_ENTROPY: Final = "sampler_audit_entropy_nats_total"
+"""What that is on average if the sampler is right."""
+AUDIT_VARIANCE: Final = "sampler_audit_variance_nats2_total"
+"""The variance of the surprisal of each draw; the difference of the two sums above has the sum of these."""
+
 REQUESTS_STARTED: Final = "sampler_requests_started_total"
 REQUESTS: Final = "sampler_requests_total"
 TOKENS: Final = "sampler_tokens_total"

@@ -2,6 +2,7 @@
 
 import enum
 import time
+from collections.abc import Sequence
 
 import quality_contract as names
 
@@ -36,34 +37,41 @@ class RequestRecord:
         self._arrived = time.monotonic()
         self._open = True
 
-    def end(self, outcome: Outcome, generation: Generation, shown: str | None) -> None:
-        """Count the request; later calls do nothing. `shown` is what the client was sent, None if nothing."""
+    def end(self, outcome: Outcome, generations: Sequence[Generation], shown: Sequence[str]) -> None:
+        """Count the request; later calls do nothing. `shown` are the texts of which the client was sent something."""
         if not self._open:
             return
         self._open = False
         self._metrics.requests.labels(str(outcome.value)).inc()
-        self._time(outcome, generation)
+        self._time(outcome, generations)
         if not self._checked:
             return
         self._metrics.count_check(names.CHECK_ERRORS, self._route_hash, bad=outcome in _BAD)
-        if shown is not None:
-            bad = has_unexpected_script(self._prompt, shown)
+        if shown:
+            bad = any(has_unexpected_script(self._prompt, text) for text in shown)
             self._metrics.count_check(names.CHECK_UNEXPECTED_SCRIPT, self._route_hash, bad=bad)
 
-    def _time(self, outcome: Outcome, generation: Generation) -> None:
+    def _time(self, outcome: Outcome, generations: Sequence[Generation]) -> None:
         """Observe the latencies. A request past the limit is slow in every one of them."""
         label = str(self._checked).lower()
-        first, last, count = generation.first_token_at, generation.last_token_at, len(generation.tokens)
         if outcome is Outcome.TIMED_OUT:
             for histogram in (self._metrics.duration, self._metrics.first_token, self._metrics.per_token):
                 histogram.labels(label).observe(self._time_limit)
             return
-        if first is not None:
-            self._metrics.first_token.labels(label).observe(first - self._arrived)
+        firsts = [one.first_token_at for one in generations if one.first_token_at is not None]
+        if firsts:
+            self._metrics.first_token.labels(label).observe(min(firsts) - self._arrived)
         if outcome is Outcome.COMPLETED:
             self._metrics.duration.labels(label).observe(time.monotonic() - self._arrived)
-            if first is not None and last is not None and count > 1:
-                self._metrics.per_token.labels(label).observe((last - first) / (count - 1))
+            later = sum(max(0, len(one.tokens) - 1) for one in generations)
+            if later:
+                self._metrics.per_token.labels(label).observe(sum(map(_drawing, generations)) / later)
+
+
+def _drawing(generation: Generation) -> float:
+    """Seconds from the first token of an answer to its last."""
+    first, last = generation.first_token_at, generation.last_token_at
+    return 0.0 if first is None or last is None else last - first
 
 
 class Accounting:

@@ -4,6 +4,7 @@ Every way out of an exchange is counted there; what is sent after it (an error, 
 """
 
 from abc import abstractmethod
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,33 +51,38 @@ class Answer(Response):
 
     @property
     def _usage(self) -> dict[str, int]:
-        generation = self._exchange.generation
-        return usage(len(generation.ask.prompt), len(generation.tokens))
+        """The prompt counts once, however many answers it has."""
+        generations = self._exchange.generations
+        return usage(len(generations[0].ask.prompt), sum(len(one.tokens) for one in generations))
 
-    def _logprobs(self, pieces: Sequence[Piece]) -> dict[str, Any] | None:
+    def _logprobs(self, index: int, pieces: Sequence[Piece]) -> dict[str, Any] | None:
         """None if they were not asked for."""
-        generation = self._exchange.generation
+        generation = self._exchange.generations[index]
         if generation.ask.top_logprobs is None:
             return None
-        return self._form.logprobs([piece.logprobs for piece in pieces if piece.logprobs], generation.tokenizer)
+        return self._form.logprobs(index, [piece.logprobs for piece in pieces if piece.logprobs], generation.tokenizer)
 
 
 class WholeAnswer(Answer):
     """One JSON object, when the last token is there. Until then an error may still have its own status."""
 
     async def _send(self, send: Send) -> None:
-        pieces: list[Piece] = []
-        reason = ""
-        async for event in self._exchange.events():
+        pieces: defaultdict[int, list[Piece]] = defaultdict(list)
+        reasons: dict[int, str] = {}
+        async for index, event in self._exchange.events():
             if isinstance(event, Finished):
-                reason = event.reason
+                reasons[index] = event.reason
             else:
-                pieces.append(event)
-        text = "".join(piece.text for piece in pieces)
-        answer = JSONResponse(self._form.whole(text, reason, self._usage, self._logprobs(pieces)))
+                pieces[index].append(event)
+        texts = {index: "".join(piece.text for piece in pieces[index]) for index in sorted(reasons)}
+        choices = [
+            self._form.choice(index, text, reasons[index], self._logprobs(index, pieces[index]))
+            for index, text in texts.items()
+        ]
+        answer = JSONResponse(self._form.whole(choices, self._usage))
         await self._exchange.hand(send(_head(answer)))
         # Not yet as the last message: after that one, the HTTP server calls every client gone.
-        await self._exchange.hand(send(_body(bytes(answer.body), more=True)), text)
+        await self._exchange.hand(send(_body(bytes(answer.body), more=True)), texts)
 
     async def _send_error(self, error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
         await error.response()(scope, receive, send)
@@ -95,16 +101,17 @@ class StreamedAnswer(Answer):
 
     async def _send(self, send: Send) -> None:
         await self._exchange.hand(send(_head(self)))
-        first = True
-        async for event in self._exchange.events():
+        begun: set[int] = set()
+        async for index, event in self._exchange.events():
             text = event.text if isinstance(event, Piece) else ""
-            await self._exchange.hand(send(_body(sse(self._piece(event, first=first)), more=True)), text)
-            first = False
+            piece = self._piece(index, event, first=index not in begun)
+            await self._exchange.hand(send(_body(sse(piece), more=True)), {index: text})
+            begun.add(index)
 
-    def _piece(self, event: Piece | Finished, *, first: bool) -> dict[str, Any]:
+    def _piece(self, index: int, event: Piece | Finished, *, first: bool) -> dict[str, Any]:
         if isinstance(event, Finished):
-            return self._form.piece("", event.reason)
-        return self._form.piece(event.text, first=first, logprobs=self._logprobs([event]))
+            return self._form.piece(index, "", event.reason)
+        return self._form.piece(index, event.text, first=first, logprobs=self._logprobs(index, [event]))
 
     async def _send_error(self, error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         await send(_body(sse(error.body()), more=False))

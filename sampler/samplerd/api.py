@@ -17,7 +17,7 @@ from samplerd.answers import StreamedAnswer, WholeAnswer
 from samplerd.edit_list import Wishes
 from samplerd.engine import Engine
 from samplerd.exchange import Exchange
-from samplerd.generation import Ask
+from samplerd.generation import Ask, choices
 from samplerd.openai_errors import ApiError, from_validation, internal_error
 from samplerd.openai_format import AnswerForm, ChatForm, CompletionForm
 from samplerd.openai_schema import ChatRequest, CompletionRequest, SamplingRequest
@@ -81,7 +81,7 @@ class Api:
         prompt_text, prompt = _prompt(engine, asked)
         ask = _ask(engine, asked, prompt)
         self._check_model(engine, asked.model)
-        exchange = Exchange(engine, ask, self._service.settings.request_timeout)
+        exchange = Exchange(engine, choices(ask, asked.n), self._service.settings.request_timeout)
         record = self._service.accounting.begin(
             route_header=request.headers.get(ROUTE_HEADER),
             session=request.headers.get(SESSION_HEADER),
@@ -194,6 +194,9 @@ def _ask(engine: Engine, asked: SamplingRequest, prompt: list[int]) -> Ask:
     if not prompt or room < 1:
         message = f"{param}: {len(prompt)} tokens; from 1 to {engine.model.context - 1} are possible"
         raise ApiError(400, message, param=param, code="context_length_exceeded")
+    if asked.n > engine.most_together:
+        message = f"n: this server takes on at most {engine.most_together} answers at once, not {asked.n}"
+        raise ApiError(400, message, param="n", code="invalid_value")
     name, wanted = asked.token_limit
     if wanted is not None and wanted > room:
         message = f"{name}: with {len(prompt)} tokens of prompt at most {room} fit, not {wanted}"
@@ -202,6 +205,7 @@ def _ask(engine: Engine, asked: SamplingRequest, prompt: list[int]) -> Ask:
         prompt=tuple(prompt),
         max_tokens=wanted or min(room, room if chat else _DEFAULT_COMPLETION_TOKENS),
         seed=secrets.randbits(64) if asked.seed is None else asked.seed % 2**64,
+        seed_drawn=asked.seed is None,
         temperature=asked.temperature,
         top_k=max(0, asked.top_k),
         top_p=asked.top_p,

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from samplerd import oracle, oracle_changes
+from samplerd.calibration import Surprise, surprise
 from samplerd.generation import Generation
-from samplerd.metrics import Metrics
+from samplerd.metrics import RANDOM_MODES, Metrics
 from samplerd.program import Step
 from samplerd.rows import COLDEST, Sampled
 
@@ -32,6 +33,7 @@ class _Sample:
     logits: npt.NDArray[np.float32]
     batch_size: int
     drawn: oracle.Drawn
+    seed_drawn: bool
 
 
 class Audit:
@@ -66,6 +68,7 @@ class Audit:
                 logits=step.logits[row].copy(),
                 batch_size=len(step.token),
                 drawn=drawn_in(step, row),
+                seed_drawn=generation.ask.seed_drawn,
             )
         )
 
@@ -88,10 +91,16 @@ class Audit:
     def _check(self, sample: _Sample) -> None:
         expected = oracle.expect(sample.logits, sample.request)
         kind = oracle.judge(expected, sample.drawn)
-        bucket, mode = str(sample.batch_size), mode_of(sample.request, sample.logits.size)
-        self._metrics.audited.labels(bucket, mode).inc()
-        if kind is not None:
-            self._metrics.mismatches.labels(kind, bucket, mode).inc()
+        mode = mode_of(sample.request, sample.logits.size)
+        drawn = _surprise(sample, expected) if mode in RANDOM_MODES else None
+        self._metrics.count_audited(str(sample.batch_size), mode, kind=kind, surprise=drawn)
+
+
+def _surprise(sample: _Sample, expected: oracle.Expected) -> Surprise | None:
+    """What a token tells of calibration; None if it was not drawn at random from a row that both sides call valid."""
+    if not (sample.seed_drawn and sample.drawn.valid and expected.valid):
+        return None
+    return surprise(expected, sample.drawn.token)
 
 
 def mode_of(request: oracle.Request, vocabulary: int) -> str:

@@ -1,7 +1,8 @@
 """Continuous batching: one thread that reads prompts into free slots and draws a token for every running one.
 
-A request takes the lowest free slot. Each turn reads at most one chunk of one prompt, so that a long prompt does not
-hold up the others, then takes one decode step at the smallest batch size that covers the highest running slot.
+A request takes the lowest free slot, one with several answers a slot for each. Each turn reads at most one chunk of one
+prompt, so that a long prompt does not hold up the others, then takes one decode step at the smallest batch size that
+covers the highest running slot. A prompt of several answers is read once, and copied.
 """
 
 import logging
@@ -15,7 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from samplerd.edit_list import EditList
-from samplerd.generation import INVALID_LOGITS, Ask, Event, Finished, Generation, TokenLogprobs
+from samplerd.generation import INVALID_LOGITS, NO_SUCH_TOKEN, Ask, Event, Finished, Generation, TokenLogprobs
 from samplerd.model import Model
 from samplerd.program import Executables, Step, edit_capacity, idle_rows
 from samplerd.rows import Rows
@@ -90,13 +91,18 @@ class Engine:
         return self._batch_sizes
 
     @property
+    def most_together(self) -> int:
+        """How many answers an idle engine takes on at once."""
+        return len(self._slots) + self._queue_size
+
+    @property
     def waiting(self) -> int:
-        """Requests that have no slot yet."""
+        """Answers that have no slot yet."""
         return len(self._waiting)
 
     @property
     def running(self) -> int:
-        """Requests that have a slot."""
+        """Answers that have a slot."""
         return sum(slot is not None for slot in self._slots)
 
     @property
@@ -109,6 +115,7 @@ class Engine:
         """Run every program once, then really draw a token for a request. Unobserved; call it before `start`."""
         for size in self._chunk_sizes:
             self._executables.prefill(np.zeros(size, np.int32), 0, 0)
+        self._executables.copy_slot(0, 0)
         for size in self._batch_sizes:
             self._executables.step(np.zeros(size, np.int32), idle_rows(size, self._model))
         events: list[Event] = []
@@ -134,15 +141,15 @@ class Engine:
         if self._thread.ident is not None:
             self._thread.join(timeout)
 
-    def submit(self, generation: Generation) -> None:
-        """Queue a request. Raises QueueFullError or EngineStoppedError."""
+    def submit(self, *generations: Generation) -> None:
+        """Queue the answers to a request, all or none. Raises QueueFullError or EngineStoppedError."""
         with self._changed:
             if self._stopping or self.failed.is_set():
                 raise EngineStoppedError
             free = self._slots.count(None)
-            if len(self._waiting) >= self._queue_size + free:
+            if len(self._waiting) + len(generations) > self._queue_size + free:
                 raise QueueFullError
-            self._waiting.append(generation)
+            self._waiting.extend(generations)
             self._changed.notify()
 
     def _run(self) -> None:
@@ -168,9 +175,11 @@ class Engine:
 
     def _turn(self) -> None:
         self._admit()
-        unread = [index for index, slot in enumerate(self._slots) if slot and slot.to_read > 0]
+        self._share_prompts()
+        unread = self._unread()
         if unread:
             self._read_chunk(unread[0])
+            self._share_prompts()
         running = [index for index, slot in enumerate(self._slots) if slot and slot.to_read == 0]
         if running:
             self._step(running)
@@ -192,6 +201,28 @@ class Engine:
             return _Slot(generation)
         capacity, vocabulary = edit_capacity(self._model), self._model.vocabulary
         return _Slot(generation, EditList(ask.wishes, ask.prompt, capacity=capacity, vocabulary=vocabulary))
+
+    def _unread(self) -> list[int]:
+        return [index for index, slot in enumerate(self._slots) if slot and slot.to_read > 0]
+
+    def _share_prompts(self) -> None:
+        """Give slots a prompt that another answer to the same request has read to its end.
+
+        What that one has drawn since is copied too and does no harm: it is overwritten before anything reads it.
+        """
+        unread = self._unread()
+        if not unread:
+            return
+        whole = {
+            id(slot.generation.ask.prompt): index for index, slot in enumerate(self._slots) if slot and not slot.to_read
+        }
+        for index in unread:
+            slot = self._slots[index]
+            assert slot is not None
+            source = whole.get(id(slot.generation.ask.prompt))
+            if source is not None:
+                self._executables.copy_slot(source, index)
+                slot.read += slot.to_read
 
     def _read_chunk(self, index: int) -> None:
         slot = self._slots[index]
@@ -224,12 +255,13 @@ class Engine:
     def _deliver(self, index: int, step: Step, now: float) -> None:
         slot = self._slots[index]
         assert slot is not None
-        if not step.valid[index]:
-            slot.generation.fail(INVALID_LOGITS)
+        token = int(step.token[index])
+        exists = 0 <= token < self._model.vocabulary
+        if not step.valid[index] or not exists:
+            slot.generation.fail(INVALID_LOGITS if exists else NO_SUCH_TOKEN)
             self._executables.forget(index)
             self._slots[index] = None
             return
-        token = int(step.token[index])
         if slot.edits is not None:
             slot.edits.push(token)
         if slot.generation.accept(token, now, _logprobs(step, index, slot.generation.ask.top_logprobs)):

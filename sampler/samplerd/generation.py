@@ -2,13 +2,16 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from samplerd.edit_list import NO_WISHES, Wishes
 from samplerd.text_stream import TextStream
 from samplerd.tokenizer import Tokenizer
 
 INVALID_LOGITS = "the model gave logits that are not numbers"
+NO_SUCH_TOKEN = "the sampler gave a token that does not exist"  # noqa: S105
+_SEED_STEP = 0x9E3779B97F4A7C15
+"""2^64 over the golden ratio, made odd: seeds that clients count up do not meet each other's further answers."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,8 @@ class Ask:
     max_tokens: int
     seed: int
     """64 bits."""
+    seed_drawn: bool = False
+    """The server drew the seed. A client's own may be the same in every request: such draws calibrate nothing."""
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
@@ -27,6 +32,14 @@ class Ask:
     wishes: Wishes = NO_WISHES
     top_logprobs: int | None = None
     """How many alternatives to report with each token's log-probability; None: no log-probabilities at all."""
+
+
+def choices(ask: Ask, count: int) -> list[Ask]:
+    """What each of several answers to one request wants: the same but for the seed (docs/sampling.md).
+
+    They hold the very same prompt: by that the engine knows that it needs to be read only once.
+    """
+    return [replace(ask, seed=(ask.seed + index * _SEED_STEP) % 2**64) for index in range(count)]
 
 
 @dataclass(frozen=True)

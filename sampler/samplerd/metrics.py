@@ -6,6 +6,7 @@ occur is made at once.
 
 import hashlib
 import os
+import threading
 from collections.abc import Callable
 from importlib import metadata
 
@@ -14,6 +15,7 @@ import quality_contract as names
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from samplerd import __version__
+from samplerd.calibration import Surprise
 
 CHECKS = (names.CHECK_ERRORS, names.CHECK_UNEXPECTED_SCRIPT)
 KINDS = (
@@ -23,7 +25,8 @@ KINDS = (
     names.KIND_KEPT_SET,
     names.KIND_INVALID_ROW,
 )
-MODES = ("greedy", "full", "truncated")
+RANDOM_MODES = ("full", "truncated")
+MODES = ("greedy", *RANDOM_MODES)
 CODES = (200, 400, 404, 405, 408, 413, 429, 499, 500, 503, 504)
 
 # vLLM's bounds, so that its dashboards fit.
@@ -40,6 +43,8 @@ class Metrics:
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a time stamp beside every counter doubles the series, and nobody reads them
         self.registry = CollectorRegistry()
+        self.whole = threading.Lock()
+        """Held where counters of one event move, and where they are read: no scrape sees half of an event."""
         arm = [names.LABEL_CHECK, names.LABEL_ROUTE_HASH]
         self.checked = self._counter(names.CHECKED, "Checked requests.", arm)
         self.bad = self._counter(names.BAD, "Checked requests that were bad.", arm)
@@ -48,6 +53,10 @@ class Metrics:
         self.mismatches = self._counter(
             names.AUDIT_MISMATCH, "Audited tokens that differ from the oracle's.", [names.LABEL_KIND, *shape]
         )
+        self.calibrated = self._counter(names.AUDIT_CALIBRATED, "Audited tokens that calibration is over.", shape)
+        self.surprisal = self._counter(names.AUDIT_SURPRISAL, "Their surprisal, clipped at 12 nats.", shape)
+        self.entropy = self._counter(names.AUDIT_ENTROPY, "What their surprisal should be on average.", shape)
+        self.variance = self._counter(names.AUDIT_VARIANCE, "The variance of their surprisal.", shape)
         self.audit_dropped = self._counter(names.AUDIT_DROPPED, "Tokens that the audit had no time for.")
         self.started = self._counter(names.REQUESTS_STARTED, "Requests taken on.")
         self.requests = self._counter(names.REQUESTS, "Requests answered, by status code.", [names.LABEL_CODE])
@@ -90,6 +99,9 @@ class Metrics:
                 self.audited.labels(str(size), mode)
                 for kind in KINDS:
                     self.mismatches.labels(kind, str(size), mode)
+            for mode in RANDOM_MODES:
+                for counter in (self.calibrated, self.surprisal, self.entropy, self.variance):
+                    counter.labels(str(size), mode)
 
     def watch_load(self, waiting: Callable[[], float], running: Callable[[], float]) -> None:
         """Read the gauges of waiting and running requests from these functions at every scrape."""
@@ -98,6 +110,18 @@ class Metrics:
             (names.REQUESTS_RUNNING, "Requests in a slot.", running),
         ):
             Gauge(name, text, registry=self.registry).set_function(function)
+
+    def count_audited(self, bucket: str, mode: str, *, kind: str | None, surprise: Surprise | None) -> None:
+        """Count one audited token: the kind of its mismatch if it is wrong, its surprise if it calibrates."""
+        with self.whole:
+            self.audited.labels(bucket, mode).inc()
+            if kind is not None:
+                self.mismatches.labels(kind, bucket, mode).inc()
+            if surprise is not None:
+                self.calibrated.labels(bucket, mode).inc()
+                self.surprisal.labels(bucket, mode).inc(surprise.surprisal)
+                self.entropy.labels(bucket, mode).inc(surprise.entropy)
+                self.variance.labels(bucket, mode).inc(surprise.variance)
 
     def count_check(self, check: str, route_hash: str, *, bad: bool) -> None:
         """Count one checked request; both counters move before any scrape can see one of them."""

@@ -17,7 +17,7 @@ _PATIENCE = 2.0
 
 
 class MetricsPort:
-    """Its handler runs in the loop that counts requests, so no scrape sees half of a count."""
+    """Its handler runs in the loop that counts requests, so no scrape sees half of one of those counts."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -35,7 +35,9 @@ class MetricsPort:
             self._longest_gap = max(self._longest_gap, now - self._last)
         self._last = now
         self._read.set()
-        return Response(generate_latest(self._metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        with self._metrics.whole:
+            text = generate_latest(self._metrics.registry)
+        return Response(text, media_type=CONTENT_TYPE_LATEST)
 
     async def read_once_more(self, limit: float) -> None:
         """Wait for the next scrape: two of the longest gaps between scrapes so far, but no longer than `limit`."""

@@ -4,6 +4,7 @@ import json
 import time
 import uuid
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,19 +53,26 @@ class AnswerForm(ABC):
             "choices": choices,
         }
 
-    def whole(
-        self, text: str, reason: str, counts: dict[str, int], logprobs: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """The whole answer."""
-        choice = {"index": 0, **self._whole_content(text), "logprobs": logprobs, "finish_reason": reason}
-        return {**self._envelope(self.whole_object, [choice]), "usage": counts}
+    def choice(self, index: int, text: str, reason: str, logprobs: dict[str, Any] | None) -> dict[str, Any]:
+        """One of the answers of `whole`."""
+        return {"index": index, **self._whole_content(text), "logprobs": logprobs, "finish_reason": reason}
+
+    def whole(self, choices: list[dict[str, Any]], counts: dict[str, int]) -> dict[str, Any]:
+        """All answers to a request."""
+        return {**self._envelope(self.whole_object, choices), "usage": counts}
 
     def piece(
-        self, text: str, reason: str | None = None, *, first: bool = False, logprobs: dict[str, Any] | None = None
+        self,
+        index: int,
+        text: str,
+        reason: str | None = None,
+        *,
+        first: bool = False,
+        logprobs: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """A piece of a streamed answer; the last one carries the reason."""
         content = self._piece_content(text, first=first)
-        choice = {"index": 0, **content, "logprobs": logprobs, "finish_reason": reason}
+        choice = {"index": index, **content, "logprobs": logprobs, "finish_reason": reason}
         return self._envelope(self.piece_object, [choice])
 
     def counts(self, counts: dict[str, int]) -> dict[str, Any]:
@@ -72,8 +80,8 @@ class AnswerForm(ABC):
         return {**self._envelope(self.piece_object, []), "usage": counts}
 
     @abstractmethod
-    def logprobs(self, tokens: Sequence[TokenLogprobs], tokenizer: Tokenizer) -> dict[str, Any]:
-        """Log-probabilities of the next tokens of the answer."""
+    def logprobs(self, index: int, tokens: Sequence[TokenLogprobs], tokenizer: Tokenizer) -> dict[str, Any]:
+        """Log-probabilities of the next tokens of an answer."""
 
     @abstractmethod
     def _whole_content(self, text: str) -> dict[str, Any]: ...
@@ -87,12 +95,15 @@ class CompletionForm(AnswerForm):
 
     prefix = "cmpl"
     whole_object = piece_object = "text_completion"
-    _offset = 0
 
-    def logprobs(self, tokens: Sequence[TokenLogprobs], tokenizer: Tokenizer) -> dict[str, Any]:
+    def __init__(self, model: str, fingerprint: str) -> None:
+        super().__init__(model, fingerprint)
+        self._offsets: Counter[int] = Counter()
+
+    def logprobs(self, index: int, tokens: Sequence[TokenLogprobs], tokenizer: Tokenizer) -> dict[str, Any]:
         """Lists side by side, and where in the answer each token begins."""
-        made = completion_logprobs(tokens, tokenizer, self._offset)
-        self._offset += sum(map(len, made["tokens"]))
+        made = completion_logprobs(tokens, tokenizer, self._offsets[index])
+        self._offsets[index] += sum(map(len, made["tokens"]))
         return made
 
     def _whole_content(self, text: str) -> dict[str, Any]:
@@ -110,8 +121,9 @@ class ChatForm(AnswerForm):
     whole_object = "chat.completion"
     piece_object = "chat.completion.chunk"
 
-    def logprobs(self, tokens: Sequence[TokenLogprobs], tokenizer: Tokenizer) -> dict[str, Any]:
+    def logprobs(self, index: int, tokens: Sequence[TokenLogprobs], tokenizer: Tokenizer) -> dict[str, Any]:
         """A list of tokens."""
+        del index
         return chat_logprobs(tokens, tokenizer)
 
     def _whole_content(self, text: str) -> dict[str, Any]:

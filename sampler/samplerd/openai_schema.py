@@ -11,11 +11,14 @@ _LONGEST_STOP = 256
 
 _MOST_BIASED = 300
 _MOST_TOP_LOGPROBS = 20
+_MOST_CHOICES = 128
+"""OpenAI's limit; a server that has fewer slots and places in its queue takes no more than those."""
 
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 Bias = Annotated[float, Field(ge=-100, le=100)]
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
 TopLogprobs = Annotated[int, Field(ge=0, le=_MOST_TOP_LOGPROBS)]
+Choices = Annotated[int, Field(ge=1, le=_MOST_CHOICES)]
 TokenLimit = Annotated[int, Field(ge=1, lt=2**31)]
 
 
@@ -54,14 +57,14 @@ class SamplingRequest(BaseModel):
     logit_bias: dict[str, Bias] = {}
     allowed_token_ids: Annotated[list[TokenId], Field(min_length=1)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**64)] | None = None
+    n: Choices = 1
+    best_of: Choices | None = None
     stop: list[str] = []
     stream: bool = False
     stream_options: StreamOptions | None = None
     user: str | None = None  # taken, and kept nowhere
 
     # Known to OpenAI, not to this server: only their neutral values are taken.
-    n: Annotated[int, _only(1)] = 1
-    best_of: Annotated[int, _only(1)] = 1
     echo: Annotated[bool, _only(False)] = False
     suffix: None = None
 
@@ -79,6 +82,13 @@ class SamplingRequest(BaseModel):
     def biases(self) -> tuple[tuple[int, float], ...]:
         """`logit_bias` by token."""
         return tuple((int(token), bias) for token, bias in self.logit_bias.items())
+
+    @field_validator("best_of")
+    @classmethod
+    def _all_are_answers(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and value != info.data.get("n", value):
+            raise ValueError("this server returns all answers that it draws: leave it out, or say what n says")
+        return value
 
     @field_validator("logit_bias")
     @classmethod

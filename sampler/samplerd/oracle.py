@@ -53,12 +53,16 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Expected:
-    """What the semantics say. `kept` is in no particular order, `scores` belong to it."""
+    """What the semantics say.
+
+    `kept` is in no particular order; `below` (nats below the best) and `scores` belong to it.
+    """
 
     valid: bool
     best: int
     token: int
     kept: Ids
+    below: Floats
     scores: Floats
     threshold: float
 
@@ -69,17 +73,23 @@ def expect(logits: Floats, request: Request) -> Expected:
     row = changed(stored, request.changes)
     top = row.max()
     if np.isnan(stored).any() or np.isposinf(stored).any() or not np.isfinite(top):
-        return Expected(False, 0, 0, np.zeros(1, np.intp), np.zeros(1, np.float32), 0.0)
+        return _of_one(0, 0.0, valid=False)
     best = int(row.argmax())
     temperature = np.float32(request.temperature)
     if temperature < 2.0**-16:
-        return Expected(True, best, best, np.array([best]), np.zeros(1, np.float32), float(top))
+        return _of_one(best, float(top), valid=True)
     with np.errstate(over="ignore"):  # far below is far below
         below = (top - row) / temperature
     kept = _kept(row, below, request)
     scores = _gumbel(request, kept) - below[kept]
     winners = kept[scores == scores.max()]
-    return Expected(True, best, int(winners.min()), kept, scores, float(row[kept].min()))
+    return Expected(True, best, int(winners.min()), kept, below[kept], scores, float(row[kept].min()))
+
+
+def _of_one(token: int, logit: float, *, valid: bool) -> Expected:
+    """A row whose kept set is one token."""
+    nothing = np.zeros(1, np.float32)
+    return Expected(valid, token, token, np.array([token], np.intp), nothing, nothing, logit)
 
 
 def judge(expected: Expected, drawn: Drawn) -> str | None:

@@ -19,6 +19,16 @@ from samplerd.model import Model, Pytree
 from samplerd.rows import Logprobs, Rows, Sampled
 
 
+def behind_a_barrier(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The buffer that is returned, and what is sampled: one and the same.
+
+    Without the barrier a compiler may keep more digits of the logits for one of their readers than for another, and two
+    operations then disagree on the best token.
+    """
+    logits = lax.optimization_barrier(logits)
+    return logits, logits
+
+
 @dataclass(frozen=True)
 class TensorProgram:
     """The parts of the program between the model and the token; a build that changes them passes its own."""
@@ -26,6 +36,8 @@ class TensorProgram:
     adjust_logits: Callable[[jax.Array], jax.Array]
     """Applied to the model's logits [B, V], upstream of the buffer that is returned and audited."""
     sample: Callable[[jax.Array, Rows], Sampled]
+    hand_over: Callable[[jax.Array], tuple[jax.Array, jax.Array]] = behind_a_barrier
+    """From the adjusted logits to the buffer that is returned and audited, and to what `sample` gets."""
 
 
 ProgramFor = Callable[[Model], TensorProgram]
@@ -64,6 +76,10 @@ class Executables:
         prefill = jax.jit(model.prefill, donate_argnums=1)
         self._steps = {size: self._compile_step(step, size) for size in self.batch_sizes}
         self._prefills = {size: self._compile_prefill(prefill, size) for size in self.chunk_sizes}
+        zero = np.int32(0)
+        self._copy: Callable[..., Pytree] = (
+            jax.jit(_copy_slot, donate_argnums=0).lower(self._cache, zero, zero).compile()
+        )
 
     def _compile_step(self, step: Pytree, size: int) -> Callable[..., tuple[Pytree, jax.Array, Sampled]]:
         tokens = np.zeros(size, np.int32)
@@ -87,19 +103,31 @@ class Executables:
         run = self._steps[len(tokens)]
         self._cache, logits, sampled = run(self.model.weights, self._cache, tokens, rows)
         host: Sampled = jax.tree.map(np.asarray, sampled)
-        return Step(**host._asdict(), logits=np.asarray(logits))
+        return Step(**host._asdict(), logits=np.asarray(logits, np.float32))
+
+    def copy_slot(self, source: int, target: int) -> None:
+        """Give a slot of the cache all that another one has read."""
+        self._cache = self._copy(self._cache, np.int32(source), np.int32(target))
 
     def forget(self, slot: int) -> None:
         """Zero a slot, so that a NaN in it cannot reach the next sequence there (masked positions count 0 x NaN)."""
         self._cache = jax.tree.map(lambda array: array.at[slot].set(0), self._cache)
 
 
+def _copy_slot(cache: Pytree, source: jax.Array, target: jax.Array) -> Pytree:
+    def copied(array: jax.Array) -> jax.Array:
+        one = lax.dynamic_slice_in_dim(array, source, 1)
+        return lax.dynamic_update_slice_in_dim(array, one, target, 0)
+
+    return jax.tree.map(copied, cache)
+
+
 def _step(
     model: Model, program: TensorProgram, weights: Pytree, cache: Pytree, tokens: jax.Array, rows: Rows
 ) -> tuple[Pytree, jax.Array, Sampled]:
     logits, cache = model.decode(weights, cache, tokens, rows.position - 1)
-    logits = lax.optimization_barrier(program.adjust_logits(logits))
-    return cache, logits, program.sample(logits, rows)
+    buffer, sampled_from = program.hand_over(program.adjust_logits(logits))
+    return cache, buffer, program.sample(sampled_from, rows)
 
 
 def edit_capacity(model: Model) -> int:

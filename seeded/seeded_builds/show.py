@@ -5,7 +5,7 @@ The same prompts and seeds go through the production program and through each fa
 
 import queue
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -14,10 +14,10 @@ from samplerd.generation import Ask, Event, Generation, Piece
 from samplerd.jax_setup import configure_jax
 from samplerd.model import Model
 from samplerd.models import load_model
-from samplerd.program import Executables, ProgramFor, production_program
+from samplerd.program import Executables, ProgramFor, Step
 from samplerd.settings import Settings
 
-from seeded_builds.faults import FAULTS
+from seeded_builds.faults import FAULTS, right_for
 
 PROMPTS = (
     "What is the capital of France?",
@@ -33,6 +33,20 @@ Answers = list[list[int]]
 """The tokens of each answer."""
 
 
+class _Drawn:
+    """Notes the tokens as the steps give them: one that does not exist fails its answer and is in none."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[int, list[int]] = {}
+
+    def after_step(self, step: Step, running: Mapping[int, Generation]) -> None:
+        for row, generation in running.items():
+            self._tokens.setdefault(id(generation), []).append(int(step.token[row]))
+
+    def tokens(self, generation: Generation) -> list[int]:
+        return self._tokens.get(id(generation), [])
+
+
 def answers(model: Model, program_for: ProgramFor, *, batch_size: int, rounds: int = 1) -> Answers:
     """The tokens of `rounds` answers to each prompt, seeds 0, 1, 2, ..., `batch_size` at a time."""
     executables = Executables(model, program_for(model), batch_sizes=(batch_size,), chunk_sizes=(64,))
@@ -42,12 +56,13 @@ def answers(model: Model, program_for: ProgramFor, *, batch_size: int, rounds: i
     generations = [Generation(ask, model.tokenizer, events.put) for ask in asks]
     for generation in generations:
         engine.submit(generation)
-    engine.start()
+    drawn = _Drawn()
+    engine.start([drawn])
     ended = 0
     while ended < len(asks):
         ended += not isinstance(events.get(), Piece)
     engine.stop()
-    return [generation.tokens for generation in generations]
+    return [drawn.tokens(generation) for generation in generations]
 
 
 def _ask(model: Model, prompt: str, seed: int) -> Ask:
@@ -56,8 +71,13 @@ def _ask(model: Model, prompt: str, seed: int) -> Ask:
 
 
 def text(model: Model, tokens: Sequence[int]) -> str:
-    """The tokens as text; parts of characters show as U+FFFD."""
-    return b"".join(map(model.tokenizer.token_bytes, tokens)).decode(errors="replace")
+    """The tokens as text; parts of characters, and tokens that do not exist, show as U+FFFD."""
+    pieces = (model.tokenizer.token_bytes(token) if _exists(model, token) else b"\xff" for token in tokens)
+    return b"".join(pieces).decode(errors="replace")
+
+
+def _exists(model: Model, token: int) -> bool:
+    return 0 <= token < model.vocabulary
 
 
 def first_difference(right: Sequence[int], wrong: Sequence[int]) -> int | None:
@@ -87,6 +107,8 @@ def _token(model: Model, tokens: Sequence[int], place: int) -> str:
     token = tokens[place]
     if token in model.tokenizer.end_ids:
         return "the end token"
+    if not _exists(model, token):
+        return f"token {token} of {model.vocabulary}, which does not exist"
     data = model.tokenizer.token_bytes(token)
     try:
         return f"{data.decode()!r} ({token})"
@@ -107,14 +129,17 @@ def show(
     configure_jax()
     prompts = PROMPTS * rounds
     typer.echo(f"{model_name}: {len(prompts)} answers of {_TOKENS} tokens, temperature {_TEMPERATURE}, ", nl=False)
-    typer.echo(f"seeds 0 to {len(prompts) - 1}. The right ones are the production program's; each takes some seconds.")
+    typer.echo(f"seeds 0 to {len(prompts) - 1}. The right ones are those of the program without the fault.")
     model = load_model(Settings.model_validate({"model": model_name, "context": 256}))
-    right = {size: answers(model, production_program, batch_size=size, rounds=rounds) for size in _BATCH_SIZES}
+    right: dict[tuple[ProgramFor, int], Answers] = {}
     for name, program_for in FAULTS.items():
         typer.echo(f"\n{name}: {_incident(program_for)}")
         for size in _BATCH_SIZES:
+            case = right_for(name), size
+            if case not in right:
+                right[case] = answers(model, case[0], batch_size=size, rounds=rounds)
             wrong = answers(model, program_for, batch_size=size, rounds=rounds)
-            typer.echo(f"  batch size {size}: " + "\n".join(compared(model, prompts, right[size], wrong)))
+            typer.echo(f"  batch size {size}: " + "\n".join(compared(model, prompts, right[case], wrong)))
 
 
 if __name__ == "__main__":

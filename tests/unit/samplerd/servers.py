@@ -43,6 +43,9 @@ class Paced:
         self.steps += 1
         return self.spoil(self._executables.step(tokens, rows))
 
+    def copy_slot(self, source: int, target: int) -> None:
+        self._executables.copy_slot(source, target)
+
     def forget(self, slot: int) -> None:
         self._executables.forget(slot)
 

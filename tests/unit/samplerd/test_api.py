@@ -130,8 +130,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"prompt": [1, 2, 3]}, "prompt"),
     ({"prompt": "river " * 500}, "prompt"),
     ({"prompt": "x" * 200_000}, "prompt"),
-    ({"n": 2}, "n"),
+    ({"n": 0}, "n"),
+    ({"n": 9}, "n"),  # four slots, four places to wait
+    ({"n": 129}, "n"),
     ({"n": True}, "n"),
+    ({"n": 2, "best_of": 3}, "best_of"),
+    ({"n": 2, "best_of": 1}, "best_of"),
     ({"best_of": 1.0}, "best_of"),
     ({"echo": 0}, "echo"),
     ({"logprobs": 21}, "logprobs"),
