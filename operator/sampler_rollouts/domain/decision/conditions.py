@@ -15,6 +15,7 @@ from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED, said_o
 from sampler_rollouts.domain.decision.memory import unready_for
 from sampler_rollouts.domain.decision.progress import blocker, how_to_continue, position
 from sampler_rollouts.domain.decision.replicas import LEAVING
+from sampler_rollouts.domain.decision.share import stable_short
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.plan import Fault, Release, Rollout
 from sampler_rollouts.domain.quantities import duration_text, seconds
@@ -181,7 +182,7 @@ def _degraded(turn: Turn) -> Word:
     fault = (status.stable and status.stable.fault) or (rollout and rollout.first and rollout.failure)
     if fault:
         return Word("Degraded", "True", FIRST_RELEASE_FAILED, fault.message)
-    if away := stable_away(turn):
+    if away := stable_away(turn) or stable_short(turn):
         return Word("Degraded", "True", STABLE_NOT_READY, away)
     if why := entrance.refused(turn):
         return Word("Degraded", "True", entrance.SERVICE_REFUSED, why)

@@ -57,6 +57,8 @@ ACTIONS = st.one_of(
     st.tuples(st.just("recreated"), st.sampled_from([0, 60])),
     st.tuples(st.just("stable away"), st.booleans()),
     st.tuples(st.just("stable fails"), st.none()),
+    st.tuples(st.just("stable unready"), st.integers(0, 4)),
+    st.tuples(st.just("split"), st.sampled_from([None, 0.0, 0.5, 0.95])),
 )
 
 
@@ -103,6 +105,10 @@ def _act_more(world: World, kind: str, value: Any) -> None:
         world.blocked = dict.fromkeys(stable, "ErrImagePull") if value else {}
     elif kind == "stable fails":
         world.judge = bad(*stable)
+    elif kind == "stable unready":
+        world.unready = {pod.name for pod in [one for one in world.pods if one.revision in stable][:value]}
+    elif kind == "split":
+        world.arrivals.per_second, world.arrivals.split = 20, value
 
 
 def _without_pool(old: dict[str, Any], name: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 from sampler_rollouts.domain.status import Result, Stage, Status
 
+from tests.unit.operator.domain import exposed
 from tests.unit.operator.domain.world import World
 
 LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?\Z")
@@ -31,6 +32,7 @@ def check(world: World, outcome: Outcome) -> None:
     what_is_not_well_is_neither_ready_nor_verified(world, outcome)
     a_pause_ends_by_a_new_word_only(world, outcome)
     nothing_is_said_to_have_passed_that_was_not_tested(world, outcome)
+    exposed.check(world, outcome)
 
 
 def conditions_are_sound(outcome: Outcome) -> None:

@@ -30,6 +30,8 @@ SLOW = settings(max_examples=HISTORIES, deadline=None, suppress_health_check=[He
 @example(True, [scenes.rejected, scenes.a_word, scenes.retried, scenes.waiting])
 @example(False, [scenes.pool_removed_in_need])
 @example(False, [scenes.recreated])
+@example(False, [scenes.stable_unready_in_a_step, scenes.baked])
+@example(False, [scenes.another_share])
 def test_the_invariants_hold_in_every_story(pause: bool, story: list[Scene]) -> None:
     world = opening(pause)
     for scene in story:
@@ -51,7 +53,8 @@ def test_every_history_ends_in_rest(first: dict[str, Any], actions: list[tuple[s
     world = World(first)
     for action in actions:
         act(world, action)
-    world.crashing, world.blocked, world.never_ready = set(), {}, set()
+    world.crashing, world.blocked, world.never_ready, world.unready = set(), {}, set(), set()
+    world.arrivals.split = None
     world.judge, world.metrics_up = passing, True
     world.update(world.spec | {"paused": False})
     for _ in range(40):
