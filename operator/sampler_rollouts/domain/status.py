@@ -87,6 +87,27 @@ class Requests(Loose):
     total: Count = 0
 
 
+class Share(Loose):
+    """What requests show of a step's weight (R8): the candidate's share of those counted while it was in force."""
+
+    weight: Annotated[int, Field(ge=0, le=100)]
+    wanted: Number
+    """The effective weight: the candidate's share of the step's pods."""
+    observed: Number = ""
+    low: Number = ""
+    """Lower end of the 95 % interval, which holds at all looks at once."""
+    high: Number = ""
+    skewed: bool = False
+    """The interval lies wholly outside 0.75 to 1.25 times the wanted share."""
+    requests: Requests = Field(default_factory=Requests)
+    alone_since: AwareDatetime | None = None
+    """Since when no pod of stable has been ready in the pool."""
+    in_force_since: AwareDatetime | None = None
+    """Since when pods have given the weight; absent while they do not."""
+    counted_to: Requests | None = None
+    """The rollout's counts up to which ``requests`` holds; absent until they are all of this time in force."""
+
+
 class PoolStatus(Loose):
     """One pool."""
 
@@ -101,6 +122,7 @@ class PoolStatus(Loose):
     stable_replicas: Count = 0
     weight: Annotated[int, Field(ge=0, le=100)] = 0
     observed_weight: Annotated[int, Field(ge=0, le=100)] = 0
+    share: Share | None = None
     requests: Requests | None = None
     verdict: Literal["", "Passed", "Failed", "Inconclusive"] = ""
     reason: Reason = ""

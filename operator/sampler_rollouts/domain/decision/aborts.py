@@ -10,6 +10,7 @@ from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED, note_f
 from sampler_rollouts.domain.decision.leave import roll_back
 from sampler_rollouts.domain.decision.memory import clocks_run, expected, first_time_missing, unready_for, watched_pods
 from sampler_rollouts.domain.decision.sentence import failed_check
+from sampler_rollouts.domain.decision.share import skew
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.decision.verdicts import failed_look
 from sampler_rollouts.domain.limits import clip
@@ -92,12 +93,13 @@ def hold_or_roll_back_on_deadline(turn: Turn) -> None:
 
 def waiting_for(turn: Turn, rollout: Rollout) -> str:
     """What the rollout lacks, pool by pool."""
+    skewed = [said for name in begun(rollout) if (said := skew(turn, name))]
     missing = [
         f"pool {name} is {pool.verdict or 'not tested'}" + (f" ({pool.reason})" if pool.reason else "")
         for name in begun(rollout)
         if (pool := turn.pool(name)).passed_at is None
     ]
-    return "; ".join(missing) or "its steps are not done"
+    return "; ".join([*skewed, *missing]) or "its steps are not done"
 
 
 def resume_when_pods_start(turn: Turn) -> None:

@@ -23,6 +23,7 @@ from sampler_rollouts.domain.decision.remains import (
     pods_not_gone,
 )
 from sampler_rollouts.domain.decision.replicas import LEAVING
+from sampler_rollouts.domain.decision.share import stable_short
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.plan import Fault, Release, Rollout
 from sampler_rollouts.domain.quantities import duration_text
@@ -206,7 +207,7 @@ def _troubles(turn: Turn) -> Iterator[tuple[str, str]]:
     fault = (status.stable and status.stable.fault) or (rollout and rollout.first and rollout.failure)
     yield STATUS_LOST, ambiguity(turn)
     yield FIRST_RELEASE_FAILED, fault.message if fault else ""
-    yield STABLE_NOT_READY, stable_away(turn)
+    yield STABLE_NOT_READY, stable_away(turn) or stable_short(turn)
     yield PODS_NOT_GONE, pods_not_gone(turn)
     yield entrance.SERVICE_REFUSED, entrance.refused(turn)
     if status.stage is Stage.ESTABLISHING and rollout and rollout.instead_of:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sampler_rollouts.domain.decision import aborts, adopt, entrance, faults, memory, progress
+from sampler_rollouts.domain.decision import aborts, adopt, entrance, faults, memory, progress, share
 from sampler_rollouts.domain.decision.conditions import write_conditions
 from sampler_rollouts.domain.decision.context import ResourceMeta, Turn, Wish
 from sampler_rollouts.domain.decision.leave import finish_leaving
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sampler_rollouts.domain.observation import Observation
 
 POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
+    share.note_shares,
     memory.remember,
     remember_verdicts,
     # R7: abort conditions, then deadlines, then progress. A new wish does not hide that the last one has failed (R6).

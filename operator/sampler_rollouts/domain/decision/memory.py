@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain import limits
-from sampler_rollouts.domain.decision.context import Turn, begun, moving, revision_in, this_wave, weight_of
+from sampler_rollouts.domain.decision.context import Turn, begun, moving, revision_in, this_wave
 from sampler_rollouts.domain.decision.question import release_under_test
-from sampler_rollouts.domain.decision.replicas import FORWARD, LEAVING, candidate_count, settled
+from sampler_rollouts.domain.decision.replicas import FORWARD, LEAVING, candidate_wanted
+from sampler_rollouts.domain.decision.share import in_force
 from sampler_rollouts.domain.plan import Birth, Clock, Release, Rollout
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 from sampler_rollouts.domain.status import Requests, Stage
@@ -137,11 +138,11 @@ def clocks_run(turn: Turn) -> bool:
 
 def _run_step_clock(turn: Turn, rollout: Rollout, running: bool) -> None:
     """A step's time counts while its weight is in force."""
-    in_force = running and all(settled(turn, pool) for pool in this_wave(rollout))
-    if rollout.step_clock is None and in_force:
+    counts = running and all(in_force(turn, pool) for pool in this_wave(rollout))
+    if rollout.step_clock is None and counts:
         rollout.step_clock = Clock(since=turn.now)
     elif rollout.step_clock is not None:
-        rollout.step_clock.run(in_force, turn.now)
+        rollout.step_clock.run(counts, turn.now)
 
 
 def _watched(turn: Turn) -> list[str]:
@@ -180,7 +181,7 @@ def expected(turn: Turn, name: str) -> int:
     """How many of them there are to be."""
     rollout = turn.status.rollout
     if turn.status.stage in FORWARD and rollout:
-        return candidate_count(weight_of(rollout, name), turn.replicas(name))
+        return candidate_wanted(turn, rollout, name)
     return turn.replicas(name)
 
 

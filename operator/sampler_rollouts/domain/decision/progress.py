@@ -8,6 +8,7 @@ from sampler_rollouts.domain.decision.context import Turn, begun, this_wave
 from sampler_rollouts.domain.decision.leave import settle
 from sampler_rollouts.domain.decision.memory import restart_readiness, use_word, word
 from sampler_rollouts.domain.decision.replicas import needed_still, settled
+from sampler_rollouts.domain.decision.share import skew
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.decision.verdicts import fresh
 from sampler_rollouts.domain.plan import Clock
@@ -85,6 +86,8 @@ def blocker(turn: Turn, rollout: Rollout) -> str:
 
 def _missing_pods(turn: Turn, rollout: Rollout) -> str:
     for pool in this_wave(rollout):
+        if skewed := skew(turn, pool):
+            return f"the weight to be in force: {skewed}"
         if not settled(turn, pool):
             blocked = turn.pool(pool).blocked
             return f"pods of pool {pool}" + (f" ({blocked})" if blocked else "")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sampler_rollouts.domain.decision.context import Turn, begun, moving, names, revision_in, weight_of
+from sampler_rollouts.domain.decision.context import Turn, begun, moving, names, revision_in, this_wave, weight_of
+from sampler_rollouts.domain.evidence.proportion import TOLERANCE
 from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.status import Stage
 
@@ -18,6 +19,41 @@ FORWARD: Final = frozenset({Stage.ESTABLISHING, Stage.PROGRESSING, Stage.HOLDING
 def candidate_count(weight: int, replicas: int) -> int:
     """Candidate pods at a weight: at least one as soon as the weight is not 0. Halves round up."""
     return max(1, (weight * replicas + 50) // 100) if weight > 0 else 0
+
+
+def step_pods(turn: Turn, rollout: Rollout, pool: str) -> tuple[int, int]:
+    """Candidate's and stable's pods of one pool as its weight asks for them, when all are well."""
+    replicas = turn.replicas(pool)
+    count = candidate_count(weight_of(rollout, pool), replicas)
+    return count, max(1, replicas - count)
+
+
+def compared(turn: Turn, rollout: Rollout) -> list[str]:
+    """The pools in which both arms serve by a weight: full traffic is meant to leave nothing to stable."""
+    if not 0 < rollout.weight < 100:
+        return []
+    return [pool for pool in this_wave(rollout) if revision_in(turn.status.stable, pool)]
+
+
+def candidate_wanted(turn: Turn, rollout: Rollout, pool: str) -> int:
+    """The step's candidate pods, but no more than keep its share where stable's pods are not ready (R8).
+
+    One is always left, half of the pool goes on serving where that needs the candidate, and where none of stable's is
+    ready fewer would protect nobody (docs/decisions/2026-11-25-stable-not-ready-in-a-step.md).
+    """
+    count, stable = step_pods(turn, rollout, pool)
+    if pool not in compared(turn, rollout):
+        return count
+    ready = turn.ready(pool, revision_in(turn.status.stable, pool))
+    if not ready:
+        return count
+    by_share, by_need = count * ready // stable, _half(turn.replicas(pool)) - ready
+    return min(count, max(1, by_share, by_need))
+
+
+def _half(replicas: int) -> int:
+    """What a pool can still serve with, if slowly."""
+    return (replicas + 1) // 2
 
 
 def wanted(turn: Turn) -> dict[Child, int]:
@@ -43,7 +79,7 @@ def _shared(turn: Turn, rollout: Rollout, pool: str) -> dict[Child, int]:
     """Candidate pods as the weight says; stable's make room only for candidate pods that are ready."""
     replicas, weight = turn.replicas(pool), weight_of(rollout, pool)
     new = revision_in(turn.status.candidate, pool)
-    count = candidate_count(weight, replicas)
+    count = candidate_wanted(turn, rollout, pool)
     room = replicas - min(count, turn.ready(pool, new))
     plan = {Child(pool, new): count}
     old = revision_in(turn.status.stable, pool)
@@ -78,17 +114,28 @@ def _leaving(turn: Turn, pool: str) -> dict[Child, int]:
     new, old = revision_in(turn.status.candidate, pool), revision_in(turn.status.stable, pool)
     if not old:
         return {}
-    needed = (turn.replicas(pool) + 1) // 2 - turn.ready(pool, old)
+    needed = _half(turn.replicas(pool)) - turn.ready(pool, old)
     count = min(needed, turn.ready(pool, new), turn.pool(pool).candidate_replicas)
     return {Child(pool, new): count} if count > 0 else {}
 
 
 def settled(turn: Turn, pool: str) -> bool:
-    """Whether the weight is in force: all wanted candidate pods are ready, and stable has no more than it should."""
+    """Whether all wanted candidate pods are ready, and stable has no more than it should."""
     plan = wanted(turn)
     new = revision_in(turn.status.candidate, pool)
     surplus = any(len(turn.pods(pool, other)) > plan.get(Child(pool, other), 0) for other in _others(turn, pool))
     return turn.ready(pool, new) >= plan.get(Child(pool, new), 0) and not surplus
+
+
+def share_is_off(turn: Turn, pool: str) -> bool:
+    """Whether the candidate's share of the ready pods is outside R8's band around that of the step."""
+    rollout = turn.status.rollout
+    if rollout is None or pool not in compared(turn, rollout):
+        return False
+    count, stable = step_pods(turn, rollout, pool)
+    new, old = (turn.ready(pool, revision_in(one, pool)) for one in (turn.status.candidate, turn.status.stable))
+    low, high = 1 - TOLERANCE, 1 + TOLERANCE
+    return not low * count * (new + old) <= new * (count + stable) <= high * count * (new + old)
 
 
 def needed_still(turn: Turn) -> str:

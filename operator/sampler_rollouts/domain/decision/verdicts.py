@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from quality_contract import CHECK_REPLAY_AUDIT
 
 from sampler_rollouts.domain.decision.context import Turn, begun
+from sampler_rollouts.domain.decision.share import SKEWED, skew
 from sampler_rollouts.domain.evidence.look import CheckLook, Verdict
 from sampler_rollouts.domain.limits import REASON, clip
 from sampler_rollouts.domain.quantities import ratio_text
@@ -66,7 +67,8 @@ def remember_verdicts(turn: Turn) -> None:
 
 def _remember_pool(turn: Turn, rollout: Rollout, name: str) -> None:
     pool, looks = turn.pool(name), list(looks_of(turn, rollout, name))
-    passed = passed_now(turn, rollout, name)
+    skewed = skew(turn, name)
+    passed = passed_now(turn, rollout, name) and not skewed  # R8; what has failed has failed with any share
     if passed and pool.passed_at is None:
         pool.passed_at = turn.now
         turn.note("PoolPassed", f"All checks of release {rollout.release} passed in pool {name}.")
@@ -78,7 +80,7 @@ def _remember_pool(turn: Turn, rollout: Rollout, name: str) -> None:
         pool.verdict, pool.reason = "Passed", ""
     else:
         reason = worst.reason if worst and worst.verdict is Verdict.INCONCLUSIVE else turn.evidence_reason
-        pool.verdict, pool.reason = "Inconclusive", (reason or NO_DATA)[:REASON]
+        pool.verdict, pool.reason = "Inconclusive", (reason or (SKEWED if skewed else NO_DATA))[:REASON]
 
 
 def _badness(look: CheckLook) -> tuple[int, float, float]:

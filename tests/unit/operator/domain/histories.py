@@ -61,6 +61,8 @@ ACTIONS = st.one_of(
     st.tuples(st.just("undeletable"), st.booleans()),
     st.tuples(st.just("unscalable"), st.booleans()),
     st.tuples(st.just("wiped"), st.none()),
+    st.tuples(st.just("stable unready"), st.integers(0, 4)),
+    st.tuples(st.just("split"), st.sampled_from([None, 0.0, 0.5, 0.95])),
 )
 
 
@@ -113,6 +115,10 @@ def _act_more(world: World, kind: str, value: Any) -> None:
         world.unscalable = value
     elif kind == "wiped":
         world.wipe()
+    elif kind == "stable unready":
+        world.unready = {pod.name for pod in [one for one in world.pods if one.revision in stable][:value]}
+    elif kind == "split":
+        world.arrivals.per_second, world.arrivals.split = 20, value
 
 
 def _without_pool(old: dict[str, Any], name: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 from sampler_rollouts.domain.status import Result, Stage, Status
 
+from tests.unit.operator.domain import exposed
 from tests.unit.operator.domain.world import World
 
 LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?\Z")
@@ -34,6 +35,7 @@ def check(world: World, outcome: Outcome) -> None:
     what_was_rejected_does_not_serve(world, outcome)
     what_does_not_go_is_told(world, outcome)
     a_lost_status_puts_nothing_at_risk(world, outcome)
+    exposed.check(world, outcome)
 
 
 def conditions_are_sound(outcome: Outcome) -> None:

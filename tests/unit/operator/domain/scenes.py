@@ -167,6 +167,26 @@ def killed(world: World) -> None:
         world.tick(TICK, writes=1)
 
 
+def stable_unready_in_a_step(world: World) -> None:
+    """A new build is at its first weight when stable's pods in the first pool stop being ready for a while."""
+    world.judge = inconclusive
+    _new(world)
+    _run(world, 30)
+    world.unready = {pod.name for pod in world.pods if pod.revision in _stable(world) and pod.pool == "cpu-a"}
+    world.judge = passing
+    _run(world, 60)
+    world.unready = set()
+    _run(world, 30)
+
+
+def another_share(world: World) -> None:
+    """Requests do not go where the pods are, while a new build is tried."""
+    world.arrivals.per_second, world.arrivals.split = 20, 0.95
+    waiting(world)
+    world.arrivals.split = None
+    _run(world, 30)
+
+
 def healed(world: World) -> None:
     """Pods of all builds can start again."""
     world.blocked = {}
@@ -201,4 +221,5 @@ SCENES: list[Scene] = [
     stable_fails, promoted, waiting, rejected, rejected_without_stable, withdrawn, first_again, previous_again, retried,
     retried_in_vain, a_word, pool_removed, pool_removed_in_need, recreated, baked, killed, healed,
     undeletable, immovable, deletable, wiped,
+    stable_unready_in_a_step, another_share,
 ]  # fmt: skip

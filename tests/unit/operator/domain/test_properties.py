@@ -34,6 +34,8 @@ SLOW = settings(max_examples=HISTORIES, deadline=None, suppress_health_check=[He
 @example(True, [scenes.promoted, scenes.wiped, scenes.waiting])
 @example(False, [scenes.undeletable, scenes.rejected, scenes.baked])
 @example(False, [scenes.immovable, scenes.rejected, scenes.baked, scenes.deletable])
+@example(False, [scenes.stable_unready_in_a_step, scenes.baked])
+@example(False, [scenes.another_share])
 def test_the_invariants_hold_in_every_story(pause: bool, story: list[Scene]) -> None:
     world = opening(pause)
     for scene in story:
@@ -55,8 +57,9 @@ def test_every_history_ends_in_rest(first: dict[str, Any], actions: list[tuple[s
     world = World(first)
     for action in actions:
         act(world, action)
-    world.crashing, world.blocked, world.never_ready = set(), {}, set()
+    world.crashing, world.blocked, world.never_ready, world.unready = set(), {}, set(), set()
     world.undeletable, world.unscalable = undeletable, False
+    world.arrivals.split = None
     world.judge, world.metrics_up = passing, True
     world.update(world.spec | {"paused": False})
     for _ in range(40):

@@ -12,12 +12,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sampler_rollouts.domain.decision import ResourceMeta, decide, question
-from sampler_rollouts.domain.evidence.look import CheckLook, Evidence, Traffic, Verdict
+from sampler_rollouts.domain.evidence.look import CheckLook, Evidence, Verdict
 from sampler_rollouts.domain.evidence.samples import Question
 from sampler_rollouts.domain.observation import Observation, PodState, Refused, Verb, WorkloadState
 from sampler_rollouts.domain.outcome import EventNote, Outcome
 from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, recorded_template
 from sampler_rollouts.domain.status import Status
+
+from tests.unit.operator.domain.arrivals import Arrivals
+from tests.unit.operator.domain.pods import Pod
 
 START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 Judge = Callable[[str, str, Question], tuple[Verdict, str]]
@@ -70,19 +73,6 @@ def failing(bad_check: str = "unexpected-script", bad_pool: str = "cpu-a") -> Ju
 
 
 @dataclass
-class Pod:
-    name: str
-    pool: str
-    revision: str
-    created: datetime
-    terminating_since: datetime | None = None
-    restarts: int = 0
-    was_ready: bool = False
-    orphaned: datetime | None = None
-    """When the object that owned it was deleted: the garbage collector comes for it some time later."""
-
-
-@dataclass
 class World:
     """The cluster, the metrics source and one SamplerRollout."""
 
@@ -104,6 +94,10 @@ class World:
     never_ready: set[str] = field(default_factory=set)
     """Revisions whose pods never become ready."""
     crashing: set[str] = field(default_factory=set)
+    unready: set[str] = field(default_factory=set)
+    """Pods, by name, that have been ready and are not now."""
+    scrape_interval: float = 0
+    arrivals: Arrivals = field(default_factory=Arrivals)
     blocked: dict[str, str] = field(default_factory=dict)
     """Revision to the infrastructure's reason why its pods do not start."""
     undeletable: bool = False
@@ -172,6 +166,8 @@ class World:
         )
 
     def is_ready(self, pod: Pod) -> bool:
+        if pod.name in self.unready:
+            return False
         able = pod.revision not in self.never_ready | self.crashing and pod.revision not in self.blocked
         old = (self.now - pod.created).total_seconds() >= self.ready_after
         return (able or pod.was_ready) and old and pod.terminating_since is None and pod.revision not in self.crashing
@@ -187,8 +183,9 @@ class World:
             looks={
                 (arm.pool, plan.name): self._look(arm.pool, plan.name, asked) for arm in arms for plan in asked.checks
             },
-            traffic={arm.pool: Traffic(31, 89) for arm in asked.arms},
+            traffic={arm.pool: self.arrivals.traffic(arm) for arm in asked.arms},
             fresh={arm.pool: bool(arm.serving) for arm in arms},
+            scrape_interval=self.scrape_interval,
         )
 
     def _look(self, pool: str, check: str, asked: Question) -> CheckLook:
@@ -202,6 +199,8 @@ class World:
 
     def tick(self, seconds: float = 5, *, writes: int | None = None) -> Outcome:
         """Time passes, then one reconcile. ``writes``: the operator is killed after so many writes."""
+        ready = [(pod.pool, pod.revision) for pod in self.pods if self.is_ready(pod)]
+        self.arrivals.answer(ready, self.status.candidate, seconds)
         self.now += timedelta(seconds=seconds)
         self._live()
         outcome = self.decide()
