@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -95,7 +96,8 @@ def _shown(look: CheckLook) -> CheckStatus:
         reason=look.reason[:REASON],
         checked=max(0, look.checked),
         bad=max(0, look.bad),
-        max_rate=ratio_text(look.max_rate),
+        max_rate="" if math.isnan(look.max_rate) else ratio_text(look.max_rate),
+        max_ratio="" if math.isnan(look.max_ratio) else f"{look.max_ratio:g}",
         upper_bound=ratio_text(look.upper_bound),
         log_e=f"{look.log_e:.4g}",
         log_threshold=f"{look.log_threshold:.4g}",
