@@ -56,6 +56,9 @@ def together(candidate: Sequence[Increments], stable: Sequence[Increments], wind
     newest = np.array([one.newest for one in (*candidate, *stable) if one.newest is not None], dtype=np.int64)
     if ended.size == 0:
         return alone([])
+    # The first scrape lies in the middle of its window, so that those of its pod come neither early nor late.
+    origin = int(ended.min()) - window // 2
+    started, ended, newest = np.maximum(started - origin, 0), ended - origin, newest - origin
     # Windows are numbered by those in which any pod was scraped: an outage of the store is no distance.
     seen = np.unique(_window(np.concatenate([ended, newest, started]), window))
     first, last = (np.searchsorted(seen, _window(times, window)) for times in (started, ended))
@@ -65,7 +68,7 @@ def together(candidate: Sequence[Increments], stable: Sequence[Increments], wind
     complete = number[last] < _first_open(number, _behind(seen, newest, window))
     usable = short & complete
     ends = np.zeros(int(number[-1]) + 1, dtype=np.int64)
-    np.maximum.at(ends, number[last], ended)
+    np.maximum.at(ends, number[last], ended + origin)
     return Cells(
         number[last][usable],
         is_stable[usable],

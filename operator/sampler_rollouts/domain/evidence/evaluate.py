@@ -13,6 +13,7 @@ from quality_contract import CHECK_REPLAY_AUDIT
 
 from sampler_rollouts.domain.evidence.audit import confirmed_threshold, describe_mismatches, mismatch_intervals
 from sampler_rollouts.domain.evidence.bound import upper_bound
+from sampler_rollouts.domain.evidence.cells import LONG_GAP
 from sampler_rollouts.domain.evidence.comparison import Assurance, Compared, Stream, compare
 from sampler_rollouts.domain.evidence.counters import milliseconds
 from sampler_rollouts.domain.evidence.grid import IntArray
@@ -122,7 +123,13 @@ def _judge_rate(
     bound = _bound(question, tally, tally.doubtful)
     detail = "; ".join(filter(None, [_against_stable(plan, arm, found), _detail(tally, why)]))
     look = _check_look(plan, arm.pool, tally, verdict, reason, bound, log_e, _threshold(question, plan), detail)
-    return replace(look, stable_checked=found.stable_checked, stable_bad=found.stable_bad)
+    return replace(
+        look,
+        stable_checked=found.stable_checked,
+        stable_bad=found.stable_bad,
+        ratio_bounds=found.ratio_bounds,
+        dropped={**look.dropped, **({LONG_GAP: found.long_gaps} if found.long_gaps else {})},
+    )
 
 
 def _why_not_yet(question: Question, plan: CheckPlan, arm: Arm, tally: _Tally, found: Compared) -> str:
@@ -141,7 +148,7 @@ def _against_stable(plan: CheckPlan, arm: Arm, found: Compared) -> str:
     lower, upper = found.ratio_bounds
     if not math.isnan(plan.max_ratio):
         text += f", {lower:.3g} to {upper:.3g} times its rate (limit {plan.max_ratio:g})"
-    return text + (f", {found.long_gaps} LongGap" if found.long_gaps else "")
+    return text + (f", {found.long_gaps} {LONG_GAP}" if found.long_gaps else "")
 
 
 def _judge_audit(question: Question, plan: CheckPlan, pool: str, tally: _Tally, reason: str, detail: str) -> CheckLook:
@@ -203,6 +210,7 @@ def _check_look(
         log_e=log_e,
         log_threshold=log_threshold,
         newest_sample=newest,
+        dropped=dict(_drops(tally)),
         detail=detail,
     )
 
@@ -235,10 +243,15 @@ def _unusable(arm: Arm, tally: _Tally, window: Window) -> tuple[str, str]:
     return "StaleData", f"no sample of {named} in three scrapes"
 
 
-def _detail(tally: _Tally, why: str) -> str:
+def _drops(tally: _Tally) -> Counter[str]:
     drops: Counter[str] = Counter()
     for one in tally.pods.values():
         drops.update(one.drops)
+    return drops
+
+
+def _detail(tally: _Tally, why: str) -> str:
+    drops = _drops(tally)
     restarts = drops.pop(RESTART, 0)
     parts = [why]
     if drops:

@@ -42,6 +42,10 @@ class CheckLook:
     stable_checked: int = 0
     stable_bad: int = 0
     """What stable did in the stretches of time that were compared."""
+    ratio_bounds: tuple[float, float] = (0.0, math.inf)
+    """Confidence bounds of the candidate's rate over stable's, at 1 - 0.2 (1 - passConfidence) each."""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """Samples and intervals that were not believed, by CamelCase reason."""
     detail: str = ""
     """For people: what kind of mismatch, which data were dropped and why. Never prompt or answer text."""
 
