@@ -18,13 +18,11 @@ from sampler_rollouts.domain.evidence.comparison import Assurance, Compared, Str
 from sampler_rollouts.domain.evidence.counters import milliseconds
 from sampler_rollouts.domain.evidence.grid import IntArray
 from sampler_rollouts.domain.evidence.intervals import RESTART, Increments
-from sampler_rollouts.domain.evidence.look import CheckLook, Evidence, Traffic, Verdict
+from sampler_rollouts.domain.evidence.look import SHARED_DEGRADATION, CheckLook, Evidence, Traffic, Verdict
 from sampler_rollouts.domain.evidence.reading import Reader, Window, window_of
 from sampler_rollouts.domain.evidence.samples import Arm, CheckPlan, Question, SampleSet, is_compared
 
 MOST_PODS_NAMED = 3
-SHARED_DEGRADATION = "SharedDegradation"
-"""Above the absolute limit, but not shown to be worse than stable: the fault lies with what both depend on (R12)."""
 
 
 def count_tests(checks: Iterable[CheckPlan], pools: Iterable[str]) -> int:

@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
+
+SHARED_DEGRADATION: Final = "SharedDegradation"
+"""Above the absolute limit, but not shown to be worse than stable: the fault lies with what both depend on (R12)."""
 
 
 class Verdict(StrEnum):

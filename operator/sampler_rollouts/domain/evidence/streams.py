@@ -183,11 +183,11 @@ def _note_ratio(
 ) -> None:
     """What each pod-interval added to the ratio's evidence: the cell's likelihood less that without the pod.
 
-    Only cells in which the candidate had bad requests speak against it, and of the candidate's pods only those that
-    had some: without any other the evidence would be larger.
+    Of the candidate's pods only those with bad requests: without any other the evidence would be larger. Stable's clean
+    pods are what the candidate is measured by.
     """
     in_cell = place[cells.of_row]
-    against = (in_cell >= 0) & (cells.counts[1][cells.of_row] > 0) & (rows.stable | (rows.bad > 0))
+    against = (in_cell >= 0) & (rows.stable | (rows.bad > 0))
     found, stream = rows.of(against), rows.stream[against]
     left = cells.counts[:, cells.of_row[against]].copy()
     across = np.arange(stream.size)
