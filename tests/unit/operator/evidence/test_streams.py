@@ -35,6 +35,8 @@ def test_the_ratio_by_hand() -> None:
     by_hand = sum(w * likelihood(2 * math.exp(x)) / likelihood(2.0) for x, w in zip(OFFSETS, WEIGHTS, strict=True))
     assert float(evidence(asked, state).combined[0]) == pytest.approx(math.log(by_hand), rel=1e-12)
     assert float(state.logs[0, MARGIN]) == pytest.approx(math.log(likelihood(2.0)), rel=1e-12)
+    below = sum(w * likelihood(2 * math.exp(-x)) / likelihood(2.0) for x, w in zip(OFFSETS, WEIGHTS, strict=True))
+    assert float(ratio.log_e_below_margin(state.logs[0])) == pytest.approx(math.log(below), rel=1e-12)
 
 
 def test_the_two_parts_by_hand() -> None:
