@@ -101,7 +101,10 @@ class CheckSpec(Loose):
     """A check as it was when the rollout started."""
 
     name: Name
-    max_rate: Number
+    max_rate: Number = ""
+    """Empty where only stable is the measure; so are the other two where nothing is compared with stable."""
+    max_ratio: Number = ""
+    ignore_below: Number = ""
 
 
 class QualityPlan(Loose):

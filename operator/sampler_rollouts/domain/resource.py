@@ -99,22 +99,53 @@ class Strategy(Strict):
 
 
 class Check(Strict):
-    """One question about a release: is the share of bad requests above ``maxRate``?"""
+    """One question about a release: is the share of bad requests above ``maxRate``, or too far above stable's?"""
 
     name: Label
-    max_rate: OpenRatio | None = None
+    max_rate: OpenRatio | None = Field(None, description="The share of bad requests that is still acceptable.")
+    max_ratio: (
+        Annotated[
+            str,
+            Field(max_length=9),
+            matching(_DESIGN_PATTERN, 'must be a number of at least 1, as a string: "2" for twice stable\'s rate'),
+        ]
+        | None
+    ) = Field(None, description="How many times stable's share of bad requests is still acceptable.")
+    ignore_below: OpenRatio | None = Field(None, description="A share of bad requests up to which no ratio matters.")
     rules: ClassVar = (
         Rule(
-            "has(self.maxRate) || self.name in [" + ", ".join(f"'{name}'" for name in DEFAULT_MAX_RATES) + "]",
-            'maxRate is required for a check without a default: add for example maxRate: "1%"',
-            lambda check: check.max_rate is not None or check.name in DEFAULT_MAX_RATES,
+            "has(self.maxRate) || has(self.maxRatio) || self.name in ["
+            + ", ".join(f"'{name}'" for name in DEFAULT_MAX_RATES)
+            + "]",
+            'maxRate or maxRatio is required for a check without a default: add for example maxRate: "1%"',
+            lambda check: check.rate_text != "" or check.max_ratio is not None,
+        ),
+        Rule(
+            "!has(self.ignoreBelow) || has(self.maxRatio)",
+            'ignoreBelow softens maxRatio: add for example maxRatio: "2", or remove it',
+            lambda check: check.ignore_below is None or check.max_ratio is not None,
+        ),
+        Rule(
+            "!has(self.ignoreBelow) || !has(self.maxRate) || "
+            f"{cel_ratio('self.ignoreBelow')} <= {cel_ratio('self.maxRate')}",
+            "ignoreBelow is above maxRate, which holds whatever the ratio: lower it",
+            lambda check: (
+                check.ignore_below is None
+                or check.max_rate is None
+                or ratio(check.ignore_below) <= ratio(check.max_rate)
+            ),
+        ),
+        Rule(
+            f"self.name != '{CHECK_REPLAY_AUDIT}' || !has(self.maxRatio)",
+            f"{CHECK_REPLAY_AUDIT} is compared with the oracle, not with stable: remove maxRatio",
+            lambda check: check.name != CHECK_REPLAY_AUDIT or check.max_ratio is None,
         ),
     )
 
     @property
     def rate_text(self) -> str:
-        """The limit as written, or this check's default."""
-        return self.max_rate or DEFAULT_MAX_RATES.get(self.name, "1%")
+        """The limit as written, or this check's default; empty for a check that is only compared with stable."""
+        return self.max_rate or DEFAULT_MAX_RATES.get(self.name, "")
 
 
 class Quality(Strict):

@@ -74,6 +74,7 @@ class CheckStatus(Loose):
     checked: Count = 0
     bad: Count = 0
     max_rate: Number = ""
+    max_ratio: Number = ""
     upper_bound: Number = ""
     log_e: Number = ""
     log_threshold: Number = ""

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from quality_contract import TARGET_NAMESPACE, TARGET_POD, TARGET_POOL, TARGET_REVISION, TARGET_ROLLOUT
 
-from sampler_rollouts.domain.evidence.eprocess import FloatArray
+from sampler_rollouts.domain.evidence.grid import FloatArray
 from sampler_rollouts.domain.evidence.samples import Series
 
 Identity: TypeAlias = frozenset[tuple[str, str]]

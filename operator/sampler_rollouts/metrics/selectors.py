@@ -19,7 +19,7 @@ from quality_contract import (
     TARGET_ROLLOUT,
 )
 
-from sampler_rollouts.domain.evidence.samples import Question
+from sampler_rollouts.domain.evidence.samples import Question, is_compared
 from sampler_rollouts.metrics.envelope import SourceProblem
 
 PODS_A_QUERY = 50
@@ -42,10 +42,14 @@ def of_pods(question: Question, pods: Iterable[str], revisions: Iterable[str] = 
 
 
 def of_stable(question: Question) -> Iterator[str]:
-    """The selector of stable's traffic, by revision: its pods come and go. Nothing without stable."""
+    """The selector of stable's pairs of the checks that compare, and of its traffic, by revision: its pods come and go.
+
+    Nothing without stable.
+    """
     revisions = {arm.stable_revision for arm in question.arms if arm.stable_revision}
+    checks = {CHECK_ERRORS, *(plan.name for plan in question.checks if is_compared(plan))}
     if revisions:
-        yield _selector(question, [CHECKED], {TARGET_REVISION: _any(revisions)}, {LABEL_CHECK: CHECK_ERRORS})
+        yield _selector(question, [CHECKED, BAD], {TARGET_REVISION: _any(revisions), LABEL_CHECK: _any(checks)})
 
 
 def of_rollout(question: Question) -> str:

@@ -10,7 +10,7 @@ from sampler_rollouts.domain.decision.memory import restart_readiness, use_word,
 from sampler_rollouts.domain.decision.replicas import needed_still, settled
 from sampler_rollouts.domain.decision.share import skew
 from sampler_rollouts.domain.decision.transitions import Trigger, move
-from sampler_rollouts.domain.decision.verdicts import fresh
+from sampler_rollouts.domain.decision.verdicts import fresh, shared_degradation
 from sampler_rollouts.domain.plan import Clock
 from sampler_rollouts.domain.quantities import duration_text, seconds
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
@@ -101,6 +101,9 @@ def _missing_evidence(turn: Turn, rollout: Rollout) -> str:
         return f"its time of {duration_text(rollout.min_duration)}"
     if not fresh(turn, begun(rollout)):
         return f"fresh data ({turn.evidence_reason or 'StaleData'})"
+    shared = shared_degradation(turn, rollout)
+    if rollout.weight < 100 and shared is not None:
+        return f"pool {shared.pool}: check {shared.check} to be within its limit in both releases ({shared.reason})"
     if rollout.weight < 100 and _following(turn, rollout) is None:
         return _unpassed(turn, rollout)
     return ""

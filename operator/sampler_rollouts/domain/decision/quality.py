@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from quality_contract import CHECK_REPLAY_AUDIT
@@ -13,23 +14,45 @@ from sampler_rollouts.domain.quantities import ratio
 from sampler_rollouts.domain.resource import DEFAULT_MAX_RATES
 
 if TYPE_CHECKING:
-    from sampler_rollouts.domain.resource import Spec
+    from sampler_rollouts.domain.resource import Check, Spec
+
+
+_AUDIT_RATE = DEFAULT_MAX_RATES[CHECK_REPLAY_AUDIT]
+
+
+def check_spec(check: Check) -> CheckSpec:
+    """A check as the plan remembers it."""
+    return CheckSpec(
+        name=check.name,
+        max_rate=check.rate_text,
+        max_ratio=check.max_ratio or "",
+        ignore_below=check.ignore_below or "",
+    )
+
+
+def check_plan(check: CheckSpec) -> CheckPlan:
+    """A planned check as the evidence is asked about it; ValueError if a number cannot be read."""
+    return CheckPlan(
+        check.name,
+        max_rate=ratio(check.max_rate) if check.max_rate else math.nan,
+        max_ratio=float(check.max_ratio) if check.max_ratio else math.nan,
+        ignore_below=ratio(check.ignore_below) if check.ignore_below else 0.0,
+    )
 
 
 def quality_plan(spec: Spec, pools: list[str]) -> QualityPlan:
     """The quality block, resolved: the replay audit is on wherever there is an audit share."""
-    rates = {check.name: check.rate_text for check in spec.quality.checks}
-    rates.setdefault(CHECK_REPLAY_AUDIT, DEFAULT_MAX_RATES[CHECK_REPLAY_AUDIT])
+    checks = {check.name: check_spec(check) for check in spec.quality.checks}
+    checks.setdefault(CHECK_REPLAY_AUDIT, CheckSpec(name=CHECK_REPLAY_AUDIT, max_rate=_AUDIT_RATE))
     unaudited = [pool.name for pool in spec.pools if pool.name in pools and ratio(pool.sampler.audit_share) == 0]
     if pools and len(unaudited) == len(pools):
-        del rates[CHECK_REPLAY_AUDIT]
-    checks = [CheckPlan(name, ratio(rate)) for name, rate in rates.items()]
+        del checks[CHECK_REPLAY_AUDIT]
     return QualityPlan(
         metrics_source=spec.quality.metrics_source,
         false_rollback_rate=spec.quality.false_rollback_rate,
         pass_confidence=spec.quality.pass_confidence,
         design_effect=spec.quality.design_effect,
-        checks=[CheckSpec(name=name, max_rate=rate) for name, rate in rates.items()],
-        tests=count_tests(checks, pools),
+        checks=list(checks.values()),
+        tests=count_tests([check_plan(check) for check in checks.values()], pools),
         unaudited=unaudited,
     )

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sampler_rollouts.domain.evidence.samples import Arm, CheckPlan, Question
+from sampler_rollouts.domain.decision.context import weight_of
+from sampler_rollouts.domain.decision.quality import check_plan
+from sampler_rollouts.domain.evidence.samples import Arm, Question
 from sampler_rollouts.domain.quantities import ratio
 from sampler_rollouts.domain.status import Stage, Status
 
@@ -54,7 +56,7 @@ def _question(meta: ResourceMeta, status: Status, rollout: Rollout, release: Rel
         source=plan.metrics_source,
         since=rollout.started_at,
         arms=tuple(_arm(status, rollout, release, pool) for wave in rollout.waves for pool in wave),
-        checks=tuple(CheckPlan(check.name, ratio(check.max_rate)) for check in plan.checks),
+        checks=tuple(check_plan(check) for check in plan.checks),
         # The other half of the rate is the bake time's.
         alpha=ratio(plan.false_rollback_rate) / 2,
         pass_confidence=ratio(plan.pass_confidence),
@@ -72,4 +74,6 @@ def _arm(status: Status, rollout: Rollout, release: Release, pool: str) -> Arm:
         births={birth.pod: birth.at for birth in births},
         stable_revision=stable,
         serving=frozenset(birth.pod for birth in births if birth.serving),
+        # At full traffic stable's pods leave: from then on the limit alone decides.
+        compared=bool(stable) and weight_of(rollout, pool) < 100,
     )

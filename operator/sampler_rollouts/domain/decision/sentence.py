@@ -29,7 +29,9 @@ def moment(when: datetime) -> str:
 
 def failed_check(look: CheckLook) -> str:
     """Why one check failed, with its numbers."""
-    limit = f"limit {ratio_text(look.max_rate)}"
+    limits = [] if math.isnan(look.max_rate) else [ratio_text(look.max_rate)]
+    limits += [] if math.isnan(look.max_ratio) else [f"{look.max_ratio:g} times stable's rate"]
+    limit = f"limit {' and '.join(limits)}"
     if look.check == CHECK_REPLAY_AUDIT:
         found = f"found {look.bad} wrong in {look.checked} audited tokens"
         text = f"check {look.check} {found}, confirmed on a second pod or interval"

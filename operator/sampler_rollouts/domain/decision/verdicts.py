@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from quality_contract import CHECK_REPLAY_AUDIT
 
 from sampler_rollouts.domain.decision.context import Turn, begun
 from sampler_rollouts.domain.decision.share import SKEWED, skew
-from sampler_rollouts.domain.evidence.look import CheckLook, Verdict
+from sampler_rollouts.domain.evidence.look import SHARED_DEGRADATION, CheckLook, Verdict
 from sampler_rollouts.domain.limits import REASON, clip
 from sampler_rollouts.domain.quantities import ratio_text
 from sampler_rollouts.domain.status import CheckStatus
@@ -40,6 +41,12 @@ def failed_look(turn: Turn, rollout: Rollout) -> CheckLook | None:
     """The first failed check in any pool that has begun. Promoted pools stay under test."""
     every = (look for pool in begun(rollout) for look in looks_of(turn, rollout, pool))
     return next((look for look in every if look.verdict is Verdict.FAILED), None)
+
+
+def shared_degradation(turn: Turn, rollout: Rollout) -> CheckLook | None:
+    """A check that is above its limit in both releases: more traffic for the candidate would teach nothing (R12)."""
+    every = (look for pool in begun(rollout) for look in looks_of(turn, rollout, pool))
+    return next((look for look in every if look.reason == SHARED_DEGRADATION), None)
 
 
 def passed_now(turn: Turn, rollout: Rollout, pool: str) -> bool:
@@ -97,7 +104,8 @@ def _shown(look: CheckLook) -> CheckStatus:
         reason=look.reason[:REASON],
         checked=max(0, look.checked),
         bad=max(0, look.bad),
-        max_rate=ratio_text(look.max_rate),
+        max_rate="" if math.isnan(look.max_rate) else ratio_text(look.max_rate),
+        max_ratio="" if math.isnan(look.max_ratio) else f"{look.max_ratio:g}",
         upper_bound=ratio_text(look.upper_bound),
         log_e=f"{look.log_e:.4g}",
         log_threshold=f"{look.log_threshold:.4g}",

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from sampler_rollouts.domain.evidence.counters import LabelKey
-from sampler_rollouts.domain.evidence.eprocess import IntArray
+from sampler_rollouts.domain.evidence.grid import IntArray
 
 CONFIRMED = 2
 """Pod-intervals with a mismatch that make it confirmed: a second pod, or a second scrape interval of the first."""

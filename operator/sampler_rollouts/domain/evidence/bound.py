@@ -1,4 +1,4 @@
-"""The upper confidence bound of a rate that holds at all looks at once: what ``Passed`` rests on (R12).
+"""Confidence bounds of a rate that hold at all looks at once: what ``Passed`` rests on (R12).
 
 For a hypothetical rate p the mixture over smaller rates q = f p,
 
@@ -6,7 +6,8 @@ For a hypothetical rate p the mixture over smaller rates q = f p,
 
 is a non-negative supermartingale that starts at 1 for every true rate >= p. The rates with E(p) < 1/a are the
 confidence sequence at level 1 - a (Robbins' inversion of the mixture likelihood ratio); its upper end is the bound.
-E rises in p, so there is one crossing and bisection finds it.
+E rises in p, so there is one crossing and bisection finds it. The lower bound is the same with larger rates: the
+e-process of ``eprocess``, which falls in p.
 
 About half the weight lies on f = 0. Without bad requests 105 clean ones bring the bound under 3 % at 95 % confidence;
 no method can do with fewer than ln(1/a) / -ln(1 - p) = 99.
@@ -15,31 +16,41 @@ no method can do with fewer than ln(1/a) / -ln(1 - p) = 99.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
-from sampler_rollouts.domain.evidence.eprocess import FloatArray
+from sampler_rollouts.domain.evidence.eprocess import log_e_value
+from sampler_rollouts.domain.evidence.grid import BoolArray, FloatArray, column, log_mixture
 
 ZERO_WEIGHT = 0.55
 """Weight of "never bad". More passes a clean build sooner and one with a few bad requests later."""
 FRACTIONS: FloatArray = np.concatenate([np.geomspace(0.01, 0.9, 16), [0.95, 0.98, 0.99, 0.995]])
 """The other smaller rates, as fractions of the one tested. The last four narrow the bound at very many requests."""
-WEIGHTS: FloatArray = np.concatenate([np.full(16, 0.434 / 16), np.full(4, 0.004)])
+WEIGHTS: FloatArray = np.concatenate([np.full(16, 0.434 / 16), np.full(4, 0.004), [ZERO_WEIGHT]])
+"""Of the fractions and, last, of "never bad"."""
+LOG_WEIGHTS: FloatArray = np.log(WEIGHTS)
 
-_BISECTIONS = 80
+_SECTIONS, _ROUNDS = 33, 10
+"""Rates tried at once, and how often: 72 log odds become 1e-13."""
 _LARGEST_LOG_ODDS = 36.0
 """Rates from 2e-16 to one less the same: as near to 0 and 1 as doubles can be told from them."""
 
 
-def log_evidence_below(rate: float, checked: float, bad: float) -> float:
-    """ln E(rate): the evidence that the true rate is below ``rate`` in (0, 1). Counts may be fractional."""
-    good = checked - bad
-    log_rest = math.log1p(-rate)
-    log_terms = bad * np.log(FRACTIONS) + good * (np.log1p(-FRACTIONS * rate) - log_rest) + np.log(WEIGHTS)
-    if bad == 0:
-        log_terms = np.append(log_terms, math.log(ZERO_WEIGHT) - good * log_rest)
-    top = float(log_terms.max())
-    return top + math.log(float(np.exp(log_terms - top).sum()))
+def log_evidence_below(rate: npt.ArrayLike, checked: npt.ArrayLike, bad: npt.ArrayLike) -> FloatArray:
+    """ln E(rate): the evidence that the true rate is below ``rate`` in (0, 1). Counts may be fractional.
+
+    All of one shape or broadcast to it, which is the result's.
+    """
+    p, total, events = np.broadcast_arrays(
+        np.asarray(rate, dtype=np.float64), np.asarray(checked, dtype=np.float64), np.asarray(bad, dtype=np.float64)
+    )
+    different, which = np.unique(p, return_inverse=True)
+    gains = (np.log1p(-FRACTIONS[:, None] * different) - np.log1p(-different))[:, which.ravel()]
+    logs = events * column(np.log(FRACTIONS), p.ndim + 1) + (total - events) * gains.reshape(-1, *p.shape)
+    never = np.where(events == 0, -total * np.log1p(-p), -np.inf)
+    return log_mixture(np.concatenate([logs, never[None]]), LOG_WEIGHTS)
 
 
 def upper_bound(checked: int, bad: int, confidence: float, design_effect: float = 1.0) -> float:
@@ -49,17 +60,33 @@ def upper_bound(checked: int, bad: int, confidence: float, design_effect: float 
     """
     total, events = checked / design_effect, bad / design_effect
     wanted = -math.log(1.0 - confidence)
-    low, high = -_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS
-    if checked <= 0 or log_evidence_below(_rate(high), total, events) < wanted:
+    if checked <= 0:
         return 1.0
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2.0
-        if log_evidence_below(_rate(middle), total, events) >= wanted:
-            high = middle
-        else:
-            low = middle
-    return _rate(high)
+    return _crossing(lambda rates: log_evidence_below(rates, total, events) >= wanted, otherwise=1.0)
 
 
-def _rate(log_odds: float) -> float:
-    return 1.0 / (1.0 + math.exp(-log_odds))
+def lower_bound(checked: int, bad: int, confidence: float, design_effect: float = 1.0) -> float:
+    """Lower bound of the rate that is too high, at any of all looks, with a chance of at most 1 - ``confidence``.
+
+    0.0 without a bad request.
+    """
+    wanted = -math.log(1.0 - confidence)
+    if bad <= 0:
+        return 0.0
+    return _crossing(lambda rates: log_e_value(checked, bad, rates, design_effect) < wanted, otherwise=1.0)
+
+
+def _crossing(beyond: Callable[[FloatArray], BoolArray], otherwise: float) -> float:
+    """The rate from which on ``beyond`` holds."""
+    odds = np.linspace(-_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS, _SECTIONS + 1)
+    if not beyond(_rate(odds[-1:]))[0]:
+        return otherwise
+    for _ in range(_ROUNDS):
+        held = beyond(_rate(odds[1:]))
+        first = int(np.argmax(held)) + 1
+        odds = np.linspace(odds[first - 1], odds[first], _SECTIONS + 1)
+    return float(_rate(odds[-1:])[0])
+
+
+def _rate(log_odds: FloatArray) -> FloatArray:
+    return np.asarray(1.0 / (1.0 + np.exp(-log_odds)))

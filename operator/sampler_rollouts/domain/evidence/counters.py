@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from sampler_rollouts.domain.evidence.eprocess import BoolArray, FloatArray, IntArray
+from sampler_rollouts.domain.evidence.grid import BoolArray, FloatArray, IntArray
 from sampler_rollouts.domain.evidence.samples import Series
 
 LabelKey: TypeAlias = tuple[tuple[str, str], ...]

@@ -1,8 +1,8 @@
-"""The test against the absolute limit: an e-process for H0 "the rate of bad requests is at most ``max_rate``".
+"""The test against an absolute limit: an e-process for H0 "the rate of bad requests is at most ``limit``".
 
 For n checked and k bad requests and a larger rate q the likelihood ratio is
 
-    ln LR(q) = k ln(q / p0) + (n - k) ln((1 - q) / (1 - p0)),    p0 = max_rate.
+    ln LR(q) = k ln(q / p0) + (n - k) ln((1 - q) / (1 - p0)),    p0 = limit.
 
 For every true rate <= p0 it is a non-negative supermartingale that starts at 1, and so is its mean over a fixed grid
 of q (Robbins 1970; Howard, Ramdas, McAuliffe, Sekhon 2021). By Ville's inequality it ever reaches 1/alpha with a chance
@@ -14,69 +14,51 @@ interval out means.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
-
-GRID_POINTS = 48
-"""Between 16 and 96 points the requests to detection differ by less than 5 %."""
-FIRST_ODDS_RATIO = 1.25
-"""The smallest worsening worth a grid point; nearer ones are still found, only later."""
-LARGEST_RATE = 0.999
+from sampler_rollouts.domain.evidence.grid import LOG_WEIGHTS, OFFSETS, FloatArray, column, log_mixture
 
 
-def logit(rate: float) -> float:
-    """Log odds of a rate in (0, 1)."""
-    return math.log(rate) - math.log1p(-rate)
-
-
-def alternatives(max_rate: float) -> FloatArray:
-    """The grid of larger rates: ``GRID_POINTS`` of them, even in log odds. Shape (GRID_POINTS,)."""
-    first = logit(max_rate) + math.log(FIRST_ODDS_RATIO)
-    last = max(logit(LARGEST_RATE), first + 1.0)
-    odds = np.linspace(first, last, GRID_POINTS)
+def alternatives(limit: npt.ArrayLike) -> FloatArray:
+    """The grid of larger rates: the limit's odds times exp(OFFSETS). ``limit`` in (0, 1), (...) to (grid, ...)."""
+    p0 = np.asarray(limit, dtype=np.float64)
+    odds = np.log(p0) - np.log1p(-p0) + column(OFFSETS, p0.ndim + 1)
     return np.asarray(1.0 / (1.0 + np.exp(-odds)), dtype=np.float64)
 
 
-def log_mean_exp(values: FloatArray) -> FloatArray:
-    """ln of the mean of exp over the last axis, without overflow. Shape (..., n) to (...)."""
-    top = values.max(axis=-1, keepdims=True)
-    return np.asarray(np.log(np.exp(values - top).mean(axis=-1)) + top[..., 0], dtype=np.float64)
+def steps(limit: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """What one bad and one good request add to ln LR at each alternative: two of shape (grid, ...), or broadcast to it.
+
+    With f = exp(OFFSETS) - 1 and odds q/(1-q) = p0/(1-p0) (1 + f): ln((1-q)/(1-p0)) = -ln(1 + p0 f), exact also for
+    limits near 0. Streams mostly share a few limits, so each is worked out once.
+    """
+    p0 = np.asarray(limit, dtype=np.float64)
+    different, which = np.unique(p0, return_inverse=True)
+    per_good = -np.log1p(different * np.expm1(OFFSETS)[:, None])
+    per_bad = OFFSETS[:, None] + per_good
+    if different.size == 1:
+        return column(per_bad, p0.ndim + 1), column(per_good, p0.ndim + 1)
+    shape = (OFFSETS.size, *p0.shape)
+    return per_bad[:, which.ravel()].reshape(shape), per_good[:, which.ravel()].reshape(shape)
 
 
-def log_e_value(checked: npt.ArrayLike, bad: npt.ArrayLike, max_rate: float, design_effect: float = 1.0) -> FloatArray:
-    """ln of the e-value against ``rate <= max_rate``. ``checked`` and ``bad`` have one shape, which is the result's.
+def log_ratios(checked: npt.ArrayLike, bad: npt.ArrayLike, limit: npt.ArrayLike) -> FloatArray:
+    """ln LR at each alternative. All of one shape (...) or broadcast to it; the result has shape (grid, ...)."""
+    total, events, limits = np.broadcast_arrays(
+        np.asarray(checked, dtype=np.float64), np.asarray(bad, dtype=np.float64), limit
+    )
+    per_bad, per_good = steps(limits)
+    return np.asarray(events * per_bad + (total - events) * per_good, dtype=np.float64)
+
+
+def log_e_value(
+    checked: npt.ArrayLike, bad: npt.ArrayLike, limit: npt.ArrayLike, design_effect: npt.ArrayLike = 1.0
+) -> FloatArray:
+    """ln of the e-value against ``rate <= limit``. All of one shape or broadcast to it, which is the result's.
 
     ``design_effect`` divides both counts, which is the same as LR^(1/design_effect) at every grid point: a declared
     factor for clustered traffic. It is a correction of scale, not a theorem (docs/evidence.md).
     Finite for counts up to 2^53.
     """
-    total = np.asarray(checked, dtype=np.float64)[..., None] / design_effect
-    events = np.asarray(bad, dtype=np.float64)[..., None] / design_effect
-    larger = alternatives(max_rate)
-    per_bad = np.log(larger) - math.log(max_rate)
-    per_good = np.log1p(-larger) - math.log1p(-max_rate)
-    return log_mean_exp(events * per_bad + (total - events) * per_good)
-
-
-def log_e_without_any_one(
-    checked: IntArray, bad: IntArray, max_rate: float, design_effect: float = 1.0
-) -> tuple[float, float]:
-    """ln e-value of all pod-intervals, and the smallest when any single one (or none) is left out (R15).
-
-    ``checked`` and ``bad`` have shape (intervals,). Without intervals both are 0; with one, the second is at most 0, so
-    one burst on one pod decides nothing. Only distinct (checked, bad) pairs are computed.
-
-    The second never exceeds the first, so it inherits its false-alarm bound.
-    """
-    if checked.size == 0:
-        return 0.0, 0.0
-    distinct = np.unique(np.stack([checked, bad], axis=1), axis=0)
-    left_out = np.vstack([np.zeros((1, 2), dtype=np.int64), distinct])
-    logs = log_e_value(checked.sum() - left_out[:, 0], bad.sum() - left_out[:, 1], max_rate, design_effect)
-    return float(logs[0]), float(logs.min())
+    return log_mixture(log_ratios(checked, bad, limit) / np.asarray(design_effect, dtype=np.float64), LOG_WEIGHTS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -13,11 +13,14 @@ from quality_contract import CHECK_REPLAY_AUDIT
 
 from sampler_rollouts.domain.evidence.audit import confirmed_threshold, describe_mismatches, mismatch_intervals
 from sampler_rollouts.domain.evidence.bound import upper_bound
-from sampler_rollouts.domain.evidence.eprocess import IntArray, log_e_without_any_one
+from sampler_rollouts.domain.evidence.cells import LONG_GAP
+from sampler_rollouts.domain.evidence.comparison import Assurance, Compared, Stream, compare
+from sampler_rollouts.domain.evidence.counters import milliseconds
+from sampler_rollouts.domain.evidence.grid import IntArray
 from sampler_rollouts.domain.evidence.intervals import RESTART, Increments
-from sampler_rollouts.domain.evidence.look import CheckLook, Evidence, Traffic, Verdict
+from sampler_rollouts.domain.evidence.look import SHARED_DEGRADATION, CheckLook, Evidence, Traffic, Verdict
 from sampler_rollouts.domain.evidence.reading import Reader, Window, window_of
-from sampler_rollouts.domain.evidence.samples import Arm, CheckPlan, Question, SampleSet
+from sampler_rollouts.domain.evidence.samples import Arm, CheckPlan, Question, SampleSet, is_compared
 
 MOST_PODS_NAMED = 3
 
@@ -39,15 +42,38 @@ def evaluate(question: Question, samples: SampleSet, now: datetime) -> Evidence:
     return Evidence(
         available=True,
         message=samples.message,
-        looks={
-            (arm.pool, plan.name): _look(question, plan, arm, reader)
-            for arm in question.arms
-            for plan in question.checks
-        },
+        looks=_looks(question, reader, milliseconds(samples.scrape_interval)),
         traffic={arm.pool: reader.traffic(arm) for arm in question.arms},
         fresh={arm.pool: not _missing(arm, reader.newest(arm), reader.window) for arm in question.arms},
         scrape_interval=samples.scrape_interval,
     )
+
+
+def _looks(question: Question, reader: Reader, scrape: int) -> dict[tuple[str, str], CheckLook]:
+    """One look for each pool and check, those of rates worked out together."""
+    asked = [(arm, plan) for arm in question.arms for plan in question.checks]
+    tallies = [_tally(reader.check(arm, plan)) for arm, plan in asked]
+    rates = [place for place, (_, plan) in enumerate(asked) if is_compared(plan)]
+    streams = [_stream(*asked[place], tallies[place], reader) for place in rates]
+    found = dict(zip(rates, compare(streams, _assurance(question), scrape), strict=True))
+    looks = {}
+    for place, ((arm, plan), tally) in enumerate(zip(asked, tallies, strict=True)):
+        reason, why = _unusable(arm, tally, reader.window)
+        if place in found:
+            look = _judge_rate(question, plan, arm, tally, found[place], reason, why)
+        else:
+            look = _judge_audit(question, plan, arm.pool, tally, reason, _detail(tally, why))
+        looks[arm.pool, plan.name] = look
+    return looks
+
+
+def _stream(arm: Arm, plan: CheckPlan, tally: _Tally, reader: Reader) -> Stream:
+    stable = tuple(reader.stable(arm, plan).values()) if arm.compared else None
+    return Stream(plan, tuple(tally.pods.values()), stable)
+
+
+def _assurance(question: Question) -> Assurance:
+    return Assurance(question.alpha, question.tests, question.pass_confidence, question.design_effect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,29 +101,52 @@ def _tally(pods: Mapping[str, Increments]) -> _Tally:
     )
 
 
-def _look(question: Question, plan: CheckPlan, arm: Arm, reader: Reader) -> CheckLook:
-    tally = _tally(reader.check(arm, plan))
-    reason, why = _unusable(arm, tally, reader.window)
-    judge = _judge_audit if plan.name == CHECK_REPLAY_AUDIT else _judge_rate
-    return judge(question, plan, arm.pool, tally, reason, _detail(tally, why))
-
-
-def _judge_rate(question: Question, plan: CheckPlan, pool: str, tally: _Tally, reason: str, detail: str) -> CheckLook:
+def _judge_rate(
+    question: Question, plan: CheckPlan, arm: Arm, tally: _Tally, found: Compared, reason: str, why: str
+) -> CheckLook:
     """The statistical test. What the samples prove stands, however stale they are; only ``Passed`` needs fresh ones."""
-    log_all, log_e = log_e_without_any_one(tally.checked, tally.bad, plan.max_rate, question.design_effect)
-    log_threshold = math.log(max(question.tests, 1) / question.alpha)
-    bound = _bound(question, tally, tally.doubtful)
-    if log_e >= log_threshold:
+    if found.failed:
         verdict, reason = Verdict.FAILED, ""
+    elif found.shared:
+        verdict, reason = Verdict.INCONCLUSIVE, SHARED_DEGRADATION
     elif reason:
         verdict = Verdict.INCONCLUSIVE
-    elif bound < plan.max_rate:
+    elif found.passed:
         verdict = Verdict.PASSED
-    elif log_all >= log_threshold:
+    elif found.burst:
         verdict, reason = Verdict.INCONCLUSIVE, "UnconfirmedBurst"
     else:
-        verdict, reason = Verdict.INCONCLUSIVE, _not_yet(question, plan, tally, "TooFewRequests")
-    return _check_look(plan, pool, tally, verdict, reason, bound, log_e, log_threshold, detail)
+        verdict, reason = Verdict.INCONCLUSIVE, _why_not_yet(question, plan, arm, tally, found)
+    log_e = found.log_e if math.isfinite(found.log_e) else 0.0
+    bound = _bound(question, tally, tally.doubtful)
+    detail = "; ".join(filter(None, [_against_stable(plan, arm, found), _detail(tally, why)]))
+    look = _check_look(plan, arm.pool, tally, verdict, reason, bound, log_e, _threshold(question, plan), detail)
+    return replace(
+        look,
+        stable_checked=found.stable_checked,
+        stable_bad=found.stable_bad,
+        ratio_bounds=found.ratio_bounds,
+        dropped={**look.dropped, **({LONG_GAP: found.long_gaps} if found.long_gaps else {})},
+    )
+
+
+def _why_not_yet(question: Question, plan: CheckPlan, arm: Arm, tally: _Tally, found: Compared) -> str:
+    if not arm.compared and math.isnan(plan.max_rate):
+        return "NothingToCompare"
+    if arm.compared and not found.stable_checked and int(tally.checked.sum()):
+        return "NoStableData"
+    return _not_yet(question, plan, tally, "TooFewRequests")
+
+
+def _against_stable(plan: CheckPlan, arm: Arm, found: Compared) -> str:
+    """What stable did in the same stretches of time, and what of it bounds the ratio."""
+    if not arm.compared or not found.stable_checked:
+        return ""
+    text = f"stable was bad in {found.stable_bad} of {found.stable_checked}"
+    lower, upper = found.ratio_bounds
+    if not math.isnan(plan.max_ratio):
+        text += f", {lower:.3g} to {upper:.3g} times its rate (limit {plan.max_ratio:g})"
+    return text + (f", {found.long_gaps} {LONG_GAP}" if found.long_gaps else "")
 
 
 def _judge_audit(question: Question, plan: CheckPlan, pool: str, tally: _Tally, reason: str, detail: str) -> CheckLook:
@@ -154,10 +203,12 @@ def _check_look(
         checked=int(tally.checked.sum()),
         bad=int(tally.bad.sum()),
         max_rate=plan.max_rate,
+        max_ratio=plan.max_ratio,
         upper_bound=bound,
         log_e=log_e,
         log_threshold=log_threshold,
         newest_sample=newest,
+        dropped=dict(_drops(tally)),
         detail=detail,
     )
 
@@ -190,10 +241,15 @@ def _unusable(arm: Arm, tally: _Tally, window: Window) -> tuple[str, str]:
     return "StaleData", f"no sample of {named} in three scrapes"
 
 
-def _detail(tally: _Tally, why: str) -> str:
+def _drops(tally: _Tally) -> Counter[str]:
     drops: Counter[str] = Counter()
     for one in tally.pods.values():
         drops.update(one.drops)
+    return drops
+
+
+def _detail(tally: _Tally, why: str) -> str:
+    drops = _drops(tally)
     restarts = drops.pop(RESTART, 0)
     parts = [why]
     if drops:
@@ -228,4 +284,4 @@ def _unavailable(question: Question, samples: SampleSet) -> Evidence:
 def _threshold(question: Question, plan: CheckPlan) -> float:
     if plan.name == CHECK_REPLAY_AUDIT:
         return confirmed_threshold()
-    return math.log(max(question.tests, 1) / question.alpha)
+    return _assurance(question).log_threshold

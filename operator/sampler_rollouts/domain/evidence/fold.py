@@ -11,9 +11,9 @@ from datetime import datetime
 
 import numpy as np
 
-from sampler_rollouts.domain.evidence.intervals import Folded, Increments
+from sampler_rollouts.domain.evidence.intervals import Folded, Increments, no_counts
 from sampler_rollouts.domain.evidence.reading import Reader, Window
-from sampler_rollouts.domain.evidence.samples import TRAFFIC, Arm, Place, Question, SampleSet, Series
+from sampler_rollouts.domain.evidence.samples import TRAFFIC, Arm, Place, Question, SampleSet, Series, is_compared
 
 
 def fold(question: Question, samples: SampleSet, horizon: int, at_least: int = 0) -> SampleSet:
@@ -69,19 +69,17 @@ def _pod(
 ) -> Iterator[tuple[Place, Folded]]:
     """All that is counted of one pod, up to and including ``cut``."""
     reader = Reader(samples, Window(question.since, cut, 0))
-    if birth is None:
-        place = (arm.pool, arm.stable_revision, pod, TRAFFIC)
-        yield place, Folded(cut, _total(reader.ended(*place[:3], None)))
-        return
+    place = (arm.pool, arm.stable_revision if birth is None else arm.revision)
     for plan in question.checks:
-        yield (arm.pool, arm.revision, pod, plan.name), Folded(cut, reader.candidate(arm, plan, pod, birth))
-    ended = reader.ended(arm.pool, arm.revision, pod, birth)
-    yield (arm.pool, arm.revision, pod, TRAFFIC), Folded(cut, _total(ended))
+        if birth is not None or is_compared(plan):
+            yield (*place, pod, plan.name), Folded(cut, reader.pod(*place, plan, pod, birth))
+    yield (*place, pod, TRAFFIC), Folded(cut, _total(reader.ended(*place, pod, birth)))
 
 
 def _total(ended: Increments) -> Increments:
     """Of traffic only the sum is asked."""
-    return replace(ended, checked=ended.checked.sum(keepdims=True), bad=ended.bad.sum(keepdims=True))
+    total = {name: getattr(ended, name).sum(keepdims=True) for name in ("checked", "bad")}
+    return replace(ended, **total, started=no_counts(), ended=no_counts())
 
 
 def _rest(series: Series, cuts: Mapping[tuple[str, str, str], int]) -> Series:

@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 
 from sampler_rollouts.domain.evidence.counters import Drops, LabelKey, Track
-from sampler_rollouts.domain.evidence.eprocess import BoolArray, IntArray
+from sampler_rollouts.domain.evidence.grid import BoolArray, IntArray
 
 MOST_RESTARTS = 3
 """As many container exits fail the candidate anyway (R9). Falls beyond that are two processes behind one port."""
@@ -28,6 +28,9 @@ def no_counts() -> IntArray:
 class Increments:
     """The believed pod-intervals of one pod and one check: arrays of shape (intervals,), those without gain left out.
 
+    Each lasts from ``started`` to ``ended`` (Unix milliseconds); one that counts from zero starts where it ends, as
+    nobody knows when its pod had its first request.
+
     ``newest`` is the time of the last paired scrape in Unix milliseconds, also when nothing was gained; ``last_seen``
     that of the last sample of any kind. ``contradicted`` counts the requests of intervals that were dropped because the
     two counters contradict each other, ``cut_off`` those seen in the intervals of restarts. ``by_label`` splits the bad
@@ -36,6 +39,8 @@ class Increments:
 
     checked: IntArray = field(default_factory=no_counts)
     bad: IntArray = field(default_factory=no_counts)
+    started: IntArray = field(default_factory=no_counts)
+    ended: IntArray = field(default_factory=no_counts)
     newest: int | None = None
     last_seen: int | None = None
     contradicted: int = 0
@@ -57,6 +62,8 @@ class Increments:
         return Increments(
             checked=np.concatenate([self.checked, later.checked]),
             bad=np.concatenate([self.bad, later.bad]),
+            started=np.concatenate([self.started, later.started]),
+            ended=np.concatenate([self.ended, later.ended]),
             newest=self.newest if later.newest is None else later.newest,
             last_seen=self.last_seen if later.last_seen is None else later.last_seen,
             contradicted=self.contradicted + later.contradicted,
@@ -142,7 +149,7 @@ def pod_increments(
     first = min((track.first_seen for track in all_checked), default=0)
     base_line = None if from_zero else first
     parts = [_paired(group, restarts, base_line, after, drops) for group in groups]
-    found = _believed(parts, restarts, _first_flapping(restarts, earlier.drops[RESTART]), drops)
+    found = _believed(parts, restarts, _first_flapping(restarts, earlier.drops[RESTART]), after, drops)
     return earlier.then(replace(found, last_seen=last_seen))
 
 
@@ -210,7 +217,7 @@ def _total(by_label: Mapping[LabelKey, IntArray], size: int) -> IntArray:
     return total
 
 
-def _believed(parts: list[_Gains], restarts: IntArray, last: int, drops: Drops) -> Increments:
+def _believed(parts: list[_Gains], restarts: IntArray, last: int, after: int, drops: Drops) -> Increments:
     """Drop what contradicts itself, and all that follows the restart that is one too many; sum the rest by scrape."""
     drops[RESTART] += int(restarts.size)
     contradicted = cut_off = 0
@@ -224,12 +231,15 @@ def _believed(parts: list[_Gains], restarts: IntArray, last: int, drops: Drops) 
         contradicted += int(np.maximum(np.maximum(part.checked, part.bad), 0)[trusted & odd].sum())
         cut_off += int(part.checked[trusted & np.isin(part.times, restarts) & ~part.fell].sum())
         by_label.update({key: int(gained[trusted & ~odd].sum()) for key, gained in part.by_label.items()})
-    summed = _by_scrape(parts, last)
+    summed = _by_scrape(parts, last, after)
     return replace(summed, contradicted=contradicted, cut_off=cut_off, drops=+drops, by_label=+by_label)
 
 
-def _by_scrape(parts: list[_Gains], last: int) -> Increments:
-    """Sum the parts' believed gains by the time of the scrape. Scrapes at or after ``last`` do not exist."""
+def _by_scrape(parts: list[_Gains], last: int, after: int) -> Increments:
+    """Sum the parts' believed gains by the time of the scrape. Scrapes at or after ``last`` do not exist.
+
+    The first interval starts at ``after``, or where it ends if nothing was before (-1).
+    """
     times, place = np.unique(np.concatenate([part.times for part in parts]), return_inverse=True)
     believed = np.concatenate([~part.fell & (part.bad <= part.checked) & (part.times < last) for part in parts])
     checked, bad = np.zeros(times.size, dtype=np.int64), np.zeros(times.size, dtype=np.int64)
@@ -237,4 +247,6 @@ def _by_scrape(parts: list[_Gains], last: int) -> Increments:
     np.add.at(bad, place, np.concatenate([part.bad for part in parts]) * believed)
     gained = checked > 0
     before = times[times < last]
-    return Increments(checked[gained], bad[gained], newest=int(before[-1]) if before.size else None)
+    started = np.concatenate([times[:1] if after < 0 else np.array([after])[: times.size], times[:-1]])
+    newest = int(before[-1]) if before.size else None
+    return Increments(checked[gained], bad[gained], started[gained], times[gained], newest=newest)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
+
+SHARED_DEGRADATION: Final = "SharedDegradation"
+"""Above the absolute limit, but not shown to be worse than stable: the fault lies with what both depend on (R12)."""
 
 
 class Verdict(StrEnum):
@@ -20,10 +25,10 @@ class Verdict(StrEnum):
 class CheckLook:
     """One check in one pool.
 
-    ``log_e`` is the natural logarithm of the e-value against ``rate <= max_rate`` with the single pod-interval left out
-    that supports it most (R15); ``log_threshold`` is ln(tests / alpha). ``upper_bound`` is the confidence bound of the
-    rate. ``reason`` is CamelCase and empty unless the verdict is ``INCONCLUSIVE`` (``TooFewRequests``, ``NoData``,
-    ``StaleData``, ``InvalidData``, ``SourceUnreachable``, ...) .
+    ``log_e`` is the natural logarithm of the e-value against "the rate is allowed" (R12) with the single pod-interval
+    left out that supports it most (R15); ``log_threshold`` is ln(tests / alpha). ``upper_bound`` is the confidence
+    bound of the rate. ``max_rate`` and ``max_ratio`` are NaN where the check has none. ``reason`` is CamelCase, empty
+    unless the verdict is ``INCONCLUSIVE``: ``TooFewRequests``, ``NoData``, ``SharedDegradation``, ...
     """
 
     pool: str
@@ -37,6 +42,14 @@ class CheckLook:
     log_e: float
     log_threshold: float
     newest_sample: datetime | None = None
+    max_ratio: float = math.nan
+    stable_checked: int = 0
+    stable_bad: int = 0
+    """What stable did in the stretches of time that were compared."""
+    ratio_bounds: tuple[float, float] = (0.0, math.inf)
+    """Confidence bounds of the candidate's rate over stable's, at 1 - 0.2 (1 - passConfidence) each."""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """Samples and intervals that were not believed, by CamelCase reason."""
     detail: str = ""
     """For people: what kind of mismatch, which data were dropped and why. Never prompt or answer text."""
 

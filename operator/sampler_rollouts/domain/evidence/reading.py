@@ -75,7 +75,7 @@ class Reader:
 
     def check(self, arm: Arm, plan: CheckPlan) -> dict[str, Increments]:
         """The pod-intervals of one check by candidate pod, for every pod of ``births``."""
-        return {pod: self.candidate(arm, plan, pod, birth) for pod, birth in arm.births.items()}
+        return {pod: self.pod(arm.pool, arm.revision, plan, pod, birth) for pod, birth in arm.births.items()}
 
     def traffic(self, arm: Arm) -> Traffic:
         """Requests of both arms that the ``errors`` check counted since the rollout started."""
@@ -89,16 +89,21 @@ class Reader:
         """The pods of stable's revision, by what the store holds of them."""
         return self._pods(arm.pool, arm.stable_revision, CHECKED).keys() - arm.births.keys()
 
-    def candidate(self, arm: Arm, plan: CheckPlan, pod: str, birth: datetime) -> Increments:
-        """The pod-intervals of one check of one candidate pod."""
+    def stable(self, arm: Arm, plan: CheckPlan) -> dict[str, Increments]:
+        """The pod-intervals of one check by stable's pod."""
+        place = (arm.pool, arm.stable_revision)
+        return {pod: self.pod(*place, plan, pod, None) for pod in sorted(self.stable_pods(arm))}
+
+    def pod(self, pool: str, revision: str, plan: CheckPlan, pod: str, birth: datetime | None) -> Increments:
+        """The pod-intervals of one check of one pod; without ``birth``, of one of stable's."""
         audit = plan.name == CHECK_REPLAY_AUDIT
         wanted = dict(plan.labels) if audit else {**plan.labels, LABEL_CHECK: plan.name}
         metrics = (AUDIT_TOKENS, AUDIT_MISMATCH) if audit else (CHECKED, BAD)
         drops: Drops = Counter()
         after = self._after(birth)
-        checked, bad = (self._tracks(arm.pool, arm.revision, metric, pod, wanted, after, drops) for metric in metrics)
+        checked, bad = (self._tracks(pool, revision, metric, pod, wanted, after, drops) for metric in metrics)
         groups = [PairedTracks(checked, bad)] if audit else _same_labels(checked, bad)
-        return pod_increments(groups, after is None, drops, self._folded.get((arm.pool, arm.revision, pod, plan.name)))
+        return pod_increments(groups, after is None, drops, self._folded.get((pool, revision, pod, plan.name)))
 
     def ended(self, pool: str, revision: str, pod: str, birth: datetime | None) -> Increments:
         """The requests of one pod that the ``errors`` check counted; without ``birth``, those of a stable pod."""
@@ -121,7 +126,7 @@ class Reader:
                 return None
         twins = by_metric[CHECKED].keys() == by_metric[BAD].keys()
         families = bool(by_metric[AUDIT_TOKENS]) == bool(by_metric[AUDIT_MISMATCH])
-        if birth is not None and not (twins and families):
+        if not (twins and families):
             return None
         times = [track.times for found in by_metric.values() for track in found.values()]
         shared = functools.reduce(common, times) if times else no_counts()

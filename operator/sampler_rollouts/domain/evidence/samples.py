@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
+from quality_contract import CHECK_REPLAY_AUDIT
+
 if TYPE_CHECKING:
-    from sampler_rollouts.domain.evidence.eprocess import FloatArray
+    from sampler_rollouts.domain.evidence.grid import FloatArray
     from sampler_rollouts.domain.evidence.intervals import Folded
 
 Place: TypeAlias = tuple[str, str, str, str]
@@ -65,6 +68,8 @@ class Arm:
     serving: frozenset[str] | None = None
     """Candidate pods that are ready and not terminating now: they must have fresh samples before anything passes. None:
     all of ``births``, so that a pod that is gone for good keeps the pool from being fresh."""
+    compared: bool = False
+    """Whether stable serves beside the candidate. Without it only absolute limits are tested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +94,19 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class CheckPlan:
-    """One check as it was when the rollout started. ``max_rate`` is a ratio in (0, 1)."""
+    """One check as it was when the rollout started.
+
+    ``max_rate`` in (0, 1) and ``max_ratio`` (a multiple of stable's rate, at least 1) are NaN where the check gives
+    none; ``ignore_below`` in [0, 1) is a rate up to which no ratio matters.
+    """
 
     name: str
-    max_rate: float
+    max_rate: float = math.nan
     labels: Mapping[str, str] = field(default_factory=dict)
+    max_ratio: float = math.nan
+    ignore_below: float = 0.0
+
+
+def is_compared(plan: CheckPlan) -> bool:
+    """Whether a check is about a rate, which stable has too; the replay audit is an invariant."""
+    return plan.name != CHECK_REPLAY_AUDIT

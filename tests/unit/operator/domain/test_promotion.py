@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
+from sampler_rollouts.domain.decision import question
+from sampler_rollouts.domain.evidence.look import Verdict
+from sampler_rollouts.domain.evidence.samples import Question
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 from sampler_rollouts.domain.status import Result
 
 from tests.unit.operator.domain.story import LONG_STEPS, reasons, results, rolling
-from tests.unit.operator.domain.world import established, failing, image, passing, spec
+from tests.unit.operator.domain.world import World, established, failing, image, passing, spec
+
+
+def _asked(world: World) -> Question:
+    found = question(world.meta, world.spec, world.status, world.now)
+    assert found is not None
+    return found
 
 
 def test_a_good_release_is_promoted() -> None:
@@ -192,3 +203,33 @@ def test_a_pool_removed_beside_a_new_build_waits_for_the_checks() -> None:
     world.judge = passing
     world.until("Serving")
     assert "all checks passed" in world.status.history[0].message
+
+
+def test_a_fault_of_both_releases_stops_the_weight_but_not_the_release() -> None:
+    """R12: no step begins, nothing is rolled back, and it goes on when the fault is over."""
+    world = rolling()
+    world.judge = lambda pool, check, asked: (Verdict.INCONCLUSIVE, "SharedDegradation")
+    weight = world.status.rollout.weight
+    world.run(400)
+    assert (world.status.stage, world.status.rollout.weight) == ("Progressing", weight)
+    assert "SharedDegradation" in world.message("Ready")
+    world.judge = passing
+    world.until("Serving")
+
+
+def test_stable_is_compared_with_until_full_traffic() -> None:
+    world = rolling()
+    assert [arm.compared for arm in _asked(world).arms] == [True, True]
+    world.judge = passing
+    while world.status.rollout.weight < 100:
+        world.tick()
+    assert [arm.compared for arm in _asked(world).arms] == [False, False]
+
+
+def test_ratios_reach_the_question() -> None:
+    checks = [{"name": "errors", "maxRatio": "2", "ignoreBelow": "0.1%"}, {"name": "slow", "maxRatio": "1.5"}]
+    quality = {"designEffect": "1", "checks": checks}
+    found = {check.name: check for check in _asked(rolling(quality=quality)).checks}
+    assert (found["errors"].max_rate, found["errors"].max_ratio, found["errors"].ignore_below) == (0.01, 2.0, 0.001)
+    assert math.isnan(found["slow"].max_rate)
+    assert found["slow"].max_ratio == 1.5

@@ -64,11 +64,12 @@ def question(
     *checks: CheckPlan,
     births: Mapping[str, datetime] | Sequence[str] = ("c1", "c2"),
     serving: frozenset[str] | None = None,
+    compared: bool = False,
     **changes: Any,
 ) -> Question:
     """One pool, K = 4 tests, alpha 0.005, passed at 95 %."""
     born = births if isinstance(births, Mapping) else {pod: at(0.5) for pod in births}
-    arm = Arm(pool="pool", revision="new", births=born, stable_revision="old", serving=serving)
+    arm = Arm(pool="pool", revision="new", births=born, stable_revision="old", serving=serving, compared=compared)
     settings: dict[str, Any] = {
         "namespace": "team",
         "rollout": "chat",

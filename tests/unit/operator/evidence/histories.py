@@ -15,7 +15,8 @@ from tests.unit.operator.evidence.build import AUDIT, ERRORS, NAN, SCRIPT, at, q
 SCRAPES = 24
 BIRTHS = {"c1": at(0.5), "c2": at(9), "old": at(-100)}
 """One pod of the first look, one that appears later, and one older than the rollout."""
-ASKED = question(ERRORS, SCRIPT, AUDIT, births=BIRTHS)
+COMPARED = replace(SCRIPT, max_ratio=2.0, ignore_below=0.005)
+ASKED = question(ERRORS, COMPARED, AUDIT, births=BIRTHS, compared=True)
 
 FAMILIES: tuple[tuple[str, str, Mapping[str, str]], ...] = (
     (CHECKED, BAD, {"check": "errors", "route_hash": "none"}),
@@ -32,7 +33,7 @@ def histories(draw: st.DrawFn) -> list[Series]:
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     trouble = draw(st.sampled_from([0.0, 0.02, 0.1]))
     found = [one for pod in BIRTHS for one in _pod(random, pod, "new", trouble)]
-    found += [one for one in _pod(random, "s1", "old", trouble) if one.metric == CHECKED]
+    found += [one for one in _pod(random, "s1", "old", trouble) if one.metric in (CHECKED, BAD)]
     return [one for one in found if len(one.times)]
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sampler_rollouts.domain.evidence.bound import log_evidence_below, upper_bound
-from sampler_rollouts.domain.evidence.eprocess import IntArray
+from sampler_rollouts.domain.evidence.grid import IntArray
 
 counts = st.integers(1, 10**9).flatmap(lambda checked: st.tuples(st.just(checked), st.integers(0, checked)))
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sampler_rollouts.domain.evidence.evaluate import count_tests, evaluate
 from sampler_rollouts.domain.evidence.look import CheckLook, Evidence, Traffic
-from sampler_rollouts.domain.evidence.samples import Question, SampleSet, Series
+from sampler_rollouts.domain.evidence.samples import CheckPlan, Question, SampleSet, Series
 
 from tests.unit.operator.evidence.build import (
     AUDIT,
@@ -280,3 +280,71 @@ def test_bursts_of_one_arm_need_a_declared_design_effect() -> None:
 
     assert alarms(1.0) > 100 * 0.10
     assert alarms(10.0) <= 100 * 0.05
+
+
+RATIO = CheckPlan("errors", max_ratio=2.0)
+BOTH = CheckPlan("errors", 0.03, max_ratio=2.0)
+
+
+def stable(checked: Values, bad: Values) -> list[Series]:
+    """Stable's two pods; their first sample is the base line."""
+    return pair(checked, bad, pod="s1", revision="old") + pair(checked, bad, pod="s2", revision="old")
+
+
+def compared(*found: list[Series], plan: CheckPlan = BOTH, scrapes: int = 6) -> CheckLook:
+    return see(*found, now=scrapes, asked=question(plan, compared=True))
+
+
+STEADY = [20.0 * i for i in range(1, 7)]
+HALF = [10.0 * i for i in range(6)]
+
+
+def test_worse_than_stable_fails() -> None:
+    for plan in (BOTH, RATIO, ERRORS):
+        look = compared(two(STEADY, HALF), stable(STEADY, [0] * 6), plan=plan)
+        assert look.verdict.value == "Failed", plan
+        assert (look.stable_checked, look.stable_bad) == (200, 0)
+        assert "stable was bad in 0 of 200" in look.detail
+
+
+def test_as_bad_as_stable_is_not_its_fault() -> None:
+    for plan in (BOTH, ERRORS):
+        look = compared(two(STEADY, HALF), stable(STEADY, HALF), plan=plan)
+        assert summary(look)[:2] == ("Inconclusive", "SharedDegradation")
+    relative = compared(two(STEADY, HALF), stable(STEADY, HALF), plan=RATIO)
+    assert relative.verdict.value == "Passed", "no more than twice as bad, and no other limit is asked for"
+
+
+def test_without_stable_s_data_nothing_is_compared() -> None:
+    assert compared(two(STEADY, HALF)).reason == "NoStableData"
+    alone = see(two(STEADY, HALF), now=6, asked=question(RATIO))
+    assert summary(alone)[:2] == ("Inconclusive", "NothingToCompare")
+    assert see(two(STEADY, HALF), now=6, asked=question(BOTH)).verdict.value == "Failed", "the limit is left"
+
+
+def test_passed_by_ignore_below_or_by_ratio() -> None:
+    soft = replace(BOTH, ignore_below=0.03)
+    many = [100.0 * i for i in range(1, 7)]
+    assert compared(two(many, [0] * 6), stable(many, [0] * 6), plan=soft).verdict.value == "Passed"
+    assert compared(two(many, [0] * 6), stable(many, [0] * 6)).reason == "TooFewRequests"
+    assert compared(two(many, [0] * 6), stable(many, HALF)).verdict.value == "Passed"
+
+
+def test_a_burst_against_stable_is_unconfirmed() -> None:
+    burst = pair([1000, 1000, 1000, 1000, 1000, 1000], [900] * 6) + pair(STEADY, [0] * 6, pod="c2")
+    assert compared(burst, stable([0, *STEADY[:-1]], [0] * 6)).reason in ("UnconfirmedBurst", "TooFewRequests")
+
+
+def test_false_alarms_of_whole_looks_against_stable() -> None:
+    """Whole path: 60 rollouts of 2 + 4 pods at exactly twice stable's rate, looked at every sixth scrape, at 5 %."""
+    random = np.random.default_rng(17)
+    asked = question(replace(RATIO), alpha=0.05, tests=1, compared=True)
+    failed = 0
+    for _ in range(60):
+        found = []
+        for pod, revision, rate in (("c1", "new", 0.04), ("c2", "new", 0.04), ("s1", "old", 0.02), ("s2", "old", 0.02)):
+            requests = random.poisson(20, 60)
+            bad = random.binomial(requests, rate)
+            found += pair(requests.cumsum().tolist(), bad.cumsum().tolist(), pod=pod, revision=revision)
+        failed += any(see(found, now=scrape, asked=asked).verdict.value == "Failed" for scrape in range(6, 61, 6))
+    assert failed <= 60 * 0.05 + 1

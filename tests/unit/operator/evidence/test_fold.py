@@ -59,6 +59,7 @@ def test_an_ordinary_history_leaves_one_sample_of_each_counter() -> None:
         ("c1", "errors"),
         ("c1", "replay-audit"),
         ("c1", TRAFFIC),
+        ("s1", "errors"),
         ("s1", TRAFFIC),
     }
     assert done.folded["pool", "new", "c1", "errors"].increments.checked.tolist() == [5] * 19

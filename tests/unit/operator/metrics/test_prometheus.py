@@ -50,7 +50,7 @@ def test_raw_samples_arrive_as_they_are() -> None:
     assert len(asked) == 2
 
 
-def test_the_candidate_s_pods_by_name_and_stable_s_traffic_by_revision_at_one_time() -> None:
+def test_the_candidate_s_pods_by_name_and_stable_s_pairs_by_revision_at_one_time() -> None:
     queries: list[dict[str, str]] = []
 
     def behaviour(handler: Handler) -> None:
@@ -60,7 +60,7 @@ def test_the_candidate_s_pods_by_name_and_stable_s_traffic_by_revision_at_one_ti
     fetch(behaviour, question(ERRORS, AUDIT))
     place = 'namespace="team",rollout="chat"'
     candidate = f'__name__=~"{CHECKED}|{BAD}|{AUDIT_TOKENS}|{AUDIT_MISMATCH}",{place},revision=~"new",pod=~"c1|c2"'
-    stable = f'__name__=~"{CHECKED}",{place},check="errors",revision=~"old"'
+    stable = f'__name__=~"{CHECKED}|{BAD}",{place},revision=~"old",check=~"errors"'
     anything = f'__name__=~"{CHECKED}",{place}'  # asked when there is nothing else: labels may be missing
     ranges = [f"{{{candidate}}}[26001ms]", f"{{{stable}}}[26001ms]"]  # 20 s since the start and three scrapes
     assert [one["query"] for one in queries] == [*ranges, f"{{{anything}}}[16001ms]"]

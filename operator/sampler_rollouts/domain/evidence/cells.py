@@ -1,0 +1,128 @@
+"""Which pod-intervals of both arms are compared with each other: those of one stretch of time.
+
+Pods are scraped at different moments, so time is cut into windows of one scrape interval, and a pod-interval belongs to
+the window in which it ends. One that spans several windows (a missed scrape) makes them one cell: what happened in it
+happened somewhere in all of them, and must be compared with what stable did in all of them. A cell is used once no
+pod will be scraped in it again, so that a look never sees it half-filled; a pod that stays silent for ``SILENT``
+windows is waited for no longer, and the long pod-interval with which it may come back is compared with nothing
+(``LongGap``).
+Windows in which nobody was scraped (an outage of the store) count for no pod's silence: the gap is one cell.
+
+All of it is a function of the samples, so that a look that is recomputed finds the same cells (R3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sampler_rollouts.domain.evidence.grid import BoolArray, IntArray
+from sampler_rollouts.domain.evidence.intervals import Increments
+
+SILENT = 3
+"""Windows with scrapes of other pods after which a pod's data are stale anyway."""
+LONG_GAP = "LongGap"
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Pod-intervals with the number of their cell, (rows,) each, and how many were left out by reason.
+
+    ``ends`` is the time at which each cell of these numbers was complete (Unix milliseconds), shape (cells,).
+    """
+
+    cell: IntArray
+    stable: BoolArray
+    checked: IntArray
+    bad: IntArray
+    ends: IntArray
+    long_gaps: int = 0
+    waiting: int = 0
+
+
+def alone(pods: Sequence[Increments]) -> Cells:
+    """Cells of a candidate without a stable beside it: each pod-interval is one, in order of time."""
+    _, ended, checked, bad, _ = _rows(pods, [])
+    order = np.argsort(ended, kind="stable")
+    numbers = np.arange(order.size, dtype=np.int64)
+    return Cells(numbers, np.zeros(order.size, dtype=np.bool_), checked[order], bad[order], ended[order])
+
+
+def together(candidate: Sequence[Increments], stable: Sequence[Increments], window: int) -> Cells:
+    """Cells of both arms. ``window`` is the scrape interval in milliseconds."""
+    started, ended, checked, bad, is_stable = _rows(candidate, stable)
+    newest = np.array([one.newest for one in (*candidate, *stable) if one.newest is not None], dtype=np.int64)
+    if ended.size == 0:
+        return alone([])
+    # The first scrape lies in the middle of its window, so that those of its pod come neither early nor late.
+    origin = int(ended.min()) - window // 2
+    started, ended, newest = np.maximum(started - origin, 0), ended - origin, newest - origin
+    # Windows are numbered by those in which any pod was scraped: an outage of the store is no distance.
+    seen = np.unique(_window(np.concatenate([ended, newest, started]), window))
+    first, last = (np.searchsorted(seen, _window(times, window)) for times in (started, ended))
+    short = last - first <= SILENT
+    joined = _joined(first[short], last[short], seen.size)
+    number = np.concatenate([[0], np.cumsum(~joined)])
+    complete = number[last] < _first_open(number, _behind(seen, newest, window))
+    usable = short & complete
+    ends = np.zeros(int(number[-1]) + 1, dtype=np.int64)
+    np.maximum.at(ends, number[last], ended + origin)
+    return Cells(
+        number[last][usable],
+        is_stable[usable],
+        checked[usable],
+        bad[usable],
+        ends,
+        long_gaps=int((~short).sum()),
+        waiting=int((short & ~complete).sum()),
+    )
+
+
+def _window(times: IntArray, window: int) -> IntArray:
+    """The window that ends with or after each time: its end is part of it."""
+    return -(-times // window)
+
+
+def _behind(seen: IntArray, newest: IntArray, window: int) -> int:
+    """The last window that every awaited pod has been scraped in for the last time.
+
+    A pod scraped in the first quarter of a window may be scraped once more in it, if scrapes come early.
+    """
+    heard = np.searchsorted(seen, _window(newest, window))
+    early = newest - (seen[heard] - 1) * window <= window / 4
+    awaited = heard >= seen.size - 1 - SILENT
+    return int((heard - early)[awaited].min())
+
+
+def _rows(
+    candidate: Sequence[Increments], stable: Sequence[Increments]
+) -> tuple[IntArray, IntArray, IntArray, IntArray, BoolArray]:
+    """Start, end, checked, bad and arm of every pod-interval."""
+    none = np.zeros(0, dtype=np.int64)
+    pods = (*candidate, *stable)
+    columns = (
+        np.concatenate([none, *(getattr(one, name) for one in pods)]) for name in ("started", "ended", "checked", "bad")
+    )
+    started, ended, checked, bad = columns
+    sizes = [one.ended.size for one in pods]
+    arm = np.repeat(np.arange(len(pods)) >= len(candidate), sizes)
+    return started, ended, checked, bad, arm
+
+
+def _joined(first: IntArray, last: IntArray, windows: int) -> BoolArray:
+    """Whether each window and the one after it are spanned by one pod-interval. Shape (windows - 1,)."""
+    change = np.zeros(windows + 1, dtype=np.int64)
+    long = last - first > 1
+    np.add.at(change, first[long] + 1, 1)
+    np.add.at(change, last[long], -1)
+    return np.asarray(np.cumsum(change)[: windows - 1] > 0)
+
+
+def _first_open(number: IntArray, behind: int) -> int:
+    """The first cell that is not complete; all windows up to and including ``behind`` are."""
+    if behind < 0:
+        return 0
+    whole = behind + 1 == number.size or number[behind + 1] != number[behind]
+    return int(number[behind]) + (1 if whole else 0)

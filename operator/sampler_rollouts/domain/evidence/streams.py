@@ -1,0 +1,218 @@
+"""The state of many streams at once, and the one fold that moves it on, live and when it is recomputed.
+
+A stream is one check in one pool. Its evidence comes in *cells*: stretches of time in which both arms were read, each
+with the pod-intervals that end in it. The state after a number of cells does not depend on how they were handed over,
+one at a time or all at once: the same numbers are added in the same order (R3).
+
+Leaving one pod-interval out (R15) needs no list of them. At each alternative the state keeps the most that any single
+pod-interval has added to the evidence; taking that away everywhere gives at most what leaving any one out would give,
+and exactly that when one interval adds the most at every alternative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import TypeVar
+
+import numpy as np
+
+from sampler_rollouts.domain.evidence import eprocess, ratio
+from sampler_rollouts.domain.evidence.grid import MARGIN, POINTS, RATIO_OFFSETS, BoolArray, FloatArray, IntArray
+
+MOST_CELLS = 4096
+"""Cells worked on at once: a few MiB of likelihoods, however long the history."""
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """What is asked of each stream. All of shape (streams,).
+
+    ``max_rate`` and ``max_ratio`` are NaN where the check gives none; ``ignore_below`` is 0 for none. ``paired`` says
+    whether a stable release serves beside the candidate: without one only ``max_rate`` is tested.
+    """
+
+    max_rate: FloatArray
+    max_ratio: FloatArray
+    ignore_below: FloatArray
+    paired: BoolArray
+
+    @property
+    def ratio_margin(self) -> FloatArray:
+        """Where the ratio's grid is anchored: 1 for a check without ``max_ratio``."""
+        return np.where(np.isnan(self.max_ratio), 1.0, self.max_ratio)
+
+
+@dataclass(frozen=True, slots=True)
+class PodIntervals:
+    """What pods counted, one row for each pod and cell: all of shape (rows,), in any order.
+
+    ``stream`` numbers the streams from 0; ``cell`` rises with time within a stream; ``stable`` says which arm.
+    """
+
+    stream: IntArray
+    cell: IntArray
+    stable: BoolArray
+    checked: IntArray
+    bad: IntArray
+
+    def of(self, rows: BoolArray | IntArray) -> PodIntervals:
+        """Some of the rows."""
+        return PodIntervals(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The sums over all cells so far. The first four have shape (streams,), the others (streams, grid).
+
+    ``checked`` and ``bad`` are the candidate's, ``stable_checked`` and ``stable_bad`` stable's, all of cells that
+    count: for a paired stream those in which both arms had checked requests. ``logs`` is the ratio's log likelihood.
+    The ``most_...`` are the most, at least 0, that a single pod-interval added: to the ratio's evidence against 1 and
+    against ``max_ratio``, to the rate's against ``max_rate`` and against ``ignore_below``.
+    """
+
+    checked: IntArray
+    bad: IntArray
+    stable_checked: IntArray
+    stable_bad: IntArray
+    logs: FloatArray
+    most_above_one: FloatArray
+    most_above_ratio: FloatArray
+    most_above_rate: FloatArray
+    most_above_ignored: FloatArray
+
+    @property
+    def bytes_per_stream(self) -> int:
+        """Memory that one stream takes."""
+        return sum(getattr(self, field.name)[:1].nbytes for field in fields(self))
+
+
+Streams = TypeVar("Streams")
+"""A dataclass of arrays whose first axis is the stream."""
+
+
+def part(whole: Streams, streams: slice | IntArray) -> Streams:
+    """Some of the streams; a slice shares memory with the whole."""
+    return type(whole)(*(getattr(whole, field.name)[streams] for field in fields(whole)))  # type: ignore[arg-type]
+
+
+def begin(streams: int) -> State:
+    """Nothing seen yet."""
+    checked, bad, stable_checked, stable_bad = (np.zeros(streams, dtype=np.int64) for _ in range(4))
+    logs, above_one = (np.zeros((streams, RATIO_OFFSETS.size)) for _ in range(2))
+    above_ratio, above_rate, above_ignored = (np.zeros((streams, POINTS)) for _ in range(3))
+    return State(checked, bad, stable_checked, stable_bad, logs, above_one, above_ratio, above_rate, above_ignored)
+
+
+def fold(margins: Margins, state: State, rows: PodIntervals) -> None:
+    """Add pod-intervals to the state, in place. A cell's rows must come in one call, and cells in rising order."""
+    for some in _portions(rows):
+        _fold(margins, state, some)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """The cells of some rows, ordered by number and stream: (cells,); ``of_row`` says in which one a row is."""
+
+    stream: IntArray
+    number: IntArray
+    counts: IntArray
+    """Candidate's checked and bad, stable's checked and bad. Shape (4, cells)."""
+    of_row: IntArray
+
+
+def _portions(rows: PodIntervals) -> Iterator[PodIntervals]:
+    """The rows in portions of whole cells, in order."""
+    if rows.cell.size <= MOST_CELLS:
+        yield rows
+        return
+    order = np.argsort(rows.cell, kind="stable")
+    ends = np.flatnonzero(np.diff(rows.cell[order])) + 1
+    start = 0
+    while start < order.size:
+        fitting = ends[(ends > start) & (ends <= start + MOST_CELLS)]
+        beyond = ends[ends > start + MOST_CELLS]
+        end = int(fitting[-1]) if fitting.size else int(beyond[0]) if beyond.size else order.size
+        if order.size - start <= MOST_CELLS:
+            end = order.size
+        yield rows.of(order[start:end])
+        start = end
+
+
+def _cells(rows: PodIntervals, streams: int) -> _Cells:
+    key, of_row = np.unique(rows.cell * streams + rows.stream, return_inverse=True)
+    counts = np.zeros((4, key.size), dtype=np.int64)
+    arm = np.where(rows.stable, 2, 0)
+    np.add.at(counts, (arm, of_row), rows.checked)
+    np.add.at(counts, (arm + 1, of_row), rows.bad)
+    return _Cells(key % streams, key // streams, counts, of_row)
+
+
+def _fold(margins: Margins, state: State, rows: PodIntervals) -> None:
+    cells = _cells(rows, margins.paired.size)
+    counts = cells.counts
+    compared = (counts[0] > 0) & (counts[2] > 0)
+    valid = compared | ~margins.paired[cells.stream]
+    for total, counted in zip((state.checked, state.bad, state.stable_checked, state.stable_bad), counts, strict=True):
+        np.add.at(total, cells.stream[valid], counted[valid])
+    telling = np.flatnonzero(compared & margins.paired[cells.stream] & (counts[1] + counts[3] > 0))
+    logs = _contributions(margins, cells.stream[telling], counts[:, telling])
+    _add_in_order(state.logs, cells.stream[telling], cells.number[telling], logs)
+    place = np.full(counts.shape[1], -1)
+    place[telling] = np.arange(telling.size)
+    _note_ratio(margins, state, rows, cells, place, logs)
+    hit = ~rows.stable & (rows.bad > 0) & valid[cells.of_row]
+    _note_rate(margins, state, rows.of(hit))
+
+
+def _contributions(margins: Margins, stream: IntArray, counts: IntArray) -> FloatArray:
+    return ratio.contributions(margins.ratio_margin[stream], *counts.astype(np.float64))
+
+
+def _add_in_order(total: FloatArray, stream: IntArray, number: IntArray, logs: FloatArray) -> None:
+    """Add each cell's row to its stream's, the cells of a stream one after the other."""
+    if stream.size == 0:
+        return
+    starts = np.flatnonzero(np.diff(number, prepend=number[0] - 1))
+    for start, end in zip(starts, [*starts[1:], number.size], strict=True):
+        total[stream[start:end]] += logs[start:end]
+
+
+def _note_ratio(
+    margins: Margins, state: State, rows: PodIntervals, cells: _Cells, place: IntArray, logs: FloatArray
+) -> None:
+    """What each pod-interval added to the ratio's evidence: the cell's likelihood less that without the pod.
+
+    Of the candidate's pods only those with bad requests: without any other the evidence would be larger. Stable's clean
+    pods are what the candidate is measured by.
+    """
+    in_cell = place[cells.of_row]
+    against = (in_cell >= 0) & (rows.stable | (rows.bad > 0))
+    found, stream = rows.of(against), rows.stream[against]
+    left = cells.counts[:, cells.of_row[against]].copy()
+    across = np.arange(stream.size)
+    arm = np.where(found.stable, 2, 0)
+    left[arm, across] -= found.checked
+    left[arm + 1, across] -= found.bad
+    added = logs[in_cell[against]] - _contributions(margins, stream, left)
+    _raise_to(state.most_above_one, stream, added)
+    _raise_to(state.most_above_ratio, stream, added[:, MARGIN + 1 :] - added[:, MARGIN, None])
+
+
+def _note_rate(margins: Margins, state: State, rows: PodIntervals) -> None:
+    """What each pod-interval with bad requests added to the rate's evidence."""
+    for limits, most in ((margins.max_rate, state.most_above_rate), (margins.ignore_below, state.most_above_ignored)):
+        limited = limits[rows.stream] > 0
+        some = rows.of(limited)
+        _raise_to(most, some.stream, eprocess.log_ratios(some.checked, some.bad, limits[some.stream]).T)
+
+
+def _raise_to(most: FloatArray, stream: IntArray, added: FloatArray) -> None:
+    """Put the larger of what is there and of each added row into each stream's."""
+    if stream.size == 0:
+        return
+    order = np.argsort(stream, kind="stable")
+    starts = np.flatnonzero(np.diff(stream[order], prepend=-1))
+    largest = np.maximum.reduceat(added[order], starts, axis=0)
+    which = stream[order][starts]
+    most[which] = np.maximum(most[which], largest)

@@ -1,0 +1,112 @@
+"""The command line. Every command prints a table for people, or JSON with ``--json``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from samplerctl import numbers, output
+from samplerctl.errors import InputError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+@app.callback()
+def samplerctl() -> None:
+    """What the evidence of a sampler's rollout can show, and what it showed."""
+
+
+@app.command()
+def power(
+    baseline: Annotated[str, typer.Option(help="stable's rate of bad requests: 0.05% or 0.0005")],
+    regression: Annotated[str, typer.Option(help="the candidate's rate that is to be found")],
+    share: Annotated[str, typer.Option(help="the candidate's share of the pool's traffic")] = "10%",
+    alpha: Annotated[str, typer.Option(help="chance of a false alarm, over all tests and looks")] = "0.1%",
+    max_rate: Annotated[str | None, typer.Option(help="the check's maxRate; default: the baseline")] = None,
+    max_ratio: Annotated[str, typer.Option(help="the check's maxRatio")] = "1",
+    ignore_below: Annotated[str, typer.Option(help="the check's ignoreBelow")] = "0",
+    tests: Annotated[int, typer.Option(min=1, help="checks times pools that share alpha")] = 1,
+    pass_confidence: Annotated[str, typer.Option(help="passConfidence")] = "95%",  # noqa: S107 - no password
+    honest: Annotated[str | None, typer.Option(help="an honest build's rate, for Passed; default: baseline")] = None,
+    rps: Annotated[float | None, typer.Option(min=0.0, help="the pool's checked requests a second")] = None,
+    runs: Annotated[int, typer.Option(min=20, max=100_000, help="simulated rollouts")] = 1000,
+    seed: Annotated[int, typer.Option(help="of the simulation")] = 1,
+    as_json: Json = False,
+) -> None:
+    """How many candidate requests a check needs to find a regression, beside the fewest that any test needs."""
+    from samplerctl import power as core  # noqa: PLC0415  (NumPy loads here: help need not wait for it)
+
+    try:
+        rate = numbers.rate("--baseline", baseline)
+        asked = core.Question(
+            baseline=rate,
+            regression=numbers.rate("--regression", regression),
+            share=numbers.rate("--share", share),
+            alpha=numbers.rate("--alpha", alpha),
+            max_rate=rate if max_rate is None else numbers.rate("--max-rate", max_rate),
+            max_ratio=numbers.at_least("--max-ratio", max_ratio, 1.0),
+            ignore_below=numbers.rate("--ignore-below", ignore_below, zero=True),
+            tests=tests,
+            pass_confidence=numbers.rate("--pass-confidence", pass_confidence),
+            honest=rate if honest is None else numbers.rate("--honest", honest),
+            runs=runs,
+            seed=seed,
+        )
+        if asked.regression <= asked.allowed:
+            raise InputError(
+                f"--regression: {regression} is allowed by the margins (up to {numbers.percent(asked.allowed)}): "
+                "nothing would find it"
+            )
+        found = output.power_result(asked, core.detection(asked), core.requests_to_pass(asked), rps)
+    except InputError as error:
+        _refuse(error)
+    _show(found, output.power_table, as_json)
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="CSV: time,check,pool,release,pod,checked_total,bad_total")],
+    quality: Annotated[Path, typer.Option(help="YAML: the quality block of a SamplerRollout")],
+    plot: Annotated[Path | None, typer.Option(help="write the course of every check as an HTML page")] = None,
+    as_json: Json = False,
+) -> None:
+    """What the operator would have said of recorded raw counters, look by look."""
+    from samplerctl import recording as recordings  # noqa: PLC0415  (as above)
+    from samplerctl import replay as core  # noqa: PLC0415
+    from samplerctl.plot import page  # noqa: PLC0415
+
+    try:
+        recording, block = recordings.read(file), core.read_quality(quality)
+        courses = core.replay(recording, block)
+        if plot is not None:
+            _write(plot, page(courses, recording.start))
+    except InputError as error:
+        _refuse(error)
+    for name in core.unknown_checks(recording, block):
+        typer.echo(f"check {name}: not in {quality}, so it was not looked at", err=True)
+    found = output.replay_result(courses, recording.start, block)
+    _show(found, output.replay_table, as_json)
+
+
+def _show(found: dict[str, Any], table: Any, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(found, allow_nan=False, indent=2))
+    else:
+        table(found)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--plot: {path} cannot be written: {error}") from None
+
+
+def _refuse(error: InputError) -> NoReturn:
+    typer.echo(str(error), err=True)
+    raise typer.Exit(2)

@@ -1,0 +1,180 @@
+"""Results as plain data, the same for JSON and for tables."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from samplerctl.numbers import duration, percent
+
+if TYPE_CHECKING:
+    from sampler_rollouts.domain.evidence.look import CheckLook
+    from sampler_rollouts.domain.resource import Quality
+
+    from samplerctl.power import Detection, Question
+    from samplerctl.replay import Course
+
+MOST_POINTS = 20
+"""Lines of a course that a table shows: every change of verdict, and some in between."""
+
+
+def power_result(asked: Question, found: Detection, to_pass: int | None, rps: float | None) -> dict[str, Any]:
+    """All counts are candidate requests; seconds are null without traffic, or where the requests are."""
+    from samplerctl.power import sprt_bound  # noqa: PLC0415  (NumPy loads here)
+
+    def seconds(requests: int | None) -> float | None:
+        return round(requests / (rps * asked.share), 3) if requests is not None and rps else None
+
+    return {
+        "sprt_bound": math.ceil(sprt_bound(asked.allowed, asked.regression, asked.alpha / asked.tests)),
+        "median": found.median,
+        "p95": found.p95,
+        "confirmed_median": found.confirmed_median,
+        "confirmed_p95": found.confirmed_p95,
+        "passed_median": to_pass,
+        "seconds": seconds(found.median),
+        "confirmed_seconds": seconds(found.confirmed_median),
+        "passed_seconds": seconds(to_pass),
+    }
+
+
+def power_table(found: Mapping[str, Any]) -> None:
+    """For people."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column()
+    table.add_column("candidate requests", justify="right")
+    table.add_column("time", justify="right")
+    rows = (
+        ("fewest that any test needs (SPRT)", "sprt_bound", ""),
+        ("found, median", "median", "seconds"),
+        ("found, 95 of 100", "p95", ""),
+        ("confirmed by a second pod-interval, median", "confirmed_median", "confirmed_seconds"),
+        ("confirmed by a second pod-interval, 95 of 100", "confirmed_p95", ""),
+        ("honest build Passed, median", "passed_median", "passed_seconds"),
+    )
+    for text, requests, seconds in rows:
+        time = found.get(seconds)
+        table.add_row(text, _requests(found[requests]), "" if time is None else duration(time))
+    console = _console()
+    console.print(table)
+    if found["passed_median"] is None:
+        console.print("An honest build never passes at these margins: raise --max-rate, or --ignore-below.")
+
+
+def _console() -> Console:
+    """As wide as the terminal; what is piped or kept in a file is not wrapped at 80 columns."""
+    return Console(width=None if sys.stdout.isatty() else 160)
+
+
+def _requests(count: int | None) -> str:
+    return "never" if count is None else f"{count:,}"
+
+
+def replay_result(courses: Mapping[tuple[str, str], Course], start: float, quality: Quality) -> dict[str, Any]:
+    """The verdicts that stand at the end, the first failure, and the course of each check."""
+    from samplerctl.replay import first_failure  # noqa: PLC0415
+
+    first = first_failure(courses)
+    return {
+        "results": [_result(course, start, quality) for course in courses.values()],
+        "first_failed": None
+        if first is None
+        else {
+            "check": first[1].check,
+            "pool": first[1].pool,
+            "time": first[0],
+            "seconds": first[0] - start,
+            "checked": first[1].checked,
+        },
+    }
+
+
+def _result(course: Course, start: float, quality: Quality) -> dict[str, Any]:
+    from sampler_rollouts.domain.evidence.bound import lower_bound  # noqa: PLC0415
+    from sampler_rollouts.domain.quantities import ratio  # noqa: PLC0415
+
+    look = course.final
+    lower = lower_bound(look.checked, look.bad, ratio(quality.pass_confidence), float(quality.design_effect))
+    return {
+        "check": look.check,
+        "pool": look.pool,
+        "verdict": look.verdict.value,
+        "reason": look.reason,
+        "rate": look.bad / look.checked if look.checked else None,
+        "lower": lower,
+        "upper": look.upper_bound,
+        "checked": look.checked,
+        "bad": look.bad,
+        "stable_checked": look.stable_checked,
+        "stable_bad": look.stable_bad,
+        "ratio_lower": look.ratio_bounds[0],
+        "ratio_upper": look.ratio_bounds[1] if math.isfinite(look.ratio_bounds[1]) else None,
+        "dropped": dict(course.points[-1][1].dropped),
+        "failed": _first(course.failed, start),
+        "passed": _first(course.passed, start),
+        "course": [
+            {"seconds": time - start, "verdict": one.verdict.value, "reason": one.reason}
+            for time, one in _changes(course)
+        ],
+    }
+
+
+def _first(found: tuple[float, CheckLook] | None, start: float) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {"time": found[0], "seconds": found[0] - start, "checked": found[1].checked}
+
+
+def _changes(course: Course) -> list[tuple[float, CheckLook]]:
+    """The looks at which verdict or reason became another one."""
+    before = (None, *(look for _, look in course.points))
+    return [
+        (time, look)
+        for (time, look), last in zip(course.points, before, strict=False)
+        if last is None or (look.verdict, look.reason) != (last.verdict, last.reason)
+    ]
+
+
+def replay_table(found: Mapping[str, Any]) -> None:
+    """For people."""
+    console = _console()
+    table = Table(box=None, pad_edge=False)
+    for name in ("pool", "check", "verdict", "requests", "bad", "rate", "bounds", "times stable's", "dropped"):
+        table.add_column(name, justify="left" if name in ("pool", "check", "verdict", "dropped") else "right")
+    for one in found["results"]:
+        verdict = one["verdict"] + (f" ({one['reason']})" if one["reason"] else "")
+        dropped = ", ".join(f"{count} {reason}" for reason, count in one["dropped"].items())
+        rate = "" if one["rate"] is None else percent(one["rate"])
+        bounds = f"{percent(one['lower'])} to {percent(one['upper'])}"
+        table.add_row(
+            one["pool"],
+            one["check"],
+            verdict,
+            f"{one['checked']:,}",
+            str(one["bad"]),
+            rate,
+            bounds,
+            _ratio(one),
+            dropped,
+        )
+    console.print(table)
+    for one in found["results"]:
+        for name in ("failed", "passed"):
+            if one[name] is not None:
+                first = one[name]
+                at = f"after {first['checked']:,} requests and {duration(first['seconds'])}"
+                console.print(f"{one['pool']}, {one['check']}: {name.capitalize()} {at}")
+    if found["first_failed"] is None:
+        console.print("Nothing failed.")
+
+
+def _ratio(one: Mapping[str, Any]) -> str:
+    if not one["stable_checked"]:
+        return ""
+    upper = "?" if one["ratio_upper"] is None else f"{one['ratio_upper']:.3g}"
+    return f"{one['ratio_lower']:.3g} to {upper}"

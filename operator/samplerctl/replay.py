@@ -1,0 +1,133 @@
+"""The operator's own looks, one after the other, over recorded counters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+from sampler_rollouts.domain.decision.quality import check_plan, check_spec
+from sampler_rollouts.domain.evidence.counters import milliseconds
+from sampler_rollouts.domain.evidence.evaluate import count_tests, evaluate
+from sampler_rollouts.domain.evidence.fold import fold
+from sampler_rollouts.domain.evidence.look import CheckLook, Verdict
+from sampler_rollouts.domain.evidence.samples import Arm, Question, SampleSet
+from sampler_rollouts.domain.quantities import ratio
+from sampler_rollouts.domain.resource import Quality
+from sampler_rollouts.domain.rules import violations
+
+from samplerctl.errors import InputError
+from samplerctl.recording import CANDIDATE, STABLE, Recording
+
+FOLD_SCRAPES, OVERLAP_SCRAPES = 40, 4
+"""Old samples are folded now and then, as the operator does: a look then costs what is new."""
+
+
+@dataclass(slots=True)
+class Course:
+    """One check in one pool over time. ``failed`` and ``passed`` are the first looks with that verdict."""
+
+    points: list[tuple[float, CheckLook]] = field(default_factory=list)
+    failed: tuple[float, CheckLook] | None = None
+    passed: tuple[float, CheckLook] | None = None
+
+    def add(self, time: float, look: CheckLook) -> None:
+        """The next look."""
+        self.points.append((time, look))
+        if self.failed is None and look.verdict is Verdict.FAILED:
+            self.failed = (time, look)
+        if self.passed is None and look.verdict is Verdict.PASSED:
+            self.passed = (time, look)
+
+    @property
+    def final(self) -> CheckLook:
+        """What stands: a failure once found is not taken back (R3), whatever comes later."""
+        return self.failed[1] if self.failed else self.points[-1][1]
+
+
+def read_quality(path: Path) -> Quality:
+    """The ``quality`` block of a SamplerRollout, alone or under its key."""
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+    block = found.get("quality", found) if isinstance(found, dict) else None
+    if not isinstance(block, dict):
+        raise InputError(f"{path}: is not a quality block: write designEffect and checks as in the resource")
+    try:
+        quality = Quality.model_validate(block)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(str(part) for part in problem["loc"])
+        said = {"extra_forbidden": "unknown field: remove it", "missing": "is required: add it"}
+        raise InputError(f"{path}: quality.{place}: {said.get(problem['type'], problem['msg'])}") from None
+    problems = list(violations(quality, "quality"))
+    if problems:
+        raise InputError(f"{path}: {problems[0]}")
+    return quality
+
+
+def replay(recording: Recording, quality: Quality) -> dict[tuple[str, str], Course]:
+    """Look at every scrape of the recording. By (check, pool), for each check of the quality block."""
+    samples = SampleSet(series=recording.series, scrape_interval=recording.scrape)
+    courses: dict[tuple[str, str], Course] = {
+        (check.name, pool): Course() for check in quality.checks for pool in recording.pools
+    }
+    for number, time in enumerate(recording.looks):
+        asked = _question(recording, quality, time)
+        looks = evaluate(asked, samples, _moment(time)).looks
+        for (pool, check), look in looks.items():
+            courses[check, pool].add(time, look)
+        if number % FOLD_SCRAPES == FOLD_SCRAPES - 1:
+            horizon = time - OVERLAP_SCRAPES * recording.scrape
+            samples = fold(asked, samples, milliseconds(horizon), FOLD_SCRAPES // 2)
+    return courses
+
+
+def unknown_checks(recording: Recording, quality: Quality) -> list[str]:
+    """Checks of the recording that the quality block does not name, and that are not looked at."""
+    return sorted(set(recording.checks) - {check.name for check in quality.checks})
+
+
+def first_failure(courses: Mapping[tuple[str, str], Course]) -> tuple[float, CheckLook] | None:
+    """What would have rolled the release back."""
+    failures = [course.failed for course in courses.values() if course.failed]
+    return min(failures, key=lambda failure: failure[0], default=None)
+
+
+def _question(recording: Recording, quality: Quality, now: float) -> Question:
+    checks = tuple(check_plan(check_spec(check)) for check in quality.checks)
+    # Just before the candidate's first sample: stable's sample of that time is its base line.
+    since = _moment(recording.start - 0.001)
+    return Question(
+        namespace="",
+        rollout="",
+        source="",
+        since=since,
+        arms=tuple(_arm(recording, pool, since, now) for pool in recording.pools),
+        checks=checks,
+        alpha=ratio(quality.false_rollback_rate) / 2,
+        pass_confidence=ratio(quality.pass_confidence),
+        design_effect=float(quality.design_effect),
+        tests=max(1, count_tests(checks, recording.pools)),
+    )
+
+
+def _arm(recording: Recording, pool: str, since: datetime, now: float) -> Arm:
+    pods = [pod for name, pod in recording.last if name == pool]
+    return Arm(
+        pool,
+        CANDIDATE,
+        births=dict.fromkeys(pods, since),
+        stable_revision=STABLE,
+        # A pod whose recording has ended is gone, and is waited for no longer.
+        serving=frozenset(pod for pod in pods if recording.last[pool, pod] >= now),
+        compared=pool in recording.compared,
+    )
+
+
+def _moment(time: float) -> datetime:
+    return datetime.fromtimestamp(time, UTC)
