@@ -15,8 +15,6 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from sampler_rollouts.domain.evidence.eprocess import logit
-
 CONFIDENCE: Final = 0.95
 TOLERANCE: Final = 0.25
 """A weight is in force between 0.75 and 1.25 times the wanted share."""
@@ -47,7 +45,7 @@ def share_interval(exposed: int, total: int, design_effect: float = 1.0) -> tupl
 def _end(exposed: float, total: float, outside: float) -> float:
     """The end of the interval between the observed share and ``outside``, both in log odds when bisected."""
     middle = min(max(exposed / total, 1e-12), 1 - 1e-12)
-    inside = logit(middle)
+    inside = math.log(middle) - math.log1p(-middle)
     for _ in range(_BISECTIONS):
         between = (inside + outside) / 2
         share = 1 / (1 + math.exp(-between))
