@@ -28,7 +28,8 @@ def _write_pool(turn: Turn, pool: PoolStatus, plan: dict[Child, int]) -> None:
     new, old = revision_in(status.candidate, pool.name), revision_in(status.stable, pool.name)
     under_way = rollout is not None and status.stage in FORWARD | LEAVING
     moves = under_way and rollout is not None and pool.name in begun(rollout)
-    pool.revision = new if moves and status.stage in FORWARD else old or new
+    # The candidate's until it has gone: verdict and weights of this row are about it.
+    pool.revision = new if moves else old or new
     pool.ready = sum(turn.ready(pool.name, child.revision) for child in plan if child.pool == pool.name)
     pool.stable_replicas = plan.get(Child(pool.name, old), 0)
     pool.candidate_replicas = plan.get(Child(pool.name, new), 0) if moves and new != old else 0

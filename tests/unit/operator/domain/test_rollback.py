@@ -20,7 +20,8 @@ def test_a_bad_release_is_rolled_back_from_every_pool() -> None:
     assert bad not in {pod.revision for pod in world.pods}
     sentence = world.message("RolledBack")
     for part in ("unexpected-script was bad in 9 of 31", "limit 3%", "to 1", "at weight 50", "image changed from",
-                 "in pool cpu-a", "since 2026-11-23T12:00:", "62 of 240 requests (26%) were exposed"):  # fmt: skip
+                 "in pool cpu-a", "since 2026-11-23T12:00:",
+                 "62 of 240 requests that had ended by then (26%) were exposed"):  # fmt: skip
         assert part in sentence
 
 
@@ -132,3 +133,17 @@ def test_a_person_does_not_raise_the_weight_without_fresh_data() -> None:
     world.run(10)
     assert world.status.rollout is not None
     assert world.status.rollout.weight == 90
+
+
+def test_what_was_found_of_the_rejected_release_is_not_said_of_stable() -> None:
+    """A pool's row is the candidate's until it has gone; then it is stable's, and no verdict is left in it."""
+    world = rolling()
+    rejected = world.revision_of("candidate")
+    world.judge = failing()
+    world.tick()
+    assert world.status.stage == "RollingBack"
+    assert {(row.revision, row.verdict, row.weight) for row in world.status.pools} == {(rejected, "Failed", 0)}
+    world.run(60)
+    assert world.status.stage == "Serving"
+    assert rejected not in {row.revision for row in world.status.pools}
+    assert {(row.verdict, row.worst_check) for row in world.status.pools} == {("", None)}
