@@ -1,6 +1,7 @@
 """R8: a weight is in force when pods give it and requests do not show another share.
 
-Without a gateway users reach all ready pods: where stable's are not ready the candidate has more than its step is for. What pods give is seen at once; what requests show is a matter of evidence.
+Without a gateway users reach all ready pods: where stable's are not ready the candidate has more than its step is for.
+What pods give is seen at once; what requests show is a matter of evidence.
 """
 
 from __future__ import annotations

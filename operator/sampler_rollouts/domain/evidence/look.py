@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 
 class Verdict(StrEnum):
@@ -14,6 +15,10 @@ class Verdict(StrEnum):
     PASSED = "Passed"
     FAILED = "Failed"
     INCONCLUSIVE = "Inconclusive"
+
+
+UNDECIDED: Final = frozenset({"TooFewRequests", "TooFewTokens", "UnconfirmedBurst", "UnconfirmedMismatch"})
+"""Reasons of data that can be believed and do not show enough yet; every other reason says that data are lacking."""
 
 
 @dataclass(frozen=True, slots=True)
