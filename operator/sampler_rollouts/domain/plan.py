@@ -199,3 +199,9 @@ class Bake(Loose):
     seconds: Count
     test: QualityPlan | None = None
     """The absolute checks of a release that came without a gate; none for one that has passed, or failed them."""
+    watch: QualityPlan | None = None
+    """The checks whose data must come for the clock to run, where there is no test: as the spec was when it began."""
+    births: Annotated[list[Birth], Field(max_length=limits.BIRTHS)] = Field(default_factory=list)
+    """The pods that are watched."""
+    seen_at: AwareDatetime | None = None
+    """When the data were last found valid, to the minute."""

@@ -54,16 +54,18 @@ def rollout(births: dict[str, int], stage: str = "Progressing") -> dict[str, Any
 
 
 def samples(bad_each: float) -> SampleSet:
-    """One pod, scraped every 2 s from second 10 to 60, five requests a scrape."""
+    """A candidate's pod and a clean one of stable, scraped every 2 s from second 10 to 60, five requests a scrape."""
     times = tuple(T0 + t for t in range(10, 61, 2))
     counts = tuple(5.0 * i for i in range(len(times)))
 
-    def series(metric: str, values: tuple[float, ...]) -> Series:
+    def series(metric: str, values: tuple[float, ...], pod: str = "pod-1", revision: str = "r2") -> Series:
         labels = {"check": "errors", "route_hash": "none"}
-        return Series(metric, "pod-1", "wide", "r2", labels, times, values)
+        return Series(metric, pod, "wide", revision, labels, times, values)
 
     bad = tuple(float(int(c * bad_each)) for c in counts)
-    return SampleSet((series(CHECKED, counts), series(BAD, bad)), scrape_interval=2.0)
+    clean = (0.0,) * len(times)
+    stable = (series(CHECKED, counts, "pod-0", "r1"), series(BAD, clean, "pod-0", "r1"))
+    return SampleSet((series(CHECKED, counts), series(BAD, bad), *stable), scrape_interval=2.0)
 
 
 def test_the_question_is_the_last_one_that_was_open():

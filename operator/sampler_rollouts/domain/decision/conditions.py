@@ -10,6 +10,7 @@ from sampler_rollouts.domain.decision import entrance
 from sampler_rollouts.domain.decision.aborts import waiting_for
 from sampler_rollouts.domain.decision.adopt import STATUS_LOST, ambiguity
 from sampler_rollouts.domain.decision.away import STABLE_NOT_READY, place, stable_away
+from sampler_rollouts.domain.decision.baking import standing
 from sampler_rollouts.domain.decision.context import Turn
 from sampler_rollouts.domain.decision.drift import drift
 from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED, said_of_stable
@@ -183,7 +184,16 @@ def _verified(turn: Turn) -> Word:
     if status.verified and status.verified.hash == status.stable.hash:
         return Word("Verified", "True", "BakeTimeOver", f"release {status.stable.hash} has passed its bake time")
     time = duration_text(status.bake.seconds) if status.bake else "?"
-    return Word("Verified", "False", "Baking", f"release {status.stable.hash} is in its bake time of {time}")
+    text = f"release {status.stable.hash} is in its bake time of {time}"
+    if status.bake is None or status.stage is not Stage.SERVING:
+        return Word("Verified", "False", "Baking", text)
+    reason, why = standing(turn)
+    ran = duration_text(status.bake.clock.elapsed(turn.now))
+    return (
+        Word("Verified", "False", _camel(reason), f"{text}, of which {ran} have run; its clock stands: {why}")
+        if why
+        else Word("Verified", "False", "Baking", text)
+    )
 
 
 def _rolled_back(turn: Turn) -> Word:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sampler_rollouts.domain.decision import aborts, adopt, entrance, faults, memory, progress, share
+from sampler_rollouts.domain.decision import aborts, adopt, baking, entrance, faults, memory, progress, share
 from sampler_rollouts.domain.decision.conditions import write_conditions
 from sampler_rollouts.domain.decision.context import ResourceMeta, Turn, Wish
 from sampler_rollouts.domain.decision.leave import finish_leaving
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
     share.note_shares,
     memory.remember,
+    baking.run_clock,
     remember_verdicts,
     # R7: abort conditions, then deadlines, then progress. A new wish does not hide that the last one has failed (R6).
     aborts.abort_on_failed_check,
@@ -46,7 +47,7 @@ POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
     finish_leaving,
     faults.test_while_baking,
     faults.take_fault_away,
-    progress.bake,
+    baking.verify,
 )
 ROUNDS: Final = 32
 """More than any chain of transitions that one look can set off."""
@@ -134,12 +135,14 @@ def _due(turn: Turn) -> float | None:
         return LOOK_SECONDS
     if status.stable and entrance.missing(turn) and not entrance.refused(turn):
         return LOOK_SECONDS  # Services are not watched.
-    if status.rollout is not None:  # A first release waits for samples alone: between two scrapes there are none.
-        return max(LOOK_SECONDS, turn.evidence.scrape_interval if turn.evidence else LOOK_SECONDS)
+    # What serves waits for samples alone: between two scrapes there are none.
+    next_scrape = max(LOOK_SECONDS, turn.evidence.scrape_interval if turn.evidence else LOOK_SECONDS)
+    if status.rollout is not None:
+        return next_scrape
     well = status.stable is not None and status.stable.fault is None
     if status.bake is not None and status.stage is Stage.SERVING and well and not turn.paused:
         left = status.bake.seconds - status.bake.clock.elapsed(turn.now)
-        return max(1.0, left)
+        return max(1.0, min(left, next_scrape))
     if any(pool.unready for pool in status.pools):
         return LOOK_SECONDS
     return None

@@ -66,8 +66,8 @@ def finish_leaving(turn: Turn) -> None:
     rolled_back = status.stage is Stage.ROLLING_BACK
     done = f"Release {rollout.release} is out of all pools; stable serves.{said_of_stable(status)}"
     turn.note("RollbackComplete" if rolled_back else "WithdrawalComplete", done)
-    for pool in status.pools:  # What was found of the release that left says nothing of stable: it is in the history.
-        pool.verdict, pool.reason, pool.passed_at, pool.worst_check = "", "", None, None
+    for row in status.pools:  # What was found of the release that left says nothing of stable: it is in the history.
+        row.verdict, row.reason, row.passed_at, row.worst_check = "", "", None, None
     status.candidate = status.rollout = None
     move(turn, Trigger.CANDIDATE_GONE)
 

@@ -98,7 +98,7 @@ def _note_births(turn: Turn, rollout: Rollout, release: Release) -> None:
 
 def _note_traffic(turn: Turn) -> None:
     """Keep the last known counts: a rollback during an outage still says who was exposed."""
-    for pool, traffic in turn.evidence.traffic.items() if turn.evidence else ():
+    for pool, traffic in turn.evidence.traffic.items() if turn.evidence and turn.status.rollout else ():
         found = turn.status.pool(pool)
         if found is not None:
             candidate, stable = max(0, traffic.candidate), max(0, traffic.stable)
@@ -107,10 +107,6 @@ def _note_traffic(turn: Turn) -> None:
 
 def _run_clocks(turn: Turn) -> None:
     rollout = turn.status.rollout
-    bake = turn.status.bake
-    if bake:
-        # Where the bake is a test, time without the test is no bake.
-        bake.clock.run(not turn.paused and (bake.test is None or turn.status.stage is Stage.SERVING), turn.now)
     running = clocks_run(turn)
     if rollout and turn.status.stage in FORWARD:
         rollout.clock.run(running, turn.now)

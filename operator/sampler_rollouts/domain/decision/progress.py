@@ -179,19 +179,3 @@ def position(turn: Turn, rollout: Rollout) -> str:
     steps = len(turn.wish.spec.strategy.steps) if turn.wish else 0
     step = "full traffic" if rollout.weight == 100 else f"step {rollout.step + 1}/{max(steps, rollout.step + 1)}"
     return f"wave {rollout.wave + 1}/{len(rollout.waves)}, {step}, {rollout.weight}%"
-
-
-def bake(turn: Turn) -> None:
-    """A release that has had its time at full traffic, and against which nothing is known, is verified."""
-    status = turn.status
-    if status.stage is not Stage.SERVING or status.bake is None or status.stable is None or turn.paused:
-        return
-    if status.bake.release != status.stable.hash:
-        status.bake = None
-        return
-    if status.stable.fault or status.bake.clock.elapsed(turn.now) < status.bake.seconds:
-        return
-    status.verified = status.stable.model_copy(update={"since": turn.now})
-    status.bake = status.rollout = status.previous = None
-    turn.moved = True
-    turn.note("Verified", f"Release {status.verified.hash} has passed its bake time.")

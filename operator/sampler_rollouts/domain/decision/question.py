@@ -14,7 +14,7 @@ from sampler_rollouts.domain.status import Stage, Status
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.decision.context import ResourceMeta
-    from sampler_rollouts.domain.plan import Release, Rollout
+    from sampler_rollouts.domain.plan import Bake, Birth, QualityPlan, Release, Rollout
 
 TESTED: Final = frozenset({Stage.PROGRESSING, Stage.HOLDING})
 
@@ -27,10 +27,13 @@ def question(meta: ResourceMeta, spec: Mapping[str, Any], status: Status, now: d
     del spec, now  # The plan was copied to status when the rollout started: later edits do not change what is asked.
     rollout = status.rollout
     under_test = release_under_test(status)
-    if rollout is None or under_test is None or meta.deleting:
+    if meta.deleting:
         return None
     try:
-        return _question(meta, status, rollout, under_test)
+        if rollout is not None and under_test is not None:
+            arms = [_arm(status, rollout, under_test, pool) for wave in rollout.waves for pool in wave]
+            return _question(meta, rollout.quality, rollout.started_at, arms)
+        return _of_bake(meta, status)
     except ValueError:  # A plan that cannot be read: nothing can be asked, so nothing passes or fails.
         return None
 
@@ -48,14 +51,29 @@ def release_under_test(status: Status) -> Release | None:
     return None
 
 
-def _question(meta: ResourceMeta, status: Status, rollout: Rollout, release: Release) -> Question:
-    plan = rollout.quality
+def watched(status: Status) -> Bake | None:
+    """The bake of a release whose data are only watched: it has passed its checks in the steps."""
+    bake, stable = status.bake, status.stable
+    if bake is None or stable is None or status.stage is not Stage.SERVING or bake.release != stable.hash:
+        return None
+    return bake if bake.test is None and stable.fault is None and status.rollout is None else None
+
+
+def _of_bake(meta: ResourceMeta, status: Status) -> Question | None:
+    bake, stable = watched(status), status.stable
+    if bake is None or bake.watch is None or stable is None:
+        return None
+    arms = [_own_arm(bake.births, item.name, item.revision, "") for item in stable.pools]
+    return _question(meta, bake.watch, stable.since, arms)
+
+
+def _question(meta: ResourceMeta, plan: QualityPlan, since: datetime, arms: list[Arm]) -> Question:
     return Question(
         namespace=meta.namespace,
         rollout=meta.name,
         source=plan.metrics_source,
-        since=rollout.started_at,
-        arms=tuple(_arm(status, rollout, release, pool) for wave in rollout.waves for pool in wave),
+        since=since,
+        arms=tuple(arms),
         checks=tuple(check_plan(check) for check in plan.checks),
         # The other half of the rate is the bake time's.
         alpha=ratio(plan.false_rollback_rate) / 2,
@@ -67,13 +85,18 @@ def _question(meta: ResourceMeta, status: Status, rollout: Rollout, release: Rel
 
 def _arm(status: Status, rollout: Rollout, release: Release, pool: str) -> Arm:
     stable = "" if rollout.first or status.stable is None else status.stable.revision(pool)
-    births = [birth for birth in rollout.births if birth.pool == pool]
+    # At full traffic stable's pods leave: from then on the limit alone decides.
+    compared = bool(stable) and weight_of(rollout, pool) < 100
+    return _own_arm(rollout.births, pool, release.revision(pool), stable, compared=compared)
+
+
+def _own_arm(every: list[Birth], pool: str, revision: str, stable: str, *, compared: bool = False) -> Arm:
+    births = [birth for birth in every if birth.pool == pool]
     return Arm(
         pool,
-        release.revision(pool),
+        revision,
         births={birth.pod: birth.at for birth in births},
         stable_revision=stable,
         serving=frozenset(birth.pod for birth in births if birth.serving),
-        # At full traffic stable's pods leave: from then on the limit alone decides.
-        compared=bool(stable) and weight_of(rollout, pool) < 100,
+        compared=compared,
     )

@@ -58,7 +58,7 @@ def _exposed(requests: Requests) -> str:
         return "how many requests were exposed is not known"
     share = 100 * requests.exposed / requests.total
     # Counters are of requests that have ended: those in flight are not among them.
-    return f"{requests.exposed} of {requests.total} requests that had ended by then ({share:.2g}%) were exposed"
+    return f"{requests.exposed} of {requests.total} answered requests ({share:.2g}%) were exposed"
 
 
 def ending(turn: Turn, rollout: Rollout, did: str, pool: str, why: str) -> str:

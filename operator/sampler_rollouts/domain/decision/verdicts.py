@@ -16,15 +16,20 @@ from sampler_rollouts.domain.quantities import ratio_text
 from sampler_rollouts.domain.status import CheckStatus
 
 if TYPE_CHECKING:
-    from sampler_rollouts.domain.plan import Rollout
+    from sampler_rollouts.domain.plan import QualityPlan, Rollout
 
 NO_DATA = "NoData"
 
 
 def required(rollout: Rollout, pool: str) -> list[str]:
     """The checks that must have passed in a pool before its full traffic."""
-    audited = pool not in rollout.quality.unaudited
-    return [check.name for check in rollout.quality.checks if audited or check.name != CHECK_REPLAY_AUDIT]
+    return checks_of(rollout.quality, pool)
+
+
+def checks_of(quality: QualityPlan, pool: str) -> list[str]:
+    """The checks of a plan that say something about a pool."""
+    audited = pool not in quality.unaudited
+    return [check.name for check in quality.checks if audited or check.name != CHECK_REPLAY_AUDIT]
 
 
 def looks_of(turn: Turn, rollout: Rollout, pool: str) -> Iterator[CheckLook]:

@@ -44,7 +44,7 @@ def log_e_biased(draws: Draws, margin: float) -> float:
     """ln of the evidence that the bias exceeds ``margin`` nats a draw in either direction: the mean of both tests."""
     excess = draws.surprisal - draws.entropy
     sides = [_log_e(sign * excess - draws.count * margin, _allowance(draws, margin)) for sign in (1.0, -1.0)]
-    return float(np.logaddexp(*sides)) - math.log(2)
+    return float(np.logaddexp(sides[0], sides[1])) - math.log(2)
 
 
 def log_e_unbiased(draws: Draws, margin: float) -> float:

@@ -21,6 +21,12 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "Inconclusive"
 
 
+UNDECIDED: Final = frozenset(
+    {"TooFewRequests", "TooFewTokens", "UnconfirmedBurst", "UnconfirmedMismatch", "NothingToCompare", SHARED_DEGRADATION}
+)
+"""Reasons of data that can be believed and do not show enough yet; every other reason says that data are lacking."""
+
+
 @dataclass(frozen=True, slots=True)
 class CheckLook:
     """One check in one pool.

@@ -10,7 +10,7 @@ from sampler_rollouts.domain.release import release_hash, revisions
 from sampler_rollouts.domain.render import LABEL_POOL
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION, parse_spec
 
-from tests.unit.operator.domain.story import bad
+from tests.unit.operator.domain.story import bad, silent
 from tests.unit.operator.domain.world import World, failing, image, inconclusive, passing, spec
 
 HISTORIES = int(os.environ.get("HISTORIES", "12"))
@@ -44,7 +44,8 @@ ACTIONS = st.one_of(
     st.tuples(st.just("killed"), st.integers(0, 8)),
     st.tuples(st.just("spec"), specs()),
     st.tuples(
-        st.just("judge"), st.sampled_from([passing, passing, inconclusive, failing(), failing("errors", "cpu-b")])
+        st.just("judge"),
+        st.sampled_from([passing, passing, inconclusive, silent, failing(), failing("errors", "cpu-b")]),
     ),
     st.tuples(st.just("metrics"), st.booleans()),
     st.tuples(st.just("crash"), st.booleans()),

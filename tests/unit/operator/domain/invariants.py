@@ -14,6 +14,7 @@ from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 from sampler_rollouts.domain.status import Result, Stage, Status
 
 from tests.unit.operator.domain import exposed
+from tests.unit.operator.domain.story import silent
 from tests.unit.operator.domain.world import World
 
 LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?\Z")
@@ -36,6 +37,7 @@ def check(world: World, outcome: Outcome) -> None:
     what_does_not_go_is_told(world, outcome)
     a_lost_status_puts_nothing_at_risk(world, outcome)
     exposed.check(world, outcome)
+    nothing_is_verified_without_its_time_of_valid_data(world, outcome)
 
 
 def conditions_are_sound(outcome: Outcome) -> None:
@@ -184,6 +186,20 @@ def a_pause_ends_by_a_new_word_only(world: World, outcome: Outcome) -> None:
         assert after.waiting
     if after and not same and not after.first:
         world.stale_word = word
+
+
+def nothing_is_verified_without_its_time_of_valid_data(world: World, outcome: Outcome) -> None:
+    """The clock of the bake runs only while data are valid (design, section 7)."""
+    before, after = world.status, outcome.status
+    if any(event.reason == "Verified" for event in outcome.events):
+        planned = before.rollout.bake_time if before.rollout else 0
+        seconds = before.bake.seconds if before.bake else planned
+        valid = world.baked.until(world.now)
+        assert valid >= seconds, f"{valid} s of valid data in a bake of {seconds} s"
+    stable = after.stable if after.stage is Stage.SERVING and not world.spec.get("paused") else None
+    serving = world.serving()
+    there = stable is not None and all(serving.get(item.name, 0) for item in stable.pools)
+    world.baked.look(stable.hash if stable else "", there and world.metrics_up and world.judge is not silent, world.now)
 
 
 def nothing_is_said_to_have_passed_that_was_not_tested(world: World, outcome: Outcome) -> None:

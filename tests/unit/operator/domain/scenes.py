@@ -9,7 +9,7 @@ from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 
 from tests.unit.operator.domain import invariants
 from tests.unit.operator.domain.histories import act, hear, of_build, target
-from tests.unit.operator.domain.story import bad, bad_but
+from tests.unit.operator.domain.story import bad, bad_but, silent
 from tests.unit.operator.domain.world import World, inconclusive, passing, spec
 
 Scene = Callable[[World], None]
@@ -161,6 +161,16 @@ def baked(world: World) -> None:
         world.tick(30)
 
 
+def baked_unseen(world: World) -> None:
+    """Time enough for any bake, without data: first the source is away, then it has nothing of one check."""
+    world.metrics_up = False
+    baked(world)
+    world.metrics_up, world.judge = True, silent
+    baked(world)
+    world.judge = passing
+    _run(world, 30)
+
+
 def killed(world: World) -> None:
     """Killed after one write, three times."""
     for _ in range(3):
@@ -221,5 +231,5 @@ SCENES: list[Scene] = [
     stable_fails, promoted, waiting, rejected, rejected_without_stable, withdrawn, first_again, previous_again, retried,
     retried_in_vain, a_word, pool_removed, pool_removed_in_need, recreated, baked, killed, healed,
     undeletable, immovable, deletable, wiped,
-    stable_unready_in_a_step, another_share,
+    stable_unready_in_a_step, another_share, baked_unseen,
 ]  # fmt: skip

@@ -49,7 +49,7 @@ def test_a_rollback_by_crash_during_an_outage_still_says_who_was_exposed() -> No
     world.run(20)
     world.crashing.add(world.revision_of("candidate"))
     world.run(30)
-    assert "62 of 240 requests that had ended by then (26%) were exposed" in world.message("RolledBack")
+    assert "62 of 240 answered requests (26%) were exposed" in world.message("RolledBack")
 
 
 def test_an_operator_that_was_away_before_it_wrote_any_child_blames_nobody() -> None:

@@ -36,6 +36,8 @@ SLOW = settings(max_examples=HISTORIES, deadline=None, suppress_health_check=[He
 @example(False, [scenes.immovable, scenes.rejected, scenes.baked, scenes.deletable])
 @example(False, [scenes.stable_unready_in_a_step, scenes.baked])
 @example(False, [scenes.another_share])
+@example(False, [scenes.baked_unseen, scenes.baked])
+@example(False, [scenes.promoted, scenes.baked_unseen])
 def test_the_invariants_hold_in_every_story(pause: bool, story: list[Scene]) -> None:
     world = opening(pause)
     for scene in story:

@@ -20,6 +20,7 @@ from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, recorded_
 from sampler_rollouts.domain.status import Status
 
 from tests.unit.operator.domain.arrivals import Arrivals
+from tests.unit.operator.domain.bakes import Baked
 from tests.unit.operator.domain.pods import Pod
 
 START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
@@ -97,6 +98,7 @@ class World:
     unready: set[str] = field(default_factory=set)
     """Pods, by name, that have been ready and are not now."""
     scrape_interval: float = 0
+    baked: Baked = field(default_factory=Baked)
     arrivals: Arrivals = field(default_factory=Arrivals)
     blocked: dict[str, str] = field(default_factory=dict)
     """Revision to the infrastructure's reason why its pods do not start."""

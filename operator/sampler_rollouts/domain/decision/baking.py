@@ -1,0 +1,125 @@
+"""The bake: time at full traffic in which the data of what serves were there to be seen (R13, R22).
+
+The time between two looks counts if the data were valid at the first of them and the second came soon after.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.decision.context import Turn, moving
+from sampler_rollouts.domain.decision.quality import quality_plan
+from sampler_rollouts.domain.decision.question import watched
+from sampler_rollouts.domain.decision.verdicts import NO_DATA, checks_of
+from sampler_rollouts.domain.evidence.look import UNDECIDED, Verdict
+from sampler_rollouts.domain.plan import Birth
+from sampler_rollouts.domain.status import Stage
+
+if TYPE_CHECKING:
+    from sampler_rollouts.domain.evidence.look import CheckLook
+    from sampler_rollouts.domain.plan import Bake, QualityPlan, Release
+
+SEEN_EVERY: Final = 60.0
+"""Seconds between two notes of when data were seen: not every look has to be written."""
+UNSEEN: Final = 300.0
+"""Nobody has looked for longer: what the data were meanwhile is not known, and the time does not count."""
+UNSEEN_SCRAPES: Final = 5
+
+Standing = tuple[str, str]
+"""Why the clock stands: a reason and words; two empty strings while it runs."""
+RUNS: Final[Standing] = ("", "")
+
+
+def run_clock(turn: Turn) -> None:
+    """Let the bake's clock run while the data are valid, and stand otherwise."""
+    bake, stable = turn.status.bake, turn.status.stable
+    if bake is None or stable is None:
+        return
+    if watched(turn.status) is bake:
+        _watch(turn, bake, stable)
+    if bake.clock.stopped_at is None and bake.seen_at and _unseen(turn, bake):
+        bake.clock.run(False, bake.seen_at)
+    runs = standing(turn) == RUNS
+    bake.clock.run(runs, turn.now)
+    if runs and (bake.seen_at is None or (turn.now - bake.seen_at).total_seconds() >= SEEN_EVERY):
+        bake.seen_at = turn.now
+
+
+def _unseen(turn: Turn, bake: Bake) -> bool:
+    scrapes = UNSEEN_SCRAPES * (turn.evidence.scrape_interval if turn.evidence else 0.0)
+    return bake.seen_at is not None and (turn.now - bake.seen_at).total_seconds() > max(UNSEEN, scrapes)
+
+
+def _watch(turn: Turn, bake: Bake, stable: Release) -> None:
+    """What is to be asked for at the next look: the checks of all pools, and the pods that are there."""
+    if bake.watch is None and turn.wish is not None and turn.target == stable.hash:
+        bake.watch = quality_plan(turn.wish.spec, stable.names())
+    bake.births = [
+        Birth(pod=pod.name, pool=item.name, at=min(pod.created_at, turn.now), serving=pod.ready)
+        for item in stable.pools
+        for pod in turn.pods(item.name, item.revision)
+    ][: limits.BIRTHS]
+
+
+def standing(turn: Turn) -> Standing:
+    """Why the clock stands."""
+    status = turn.status
+    if status.bake is None or status.stage is not Stage.SERVING:
+        return "Baking", "another release is under way"
+    if turn.paused:
+        return "Paused", "nothing goes on while paused, or while the spec cannot be read"
+    begins = status.bake.seen_at is None and status.bake.clock.since >= turn.now
+    if turn.evidence is None or begins:
+        return "Baking", "its data have not been looked at yet"
+    if not turn.evidence.available:
+        return turn.evidence.reason or NO_DATA, f"the metrics source gave no answer ({turn.evidence_reason})"
+    return _lacking(turn, status.bake)
+
+
+def _lacking(turn: Turn, bake: Bake) -> Standing:
+    """The first check of any pool without valid data."""
+    quality, pools = _asked(turn, bake)
+    if quality is None or turn.evidence is None:
+        return NO_DATA, "what to watch is not known"
+    for pool in pools:
+        for name in checks_of(quality, pool):
+            look = turn.evidence.looks.get((pool, name))
+            if look is not None and look.verdict is Verdict.FAILED:
+                return "CheckFailed", f"check {name} has failed in pool {pool}"
+            if reason := _unusable(look):
+                return reason, f"no valid data of check {name} in pool {pool} ({reason})"
+        if not turn.evidence.fresh.get(pool, False):
+            return "StaleData", f"no fresh data of pool {pool}"
+    return RUNS
+
+
+def _asked(turn: Turn, bake: Bake) -> tuple[QualityPlan | None, list[str]]:
+    """The plan whose checks were asked for, and the pools."""
+    rollout, stable = turn.status.rollout, turn.status.stable
+    if rollout is not None:
+        return rollout.quality, moving(rollout)
+    return bake.watch, stable.names() if stable else []
+
+
+def _unusable(look: CheckLook | None) -> str:
+    if look is None:
+        return NO_DATA
+    decided = look.verdict is not Verdict.INCONCLUSIVE
+    return "" if decided or look.reason in UNDECIDED else look.reason or NO_DATA
+
+
+def verify(turn: Turn) -> None:
+    """A release that has had its time at full traffic, and against which nothing is known, is verified."""
+    status = turn.status
+    if status.stage is not Stage.SERVING or status.bake is None or status.stable is None or turn.paused:
+        return
+    if status.bake.release != status.stable.hash:
+        status.bake = None
+        return
+    if status.stable.fault or status.bake.clock.elapsed(turn.now) < status.bake.seconds:
+        return
+    status.verified = status.stable.model_copy(update={"since": turn.now})
+    status.bake = status.rollout = status.previous = None
+    turn.moved = True
+    turn.note("Verified", f"Release {status.verified.hash} has passed its bake time.")

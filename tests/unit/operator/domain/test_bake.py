@@ -1,0 +1,135 @@
+"""Stories of the bake: its clock runs only while data are valid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.unit.operator.domain.story import rolling, silent
+from tests.unit.operator.domain.world import World, established, failing, inconclusive, passing, spec
+
+
+def promoted() -> World:
+    world = rolling()
+    world.judge = passing
+    world.until("Serving")
+    world.run(10)
+    return world
+
+
+@pytest.mark.parametrize("begin", [established, promoted], ids=["first release", "later release"])
+class TestEveryRelease:
+    def test_without_an_answer_of_the_source_it_is_never_verified_and_stays_ready(
+        self, begin: Callable[[], World]
+    ) -> None:
+        world = begin()
+        world.metrics_up = False
+        world.run(3000)
+        assert world.status.verified is None
+        assert world.condition("Ready") == ("True", "FullTraffic")
+        assert world.condition("Verified") == ("False", "SourceUnreachable")
+        assert "clock stands" in world.message("Verified")
+
+    def test_without_data_of_one_check_neither(self, begin: Callable[[], World]) -> None:
+        world = begin()
+        world.judge = silent
+        world.run(3000)
+        assert world.status.verified is None
+        assert world.condition("Verified") == ("False", "NoData")
+        assert "check errors in pool cpu-a" in world.message("Verified")
+
+    def test_the_time_before_and_after_an_outage_is_added_up(self, begin: Callable[[], World]) -> None:
+        world = begin()
+        world.run(200)
+        world.metrics_up = False
+        world.run(3000)
+        world.metrics_up = True
+        world.run(60)
+        assert world.status.verified is None
+        assert world.condition("Verified") == ("False", "Baking")
+        world.run(60)
+        assert world.condition("Verified") == ("True", "BakeTimeOver")
+
+    def test_too_few_requests_are_data(self, begin: Callable[[], World]) -> None:
+        world = begin()
+        world.judge = inconclusive
+        world.run(330)
+        assert world.condition("Verified") == ("True", "BakeTimeOver")
+
+    def test_time_in_which_nobody_looked_does_not_count(self, begin: Callable[[], World]) -> None:
+        world = begin()
+        world.run(60)
+        world.tick(5000)
+        assert world.status.verified is None
+        world.run(100)
+        assert world.status.verified is None
+        world.run(200)
+        assert world.condition("Verified") == ("True", "BakeTimeOver")
+
+    def test_pods_that_are_not_there_give_no_data(self, begin: Callable[[], World]) -> None:
+        world = begin()
+        world.unready = {pod.name for pod in world.pods if pod.pool == "cpu-b"}
+        world.run(1000)
+        assert world.status.verified is None
+        assert world.condition("Verified") == ("False", "StaleData")
+        assert "cpu-b" in world.message("Verified")
+
+    def test_paused_it_stands(self, begin: Callable[[], World]) -> None:
+        world = begin()
+        world.update(world.spec | {"paused": True})
+        world.run(1000)
+        assert world.condition("Verified") == ("False", "Paused")
+        world.update(world.spec | {"paused": False})
+        world.run(330)
+        assert world.condition("Verified") == ("True", "BakeTimeOver")
+
+
+def test_a_later_release_is_looked_at_no_more_often_than_its_pods_are_scraped() -> None:
+    world = promoted()
+    world.scrape_interval = 15
+    assert world.tick().requeue_after == 15
+
+
+def test_a_status_is_not_written_anew_at_every_look() -> None:
+    world = promoted()
+    world.run(60)
+    assert world.status.bake is not None
+    before = world.status
+    for _ in range(4):
+        outcome = world.tick()
+    assert (before.bake.seen_at, before.bake.clock) == (outcome.status.bake.seen_at, outcome.status.bake.clock)
+
+
+def test_what_was_asked_for_a_bake_says_nothing_of_the_share_exposed() -> None:
+    world = promoted()
+    before = world.status.pool("cpu-a").requests
+    world.arrivals.per_second = 10
+    world.run(60)
+    assert world.status.pool("cpu-a").requests == before
+
+
+def test_a_check_that_fails_in_the_bake_of_a_later_release_keeps_it_from_being_verified() -> None:
+    world = promoted()
+    world.judge = failing()
+    world.run(1000)
+    assert world.condition("Verified") == ("False", "CheckFailed")
+    assert world.condition("Ready") == ("True", "FullTraffic")
+
+
+def test_a_bake_without_length_is_over_at_once() -> None:
+    more = {"strategy": {"bakeTime": "0s"}}
+    world = established(**more)
+    world.judge = passing
+    world.update(spec("b", **more))
+    world.until("Serving")
+    world.tick()
+    assert world.condition("Verified") == ("True", "BakeTimeOver")
+
+
+def test_a_bake_that_an_older_operator_began_is_watched_too() -> None:
+    world = promoted()
+    for member in ("watch", "births", "seenAt"):
+        world.raw_status["bake"].pop(member, None)
+    world.run(400)
+    assert world.condition("Verified") == ("True", "BakeTimeOver")
