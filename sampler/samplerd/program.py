@@ -60,7 +60,7 @@ class Executables:
         self.batch_sizes = sorted(batch_sizes)
         self.chunk_sizes = sorted({min(size, model.context) for size in chunk_sizes})
         self._cache = model.empty_cache(self.batch_sizes[-1])
-        step = jax.jit(partial(_step, model, program), donate_argnums=1)
+        step = jax.jit(partial(serving_step, model, program), donate_argnums=1)
         prefill = jax.jit(model.prefill, donate_argnums=1)
         self._steps = {size: self._compile_step(step, size) for size in self.batch_sizes}
         self._prefills = {size: self._compile_prefill(prefill, size) for size in self.chunk_sizes}
@@ -94,9 +94,10 @@ class Executables:
         self._cache = jax.tree.map(lambda array: array.at[slot].set(0), self._cache)
 
 
-def _step(
+def serving_step(
     model: Model, program: TensorProgram, weights: Pytree, cache: Pytree, tokens: jax.Array, rows: Rows
 ) -> tuple[Pytree, jax.Array, Sampled]:
+    """The step that is compiled: read tokens [B], give the cache, the logits [B, V] and what was drawn from them."""
     logits, cache = model.decode(weights, cache, tokens, rows.position - 1)
     logits = lax.optimization_barrier(program.adjust_logits(logits))
     return cache, logits, program.sample(logits, rows)

@@ -1,0 +1,146 @@
+"""Cases that compare the sampler with the oracle, row by row, and find the smallest shape that fails."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from samplerd import oracle
+from samplerd.audit import drawn_in
+from samplerd.preflight.material import NATURES, PARAMETERS, Asked, Floats, asked_of
+from samplerd.preflight.results import Case, Failure, Result, Shape, Smallest, Tally
+from samplerd.preflight.samplers import Run, Samplers
+from samplerd.program import Step
+from samplerd.rows import Sampled
+
+_BATCHES = (1, 2, 3, 4, 8, 16, 31, 32, 33, 64, 65, 128, 256)
+_VOCABULARIES = (2, 3, 8, 17, 32, 33, 64, 129, 257, 513, 1025, 2049, 4097, 16385, 65537)
+_COUNTS = (1, 2, 3, 4, 8, 16, 32, 64, 256, 1024)
+_LEAST_ROWS = 2 * len(PARAMETERS)
+"""Rows of a case, at least: every combination of parameters twice, with logits of two natures."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A row that was wrong."""
+
+    kind: str
+    example: dict[str, Any]
+    number: int = 0
+    """Of the sweep's row, if it is one."""
+    asked: Asked = Asked()
+
+
+def case(samplers: Samplers, shape: Shape, group: str, *, required: bool = False) -> Case:
+    """The case of one shape."""
+    return Case(
+        name=shape.label,
+        group=group,
+        run=lambda: examined(shape.label, shape, samplers.compiled(shape)),
+        required=required,
+        shrink=lambda _failure, in_time: smallest(samplers, shape, in_time),
+    )
+
+
+def examined(name: str, shape: Shape, run: Run) -> Result:
+    """Draw batches and compare every row."""
+    tally = Tally(name)
+    for numbers in batches(shape.batch):
+        for wrong in judged_batch(run, numbers, [asked_of(number) for number in numbers]):
+            tally.add(wrong and wrong.kind, lambda wrong=wrong: wrong.example)  # type: ignore[misc]
+    return tally.result()
+
+
+def batches(size: int) -> list[range]:
+    """The numbers of the rows of a case, batch by batch. Different sizes start at different natures of logits."""
+    start = size % len(NATURES) * len(PARAMETERS)
+    count = -(-_LEAST_ROWS // size)
+    return [range(start + turn * size, start + (turn + 1) * size) for turn in range(count)]
+
+
+def judged_batch(run: Run, numbers: Sequence[int], asked: Sequence[Asked]) -> list[Judged | None]:
+    """Draw one batch; say of each row what is wrong with it."""
+    logits, sampled = run(numbers, asked)
+    verdicts = [judged(logits[row], each.request(), sampled, row) for row, each in enumerate(asked)]
+    return [
+        verdict and replace(verdict, number=number, asked=each)
+        for verdict, number, each in zip(verdicts, numbers, asked, strict=True)
+    ]
+
+
+def judged(logits: Floats, request: oracle.Request, sampled: Sampled | Step, row: int) -> Judged | None:
+    """Compare one row with the oracle."""
+    expected, drawn = oracle.expect(logits, request), drawn_in(sampled, row)
+    kind = oracle.judge(expected, drawn)
+    return None if kind is None else Judged(kind, _example(request, expected, drawn, row))
+
+
+def _example(request: oracle.Request, expected: oracle.Expected, drawn: oracle.Drawn, row: int) -> dict[str, Any]:
+    """The numbers of a failing row."""
+    return {
+        "row": row,
+        "temperature": request.temperature,
+        "top_k": request.top_k,
+        "top_p": request.top_p,
+        "min_p": request.min_p,
+        "seed": request.seed,
+        "position": request.position,
+        "expected": {
+            "valid": expected.valid,
+            "best": expected.best,
+            "token": expected.token,
+            "kept": int(expected.kept.size),
+        },
+        "drawn": {"valid": drawn.valid, "best": drawn.best, "token": drawn.token, "kept": drawn.kept},
+    }
+
+
+def smallest(samplers: Samplers, shape: Shape, in_time: Callable[[], bool]) -> Smallest | None:
+    """Try smaller batches, then smaller vocabularies, then smaller k; the first of each that fails is kept.
+
+    Failures need not be monotone, so the smallest is tried first. What time did not allow to try may fail too.
+    """
+    found = shape
+    for smaller_than in (_smaller_batches, _smaller_vocabularies):
+        for smaller in smaller_than(found):
+            if not in_time():
+                break
+            if _failing(samplers, smaller):
+                found = smaller
+                break
+    return Smallest(found.batch, found.vocabulary, _smallest_top_k(samplers, found) if in_time() else None)
+
+
+def _smaller_batches(shape: Shape) -> list[Shape]:
+    return [replace(shape, batch=batch) for batch in _BATCHES if batch < shape.batch]
+
+
+def _smaller_vocabularies(shape: Shape) -> list[Shape]:
+    padding = shape.width - shape.vocabulary
+    sizes = [size for size in _VOCABULARIES if shape.devices <= size < shape.vocabulary]
+    return [replace(shape, vocabulary=size, width=size + padding) for size in sizes]
+
+
+def _failing(samplers: Samplers, shape: Shape) -> list[Judged]:
+    """The rows of the first failing batch; none if the shape is right."""
+    run = samplers.compiled(shape)
+    for numbers in batches(shape.batch):
+        wrong = [row for row in judged_batch(run, numbers, [asked_of(number) for number in numbers]) if row]
+        if wrong:
+            return wrong
+    return []
+
+
+def _smallest_top_k(samplers: Samplers, shape: Shape) -> int | None:
+    """The smallest k with which a failing shape fails; None if it was only seen to fail with top-k off."""
+    truncated = [row for row in _failing(samplers, shape) if 0 < row.asked.top_k < shape.vocabulary]
+    if not truncated:
+        return None
+    least = min(truncated, key=lambda row: row.asked.top_k)
+    run = samplers.compiled(shape)
+    numbers = next(numbers for numbers in batches(shape.batch) if least.number in numbers)
+    for count in _COUNTS:
+        if count < least.asked.top_k:
+            asked = [replace(asked_of(number), temperature=1.0, top_k=count, top_p=1.0, min_p=0.0) for number in numbers]
+            if any(judged_batch(run, numbers, asked)):
+                return count
+    return least.asked.top_k
