@@ -35,6 +35,11 @@ class Settings(BaseModel):
     drain_timeout: Seconds = 60.0
     session_capacity: Annotated[int, Field(ge=1)] = 100_000
 
+    preflight_budget: Seconds = 0.0
+    """Seconds for the conformance sweep before readiness; 0: no preflight."""
+    preflight_result: Path | None = None
+    """The JSON of an earlier preflight; one that passed and is of this very program spares this pod its own."""
+
     audit_share: Annotated[float, Field(ge=0, le=1)] = 0.01
     audit_queue: Annotated[int, Field(ge=1)] = 256
 

@@ -25,9 +25,6 @@ class Judged:
 
     kind: str
     example: dict[str, Any]
-    number: int = 0
-    """Of the sweep's row, if it is one."""
-    asked: Asked = Asked()
 
 
 def case(samplers: Samplers, shape: Shape, group: str, *, required: bool = False) -> Case:
@@ -60,11 +57,7 @@ def batches(size: int) -> list[range]:
 def judged_batch(run: Run, numbers: Sequence[int], asked: Sequence[Asked]) -> list[Judged | None]:
     """Draw one batch; say of each row what is wrong with it."""
     logits, sampled = run(numbers, asked)
-    verdicts = [judged(logits[row], each.request(), sampled, row) for row, each in enumerate(asked)]
-    return [
-        verdict and replace(verdict, number=number, asked=each)
-        for verdict, number, each in zip(verdicts, numbers, asked, strict=True)
-    ]
+    return [judged(logits[row], each.request(), sampled, row) for row, each in enumerate(asked)]
 
 
 def judged(logits: Floats, request: oracle.Request, sampled: Sampled | Step, row: int) -> Judged | None:
@@ -104,7 +97,7 @@ def smallest(samplers: Samplers, shape: Shape, in_time: Callable[[], bool]) -> S
         for smaller in smaller_than(found):
             if not in_time():
                 break
-            if _failing(samplers, smaller):
+            if _fails(samplers, smaller):
                 found = smaller
                 break
     return Smallest(found.batch, found.vocabulary, _smallest_top_k(samplers, found) if in_time() else None)
@@ -120,27 +113,19 @@ def _smaller_vocabularies(shape: Shape) -> list[Shape]:
     return [replace(shape, vocabulary=size, width=size + padding) for size in sizes]
 
 
-def _failing(samplers: Samplers, shape: Shape) -> list[Judged]:
-    """The rows of the first failing batch; none if the shape is right."""
+def _fails(samplers: Samplers, shape: Shape) -> bool:
     run = samplers.compiled(shape)
-    for numbers in batches(shape.batch):
-        wrong = [row for row in judged_batch(run, numbers, [asked_of(number) for number in numbers]) if row]
-        if wrong:
-            return wrong
-    return []
+    return any(
+        any(judged_batch(run, numbers, [asked_of(number) for number in numbers])) for numbers in batches(shape.batch)
+    )
 
 
 def _smallest_top_k(samplers: Samplers, shape: Shape) -> int | None:
-    """The smallest k with which a failing shape fails; None if it was only seen to fail with top-k off."""
-    truncated = [row for row in _failing(samplers, shape) if 0 < row.asked.top_k < shape.vocabulary]
-    if not truncated:
-        return None
-    least = min(truncated, key=lambda row: row.asked.top_k)
+    """The smallest k with which a shape fails, all else off; None if none of those tried fails."""
     run = samplers.compiled(shape)
-    numbers = next(numbers for numbers in batches(shape.batch) if least.number in numbers)
     for count in _COUNTS:
-        if count < least.asked.top_k:
-            asked = [replace(asked_of(number), temperature=1.0, top_k=count, top_p=1.0, min_p=0.0) for number in numbers]
-            if any(judged_batch(run, numbers, asked)):
+        for numbers in batches(shape.batch):
+            asked = [replace(Asked(top_k=count), seed=number, position=number) for number in numbers]
+            if count < shape.vocabulary and any(judged_batch(run, numbers, asked)):
                 return count
-    return least.asked.top_k
+    return None

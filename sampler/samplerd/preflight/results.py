@@ -59,7 +59,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Smallest:
-    """The smallest shape found that fails, and the smallest top-k there (None: top-k is off in what fails)."""
+    """The smallest shape found that fails, and the smallest top-k there (None: it was not seen to fail with one)."""
 
     batch: int
     vocabulary: int

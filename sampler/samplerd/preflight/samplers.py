@@ -52,8 +52,13 @@ class Samplers:
 
     def alone(self, shape: Shape) -> Callable[[npt.NDArray[Any], Rows], Sampled]:
         """Compile the sampler of logits [B, W] in the shape's type."""
+        inner = self.sampler(shape)
+
+        def sample(logits: jax.Array, rows: Rows) -> Sampled:  # a new one each time: JAX knows functions it has compiled
+            return inner(logits, rows)
+
         logits = jax.ShapeDtypeStruct((shape.batch, shape.width), shape.dtype)
-        compiled = jax.jit(self.sampler(shape)).lower(logits, rows_of([Asked()] * shape.batch)).compile()
+        compiled = jax.jit(sample).lower(logits, rows_of([Asked()] * shape.batch)).compile()
         return lambda logits, rows: _on_host(compiled(logits, rows))
 
     def sampler(self, shape: Shape) -> Callable[[jax.Array, Rows], Sampled]:
