@@ -110,7 +110,7 @@ def make_app(program_for: ProgramFor = production_program) -> typer.Typer:
         log_level: LogLevel = "error",
         json: AsJson = False,
     ) -> None:
-        """Compare the program that would serve with the semantics, and say what differs. Exit code 1: something does."""
+        """Compare the program that would serve with the semantics. Exit code 1: something differs."""
         settings = _checked(dict(locals()))
         if settings.preflight_budget == 0:
             typer.echo("--preflight-budget: seconds, more than 0 (0 is off, and only for serve)", err=True)

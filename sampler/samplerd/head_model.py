@@ -41,7 +41,5 @@ def _decode(weights: Head, cache: tuple[()], tokens: jax.Array, _positions: jax.
     return weights.hidden[tokens] @ weights.matrix, cache
 
 
-def _prefill(
-    _weights: Head, cache: tuple[()], _tokens: jax.Array, _start: jax.Array, _slot: jax.Array
-) -> tuple[()]:
+def _prefill(_weights: Head, cache: tuple[()], _tokens: jax.Array, _start: jax.Array, _slot: jax.Array) -> tuple[()]:
     return cache

@@ -5,6 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+DEFAULT_REVISION = "dev"
+"""Of a server that nobody rolled out: it says nothing of which build it is."""
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(ge=0)]
 
@@ -43,7 +46,7 @@ class Settings(BaseModel):
     audit_share: Annotated[float, Field(ge=0, le=1)] = 0.01
     audit_queue: Annotated[int, Field(ge=1)] = 256
 
-    revision: Annotated[str, Field(min_length=1)] = "dev"
+    revision: Annotated[str, Field(min_length=1)] = DEFAULT_REVISION
     pool: str = ""
     rollout: str = ""
     pod_name: str = ""

@@ -66,18 +66,18 @@ def _sources(program: Program, operation: Operation, number: int) -> list[Value]
     name = operation.name
     if name in GUARDS or name in _STORED:
         return []
-    if name in _MOVING or _only_selects(operation):
+    if name in _MOVING or _only_selects(operation) or _is_top_k(operation):
         return list(operation.operands)
-    if name == "stablehlo.composite" and composite(operation) == TOP_K:
-        return list(operation.operands)
-    callee = called_by(operation)
-    if callee is not None and callee in program.functions:
-        return [returned(blocks(program.functions[callee])[0])[number]]
-    if name in {"stablehlo.if", "stablehlo.case"}:
-        return [returned(block)[number] for block in blocks(operation)]
     if name == "stablehlo.while":
         return [operation.operands[number], returned(blocks(operation)[1])[number]]
-    return None
+    if name in {"stablehlo.if", "stablehlo.case"}:
+        return [returned(block)[number] for block in blocks(operation)]
+    callee = program.functions.get(called_by(operation) or "")
+    return None if callee is None else [returned(blocks(callee)[0])[number]]
+
+
+def _is_top_k(operation: Operation) -> bool:
+    return operation.name == TOP_K or (operation.name == "stablehlo.composite" and composite(operation) == TOP_K)
 
 
 def _only_selects(operation: Operation) -> bool:

@@ -93,7 +93,7 @@ def _unguarded_conversion(program: Program, vocabulary: int) -> Iterator[Finding
                     "unguarded-conversion",
                     operation,
                     f"reads a {element(operation.operands[0])} result of {source.name} ({place(source) or 'unknown'}) "
-                    "that the compiler may leave unrounded; put lax.optimization_barrier or lax.reduce_precision between",
+                    "that may be left unrounded; put lax.optimization_barrier or lax.reduce_precision between",
                 )
 
 

@@ -1,1 +1,1 @@
-"""`samplerd preflight`: the conformance sweep that a pod runs before it is ready. docs/preflight.md says what it shows."""
+"""`samplerd preflight`: the conformance sweep that a pod runs before it is ready (docs/preflight.md)."""

@@ -10,10 +10,9 @@ from samplerd import oracle
 from samplerd.edit_list import NO_WISHES, EditList, Wishes
 from samplerd.model import Model
 from samplerd.oracle_changes import NO_CHANGES, Changes
-from samplerd.preflight.conformance import Judged
 from samplerd.preflight.material import PARAMETERS, asked_of
 from samplerd.preflight.prompts import log_softmax
-from samplerd.preflight.results import KIND_LOGPROBS
+from samplerd.preflight.results import KIND_LOGPROBS, Wrong
 from samplerd.program import Step, edit_capacity, idle_rows
 from samplerd.rows import MOST_TOP_LOGPROBS, Rows
 
@@ -95,7 +94,7 @@ def _wishes(vocabulary: int, number: int) -> Wishes:
     return kinds[number % len(kinds)]
 
 
-def judged_logprobs(step: Step, row: int, ask: Ask) -> Judged | None:
+def judged_logprobs(step: Step, row: int, ask: Ask) -> Wrong | None:
     """Compare a row's log-probabilities with those of its logits in float64."""
     if not ask.logprobs or step.logprobs is None or not step.valid[row]:
         return None
@@ -109,4 +108,4 @@ def judged_logprobs(step: Step, row: int, ask: Ask) -> Judged | None:
         apart = np.nan_to_num(np.abs(np.append(told - right, exact[ids[real]] - best)), nan=0.0, posinf=np.inf)
     if apart.max() <= LOGPROB_TOLERANCE and real.sum() == min(MOST_TOP_LOGPROBS, exact.size):
         return None
-    return Judged(KIND_LOGPROBS, {"row": row, "apart_nats": float(apart.max())})
+    return Wrong(KIND_LOGPROBS, {"row": row, "apart_nats": float(apart.max())})

@@ -2,7 +2,7 @@
 
 from samplerd.preflight.prompts import TOLERANCE_NATS, Scored
 from samplerd.preflight.report import Report
-from samplerd.preflight.results import KIND_BASELINE, Failure, Tally
+from samplerd.preflight.results import KIND_BASELINE, Failure, Tally, Wrong
 
 NAME = "baseline"
 
@@ -25,15 +25,16 @@ def _prompts(report: Report, baseline: Report) -> Tally:
     for mine in report.prompts:
         _compare(tally, mine, known.get(mine.prompt), tolerance)
     if not report.prompts or len(known) != len(report.prompts):
-        tally.add(KIND_BASELINE, lambda: {"prompts": len(report.prompts), "baseline": len(known)})
+        tally.add(Wrong(KIND_BASELINE, {"prompts": len(report.prompts), "baseline": len(known)}))
     return tally
 
 
 def _compare(tally: Tally, mine: Scored, other: Scored | None, tolerance: float) -> None:
     if other is None or mine.tokens != other.tokens or len(mine.logprobs) != len(other.logprobs):
-        tally.add(KIND_BASELINE, lambda: {"prompt": mine.prompt, "problem": "read as other tokens: another model?"})
+        problem = "read as other tokens: another model?"
+        tally.add(Wrong(KIND_BASELINE, {"prompt": mine.prompt, "problem": problem}))
         return
     for place, (one, two) in enumerate(zip(mine.logprobs, other.logprobs, strict=True)):
         example = {"prompt": mine.prompt, "token": place + 1, "logprob": one, "baseline": two}
-        wrong = not abs(one - two) <= tolerance  # a NaN is no agreement
-        tally.add(KIND_BASELINE if wrong else None, lambda example=example: example)  # type: ignore[misc]
+        agrees = abs(one - two) <= tolerance  # a NaN does not
+        tally.add(None if agrees else Wrong(KIND_BASELINE, example))

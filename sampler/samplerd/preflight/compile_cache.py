@@ -9,7 +9,7 @@ import numpy as np
 from jax.experimental.compilation_cache import compilation_cache
 
 from samplerd.preflight.material import asked_of, logits_of, rows_of
-from samplerd.preflight.results import KIND_CACHE, KIND_CRASHED, Case, Failure, Result, Shape, Tally
+from samplerd.preflight.results import KIND_CACHE, KIND_CRASHED, Case, Failure, Result, Shape, Tally, Wrong
 from samplerd.preflight.samplers import Samplers
 
 SHAPE = Shape(batch=8, vocabulary=2049, width=2049)
@@ -44,8 +44,7 @@ def _cold_and_warm(samplers: Samplers, name: str) -> Result:
             for field in ("token", "valid", "best", "kept", "threshold", "certified")
             if getattr(cold, field)[row] != getattr(warm, field)[row]
         ]
-        example = {"row": row, "fields": fields}
-        tally.add(KIND_CACHE if fields else None, lambda example=example: example)  # type: ignore[misc]
+        tally.add(Wrong(KIND_CACHE, {"row": row, "fields": fields}) if fields else None)
     return tally.result()
 
 

@@ -1,13 +1,13 @@
 """Cases that compare the sampler with the oracle, row by row, and find the smallest shape that fails."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from samplerd import oracle
 from samplerd.audit import drawn_in
 from samplerd.preflight.material import NATURES, PARAMETERS, Asked, Floats, asked_of
-from samplerd.preflight.results import Case, Failure, Result, Shape, Smallest, Tally
+from samplerd.preflight.results import Case, Result, Shape, Smallest, Tally, Wrong
 from samplerd.preflight.samplers import Run, Samplers
 from samplerd.program import Step
 from samplerd.rows import Sampled
@@ -17,14 +17,6 @@ _VOCABULARIES = (2, 3, 8, 17, 32, 33, 64, 129, 257, 513, 1025, 2049, 4097, 16385
 _COUNTS = (1, 2, 3, 4, 8, 16, 32, 64, 256, 1024)
 _LEAST_ROWS = 2 * len(PARAMETERS)
 """Rows of a case, at least: every combination of parameters twice, with logits of two natures."""
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A row that was wrong."""
-
-    kind: str
-    example: dict[str, Any]
 
 
 def case(samplers: Samplers, shape: Shape, group: str, *, required: bool = False) -> Case:
@@ -43,7 +35,7 @@ def examined(name: str, shape: Shape, run: Run) -> Result:
     tally = Tally(name)
     for numbers in batches(shape.batch):
         for wrong in judged_batch(run, numbers, [asked_of(number) for number in numbers]):
-            tally.add(wrong and wrong.kind, lambda wrong=wrong: wrong.example)  # type: ignore[misc]
+            tally.add(wrong)
     return tally.result()
 
 
@@ -54,17 +46,17 @@ def batches(size: int) -> list[range]:
     return [range(start + turn * size, start + (turn + 1) * size) for turn in range(count)]
 
 
-def judged_batch(run: Run, numbers: Sequence[int], asked: Sequence[Asked]) -> list[Judged | None]:
+def judged_batch(run: Run, numbers: Sequence[int], asked: Sequence[Asked]) -> list[Wrong | None]:
     """Draw one batch; say of each row what is wrong with it."""
     logits, sampled = run(numbers, asked)
     return [judged(logits[row], each.request(), sampled, row) for row, each in enumerate(asked)]
 
 
-def judged(logits: Floats, request: oracle.Request, sampled: Sampled | Step, row: int) -> Judged | None:
+def judged(logits: Floats, request: oracle.Request, sampled: Sampled | Step, row: int) -> Wrong | None:
     """Compare one row with the oracle."""
     expected, drawn = oracle.expect(logits, request), drawn_in(sampled, row)
     kind = oracle.judge(expected, drawn)
-    return None if kind is None else Judged(kind, _example(request, expected, drawn, row))
+    return None if kind is None else Wrong(kind, _example(request, expected, drawn, row))
 
 
 def _example(request: oracle.Request, expected: oracle.Expected, drawn: oracle.Drawn, row: int) -> dict[str, Any]:

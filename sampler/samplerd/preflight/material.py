@@ -1,6 +1,6 @@
-"""What the sampler is asked in the sweep: logits of every nature, parameters at every edge; the same ones every time."""
+"""What the sampler is asked in the sweep: logits of every nature, parameters at every edge; always the same."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -74,28 +74,32 @@ def logits_of(number: int, vocabulary: int) -> Floats:
     normal = generator.standard_normal(vocabulary, np.float32)
     nature = NATURES[number // len(PARAMETERS) % len(NATURES)]
     if nature == "zipf":
-        return (-np.float32(1.2) * np.log(generator.permutation(vocabulary) + np.float32(1))).astype(np.float32)
+        ranks = 1 + generator.permutation(vocabulary).astype(np.float32)
+        zipf: Floats = -np.float32(1.2) * np.log(ranks)
+        return zipf
     if nature == "peaked":
         normal[int(generator.integers(vocabulary))] = 25.0
         return normal
     if nature == "invalid":
         normal[int(generator.integers(vocabulary))] = (np.nan, np.inf)[number % 2]
         return normal
-    made: Floats = {
-        "normal": normal * 3,
-        "ties": np.round(normal * 2) / 2,
-        "flat": normal * np.float32(0.05),
-        "masked": _some_masked(normal),
-        "negative": normal - np.float32(1000),
-        "zeros": np.where(normal > 0, np.float32(0), np.float32(-0.0)),
-    }[nature]
-    return made
+    return _SHAPED[nature](normal)
 
 
 def _some_masked(normal: Floats) -> Floats:
     masked = np.where(normal > 0.5, normal, np.float32(-np.inf))
     masked[len(normal) // 3] = 0.25  # never all of them
     return masked
+
+
+_SHAPED: dict[str, Callable[[Floats], Floats]] = {
+    "normal": lambda normal: normal * np.float32(3),
+    "ties": lambda normal: (np.round(normal * 2) / 2).astype(np.float32),
+    "flat": lambda normal: normal * np.float32(0.05),
+    "masked": _some_masked,
+    "negative": lambda normal: normal - np.float32(1000),
+    "zeros": lambda normal: np.where(normal > 0, np.float32(0), np.float32(-0.0)),
+}
 
 
 def rows_of(asked: Sequence[Asked]) -> Rows:

@@ -1,5 +1,6 @@
 """Which cases there are, and in which order: what fails most often in the field, and costs least, first."""
 
+import itertools
 from collections.abc import Iterator
 
 import jax
@@ -50,13 +51,10 @@ def cases(served: Served, suite: TokenSuite, samplers: Samplers) -> Iterator[Cas
 
 
 def swept() -> Iterator[Shape]:
-    """Every batch size with every type, alone and behind a dot; vocabularies in turn. The first ones are not repeated."""
-    number = 0
-    for head in (False, True):
-        for dtype in _TYPES:
-            for batch in _BATCHES:
-                vocabulary = _VOCABULARIES[number % len(_VOCABULARIES)]
-                number += 1
-                shape = Shape(batch, vocabulary, vocabulary, dtype, head)
-                if shape not in _FIRST and batch * vocabulary <= _LARGEST:
-                    yield shape
+    """Every batch size with every type, alone and behind a dot; vocabularies in turn."""
+    turn = itertools.cycle(_VOCABULARIES)
+    for head, dtype, batch in itertools.product((False, True), _TYPES, _BATCHES):
+        vocabulary = next(size for size in turn if batch * size <= _LARGEST)
+        shape = Shape(batch, vocabulary, vocabulary, dtype, head)
+        if shape not in _FIRST:
+            yield shape

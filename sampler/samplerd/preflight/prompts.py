@@ -16,12 +16,12 @@ LENGTH = 16
 """Tokens of each prompt that are read."""
 TEXTS = (
     "The river runs down from the hills to the sea, and the people of the valley have lived beside it for years.",
-    "def mean(values):\n    total = 0\n    for value in values:\n        total += value\n    return total / len(values)",
+    "def mean(values):\n    total = 0\n    for value in values:\n        total += value\n    return total",
     "In 1969 the crew of 3 flew 384400 km; 12 people have walked there since, the last of them in 1972.",
     "Question: which of these is a city? (a) Paris (b) Seine (c) Alps. Answer: it is the first of the three.",
 )
 TOLERANCE_NATS = {"float32": 2.0**-8}
-"""By precision: log-probabilities closer than this are the same. Sums in another order differ by 1e-4 at most (seen)."""
+"""By precision: closer log-probabilities are the same. Sums in another order were seen to differ by 1e-4."""
 
 Floats64 = npt.NDArray[np.float64]
 

@@ -122,6 +122,14 @@ class Outcome:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Wrong:
+    """What is wrong with one row."""
+
+    kind: str
+    example: dict[str, Any]
+
+
 @dataclass
 class Tally:
     """Collects the kinds of mismatch of one case."""
@@ -129,23 +137,22 @@ class Tally:
     case: str
     rows: int = 0
     wrong: int = 0
-    _worst: tuple[str, dict[str, Any]] | None = field(default=None, init=False)
+    _worst: Wrong | None = field(default=None, init=False)
 
-    def add(self, kind: str | None, example: Callable[[], dict[str, Any]]) -> None:
-        """Count a row; `kind` None: it is right."""
+    def add(self, wrong: Wrong | None) -> None:
+        """Count a row, and what is wrong with it."""
         self.rows += 1
-        if kind is None:
+        if wrong is None:
             return
         self.wrong += 1
-        if self._worst is None or SEVERITY.index(kind) < SEVERITY.index(self._worst[0]):
-            self._worst = kind, example()
+        if self._worst is None or SEVERITY.index(wrong.kind) < SEVERITY.index(self._worst.kind):
+            self._worst = wrong
 
     def result(self) -> Result:
         """The case's result."""
         if self._worst is None:
             return Result(self.rows)
-        kind, example = self._worst
-        return Result(self.rows, Failure(self.case, kind, self.wrong, self.rows, example))
+        return Result(self.rows, Failure(self.case, self._worst.kind, self.wrong, self.rows, self._worst.example))
 
 
 def worst_first(failures: list[Failure]) -> list[Failure]:

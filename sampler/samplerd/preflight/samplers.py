@@ -1,4 +1,4 @@
-"""Compiles the sampler for a shape, in the ways in which a shape can come: alone, behind a dot, over several devices."""
+"""Compiles the sampler for a shape, in the ways in which one can come: alone, behind a dot, over several devices."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -54,7 +54,9 @@ class Samplers:
         """Compile the sampler of logits [B, W] in the shape's type."""
         inner = self.sampler(shape)
 
-        def sample(logits: jax.Array, rows: Rows) -> Sampled:  # a new one each time: JAX knows functions it has compiled
+        def sample(
+            logits: jax.Array, rows: Rows
+        ) -> Sampled:  # a new one each time: JAX knows functions it has compiled
             return inner(logits, rows)
 
         logits = jax.ShapeDtypeStruct((shape.batch, shape.width), shape.dtype)

@@ -11,7 +11,7 @@ from samplerd.preflight.asks import Ask, asks_of, judged_logprobs
 from samplerd.preflight.conformance import judged, smallest
 from samplerd.preflight.material import Floats
 from samplerd.preflight.prompts import TOLERANCE_NATS, Scored, log_softmax, prompts, scored
-from samplerd.preflight.results import KIND_LOGITS, Case, Failure, Result, Shape, Smallest, Tally
+from samplerd.preflight.results import KIND_LOGITS, Case, Failure, Result, Shape, Smallest, Tally, Wrong
 from samplerd.preflight.samplers import Samplers
 from samplerd.program import Executables, Step
 
@@ -44,10 +44,6 @@ class Served:
         yield self._case("logits, operation by operation", self._plain)
         for size in self.executables.chunk_sizes:
             yield self._case(f"a prompt read in a chunk of {size}", partial(self._chunk, size))
-
-    def forget(self) -> None:
-        """Let go of the logits."""
-        self._logits.clear()
 
     def _case(self, what: str, run: Callable[[str], Result]) -> Case:
         name = f"{self._model.name}, {what}"
@@ -82,10 +78,7 @@ class Served:
 
     def _judge(self, tally: Tally, step: Step, asks: list[Ask]) -> None:
         for row, ask in enumerate(asks):
-            wrong = judged(step.logits[row], ask.request, step, row)
-            if wrong is None:
-                wrong = judged_logprobs(step, row, ask)
-            tally.add(wrong and wrong.kind, lambda wrong=wrong: wrong.example)  # type: ignore[misc]
+            tally.add(judged(step.logits[row], ask.request, step, row) or judged_logprobs(step, row, ask))
 
     def _scored(self, number: int) -> Scored:
         tokens = self._prompts[number]
@@ -95,8 +88,8 @@ class Served:
         """Logits after the same tokens must be the same, whatever else is in the batch and however they were read."""
         known = self._logits.setdefault((prompt, index), logits.copy())
         apart = _apart(known, logits)
-        wrong = apart > self._tolerance
-        tally.add(KIND_LOGITS if wrong else None, lambda: _example(known, logits, prompt, index, apart))
+        differs = apart > self._tolerance
+        tally.add(Wrong(KIND_LOGITS, _example(known, logits, prompt, index, apart)) if differs else None)
 
     def _plain(self, name: str) -> Result:
         """The model without anything around it and without a compiler that sees more than one operation of it."""

@@ -50,8 +50,7 @@ class TokenSuite:
             sampled = sample(logits, rows_of(asked))
             for row, each in enumerate(asked):
                 tokens.append(drawn_in(sampled, row))
-                wrong = judged(logits[row], each.request(), sampled, row)
-                tally.add(wrong and wrong.kind, lambda wrong=wrong: wrong.example)  # type: ignore[misc]
+                tally.add(judged(logits[row], each.request(), sampled, row))
         self.digest = digest_of(tokens)
         return tally.result()
 
@@ -103,5 +102,3 @@ def _words(number: int) -> npt.NDArray[np.uint64]:
     word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return word ^ (word >> np.uint64(31))
-
-

@@ -4,9 +4,9 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from importlib import metadata
 
 import jax
-import jaxlib
 
 from samplerd.jax_setup import flags_hash, this_processor
 from samplerd.preflight.plan import cases
@@ -131,6 +131,6 @@ def subject_of(executables: Executables, settings: Settings) -> Subject:
         device=this_processor() or device.device_kind if device.platform == "cpu" else device.device_kind,
         devices=len(jax.devices()),
         jax=jax.__version__,
-        jaxlib=jaxlib.__version__,
+        jaxlib=metadata.version("jaxlib"),
         flags_hash=flags_hash(),
     )
