@@ -13,7 +13,7 @@ from samplerd.program import Step
 from samplerd.rows import Sampled
 
 _BATCHES = (1, 2, 3, 4, 8, 16, 31, 32, 33, 64, 65, 128, 256)
-_VOCABULARIES = (2, 3, 8, 17, 32, 33, 64, 129, 257, 513, 1025, 2049, 4097, 16385, 65537)
+VOCABULARIES = (2, 3, 8, 17, 32, 33, 64, 129, 257, 513, 1025, 2049, 4097, 16385, 65537)
 _COUNTS = (1, 2, 3, 4, 8, 16, 32, 64, 256, 1024)
 _LEAST_ROWS = 2 * len(PARAMETERS)
 """Rows of a case, at least: every combination of parameters twice, with logits of two natures."""
@@ -101,7 +101,7 @@ def _smaller_batches(shape: Shape) -> list[Shape]:
 
 def _smaller_vocabularies(shape: Shape) -> list[Shape]:
     padding = shape.width - shape.vocabulary
-    sizes = [size for size in _VOCABULARIES if shape.devices <= size < shape.vocabulary]
+    sizes = [size for size in VOCABULARIES if shape.devices <= size < shape.vocabulary]
     return [replace(shape, vocabulary=size, width=size + padding) for size in sizes]
 
 

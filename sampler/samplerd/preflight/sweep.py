@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 
-_LEAST_SHRINKING = 10.0
+LEAST_SHRINKING = 10.0
 """Seconds in which a smaller failing shape is looked for, at least; half the budget if that is more."""
 
 
@@ -72,7 +72,7 @@ class Sweep:
         return outcome
 
     def _shrink(self, failed: dict[str, Case]) -> None:
-        began, limit = self.clock(), max(_LEAST_SHRINKING, self.budget / 2)
+        began, limit = self.clock(), max(LEAST_SHRINKING, self.budget / 2)
         for place, failure in enumerate(self.failures):
             shrink = failed[failure.case].shrink
             if shrink is None or failure.kind == KIND_CRASHED:

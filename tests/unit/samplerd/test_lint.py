@@ -1,12 +1,14 @@
 """Each rule finds what it is for, on programs made for it, and nothing in the program that serves."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import pytest
 from jax import export, lax
+from samplerd import program as programs
 from samplerd import sampling
 from samplerd.lint import exports
 from samplerd.lint import report as reports
@@ -170,6 +172,19 @@ def test_a_sort_in_the_program_is_told_with_its_line(model: Model) -> None:
     assert {each.finding.place.partition(":")[0] for each in report.found} <= {"test_lint.py", ""}
     assert '"passed": false' in report.as_json()
     assert "vocabulary-sort  synthetic, batch 1" in report.as_text()
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_the_barrier_before_the_sampler_is_what_makes_it_clean(
+    model: Model, monkeypatch: pytest.MonkeyPatch, guarded: bool
+) -> None:
+    monkeypatch.setattr(reports, "PLATFORMS", ("cuda",))
+    monkeypatch.setattr(exports, "HEAD_TYPES", ("bfloat16",))
+    if not guarded:
+        monkeypatch.setattr(programs, "lax", SimpleNamespace(optimization_barrier=lambda logits: logits))
+    report = run_lint(model, production_program, (1,))
+    assert {each.finding.rule for each in report.found} == (set() if guarded else {"unguarded-conversion"})
+    assert {each.program for each in report.found} <= {"bfloat16 head, batch 1"}
 
 
 @pytest.mark.usefixtures("one_platform")
