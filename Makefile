@@ -27,7 +27,7 @@ test: lint ## what CI runs: lint, then unit, API-server and end-to-end tests on 
 
 soak: venv ## the long proofs: many random histories, then the whole real-model demo DEMOS times (default 5)
 	@HISTORIES=100 $(PY) -m pytest tests/unit/operator/domain/test_properties.py tests/unit/operator/domain/test_total.py -q --timeout 7200
-	@LONG=200 $(PY) -m pytest tests/unit/samplerd/test_public_failures.py tests/unit/samplerd/test_sharded.py -q --timeout 7200
+	@LONG=200 $(PY) -m pytest tests/unit/samplerd/test_public_failures.py tests/unit/samplerd/test_sharded.py tests/unit/samplerd/test_preflight.py -q --timeout 7200
 	for i in $$(seq $${DEMOS:-5}); do echo "demo $$i of $${DEMOS:-5}"; $(PY) -m local.demo $(DEMO_ARGS); done
 
 unit: venv ## pure tests, no cluster, under two minutes

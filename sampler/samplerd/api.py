@@ -116,8 +116,9 @@ class Api:
         return PlainTextResponse(f"{ailment or 'ok'}\n", 200 if ailment is None else 503)
 
     async def _readyz(self, _request: Request) -> Response:
-        ready = self._service.is_ready
-        return PlainTextResponse("ok\n" if ready else f"{self._service.state.value}\n", 200 if ready else 503)
+        if self._service.is_ready:
+            return PlainTextResponse("ok\n")
+        return PlainTextResponse(f"{self._service.held or self._service.state.value}\n", 503)
 
     async def _http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

@@ -1,4 +1,4 @@
-"""The command line: `samplerd serve`. Every flag can also be set by its SAMPLER_* environment variable."""
+"""The command line: `samplerd serve`, `preflight`, `lint`. Every flag has a SAMPLER_* environment variable too."""
 
 import asyncio
 from pathlib import Path
@@ -11,10 +11,25 @@ from samplerd.program import ProgramFor, production_program
 from samplerd.settings import Settings
 
 DEFAULTS = Settings()
+PREFLIGHT_BUDGET = 20.0
+"""Seconds, where a preflight is asked for by name."""
 
 
 def _flag(name: str, text: str, env: str | None = None) -> Any:
     return typer.Option(f"--{name}", envvar=env or f"SAMPLER_{name.upper().replace('-', '_')}", help=text)
+
+
+ModelName = Annotated[str, _flag("model", "smollm2-135m or synthetic")]
+ModelPath = Annotated[Path | None, _flag("model-path", "another GGUF file of that model")]
+Precision = Annotated[str, _flag("precision", "float32")]
+Context = Annotated[int, _flag("context", "most tokens of prompt and answer together")]
+BatchSizes = Annotated[str, _flag("batch-sizes", "compiled batch sizes; the largest is the slots")]
+PrefillSizes = Annotated[str, _flag("prefill-sizes", "compiled lengths of prompt chunks")]
+Threads = Annotated[int, _flag("threads", "threads for computing; 0: one a processor")]
+CompileCache = Annotated[Path | None, _flag("compile-cache", "folder for compiled programs; off")]
+Revision = Annotated[str, _flag("revision", "the release's revision of this pool")]
+LogLevel = Annotated[str, _flag("log-level", "debug, info, warning or error")]
+AsJson = Annotated[bool, _flag("json", "JSON on standard output instead of a table")]
 
 
 def make_app(program_for: ProgramFor = production_program) -> typer.Typer:
@@ -30,14 +45,14 @@ def make_app(program_for: ProgramFor = production_program) -> typer.Typer:
         host: Annotated[str, _flag("host", "address to listen on")] = DEFAULTS.host,
         http_port: Annotated[int, _flag("http-port", "port of the API")] = DEFAULTS.http_port,
         metrics_port: Annotated[int, _flag("metrics-port", "port of /metrics")] = DEFAULTS.metrics_port,
-        model: Annotated[str, _flag("model", "smollm2-135m or synthetic")] = DEFAULTS.model,
-        model_path: Annotated[Path | None, _flag("model-path", "another GGUF file of that model")] = None,
-        precision: Annotated[str, _flag("precision", "float32")] = DEFAULTS.precision,
-        context: Annotated[int, _flag("context", "most tokens of prompt and answer together")] = DEFAULTS.context,
-        batch_sizes: Annotated[str, _flag("batch-sizes", "compiled batch sizes; the largest is the slots")] = "1,2,4",
-        prefill_sizes: Annotated[str, _flag("prefill-sizes", "compiled lengths of prompt chunks")] = "64",
-        threads: Annotated[int, _flag("threads", "threads for computing; 0: one a processor")] = DEFAULTS.threads,
-        compile_cache: Annotated[Path | None, _flag("compile-cache", "folder for compiled programs; off")] = None,
+        model: ModelName = DEFAULTS.model,
+        model_path: ModelPath = None,
+        precision: Precision = DEFAULTS.precision,
+        context: Context = DEFAULTS.context,
+        batch_sizes: BatchSizes = "1,2,4",
+        prefill_sizes: PrefillSizes = "64",
+        threads: Threads = DEFAULTS.threads,
+        compile_cache: CompileCache = None,
         compile_only: Annotated[bool, _flag("compile-only", "fill the compile cache, then end")] = False,
         queue_size: Annotated[int, _flag("queue-size", "requests that may wait for a slot")] = DEFAULTS.queue_size,
         request_timeout: Annotated[
@@ -55,30 +70,78 @@ def make_app(program_for: ProgramFor = production_program) -> typer.Typer:
         session_capacity: Annotated[
             int, _flag("session-capacity", "sessions remembered for the checks")
         ] = DEFAULTS.session_capacity,
+        preflight_budget: Annotated[
+            float, _flag("preflight-budget", "seconds for the conformance sweep before readiness; 0: none")
+        ] = DEFAULTS.preflight_budget,
+        preflight_result: Annotated[
+            Path | None, _flag("preflight-result", "an earlier preflight's JSON; if it holds here, none is run")
+        ] = None,
         audit_share: Annotated[str, _flag("audit-share", "share of tokens to recompute, such as 0.01 or 1%")] = "0.01",
         audit_queue: Annotated[int, _flag("audit-queue", "tokens that may wait for the audit")] = DEFAULTS.audit_queue,
-        revision: Annotated[str, _flag("revision", "the release's revision of this pool")] = DEFAULTS.revision,
+        revision: Revision = DEFAULTS.revision,
         pool: Annotated[str, _flag("pool", "the pool's name")] = "",
         rollout: Annotated[str, _flag("rollout", "the rollout's name")] = "",
         pod_name: Annotated[str, _flag("pod-name", "this pod's name", env="POD_NAME")] = "",
-        log_level: Annotated[str, _flag("log-level", "debug, info, warning or error")] = DEFAULTS.log_level,
+        log_level: LogLevel = DEFAULTS.log_level,
     ) -> None:
         """Serve a model: the API on one port, /metrics on another."""
-        given = dict(locals())
-        names = Settings.model_fields.keys()
-        raise typer.Exit(_serve({name: given[name] for name in names}, program_for))
+        settings = _checked(dict(locals()))
+        from samplerd.server import run  # noqa: PLC0415  (JAX loads here: a wrong flag need not wait for it)
+
+        raise typer.Exit(asyncio.run(run(settings, program_for)))
+
+    @app.command()
+    def preflight(
+        model: ModelName = DEFAULTS.model,
+        model_path: ModelPath = None,
+        precision: Precision = DEFAULTS.precision,
+        context: Context = DEFAULTS.context,
+        batch_sizes: BatchSizes = "1,2,4",
+        prefill_sizes: PrefillSizes = "64",
+        threads: Threads = DEFAULTS.threads,
+        compile_cache: CompileCache = None,
+        preflight_budget: Annotated[
+            float, _flag("preflight-budget", "seconds; cases that must run do so whatever it is")
+        ] = PREFLIGHT_BUDGET,
+        baseline: Annotated[
+            Path | None, _flag("preflight-baseline", "another build's or pool's JSON to compare with")
+        ] = None,
+        revision: Revision = DEFAULTS.revision,
+        log_level: LogLevel = "error",
+        json: AsJson = False,
+    ) -> None:
+        """Compare the program that would serve with the semantics. Exit code 1: something differs."""
+        settings = _checked(dict(locals()))
+        if settings.preflight_budget == 0:
+            typer.echo("--preflight-budget: seconds, more than 0 (0 is off, and only for serve)", err=True)
+            raise typer.Exit(2)
+        from samplerd.commands import run_preflight  # noqa: PLC0415
+
+        raise typer.Exit(run_preflight(settings, program_for, baseline=baseline, as_json=json))
+
+    @app.command()
+    def lint(
+        model: ModelName = DEFAULTS.model,
+        model_path: ModelPath = None,
+        context: Context = DEFAULTS.context,
+        batch_sizes: BatchSizes = "1,2,4",
+        json: AsJson = False,
+    ) -> None:
+        """Look for what must not stand in the exported program, for tpu, cuda and cpu. Exit code 1: it was found."""
+        settings = _checked(dict(locals()))
+        from samplerd.commands import run_lint  # noqa: PLC0415
+
+        raise typer.Exit(run_lint(settings, program_for, as_json=json))
 
     return app
 
 
-def _serve(values: dict[str, Any], program_for: ProgramFor) -> int:
+def _checked(given: dict[str, Any]) -> Settings:
+    """The settings among a command's variables; if they are wrong, says which flags are and ends."""
     try:
-        settings = Settings.model_validate(values)
+        return Settings.model_validate({name: given[name] for name in Settings.model_fields.keys() & given.keys()})
     except ValidationError as error:
         for problem in error.errors():
             name = "-".join(str(problem["loc"][0]).split("_")) if problem["loc"] else "settings"
             typer.echo(f"--{name}: {problem['msg']} (given: {problem['input']!r})", err=True)
-        return 2
-    from samplerd.server import run  # noqa: PLC0415  (JAX loads here: a wrong flag need not wait for it)
-
-    return asyncio.run(run(settings, program_for))
+        raise typer.Exit(2) from None

@@ -57,6 +57,16 @@ def processor(cpuinfo: str) -> str | None:
     return hashlib.sha256("\n".join(known).encode()).hexdigest()[:16] if known else None
 
 
+def this_processor() -> str | None:
+    """The short name of this machine's kind of processor."""
+    return processor(_cpuinfo())
+
+
+def flags_hash() -> str:
+    """A short hash of the compiler's flags (XLA_FLAGS)."""
+    return hashlib.sha256(os.environ.get("XLA_FLAGS", "").encode()).hexdigest()[:10]
+
+
 def _cpuinfo() -> str:
     try:
         return _CPUINFO.read_text()

@@ -1,4 +1,4 @@
-"""The port of the metrics: `GET /metrics`, and when somebody last read it."""
+"""The port of the metrics: `GET /metrics`, and when somebody last read it; `GET /preflight`."""
 
 import asyncio
 import contextlib
@@ -7,10 +7,11 @@ import time
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from samplerd.metrics import Metrics
+from samplerd.preflight.gate import Gate
 
 _PATIENCE = 2.0
 """Seconds to wait for a reader who has no known habit."""
@@ -19,15 +20,16 @@ _PATIENCE = 2.0
 class MetricsPort:
     """Its handler runs in the loop that counts requests, so no scrape sees half of one of those counts."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, gate: Gate) -> None:
         self._metrics = metrics
+        self._gate = gate
         self._read = asyncio.Event()
         self._last: float | None = None
         self._longest_gap = 0.0
 
     def app(self) -> Starlette:
         """The application."""
-        return Starlette(routes=[Route("/metrics", self._show)])
+        return Starlette(routes=[Route("/metrics", self._show), Route("/preflight", self._preflight)])
 
     async def _show(self, _request: Request) -> Response:
         now = time.monotonic()
@@ -38,6 +40,14 @@ class MetricsPort:
         with self._metrics.whole:
             text = generate_latest(self._metrics.registry)
         return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+    async def _preflight(self, _request: Request) -> Response:
+        """The result; 503 until there is one, 404 if there will be none."""
+        if not self._gate.on:
+            return JSONResponse({"state": "off", "remedy": "set --preflight-budget to seconds above 0"}, 404)
+        if self._gate.report is None:
+            return JSONResponse({"state": "running"}, 503)
+        return Response(self._gate.report.as_json(), media_type="application/json")
 
     async def read_once_more(self, limit: float) -> None:
         """Wait for the next scrape: two of the longest gaps between scrapes so far, but no longer than `limit`."""

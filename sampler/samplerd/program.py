@@ -72,7 +72,7 @@ class Executables:
         self.batch_sizes = sorted(batch_sizes)
         self.chunk_sizes = sorted({min(size, model.context) for size in chunk_sizes})
         self._cache = model.empty_cache(self.batch_sizes[-1])
-        step = jax.jit(partial(_step, model, program), donate_argnums=1)
+        step = jax.jit(partial(serving_step, model, program), donate_argnums=1)
         prefill = jax.jit(model.prefill, donate_argnums=1)
         self._steps = {size: self._compile_step(step, size) for size in self.batch_sizes}
         self._prefills = {size: self._compile_prefill(prefill, size) for size in self.chunk_sizes}
@@ -122,9 +122,10 @@ def _copy_slot(cache: Pytree, source: jax.Array, target: jax.Array) -> Pytree:
     return jax.tree.map(copied, cache)
 
 
-def _step(
+def serving_step(
     model: Model, program: TensorProgram, weights: Pytree, cache: Pytree, tokens: jax.Array, rows: Rows
 ) -> tuple[Pytree, jax.Array, Sampled]:
+    """The step that is compiled: read tokens [B], give the cache, the logits [B, V] and what was drawn from them."""
     logits, cache = model.decode(weights, cache, tokens, rows.position - 1)
     buffer, sampled_from = program.hand_over(program.adjust_logits(logits))
     return cache, buffer, program.sample(sampled_from, rows)

@@ -21,6 +21,7 @@ from samplerd.jax_setup import configure_jax
 from samplerd.memory import release_memory
 from samplerd.metrics_port import MetricsPort
 from samplerd.models import load_model
+from samplerd.preflight.gate import Gate
 from samplerd.program import Executables, ProgramFor
 from samplerd.service import Service, State
 from samplerd.settings import Settings
@@ -65,13 +66,14 @@ class _Server(uvicorn.Server):
         yield
 
 
-def build_engine(settings: Settings, program_for: ProgramFor) -> Engine:
-    """Load, compile, warm up: the engine has really drawn a token when this returns."""
+def build_engine(settings: Settings, program_for: ProgramFor, gate: Gate) -> Engine:
+    """Load, compile, warm up, and examine what was made: the engine has really drawn a token when this returns."""
     model = load_model(settings)
     log.info("model %s loaded; compiling for batches of %s", model.name, settings.batch_sizes)
     executables = Executables(model, program_for(model), settings.batch_sizes, settings.prefill_sizes)
     engine = Engine(executables, queue_size=settings.queue_size)
     engine.warm_up()
+    gate.examine(executables, program_for)
     release_memory()
     return engine
 
@@ -79,13 +81,15 @@ def build_engine(settings: Settings, program_for: ProgramFor) -> Engine:
 class Process:
     """One server process. `run` returns its exit code."""
 
-    def __init__(self, settings: Settings, build: Callable[[], Engine]) -> None:
+    def __init__(self, settings: Settings, build: Callable[[], Engine], gate: Gate | None = None) -> None:
+        """`build` makes the engine, and has it examined by the gate."""
         self._settings = settings
         self._build = build
+        self._gate = gate or Gate(settings)
         self._service = Service(settings)
         self._stop = asyncio.Event()
         self._http = _Server(Api(self._service).app(), settings.host, settings.http_port, linger=_LINGER)
-        self._metrics_port = MetricsPort(self._service.metrics)
+        self._metrics_port = MetricsPort(self._service.metrics, self._gate)
         self._metrics = _Server(self._metrics_port.app(), settings.host, settings.metrics_port)
         self._audit: Audit | None = None
         self._drain_ends: float | None = None
@@ -127,6 +131,8 @@ class Process:
         engine = started.result()
         if engine is None:
             return 1
+        if not self._gate.open:
+            return await self._hold(stopped, servers)
         self._open(engine)
         await asyncio.wait([stopped, *servers], return_when=asyncio.FIRST_COMPLETED)
         await self._drain(engine)
@@ -159,6 +165,13 @@ class Process:
         engine.start([self._audit], on_death=lambda: loop.call_soon_threadsafe(self._stop.set))
         self._service.become_ready(engine)
         log.info("ready: %s", _whose(settings))
+
+    async def _hold(self, stopped: asyncio.Task[object], servers: list[asyncio.Task[None]]) -> int:
+        """Never become ready: say why to whoever asks, until told to stop. A restart would find the same."""
+        self._service.held = self._gate.reason
+        log.error("not ready, and will not be: %s", self._gate.reason)
+        await asyncio.wait([stopped, *servers], return_when=asyncio.FIRST_COMPLETED)
+        return 0 if stopped.done() else 1
 
     async def _drain(self, engine: Engine) -> None:
         """Say that no traffic is wanted, serve what still comes, finish what is under way, then stop."""
@@ -197,11 +210,12 @@ async def run(settings: Settings, program_for: ProgramFor) -> int:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     log.info("starting: %s", _whose(settings))  # a log that was saved to a file still says whose it is
     configure_jax(settings.threads, settings.compile_cache)
+    gate = Gate(settings)
     if settings.compile_only:
-        build_engine(settings, program_for)
-        return 0
+        build_engine(settings, program_for, gate)
+        return 0 if gate.open else 1
     try:
-        process = Process(settings, lambda: build_engine(settings, program_for))
+        process = Process(settings, lambda: build_engine(settings, program_for, gate), gate)
     except OSError as error:
         log.error("cannot listen on ports %d and %d: %s", settings.http_port, settings.metrics_port, error)
         return 1

@@ -26,6 +26,8 @@ class Service:
     metrics: Metrics = field(default_factory=Metrics)
     state: State = State.STARTING
     engine: Engine | None = None
+    held: str | None = None
+    """Why the server will never be ready, if its preflight failed."""
 
     def __post_init__(self) -> None:
         self.accounting = Accounting(
@@ -63,6 +65,8 @@ class Service:
 
     def require_engine(self) -> Engine:
         """The engine, for a request. While draining it still serves: traffic may arrive until all have heard."""
+        if self.held is not None:
+            raise ApiError(503, "the server failed its preflight and serves nothing", code="preflight_failed")
         if self.engine is None:
             raise ApiError(503, "the server is starting", code="starting")
         return self.engine

@@ -5,6 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+DEFAULT_REVISION = "dev"
+"""Of a server that nobody rolled out: it says nothing of which build it is."""
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(ge=0)]
 
@@ -35,10 +38,15 @@ class Settings(BaseModel):
     drain_timeout: Seconds = 60.0
     session_capacity: Annotated[int, Field(ge=1)] = 100_000
 
+    preflight_budget: Seconds = 0.0
+    """Seconds for the conformance sweep before readiness; 0: no preflight."""
+    preflight_result: Path | None = None
+    """The JSON of an earlier preflight; one that passed and is of this very program spares this pod its own."""
+
     audit_share: Annotated[float, Field(ge=0, le=1)] = 0.01
     audit_queue: Annotated[int, Field(ge=1)] = 256
 
-    revision: Annotated[str, Field(min_length=1)] = "dev"
+    revision: Annotated[str, Field(min_length=1)] = DEFAULT_REVISION
     pool: str = ""
     rollout: str = ""
     pod_name: str = ""

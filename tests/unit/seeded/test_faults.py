@@ -136,7 +136,7 @@ def test_an_unknown_fault_is_refused_with_the_known_ones() -> None:
 
 def test_production_code_names_no_fault() -> None:
     words = ["seeded", "boost", "approximate", *FAULTS, *(name.replace("-", "_") for name in FAULTS)]
-    for file in Path(samplerd.__file__).parent.glob("*.py"):
+    for file in Path(samplerd.__file__).parent.rglob("*.py"):
         text = file.read_text().lower()
         assert not [word for word in words if word in text], file
 

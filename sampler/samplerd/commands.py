@@ -1,0 +1,56 @@
+"""The commands that end: preflight and lint, from settings to exit code."""
+
+import dataclasses
+import logging
+import sys
+from pathlib import Path
+
+from samplerd.jax_setup import configure_jax
+from samplerd.lint import report as lint
+from samplerd.model_file import ModelFileError
+from samplerd.models import load_model
+from samplerd.preflight import report
+from samplerd.preflight.baseline import differences
+from samplerd.preflight.results import worst_first
+from samplerd.preflight.sweep import preflight
+from samplerd.program import Executables, ProgramFor
+from samplerd.settings import Settings
+
+
+def run_preflight(settings: Settings, program_for: ProgramFor, *, baseline: Path | None, as_json: bool) -> int:
+    """Preflight a program; prints the report. 0: passed, 1: failed, 2: it could not be made."""
+    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    try:
+        other = None if baseline is None else report.read(baseline)
+        configure_jax(settings.threads, settings.compile_cache)
+        model = load_model(settings)
+    except (OSError, ModelFileError, report.ReportError) as error:
+        return _refused(error)
+    executables = Executables(model, program_for(model), settings.batch_sizes, settings.prefill_sizes)
+    made = preflight(executables, program_for, settings, settings.preflight_budget)
+    if other is not None:
+        failures = worst_first([*made.failures, *differences(made, other)])
+        made = dataclasses.replace(made, failures=tuple(failures))
+    _say(made.as_json() if as_json else made.as_text())
+    return 0 if made.passed else 1
+
+
+def run_lint(settings: Settings, program_for: ProgramFor, *, as_json: bool) -> int:
+    """Lint a program; prints the report. 0: nothing found, 1: something was, 2: it could not be made."""
+    try:
+        configure_jax()
+        model = load_model(settings)
+    except (OSError, ModelFileError) as error:
+        return _refused(error)
+    made = lint.run_lint(model, program_for, settings.batch_sizes)
+    _say(made.as_json() if as_json else made.as_text())
+    return 0 if made.passed else 1
+
+
+def _refused(error: Exception) -> int:
+    sys.stderr.write(f"{error}\n")
+    return 2
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")

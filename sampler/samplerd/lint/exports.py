@@ -1,0 +1,60 @@
+"""Exports what serves for platforms that need not be here: StableHLO, before any platform's own passes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import numpy as np
+from jax import export
+
+from samplerd.head_model import head_model
+from samplerd.lint.stablehlo import Program
+from samplerd.model import Model, Pytree
+from samplerd.program import ProgramFor, TensorProgram, idle_rows, serving_step
+
+PLATFORMS = ("tpu", "cuda", "cpu")
+HEAD_TYPES = ("bfloat16", "float16")
+_HIDDEN = 64
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A program to look through. `name` says which, in words."""
+
+    name: str
+    model: Model
+    program: TensorProgram
+    batch: int
+
+
+def subjects(model: Model, program_for: ProgramFor, batch_sizes: Sequence[int]) -> Iterator[Subject]:
+    """The serving step at each batch size; then at the largest one behind a head of each narrow type.
+
+    The model that is served may be float32 throughout; a head in another type is where conversions go wrong.
+    """
+    program = program_for(model)
+    for size in batch_sizes:
+        yield Subject(f"{model.name}, batch {size}", model, program, size)
+    for dtype in HEAD_TYPES:
+        hidden = np.zeros((_HIDDEN, _HIDDEN), np.float32)
+        head = head_model(model, hidden, np.zeros((_HIDDEN, model.vocabulary), np.float32), dtype)
+        yield Subject(f"{dtype} head, batch {batch_sizes[-1]}", head, program, batch_sizes[-1])
+
+
+def exported(subject: Subject, platform: str) -> Program:
+    """Export a step for a platform. Raises what JAX raises for what cannot be exported."""
+    model = subject.model
+    step = jax.jit(partial(serving_step, model, subject.program))
+    arguments = (
+        _shapes(model.weights),
+        _shapes(jax.eval_shape(partial(model.empty_cache, subject.batch))),
+        np.zeros(subject.batch, np.int32),
+        idle_rows(subject.batch, model),
+    )
+    artifact: bytes = export.export(step, platforms=[platform])(*arguments).mlir_module_serialized
+    return Program(artifact)
+
+
+def _shapes(tree: Pytree) -> Pytree:
+    return jax.tree.map(lambda array: jax.ShapeDtypeStruct(array.shape, array.dtype), tree)

@@ -1,0 +1,95 @@
+"""Runs the lint and says what it found: a table for people, JSON for machines."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from samplerd.lint.exports import PLATFORMS, exported, subjects
+from samplerd.lint.rules import RULES, Finding, findings
+from samplerd.model import Model
+from samplerd.program import ProgramFor
+from samplerd.tables import table
+
+UNEXPORTABLE = "export"
+"""The rule that a program which cannot be exported breaks: nobody can say what stands in it."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A finding, and where it was found."""
+
+    program: str
+    platforms: tuple[str, ...]
+    finding: Finding
+
+
+@dataclass(frozen=True)
+class LintReport:
+    """The outcome."""
+
+    programs: tuple[str, ...]
+    platforms: tuple[str, ...]
+    operations: int
+    found: tuple[Found, ...]
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing was found."""
+        return not self.found
+
+    def as_json(self) -> str:
+        """The report for machines."""
+        return json.dumps({"passed": self.passed, "rules": [*RULES, UNEXPORTABLE], **asdict(self)}, indent=2)
+
+    def as_text(self) -> str:
+        """The report for people."""
+        lines = [
+            f"{len(self.programs)} programs ({'; '.join(self.programs)}) for {', '.join(self.platforms)}: "
+            f"{self.operations} operations in {self.seconds:.1f} s",
+        ]
+        if self.found:
+            lines += table(
+                ("RULE", "PROGRAM", "PLATFORMS", "WHERE", "WHAT"),
+                [
+                    (
+                        each.finding.rule,
+                        each.program,
+                        ",".join(each.platforms),
+                        each.finding.place or "-",
+                        f"{each.finding.operation} {each.finding.problem}",
+                    )
+                    for each in self.found
+                ],
+            )
+        lines.append("passed" if self.passed else f"failed: {len(self.found)} findings")
+        return "\n".join(lines)
+
+
+def run_lint(model: Model, program_for: ProgramFor, batch_sizes: Sequence[int]) -> LintReport:
+    """Look through the serving step in every form and for every platform. Needs none of the platforms."""
+    began = time.monotonic()
+    names: list[str] = []
+    operations = 0
+    where: dict[tuple[str, Finding], list[str]] = {}
+    for subject in subjects(model, program_for, batch_sizes):
+        names.append(subject.name)
+        for platform in PLATFORMS:
+            try:
+                program = exported(subject, platform)
+            except Exception as error:  # JAX raises many kinds
+                refused = Finding(UNEXPORTABLE, "jax.export", "", f"refused: {_first_line(error)}")
+                where.setdefault((subject.name, refused), []).append(platform)
+                continue
+            operations += len(program.operations)
+            for finding in findings(program, subject.model.vocabulary):
+                platforms = where.setdefault((subject.name, finding), [])
+                if platform not in platforms:
+                    platforms.append(platform)
+    found = tuple(Found(name, tuple(platforms), finding) for (name, finding), platforms in where.items())
+    return LintReport(tuple(names), PLATFORMS, operations, found, round(time.monotonic() - began, 1))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

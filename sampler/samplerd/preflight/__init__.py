@@ -1,0 +1,1 @@
+"""`samplerd preflight`: the conformance sweep that a pod runs before it is ready (docs/preflight.md)."""

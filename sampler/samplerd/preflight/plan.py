@@ -1,0 +1,60 @@
+"""Which cases there are, and in which order: what fails most often in the field, and costs least, first."""
+
+import itertools
+from collections.abc import Iterator
+
+import jax
+
+from samplerd.preflight import conformance
+from samplerd.preflight.compile_cache import cache_case
+from samplerd.preflight.results import Case, Shape
+from samplerd.preflight.samplers import Samplers
+from samplerd.preflight.served import Served
+from samplerd.preflight.suite import TokenSuite
+
+_FIRST = (
+    Shape(33, 4099, 4099, "bfloat16", head=True),
+    Shape(33, 1003, 1003),
+    Shape(513, 1025, 1025),
+    Shape(31, 2049, 2049, "bfloat16"),
+    Shape(32, 517, 517, "float16"),
+    Shape(1, 151936, 151936),
+    Shape(8, 1000, 1024),
+    Shape(65, 32769, 32769, "bfloat16", head=True),
+    Shape(3, 151669, 151669, "bfloat16"),
+)
+"""More rows than a tile, a block that ends early, two types, a dot before: each in as few compilations as possible."""
+_BATCHES = (2, 3, 5, 7, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512, 513, 1, 4, 8)
+_VOCABULARIES = (33, 1000, 1024, 1025, 97, 2048, 2113, 32, 31, 4096, 8193, 65, 64, 63, 1, 2, 10001, 257)
+_TYPES = ("float32", "bfloat16", "float16")
+_LARGEST = 4_000_000
+"""Logits of one case, at most: a pod has other uses for its memory."""
+_MESHES = (2, 3, 4, 8)
+
+
+def cases(served: Served, suite: TokenSuite, samplers: Samplers) -> Iterator[Case]:
+    """All cases. Those that must run come first."""
+    yield from served.cases()
+    yield suite.case()
+    first, *others = _FIRST
+    yield conformance.case(samplers, first, "behind a dot")
+    for shape in others[:2]:
+        yield conformance.case(samplers, shape, "shapes")
+    for devices in _MESHES:
+        if devices <= len(jax.devices()):
+            yield conformance.case(samplers, Shape(33, 1003, 1010, devices=devices), "devices")
+    yield cache_case(samplers)
+    for shape in others[2:]:
+        yield conformance.case(samplers, shape, "behind a dot" if shape.head else "shapes")
+    for shape in swept():
+        yield conformance.case(samplers, shape, "behind a dot" if shape.head else "shapes")
+
+
+def swept() -> Iterator[Shape]:
+    """Every batch size with every type, alone and behind a dot; vocabularies in turn."""
+    turn = itertools.cycle(_VOCABULARIES)
+    for head, dtype, batch in itertools.product((False, True), _TYPES, _BATCHES):
+        vocabulary = next(size for size in turn if batch * size <= _LARGEST)
+        shape = Shape(batch, vocabulary, vocabulary, dtype, head)
+        if shape not in _FIRST:
+            yield shape
