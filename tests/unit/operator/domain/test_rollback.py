@@ -137,9 +137,14 @@ def test_a_person_does_not_raise_the_weight_without_fresh_data() -> None:
 
 def test_what_was_found_of_the_rejected_release_is_not_said_of_stable() -> None:
     """A pool's row is the candidate's until it has gone; then it is stable's, and what was found is gone."""
-    world = rolling()
+    world = established()
+    world.judge = passing
+    world.run(600)
+    assert world.status.bake is None, "nothing else is asked of stable"
+    world.update(spec("b"))
+    world.run(25)
     rejected = world.revision_of("candidate")
-    world.judge = failing()
+    world.judge = bad(rejected)
     world.tick()
     assert world.status.stage == "RollingBack"
     assert {(row.revision, row.weight) for row in world.status.pools} == {(rejected, 0)}
@@ -148,4 +153,3 @@ def test_what_was_found_of_the_rejected_release_is_not_said_of_stable() -> None:
     assert world.status.stage == "Serving"
     assert rejected not in {row.revision for row in world.status.pools}
     assert "Failed" not in {row.verdict for row in world.status.pools}
-    assert not [row for row in world.status.pools if row.worst_check and row.worst_check.bad]
