@@ -22,7 +22,14 @@ class Verdict(StrEnum):
 
 
 UNDECIDED: Final = frozenset(
-    {"TooFewRequests", "TooFewTokens", "UnconfirmedBurst", "UnconfirmedMismatch", "NothingToCompare", SHARED_DEGRADATION}
+    {
+        "TooFewRequests",
+        "TooFewTokens",
+        "UnconfirmedBurst",
+        "UnconfirmedMismatch",
+        "NothingToCompare",
+        SHARED_DEGRADATION,
+    }
 )
 """Reasons of data that can be believed and do not show enough yet; every other reason says that data are lacking."""
 
