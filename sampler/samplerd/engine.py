@@ -2,9 +2,11 @@
 
 A request takes the lowest free slot, one with several answers a slot for each. Each turn reads at most one chunk of one
 prompt, so that a long prompt does not hold up the others, then takes one decode step at the smallest batch size that
-covers the highest running slot. A prompt of several answers is read once, and copied.
+covers the highest running slot. Prompts are read in the order in which they came, whatever their slots: a low slot that
+is filled again and again holds up nobody. A prompt of several answers is read once, and copied.
 """
 
+import itertools
 import logging
 import threading
 import time
@@ -44,6 +46,8 @@ class _Slot:
     """A sequence in the cache. `read` prompt tokens are in the cache; the last one goes through a decode step."""
 
     generation: Generation
+    number: int
+    """Rises from one admission to the next."""
     edits: EditList | None = None
     read: int = 0
 
@@ -72,6 +76,7 @@ class Engine:
         self._queue_size = queue_size
         self._slots: list[_Slot | None] = [None] * self._batch_sizes[-1]
         self._waiting: deque[Generation] = deque()
+        self._admitted = itertools.count()
         self._changed = threading.Condition()
         self._stopping = False
         self._turn_began: float | None = None
@@ -198,12 +203,15 @@ class Engine:
     def _slot_for(self, generation: Generation) -> _Slot:
         ask = generation.ask
         if not ask.wishes.any:
-            return _Slot(generation)
+            return _Slot(generation, next(self._admitted))
         capacity, vocabulary = edit_capacity(self._model), self._model.vocabulary
-        return _Slot(generation, EditList(ask.wishes, ask.prompt, capacity=capacity, vocabulary=vocabulary))
+        edits = EditList(ask.wishes, ask.prompt, capacity=capacity, vocabulary=vocabulary)
+        return _Slot(generation, next(self._admitted), edits)
 
     def _unread(self) -> list[int]:
-        return [index for index, slot in enumerate(self._slots) if slot and slot.to_read > 0]
+        """Slots whose prompt is not read to its end, in the order of their admission."""
+        found = [(slot.number, index) for index, slot in enumerate(self._slots) if slot and slot.to_read > 0]
+        return [index for _, index in sorted(found)]
 
     def _share_prompts(self) -> None:
         """Give slots a prompt that another answer to the same request has read to its end.

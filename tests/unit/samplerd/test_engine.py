@@ -1,6 +1,7 @@
 """The engine by itself: slots, order, chunks of prompts, cancellation."""
 
 import queue
+import threading
 import time
 from collections.abc import Mapping, Sequence
 
@@ -144,3 +145,33 @@ def test_an_end_token_ends_and_is_not_shown(executables: Executables) -> None:
     engine.stop()
     assert asked.generation.tokens[-1] in engine.model.tokenizer.end_ids
     assert not set(asked.generation.tokens[:-1]) & engine.model.tokenizer.end_ids
+
+
+def test_no_prompt_is_held_up_by_those_that_come_after_it(executables: Executables) -> None:
+    """A new request for each that ends keeps the low slots full: the high ones still get their turn."""
+    slots = executables.batch_sizes[-1]
+    engine = Engine(executables, queue_size=2 * slots)
+    ended: list[int] = []
+    enough = threading.Event()
+
+    def ask(number: int) -> Generation:
+        def heard(event: Event) -> None:
+            if isinstance(event, Piece):
+                return
+            ended.append(number)
+            if len(ended) >= 20 * slots:
+                enough.set()
+            else:
+                engine.submit(ask(number + 2 * slots))
+
+        prompt = tuple(260 + (7 * n) % 100 for n in range(100))
+        return Generation(Ask(prompt=prompt, max_tokens=2, seed=1, temperature=0.0), engine.model.tokenizer, heard)
+
+    for number in range(2 * slots):
+        engine.submit(ask(number))
+    engine.start()
+    assert enough.wait(60)
+    engine.stop()
+    ahead = [sum(other > number for other in ended[:place]) for place, number in enumerate(ended[: 20 * slots])]
+    assert max(ahead) <= slots
+    assert set(range(2 * slots)) <= set(ended[: 4 * slots])
