@@ -116,6 +116,10 @@ def _blocked(pod: Manifest) -> tuple[str, str]:
         waiting = (status.get("state") or {}).get("waiting") or {}
         if waiting.get("reason") in BLOCKED_REASONS:
             return waiting["reason"], _cut(waiting.get("message") or "")
+    if not any(_containers(pod)) and _condition(pod, "Ready").get("status") != "True":
+        # The scheduler or the node has not taken it up, or is down: nothing of the build ever ran.
+        node = (pod.get("spec") or {}).get("nodeName")
+        return "NotTakenUp", f"node {node} has started no container of it" if node else "no node was chosen for it"
     return "", ""
 
 

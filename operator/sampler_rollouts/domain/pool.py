@@ -107,7 +107,7 @@ class Template(Strict):
 class Sampler(Strict):
     """Settings of the sampler that belong to the release."""
 
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32"] = "float32"
     audit_share: ClosedRatio = Field(
         "1%", description="Share of rows that the replay audit recomputes; 0 turns it off."
     )

@@ -68,6 +68,24 @@ def test_an_unschedulable_pod_is_blocked() -> None:
     assert (state.blocked, state.message) == ("Unschedulable", "0/1 nodes")
 
 
+def test_a_pod_that_its_node_has_not_taken_up_is_blocked() -> None:
+    """A dead kubelet is not the build's fault (R9)."""
+    bound = pod(conditions=[{"type": "PodScheduled", "status": "True"}])
+    bound["spec"] = {"nodeName": "n1"}
+
+    state = seen(bound)
+
+    assert (state.blocked, state.message) == ("NotTakenUp", "node n1 has started no container of it")
+
+
+def test_a_pod_that_nobody_has_scheduled_is_blocked() -> None:
+    assert seen(pod()).message == "no node was chosen for it"
+
+
+def test_a_pod_whose_container_runs_is_not_blocked() -> None:
+    assert seen(pod(containerStatuses=[container(running={})])).blocked == ""
+
+
 @pytest.mark.parametrize(
     ("status", "exits"),
     [

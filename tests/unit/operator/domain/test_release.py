@@ -20,7 +20,6 @@ def of(**more: Any) -> str:
     "more",
     [
         {"image": image("b")},
-        {"sampler": {"precision": "bfloat16"}},
         {"sampler": {"auditShare": "2%"}},
         {"template": {"args": ["--fast"]}},
         {"template": {"env": [{"name": "A", "value": "1"}]}},
