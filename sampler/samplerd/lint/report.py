@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from samplerd.lint.exports import PLATFORMS, exported, subjects
-from samplerd.lint.rules import RULES, Finding, findings
+from samplerd.lint.rules import RULES, Finding, Scope, findings
 from samplerd.model import Model
 from samplerd.program import ProgramFor
 from samplerd.tables import table
@@ -83,7 +83,7 @@ def run_lint(model: Model, program_for: ProgramFor, batch_sizes: Sequence[int]) 
                 where.setdefault((subject.name, refused), []).append(platform)
                 continue
             operations += len(program.operations)
-            for finding in findings(program, subject.model.vocabulary):
+            for finding in findings(program, Scope(subject.model.vocabulary, subject.batch)):
                 platforms = where.setdefault((subject.name, finding), [])
                 if platform not in platforms:
                     platforms.append(platform)

@@ -1,5 +1,6 @@
 """The rules. docs/preflight.md says what each refuses and why."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -37,16 +38,28 @@ class Finding:
     problem: str
 
 
-Rule = Callable[[Program, int], Iterator[Finding]]
-"""Looks through a program whose vocabulary, or whose part of it on one device, has so many tokens."""
+@dataclass(frozen=True)
+class Scope:
+    """The sizes by which logits are known."""
+
+    vocabulary: int
+    batch: int
+
+    def spans(self, value: Value) -> bool:
+        """Whether a value has a number for every token, whatever its layout: those decide which token comes out."""
+        sizes = shape(value)
+        return max(sizes, default=0) >= self.vocabulary or math.prod(sizes) >= self.vocabulary * self.batch
 
 
-def findings(program: Program, vocabulary: int) -> list[Finding]:
+Rule = Callable[[Program, Scope], Iterator[Finding]]
+
+
+def findings(program: Program, scope: Scope) -> list[Finding]:
     """Apply all rules."""
-    return [found for rule in RULES.values() for found in rule(program, vocabulary)]
+    return [found for rule in RULES.values() for found in rule(program, scope)]
 
 
-def _approx_top_k(program: Program, _vocabulary: int) -> Iterator[Finding]:
+def _approx_top_k(program: Program, _scope: Scope) -> Iterator[Finding]:
     for operation in program.operations:
         name = _called_name(operation).lower()
         if any(word in name for word in _APPROX_CALLS):
@@ -59,10 +72,10 @@ def _called_name(operation: Operation) -> str:
     return composite(operation) if operation.name == "stablehlo.composite" else operation.name
 
 
-def _vocabulary_sort(program: Program, vocabulary: int) -> Iterator[Finding]:
+def _vocabulary_sort(program: Program, scope: Scope) -> Iterator[Finding]:
     for operation in program.operations:
         length = _sorted_length(operation)
-        if length > MOST_SORTED or (length >= vocabulary and operation.name == "stablehlo.sort"):
+        if length > MOST_SORTED or (length >= scope.vocabulary and operation.name == "stablehlo.sort"):
             yield _finding(
                 "vocabulary-sort", operation, f"sorts {length} numbers a row, where {MOST_SORTED} candidates are enough"
             )
@@ -83,12 +96,12 @@ def _sorted_length(operation: Operation) -> int:
     return 0
 
 
-def _unguarded_conversion(program: Program, vocabulary: int) -> Iterator[Finding]:
+def _unguarded_conversion(program: Program, scope: Scope) -> Iterator[Finding]:
     for operation in program.operations:
         if operation.name != "stablehlo.convert" or not _widens(operation):
             continue
         for source in unrounded(program, operation.operands[0]):
-            if _spans(source.results[0], vocabulary):
+            if scope.spans(source.results[0]):
                 yield _finding(
                     "unguarded-conversion",
                     operation,
@@ -101,18 +114,13 @@ def _widens(operation: Operation) -> bool:
     return element(operation.operands[0]) in NARROW and element(operation.results[0]) in {"f32", "f64"}
 
 
-def _spans(value: Value, vocabulary: int) -> bool:
-    """Whether a value has a number for every token: those decide which token comes out."""
-    return max(shape(value), default=0) >= vocabulary
-
-
-def _narrow_sum(program: Program, vocabulary: int) -> Iterator[Finding]:
+def _narrow_sum(program: Program, scope: Scope) -> Iterator[Finding]:
     for operation in program.operations:
         if operation.name not in {"stablehlo.reduce_window", "stablehlo.reduce"}:
             continue
         added = operation.operands[0]
         sums = element(added) in NARROW and "stablehlo.add" in reducer(operation)
-        if sums and (operation.name == "stablehlo.reduce_window" or _spans(added, vocabulary)):
+        if sums and (operation.name == "stablehlo.reduce_window" or scope.spans(added)):
             yield _finding(
                 "narrow-sum", operation, f"adds up {element(added)} numbers: small terms vanish; sum in integers or f32"
             )

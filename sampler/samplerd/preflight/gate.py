@@ -3,6 +3,8 @@
 import logging
 from dataclasses import dataclass, field
 
+import jax
+
 from samplerd.preflight import report as reports
 from samplerd.preflight.report import Report
 from samplerd.preflight.sweep import preflight, subject_of
@@ -42,6 +44,7 @@ class Gate:
         if self.report is None:
             log.info("preflight: at most %g seconds, or as long as what must run takes", self.settings.preflight_budget)
             self.report = preflight(executables, program_for, self.settings, self.settings.preflight_budget)
+            jax.clear_caches()  # what serves is held by the executables; the sweep's own programs are not needed again
         level = logging.INFO if self.report.passed else logging.ERROR
         log.log(level, "%s (%.1f s)", self.report.sentence, self.report.seconds)
 

@@ -1,6 +1,7 @@
 """What a preflight says: JSON for machines, a table for people, one sentence for a probe."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ class Report:
     def as_json(self) -> str:
         """The report for machines."""
         said = {"verdict": "passed" if self.passed else "failed", "reason": self.sentence}
-        return json.dumps({**said, **asdict(self)}, indent=1)
+        return json.dumps(_finite({**said, **asdict(self)}), indent=1, allow_nan=False)
 
     def as_text(self) -> str:
         """The report for people."""
@@ -82,8 +83,17 @@ class Report:
         for scored in self.prompts:
             lines.append(f"log-probability of prompt {scored.prompt}: {sum(scored.logprobs):.4f} nats")
         for failure in self.failures[:_SHOWN]:
-            lines += [failure.sentence, f"  {json.dumps(failure.example)}"]
+            lines += [failure.sentence, f"  {json.dumps(_finite(failure.example))}"]
         return "\n".join([*lines, f"{self.sentence}; {self.seconds:.1f} s"])
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no word for NaN and infinities: they become texts, which are read back as numbers."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _line(outcome: Outcome) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from samplerd import sampling
 from samplerd.lint import exports
 from samplerd.lint import report as reports
 from samplerd.lint.report import run_lint
-from samplerd.lint.rules import Finding, findings
+from samplerd.lint.rules import Finding, Scope, findings
 from samplerd.lint.stablehlo import Program
 from samplerd.model import Model
 from samplerd.program import TensorProgram, production_program
@@ -28,7 +28,7 @@ def found(
 ) -> Any:
     arguments = [jax.ShapeDtypeStruct(shape, dtype) for shape in shapes]
     exported = export.export(jax.jit(function), platforms=[platform])(*arguments)
-    return findings(Program(exported.mlir_module_serialized), V)
+    return findings(Program(exported.mlir_module_serialized), Scope(V, 2))
 
 
 def rules(function: Callable[..., Any], *shapes: tuple[int, ...], **options: str) -> set[str]:
@@ -72,8 +72,8 @@ def test_sorts_of_candidates_are_not() -> None:
 def test_a_small_vocabulary_is_not_sorted_either() -> None:
     exported = export.export(jax.jit(jnp.sort), platforms=["tpu"])(jax.ShapeDtypeStruct((2, 400), "float32"))
     program = Program(exported.mlir_module_serialized)
-    assert [finding.rule for finding in findings(program, 400)] == ["vocabulary-sort"]
-    assert findings(program, 401) == []
+    assert [finding.rule for finding in findings(program, Scope(400, 2))] == ["vocabulary-sort"]
+    assert findings(program, Scope(401, 2)) == []
 
 
 def in_a_branch(logits: jax.Array) -> jax.Array:
@@ -97,6 +97,7 @@ READERS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "function": in_a_function,
     "maximum": lambda logits: wide(jnp.max(logits, axis=1)),
     "gathered": lambda logits: wide(jnp.take_along_axis(logits, jnp.array([[1], [2]]), axis=1)),
+    "blocks": lambda logits: wide(logits.reshape(2, -1, 30).max(axis=2)),
     "top-k": lambda logits: wide(lax.top_k(logits, 5)[0]),
 }
 
@@ -119,6 +120,14 @@ def test_a_barrier_or_a_rounding_guards_it(name: str) -> None:
 
 def test_a_product_after_the_barrier_is_unguarded_again() -> None:
     assert rules(lambda x, head: wide(lax.optimization_barrier(x @ head) * 2), *DOT) == {"unguarded-conversion"}
+
+
+def test_logits_that_are_computed_in_blocks_are_logits_too() -> None:
+    def blocks(x: jax.Array, head: jax.Array) -> jax.Array:
+        return wide(jnp.einsum("bd,dnl->bnl", x, head))
+
+    assert rules(blocks, (2, 64), (64, V // 30, 30)) == {"unguarded-conversion"}
+    assert rules(blocks, (2, 64), (64, V // 30 - 1, 30)) == set()
 
 
 def test_stored_numbers_float32_and_what_is_no_vocabulary_need_no_guard() -> None:

@@ -1,5 +1,7 @@
 """How the sweep spends its budget, what it does with failures, and what its report says."""
 
+import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -146,6 +148,16 @@ def test_a_report_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     assert reports.read(file) == report
     assert '"verdict": "failed"' in report.as_json()
     assert '"verdict": "passed"' in made().as_json()
+
+
+def test_numbers_that_are_none_are_written_as_json_and_read_back(tmp_path: Path) -> None:
+    file = tmp_path / "preflight.json"
+    prompts = (Scored(0, (5, 6), (float("-inf"),)), Scored(1, (8, 9), (float("nan"),)))
+    file.write_text(made(prompts=prompts).as_json())
+    json.loads(file.read_text(), parse_constant=pytest.fail)
+    lowest, none = reports.read(file).prompts
+    assert lowest.logprobs == (float("-inf"),)
+    assert math.isnan(none.logprobs[0])
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2}', '{"format": 1}', "\xff"])
