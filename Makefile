@@ -13,7 +13,7 @@ PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 REQUIREMENTS := requirements/dev.txt requirements/model.txt
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test soak unit lint venv cluster-up cluster-down cluster-status images crds requirements clean
+.PHONY: help demo test soak fault-table unit lint venv cluster-up cluster-down cluster-status images crds requirements clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
@@ -28,7 +28,11 @@ test: lint ## what CI runs: lint, then unit, API-server and end-to-end tests on 
 soak: venv ## the long proofs: many random histories, then the whole real-model demo DEMOS times (default 5)
 	@HISTORIES=100 $(PY) -m pytest tests/unit/operator/domain/test_properties.py tests/unit/operator/domain/test_total.py -q --timeout 7200
 	@LONG=200 $(PY) -m pytest tests/unit/samplerd/test_public_failures.py tests/unit/samplerd/test_sharded.py tests/unit/samplerd/test_preflight.py -q --timeout 7200
+	@HONEST_TOKENS=10000000 $(PY) -m pytest tests/unit/seeded/test_honest.py -n auto --maxprocesses 4 --dist load -q -rP --timeout 36000
 	for i in $$(seq $${DEMOS:-5}); do echo "demo $$i of $${DEMOS:-5}"; $(PY) -m local.demo $(DEMO_ARGS); done
+
+fault-table: venv ## measure what catches which seeded fault, and write the table of docs/seeded-builds.md
+	@$(PY) -m tests.support.fault_table
 
 unit: venv ## pure tests, no cluster, under two minutes
 	@$(PY) -m pytest tests/unit $(PARALLEL) -m "not model" -q

@@ -124,8 +124,12 @@ def _incident(program_for: ProgramFor) -> str:
 def show(
     model_name: Annotated[str, typer.Option(help="smollm2-135m or synthetic")] = "smollm2-135m",
     rounds: Annotated[int, typer.Option(min=1, help="how often each prompt is asked, each time with a new seed")] = 1,
+    fault: Annotated[list[str] | None, typer.Option(help="show this one only; may be repeated")] = None,
 ) -> None:
-    """Show the wrong tokens of every fault beside the right ones. No counter, no check: only tokens."""
+    """Show the wrong tokens of faults beside the right ones. No counter, no check: only tokens."""
+    unknown = set(fault or ()) - FAULTS.keys()
+    if unknown:
+        raise typer.BadParameter(f"no such fault: {', '.join(sorted(unknown))}; there are {', '.join(FAULTS)}")
     configure_jax()
     prompts = PROMPTS * rounds
     typer.echo(f"{model_name}: {len(prompts)} answers of {_TOKENS} tokens, temperature {_TEMPERATURE}, ", nl=False)
@@ -133,6 +137,8 @@ def show(
     model = load_model(Settings.model_validate({"model": model_name, "context": 256}))
     right: dict[tuple[ProgramFor, int], Answers] = {}
     for name, program_for in FAULTS.items():
+        if fault and name not in fault:
+            continue
         typer.echo(f"\n{name}: {_incident(program_for)}")
         for size in _BATCH_SIZES:
             case = right_for(name), size

@@ -1,9 +1,14 @@
 """What a newcomer reads of the wrong tokens."""
 
+import re
+
 import pytest
+import typer
 from samplerd.model import Model
 from seeded_builds import show
 from seeded_builds.faults import FAULTS
+
+SHOWN = ["approximate-top-k", "excess-precision", "padded-vocabulary"]
 
 
 def test_only_answers_that_part_are_shown_with_the_tokens_as_text(model: Model) -> None:
@@ -38,13 +43,26 @@ def test_every_round_is_shown(model: Model) -> None:
     assert lines[1].strip() == "one?"
 
 
-def test_the_page_says_what_each_fault_is_and_where_it_hides(capsys: pytest.CaptureFixture[str]) -> None:
-    show.show(model_name="synthetic", rounds=3)
+def test_the_page_says_what_each_fault_is_and_where_it_hides(model: Model, capsys: pytest.CaptureFixture[str]) -> None:
+    show.show(model_name="synthetic", rounds=3, fault=SHOWN)
     page = capsys.readouterr().out
-    for name in FAULTS:
-        assert f"\n{name}: Incident of " in page
-    boost, approximate = page.index("\nrare-token-boost:"), page.index("\napproximate-top-k:")
-    assert boost < page.index("became", boost) < approximate
-    assert "batch size 1: no answer differs" in page[approximate:]
-    assert "batch size 4: no answer differs" not in page
     assert "seeds 0 to 11" in page
+    parts = dict(
+        re.findall(r"^([a-z-]+): ((?:Incident|Cousin) of .*?)(?=^[a-z-]+: |\Z)", page, re.DOTALL | re.MULTILINE)
+    )
+    assert list(parts) == SHOWN
+    for name, part in parts.items():
+        assert "became" in part
+        assert "batch size 4: no answer differs" not in part, name
+        assert ("batch size 1: no answer differs" in part) == (name != "padded-vocabulary"), name
+    assert f"of {model.vocabulary}, which does not exist" in parts["padded-vocabulary"]
+
+
+def test_every_fault_says_in_its_first_line_what_it_rebuilds() -> None:
+    for program_for in FAULTS.values():
+        assert re.match(r"(Incident of \d|Incident of December|Cousin of the incidents: )", show._incident(program_for))
+
+
+def test_an_unknown_fault_is_named_beside_the_known_ones() -> None:
+    with pytest.raises(typer.BadParameter, match="no such fault: nonsense; there are rare-token-boost"):
+        show.show(model_name="synthetic", fault=["nonsense"])
