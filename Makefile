@@ -13,7 +13,7 @@ PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 REQUIREMENTS := requirements/dev.txt requirements/model.txt
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test soak fault-table unit lint venv cluster-up cluster-down cluster-status images crds requirements clean
+.PHONY: help demo test soak fault-table unit lint venv cluster-up cluster-down cluster-status crds requirements clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'

@@ -143,7 +143,8 @@ def test_incomplete_and_malformed_answers_are_no_data(content: Any, reason: str)
     ],
 )
 def test_errors_are_retried_once_if_they_may_pass(status: int, reason: str, tries: int) -> None:
-    got, asked = fetch(says({"status": "error", "errorType": "bad_data", "error": f"near {SECRET}"}, status))
+    answer = says({"status": "error", "errorType": "bad_data", "error": f"near {SECRET}"}, status)
+    got, asked = fetch(answer, timeout=10)  # generous: a busy machine makes no time-out of an error
     assert (got.unavailable, len(asked)) == (reason, tries)
     assert str(status) in got.message
     assert SECRET not in got.message
