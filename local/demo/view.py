@@ -14,6 +14,12 @@ from local.demo.recording import ConditionPoint, EndPoint, EventPoint, PoolPoint
 Raw = Mapping[str, Any]
 
 
+def _phase(status: Status) -> str:
+    """The stage, and where in it, if there is more to say than the stage's name."""
+    more = status.progress if status.progress != status.stage.value else ""
+    return f"{status.stage.value}{f': {more}' if more else ''}"
+
+
 def status_point(raw: Raw, at: float) -> StatusPoint:
     """One look at the object. ``at`` is Unix seconds."""
     status = Status.load(raw.get("status"))
@@ -21,7 +27,7 @@ def status_point(raw: Raw, at: float) -> StatusPoint:
         at=at,
         generation=int(raw["metadata"].get("generation", 0)),
         observed_generation=status.observed_generation,
-        phase=f"{status.stage.value}{': ' + status.progress if status.progress else ''}",
+        phase=_phase(status),
         conditions=[_condition(c) for c in status.conditions],
         pools=[_pool(p) for p in status.pools],
         stable=revisions(status.stable),
