@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sampler_rollouts.domain.quantities import ratio, seconds
+from sampler_rollouts.domain.quantities import ratio
 from sampler_rollouts.domain.release import child_name
 from sampler_rollouts.domain.resource import API_VERSION, GROUP, KIND
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.outcome import Manifest
     from sampler_rollouts.domain.pool import Pool
-    from sampler_rollouts.domain.resource import Spec
 
 CONTEXT_CLASS: Final = "standard"
 """The one context class until routing is part of the resource."""
@@ -135,9 +134,12 @@ def _container(owner: Owner, pool: Pool, child: Child, drain: int) -> dict[str, 
     return container | ({"resources": resources} if resources else {})
 
 
-def pod_template(owner: Owner, spec: Spec, pool: Pool, child: Child) -> dict[str, Any]:
-    """The pod template of a new revision, within the restricted Pod Security standard."""
-    labels, drain = child_labels(owner, child), seconds(spec.rollback.drain_timeout)
+def pod_template(owner: Owner, pool: Pool, child: Child, drain: int) -> dict[str, Any]:
+    """The pod template of a new revision, within the restricted Pod Security standard. ``drain`` is in seconds.
+
+    ``closed`` compares records with it: what it writes today must still be accepted after any change.
+    """
+    labels = child_labels(owner, child)
     return {
         "metadata": {"labels": labels},
         "spec": {

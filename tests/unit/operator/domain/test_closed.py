@@ -1,0 +1,207 @@
+"""A record becomes pods only if the operator could have written it (R25)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+from sampler_rollouts.domain import render
+from sampler_rollouts.domain.closed import is_rendered
+from sampler_rollouts.domain.pool import RESERVED_ENV
+from sampler_rollouts.domain.release import revision
+from sampler_rollouts.domain.resource import parse_spec
+
+from tests.unit.operator.domain.story import rolling
+from tests.unit.operator.domain.world import World, established, passing, spec
+
+OWNER = render.Owner("serving", "chat", "uid-1")
+CHILD = render.Child("cpu-a", "0123456789")
+LABELS = {
+    "samplerrollouts.io/rollout": "chat",
+    "samplerrollouts.io/context-class": "standard",
+    "samplerrollouts.io/pool": "cpu-a",
+    "samplerrollouts.io/revision": "0123456789",
+}
+Forge = Callable[[dict[str, Any]], Any]
+
+
+def probe(path: str, period: int, failures: int) -> dict[str, Any]:
+    get = {"path": path, "port": "http"}
+    return {"httpGet": get, "periodSeconds": period, "failureThreshold": failures, "timeoutSeconds": 5}
+
+
+def first_form() -> dict[str, Any]:
+    """What the first version recorded, written out: it must be accepted for ever, or an upgrade loses the records."""
+    env = {
+        "SAMPLER_REVISION": "0123456789", "SAMPLER_POOL": "cpu-a", "SAMPLER_ROLLOUT": "chat",
+        "SAMPLER_PRECISION": "bfloat16", "SAMPLER_AUDIT_SHARE": "0.0000000001", "SAMPLER_DRAIN_TIMEOUT": "2",
+    }  # fmt: skip
+    downward = {"name": "POD_NAME", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}}
+    container = {
+        "name": "sampler",
+        "image": f"registry.example.com:5000/sampler@sha256:{'a' * 64}",
+        "imagePullPolicy": "IfNotPresent",
+        "env": [{"name": name, "value": value} for name, value in env.items()]
+        + [downward, {"name": "MINE", "value": ""}],
+        "ports": [
+            {"name": "http", "containerPort": 8000, "protocol": "TCP"},
+            {"name": "metrics", "containerPort": 9090, "protocol": "TCP"},
+        ],
+        "startupProbe": probe("/healthz", 3, 300),
+        "livenessProbe": probe("/healthz", 10, 6),
+        "readinessProbe": probe("/readyz", 2, 3),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+        "args": ["serve"],
+        "resources": {"requests": {"cpu": "2"}, "limits": {"memory": "1Gi"}},
+    }
+    spread = {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": dict(LABELS)},
+    }
+    ids = {"runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532}
+    pod = {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 2,
+        "securityContext": ids | {"seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+        "volumes": [{"name": "tmp", "emptyDir": {}}],
+        "topologySpreadConstraints": [spread],
+    }
+    return {"metadata": {"labels": dict(LABELS)}, "spec": pod}
+
+
+def one(template: dict[str, Any]) -> dict[str, Any]:
+    container: dict[str, Any] = template["spec"]["containers"][0]
+    return container
+
+
+FORGED: dict[str, Forge] = {
+    "another service account": lambda t: t["spec"].update(serviceAccountName="admin"),
+    "its token": lambda t: t["spec"].update(automountServiceAccountToken=True),
+    "host processes": lambda t: t["spec"].update(hostPID=True),
+    "host network": lambda t: t["spec"].update(hostNetwork=True),
+    "the node": lambda t: t["spec"].update(nodeName="control-plane"),
+    "root": lambda t: t["spec"]["securityContext"].update(runAsUser=0),
+    "no pod security": lambda t: t["spec"].pop("securityContext"),
+    "privileged": lambda t: one(t)["securityContext"].update(privileged=True),
+    "a truth that is a number": lambda t: one(t)["securityContext"].update(allowPrivilegeEscalation=0),
+    "a host path": lambda t: t["spec"]["volumes"].append({"name": "root", "hostPath": {"path": "/"}}),
+    "a host path for tmp": lambda t: t["spec"].update(volumes=[{"name": "tmp", "hostPath": {"path": "/"}}]),
+    "a mount": lambda t: one(t)["volumeMounts"].append({"name": "tmp", "mountPath": "/etc"}),
+    "a second container": lambda t: t["spec"]["containers"].append(dict(one(t), name="more")),
+    "an init container": lambda t: t["spec"].update(initContainers=[one(t)]),
+    "an ephemeral container": lambda t: t["spec"].update(ephemeralContainers=[one(t)]),
+    "another name": lambda t: one(t).update(name="other"),
+    "a command": lambda t: one(t).update(command=["sh"]),
+    "a hook": lambda t: one(t).update(lifecycle={"preStop": {"exec": {"command": ["sh"]}}}),
+    "a probe that runs something": lambda t: one(t)["livenessProbe"].update(exec={"command": ["sh"]}),
+    "a host port": lambda t: one(t)["ports"][0].update(hostPort=8000),
+    "a secret": lambda t: one(t)["env"][-1].update(valueFrom={"secretKeyRef": {"name": "s", "key": "k"}}),
+    "a secret for a setting": lambda t: one(t)["env"][3].update(valueFrom={"secretKeyRef": {"name": "s", "key": "k"}}),
+    "a whole secret": lambda t: one(t).update(envFrom=[{"secretRef": {"name": "s"}}]),
+    "a variable of ours twice": lambda t: one(t)["env"].append({"name": "SAMPLER_REVISION", "value": "x"}),
+    "another revision's name": lambda t: one(t)["env"][0].update(value="9876543210"),
+    "no variables": lambda t: one(t).update(env=[]),
+    "a claim": lambda t: one(t)["resources"].update(claims=[{"name": "device"}]),
+    "another rollout's label": lambda t: t["metadata"]["labels"].update({"samplerrollouts.io/rollout": "other"}),
+    "an annotation": lambda t: t["metadata"].update(annotations={"a": "b"}),
+    "another key": lambda t: t.update(kind="Pod"),
+    "endless grace": lambda t: t["spec"].update(terminationGracePeriodSeconds=10**9),
+    "no image": lambda t: one(t).pop("image"),
+    "no containers": lambda t: t["spec"].update(containers=[]),
+    "containers that are none": lambda t: t["spec"].update(containers=3),
+    "no pod": lambda t: t.pop("spec"),
+}
+
+
+def test_the_first_versions_record_is_accepted() -> None:
+    assert is_rendered(OWNER, CHILD, first_form())
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_anything_else_is_refused(name: str) -> None:
+    template = first_form()
+    FORGED[name](template)
+    assert not is_rendered(OWNER, CHILD, template)
+
+
+NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,20}", fullmatch=True).filter(lambda name: name not in RESERVED_ENV)
+TEMPLATES = st.fixed_dictionaries(
+    {},
+    optional={
+        "env": st.dictionaries(NAMES, st.text(max_size=20), max_size=4).map(
+            lambda found: [{"name": name, "value": value} for name, value in found.items()]
+        ),
+        "args": st.lists(st.text(max_size=20), max_size=4),
+        "resources": st.fixed_dictionaries(
+            {},
+            optional={
+                "requests": st.just({"cpu": 1, "memory": "1Gi"}),
+                "limits": st.just({"cpu": "1500m", "memory": "2Gi", "vendor.example/device": 1}),
+            },
+        ),
+    },
+)
+SHARES = st.one_of(
+    st.integers(0, 100).map("{}%".format),
+    st.integers(0, 10**8).map(lambda n: f"{n / 10**8:.8f}"),
+    st.just("0.00000001%"),
+)
+
+
+@given(TEMPLATES, SHARES, st.integers(5, 9000).map("{}s".format), st.sampled_from(["localhost/a", "R.example:1/a/b:T"]))
+def test_what_render_wrote_is_accepted(template: dict[str, Any], share: str, drain: str, image: str) -> None:
+    raw = spec(rollback={"drainTimeout": drain}, allowImageTags=True)
+    raw["pools"][0] |= {"template": template, "sampler": {"auditShare": share}, "image": image}
+    parsed = parse_spec(raw)
+    child = render.Child("cpu-a", revision(parsed.pools[0]))
+    assert is_rendered(OWNER, child, render.pod_template(OWNER, parsed.pools[0], child, int(drain[:-1])))
+
+
+def forge(world: World, child: str) -> dict[str, Any]:
+    record: dict[str, Any] = world.children["ControllerRevision", child]
+    record["data"] = copy.deepcopy(record["data"])
+    record["data"]["template"]["spec"] |= {"serviceAccountName": "admin", "hostPID": True}
+    return record
+
+
+def test_a_forged_record_of_the_specs_revision_is_written_anew() -> None:
+    world = established()
+    child = f"demo-cpu-a-{world.revision_of('stable')}"
+    forge(world, child)
+    outcome = world.tick()
+    assert "hostPID" not in str(outcome.objects)
+    assert "hostPID" not in str(world.children)
+    assert ("Deployment", child) in world.children
+
+
+def test_a_forged_record_of_another_revision_is_never_used() -> None:
+    world = rolling()
+    child = f"demo-cpu-a-{world.revision_of('stable')}"
+    forge(world, child)
+    outcome = world.tick()
+    assert "hostPID" not in str(outcome.objects)
+    assert outcome.keep == frozenset({child})
+
+
+def test_a_forged_record_of_a_release_without_pods_is_not_written_back() -> None:
+    world = rolling()
+    child = f"demo-cpu-a-{world.revision_of('stable')}"
+    world.judge = passing
+    world.until("Serving")
+    world.run(20)
+    assert ("Deployment", child) not in world.children
+    forge(world, child)
+    assert "hostPID" not in str(world.tick().objects)
