@@ -13,7 +13,8 @@ from sampler_rollouts.domain.status import Status
 
 from local.cluster import Cluster
 from local.errors import LocalError
-from tests.unit.operator.crd.bad_specs import BAD, UNKNOWN, Bad, good
+from tests.unit.operator.crd.bad import Bad, good
+from tests.unit.operator.crd.bad_specs import BAD, UNKNOWN
 from tests.unit.operator.domain.world import established, failing, spec
 
 NAMESPACE = "crd-test"

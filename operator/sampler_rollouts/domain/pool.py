@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.quantities import quantity
 from sampler_rollouts.domain.rules import CLOSED_RATIO, OPEN_RATIO, Rule, Scalar, Strict, duration_rule
 
 RESERVED_ENV: Final = (
@@ -16,7 +17,13 @@ RESERVED_ENV: Final = (
 )  # fmt: skip
 
 _LABEL_PATTERN = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
-_IMAGE_PATTERN = "^[a-zA-Z0-9][a-zA-Z0-9._:/-]*(@sha256:[a-f0-9]{64})?$"
+# A reference as container runtimes read it: [host[:port]/]path[/path…][:tag][@digest]; only a host may have capitals.
+_HOST_LABEL = "[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_PATH_PART = "[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*"
+_IMAGE_PATTERN = (
+    f"^({_HOST_LABEL}([.]{_HOST_LABEL})*(:[0-9]{{1,5}})?/)?{_PATH_PART}(/{_PATH_PART})*"
+    "(:[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127})?(@sha256:[a-f0-9]{64})?$"
+)
 _QUANTITY_PATTERN = "^[0-9]{1,15}([.][0-9]{1,9})?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$"
 
 
@@ -38,7 +45,9 @@ ClosedRatio = Annotated[str, Field(max_length=13), CLOSED_RATIO]
 Image = Annotated[
     str,
     Field(min_length=1, max_length=limits.IMAGE),
-    matching(_IMAGE_PATTERN, "must be an image reference such as sampler@sha256:<64 hex digits>"),
+    matching(
+        _IMAGE_PATTERN, "must be an image reference such as host/sampler@sha256:<64 hex digits>, path in lower case"
+    ),
 ]
 Quantity = Annotated[
     str,
@@ -72,6 +81,13 @@ def _is_compute(name: str) -> bool:
     return name in ("cpu", "memory", "ephemeral-storage") or device is not None
 
 
+def _whole_and_equal(resources: Resources) -> bool:
+    devices = {name: amount for name, amount in resources.limits.items() if "/" in name}
+    asked = {name: amount for name, amount in resources.requests.items() if "/" in name}
+    whole = all(quantity(amount).denominator == 1 for amount in devices.values())
+    return whole and all(quantity(amount) == quantity(devices.get(name, "0")) for name, amount in asked.items())
+
+
 class Resources(Strict):
     """Compute resources of the sampler's container."""
 
@@ -82,6 +98,28 @@ class Resources(Strict):
             f"self.requests.all(k, {_COMPUTE}) && self.limits.all(k, {_COMPUTE})",
             "resources may name cpu, memory, ephemeral-storage and a device such as vendor.example/device",
             lambda resources: all(map(_is_compute, [*resources.requests, *resources.limits])),
+        ),
+        Rule(
+            "self.requests.all(k, !k.contains('/') || k in self.limits)",
+            "a device needs a limit: name it in limits, and leave it out of requests",
+            lambda resources: all(name in resources.limits for name in resources.requests if "/" in name),
+        ),
+        # Amounts are compared here alone: a value that may be a number or a text has no bound that CEL's cost estimate
+        # knows, so that a rule with quantity() over all pools would be above the API server's budget.
+        Rule(
+            "",
+            "a device's limit is a whole number, and its request, if there is one, equal to its limit: correct limits, "
+            "and leave it out of requests",
+            _whole_and_equal,
+        ),
+        Rule(
+            "",
+            "requests are above limits: lower the request or raise the limit",
+            lambda resources: all(
+                quantity(amount) <= quantity(resources.limits.get(name, amount))
+                for name, amount in resources.requests.items()
+                if "/" not in name
+            ),
         ),
     )
 

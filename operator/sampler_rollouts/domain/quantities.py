@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from typing import Final
 
 DURATION_PATTERN: Final = "^([0-9]{1,4}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$"
@@ -12,6 +13,12 @@ LONGEST_DURATION: Final = 2400 * 3600
 
 _DURATION = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,6})s)?")
 _RATIO = re.compile(r"(\d{1,3}(?:\.\d{1,8})?)(%?)")
+_QUANTITY = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)(\D*)")
+_SUFFIXES: Final = {"": Fraction(1), "m": Fraction(1, 1000)} | {
+    letter + binary: Fraction(base) ** power
+    for binary, base, letters in (("", 1000, "kMGTP"), ("i", 1024, "KMGTP"))
+    for power, letter in enumerate(letters, 1)
+}
 _UNITS: Final = (3600, 60, 1)
 
 
@@ -30,6 +37,14 @@ def ratio(text: str) -> float:
         raise ValueError(f"not a ratio such as 3% or 0.03: {text!r}")
     number = float(match.group(1))
     return number / 100 if match.group(2) else number
+
+
+def quantity(text: str) -> Fraction:
+    """Parse a Kubernetes quantity such as ``500m``, ``2`` or ``1.5Gi``; raise ValueError for anything else."""
+    match = _QUANTITY.fullmatch(text)
+    if match is None or match.group(2) not in _SUFFIXES or not text.isascii():
+        raise ValueError(f"not a quantity such as 500m, 2 or 1.5Gi: {text!r}")
+    return Fraction(match.group(1)) * _SUFFIXES[match.group(2)]
 
 
 def duration_text(total: float) -> str:

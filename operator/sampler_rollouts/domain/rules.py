@@ -24,7 +24,10 @@ CEL_KEY = "x-kubernetes-validations"
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule over an object. ``message`` names the field and the remedy; ``field`` is where the error is shown."""
+    """One rule over an object. ``message`` names the field and the remedy; ``field`` is where the error is shown.
+
+    ``cel`` is empty where CEL cannot afford the rule: then the operator alone refuses the spec (``InvalidSpec``).
+    """
 
     cel: str
     message: str

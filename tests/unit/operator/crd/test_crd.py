@@ -13,7 +13,7 @@ from sampler_rollouts.domain.resource import parse_spec
 from sampler_rollouts.domain.rules import CEL_KEY
 from sampler_rollouts.domain.status import Status
 
-from tests.unit.operator.crd.bad_specs import good
+from tests.unit.operator.crd.bad import good
 
 ROOT = Path(__file__).parents[4]
 Node = dict[str, Any]
