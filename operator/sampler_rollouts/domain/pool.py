@@ -39,6 +39,8 @@ Label = Annotated[
     matching(_LABEL_PATTERN, "must be lower-case letters, digits and dashes, beginning with a letter: cpu-a"),
 ]
 Duration = Annotated[str, Field(max_length=20), duration_rule(1)]
+DrainTimeout = Annotated[str, Field(max_length=20), duration_rule(5)]
+"""A server keeps some of it for its own end (ours 1.5 s): with less, requests in flight have no time to finish."""
 DurationOrZero = Annotated[str, Field(max_length=20), duration_rule(0)]
 OpenRatio = Annotated[str, Field(max_length=13), OPEN_RATIO]
 ClosedRatio = Annotated[str, Field(max_length=13), CLOSED_RATIO]

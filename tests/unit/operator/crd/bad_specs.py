@@ -156,6 +156,12 @@ BAD = [
         "negative duration", put("strategy.progressDeadline", "-5m"), "strategy.progressDeadline", "must be a duration"
     ),
     Bad("empty duration", put("strategy.bakeTime", ""), "strategy.bakeTime", "must be a duration"),
+    Bad(
+        "no time to drain",
+        put("rollback.drainTimeout", "4s"),
+        "rollback.drainTimeout",
+        "must be a duration of at least 5s",
+    ),
     Bad("duration in days", put("rollback.drainTimeout", "1d"), "rollback.drainTimeout", "must be a duration"),
     Bad(
         "duration as number",
