@@ -155,6 +155,18 @@ def test_what_is_gone_already_is_no_error(api: MemoryApi, cluster: KubernetesClu
     cluster.delete(rollout, child)
 
 
+def test_a_child_replaced_since_the_look_is_not_deleted(
+    api: MemoryApi, cluster: KubernetesCluster, rollout: Obj
+) -> None:
+    apply_all(cluster, rollout, builders.deployment())
+    (child,) = cluster.unwanted((), (), cluster.children(rollout))
+    api.objects[f"{DEPLOYMENTS}/chat-a-r1"]["metadata"]["uid"] = "another"
+
+    with pytest.raises(ConflictError):
+        cluster.delete(rollout, child)
+    assert set(api.kinds("deployments")) == {"chat-a-r1"}
+
+
 def test_the_status_is_written_once_and_only_over_what_was_read(
     api: MemoryApi, cluster: KubernetesCluster, rollout: Obj
 ) -> None:

@@ -153,3 +153,21 @@ def test_what_was_found_of_the_rejected_release_is_not_said_of_stable() -> None:
     assert world.status.stage == "Serving"
     assert rejected not in {row.revision for row in world.status.pools}
     assert "Failed" not in {row.verdict for row in world.status.pools}
+
+
+def test_stable_has_its_own_time_to_come_up_when_the_candidates_pods_took_theirs() -> None:
+    world = rolling(replicas=4, strategy={"steps": [{"weight": 75, "minDuration": "10m"}]})
+    world.run(60)
+    candidate, stable = world.revision_of("candidate"), world.revision_of("stable")
+    assert world.serving(candidate)["cpu-a"] == 3
+    world.unready.add(next(pod.name for pod in world.pods if (pod.pool, pod.revision) == ("cpu-a", candidate)))
+    world.blocked[stable] = "ErrImagePull"
+    world.run(100)
+    assert world.status.stage == "Progressing", "the progress deadline is 120 s"
+    world.judge = failing()
+    world.until("RollingBack")
+    world.run(100)
+    assert world.serving(candidate)["cpu-a"] > 0, "users need them: stable does not come up"
+    assert world.condition("Degraded") == ("False", "AsWanted")
+    world.run(60)
+    assert world.condition("Degraded") == ("True", "StableNotReady")

@@ -132,6 +132,22 @@ async def test_a_failing_key_is_not_hurried_by_its_own_writes(queue: WorkQueue[s
     assert await queue.get() == "a"
 
 
+async def test_a_key_that_came_while_it_failed_again_waits_for_its_whole_delay(
+    queue: WorkQueue[str], clock: Clock
+) -> None:
+    """Its own writes come back as events: they must not shorten a delay that has grown beyond the shortest."""
+    queue.add("a")
+    key = await queue.get()
+    delays = []
+    for _ in range(3):
+        queue.add(key)
+        delays.append(queue.failed(key))
+        assert queue.next_due() == pytest.approx(delays[-1])
+        clock.now += delays[-1]
+        assert await queue.get() == key
+    assert delays == [BASE_DELAY, 2 * BASE_DELAY, 4 * BASE_DELAY]
+
+
 async def test_a_forgotten_key_does_not_come_back_but_can_be_added(queue: WorkQueue[str]) -> None:
     queue.add("a")
     queue.forget(await queue.get())
