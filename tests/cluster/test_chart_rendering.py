@@ -149,6 +149,8 @@ def test_the_crd_is_rendered_as_it_was_generated(render: Any) -> None:
         ({"metricsSources": {"default": {"url": "http://user:secret@host"}}}, "url"),
         ({"metricsSources": {"default": {"url": "ftp://host"}}}, "url"),
         ({"metricsSources": {"default": {"insecureSkipVerify": True}}}, "insecureSkipVerify"),
+        ({"metricsSources": {"default": {"url": "http://host", "timeout": "5m"}}}, "timeout"),
+        ({"metricsSources": {"default": {"url": "http://host", "scrapeInterval": "10m"}}}, "scrapeInterval"),
         ({"watchNamespaces": ["Not_A_Name"]}, "watchNamespaces"),
         ({"serviceAccount": {"create": False}}, "serviceAccount.name is required"),
     ],
