@@ -109,13 +109,27 @@ def _probe(path: str, period: int, failures: int) -> dict[str, Any]:
     }
 
 
-def _container(owner: Owner, pool: Pool, child: Child, drain: int) -> dict[str, Any]:
+def _free(owner: Owner, pool: Pool, child: Child, drain: int) -> dict[str, Any]:
+    """What the author of a SamplerRollout may choose of the container."""
     resources = pool.template.resources.model_dump(exclude_defaults=True)
+    free: dict[str, Any] = {"image": pool.image, "env": _environment(owner, pool, child, drain)}
+    if pool.template.args:
+        free["args"] = list(pool.template.args)
+    return free | ({"resources": resources} if resources else {})
+
+
+def pod_template(owner: Owner, spec: Spec, pool: Pool, child: Child) -> dict[str, Any]:
+    """The pod template of a new revision, within the restricted Pod Security standard."""
+    drain = seconds(spec.rollback.drain_timeout)
+    return closed_form(owner, child, drain, _free(owner, pool, child, drain))
+
+
+def closed_form(owner: Owner, child: Child, drain: int, free: Mapping[str, Any]) -> dict[str, Any]:
+    """The one form that pod templates have: all is fixed but ``free``, some fields of the container, and ``drain``."""
+    labels = child_labels(owner, child)
     container: dict[str, Any] = {
         "name": CONTAINER,
-        "image": pool.image,
         "imagePullPolicy": "IfNotPresent",
-        "env": _environment(owner, pool, child, drain),
         "ports": [
             {"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"},
             {"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"},
@@ -130,14 +144,6 @@ def _container(owner: Owner, pool: Pool, child: Child, drain: int) -> dict[str, 
         },
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - the pod's own emptyDir
     }
-    if pool.template.args:
-        container["args"] = list(pool.template.args)
-    return container | ({"resources": resources} if resources else {})
-
-
-def pod_template(owner: Owner, spec: Spec, pool: Pool, child: Child) -> dict[str, Any]:
-    """The pod template of a new revision, within the restricted Pod Security standard."""
-    labels, drain = child_labels(owner, child), seconds(spec.rollback.drain_timeout)
     return {
         "metadata": {"labels": labels},
         "spec": {
@@ -151,7 +157,7 @@ def pod_template(owner: Owner, spec: Spec, pool: Pool, child: Child) -> dict[str
                 "fsGroup": USER,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
-            "containers": [_container(owner, pool, child, drain)],
+            "containers": [container | dict(free)],
             "volumes": [{"name": "tmp", "emptyDir": {}}],
             "topologySpreadConstraints": [
                 {
