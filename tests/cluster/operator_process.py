@@ -35,7 +35,7 @@ def manifest(name: str, letter: str = "a", **spec: Any) -> Obj:
         "apiVersion": "samplerrollouts.io/v1alpha1",
         "kind": "SamplerRollout",
         "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": {"pools": pools, "quality": {"designEffect": "1"}, "rollback": {"drainTimeout": "1s"}, **spec},
+        "spec": {"pools": pools, "quality": {"designEffect": "1"}, "rollback": {"drainTimeout": "5s"}, **spec},
     }
 
 

@@ -16,7 +16,13 @@ RESERVED_ENV: Final = (
 )  # fmt: skip
 
 _LABEL_PATTERN = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
-_IMAGE_PATTERN = "^[a-zA-Z0-9][a-zA-Z0-9._:/-]*(@sha256:[a-f0-9]{64})?$"
+_HOST = "[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_REGISTRY = f"((localhost|{_HOST}([.]{_HOST})+)(:[0-9]{{1,5}})?|{_HOST}:[0-9]{{1,5}})"
+_COMPONENT = "[a-z0-9]+(([.]|__?|-+)[a-z0-9]+)*"
+# The grammar of references (OCI distribution specification): a registry is known by a dot, a port, or as localhost.
+_IMAGE_PATTERN = (
+    f"^({_REGISTRY}/)?{_COMPONENT}(/{_COMPONENT})*(:[a-zA-Z0-9_][a-zA-Z0-9_.-]{{0,127}})?(@sha256:[a-f0-9]{{64}})?$"
+)
 _QUANTITY_PATTERN = "^[0-9]{1,15}([.][0-9]{1,9})?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$"
 
 
@@ -32,13 +38,18 @@ Label = Annotated[
     matching(_LABEL_PATTERN, "must be lower-case letters, digits and dashes, beginning with a letter: cpu-a"),
 ]
 Duration = Annotated[str, Field(max_length=20), duration_rule(1)]
+DrainTimeout = Annotated[str, Field(max_length=20), duration_rule(5)]
+"""A server needs some seconds to leave the endpoints, end its requests and have its last counts scraped."""
 DurationOrZero = Annotated[str, Field(max_length=20), duration_rule(0)]
 OpenRatio = Annotated[str, Field(max_length=13), OPEN_RATIO]
 ClosedRatio = Annotated[str, Field(max_length=13), CLOSED_RATIO]
 Image = Annotated[
     str,
     Field(min_length=1, max_length=limits.IMAGE),
-    matching(_IMAGE_PATTERN, "must be an image reference such as sampler@sha256:<64 hex digits>"),
+    matching(
+        _IMAGE_PATTERN,
+        "must be an image reference such as example.com/sampler@sha256:<64 hex digits>, its path in lower case",
+    ),
 ]
 Quantity = Annotated[
     str,

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 from quality_contract import CHECK_ERRORS, CHECK_REPLAY_AUDIT, CHECK_UNEXPECTED_SCRIPT
 
 from sampler_rollouts.domain import limits
-from sampler_rollouts.domain.pool import Duration, DurationOrZero, Label, OpenRatio, Pool, matching
+from sampler_rollouts.domain.pool import DrainTimeout, Duration, DurationOrZero, Label, OpenRatio, Pool, matching
 from sampler_rollouts.domain.quantities import ratio, seconds
 from sampler_rollouts.domain.rules import Rule, Scalar, Strict, cel_ratio, violations
 
@@ -176,7 +176,7 @@ class Rollback(Strict):
     """What happens when a release is not to stay."""
 
     on_inconclusive: Literal["Hold", "Rollback"] = "Hold"
-    drain_timeout: Duration = "60s"
+    drain_timeout: DrainTimeout = "60s"
 
 
 _STEP_SECONDS = (

@@ -138,6 +138,16 @@ BAD = [
         "image with spaces", _put("pools.0.image", f"sam pler@{DIGEST}"), "pools[0].image", "must be an image reference"
     ),
     Bad("short digest", _put("pools.0.image", "sampler@sha256:abc"), "pools[0].image", "<64 hex digits>"),
+    Bad(
+        "image in capitals", _put("pools.0.image", f"reg.io/UPPER@{DIGEST}"), "pools[0].image", "its path in lower case"
+    ),
+    Bad(
+        "image with an empty part",
+        _put("pools.0.image", f"a//b@{DIGEST}"),
+        "pools[0].image",
+        "must be an image reference",
+    ),
+    Bad("image of colons", _put("pools.0.image", f"a:::/@{DIGEST}"), "pools[0].image", "must be an image reference"),
     Bad("image missing", _drop("pools.0.image"), "pools[0].image", "is required", "Required value"),
     Bad(
         "pool name in capitals",
@@ -214,6 +224,7 @@ BAD = [
         "negative duration", _put("strategy.progressDeadline", "-5m"), "strategy.progressDeadline", "must be a duration"
     ),
     Bad("empty duration", _put("strategy.bakeTime", ""), "strategy.bakeTime", "must be a duration"),
+    Bad("no time to drain", _put("rollback.drainTimeout", "4s"), "rollback.drainTimeout", "at least 5s"),
     Bad("duration in days", _put("rollback.drainTimeout", "1d"), "rollback.drainTimeout", "must be a duration"),
     Bad(
         "duration as number",

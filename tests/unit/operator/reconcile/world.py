@@ -41,7 +41,7 @@ def spec(letter: str = "a", **changes: Any) -> Obj:
             "bakeTime": "20s",
         },
         "quality": {"designEffect": "1", "checks": [{"name": "unexpected-script", "maxRate": "3%"}]},
-        "rollback": {"drainTimeout": "1s"},
+        "rollback": {"drainTimeout": "5s"},
         **changes,
     }
 
