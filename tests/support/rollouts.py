@@ -9,6 +9,8 @@ from local.cluster import Cluster
 from tests.support.waiting import wait_for
 
 OPERATOR_NAMESPACE = "sampler-rollouts"
+PROMOTE_ANNOTATION = "samplerrollouts.io/promote"
+CANARY_WEIGHT = 50
 CHART = "charts/sampler-rollouts"
 
 
@@ -39,8 +41,9 @@ def synthetic_pool(name: str, image: str, **env: str) -> dict[str, Any]:
     }
 
 
-def manifest(name: str, pools: list[dict[str, Any]]) -> dict[str, Any]:
-    """A SamplerRollout for two pools in one wave, quick enough for a test."""
+def manifest(name: str, pools: list[dict[str, Any]], *, pause: bool = False) -> dict[str, Any]:
+    """A SamplerRollout for two pools in one wave, quick enough for a test; ``pause``: the canary waits for a person."""
+    steps: list[dict[str, Any]] = [{"weight": CANARY_WEIGHT, "minDuration": "5s"}]
     return {
         "apiVersion": "samplerrollouts.io/v1alpha1",
         "kind": "SamplerRollout",
@@ -49,7 +52,7 @@ def manifest(name: str, pools: list[dict[str, Any]]) -> dict[str, Any]:
             "pools": pools,
             "strategy": {
                 "waves": [[pool["name"] for pool in pools]],
-                "steps": [{"weight": 50, "minDuration": "5s"}],
+                "steps": [*steps, {"pause": {}}] if pause else steps,
                 "progressDeadline": "120s",
                 "deadline": "10m",
                 "bakeTime": "5s",
@@ -121,6 +124,15 @@ class Rollouts:
             return wait_for(f"{kind}={value} of {name}", probe, timeout=timeout)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{json.dumps(self.status(name), indent=1)}") from None
+
+    def waits_for_person(self, name: str) -> bool:
+        """Whether the rollout stands at its pause."""
+        return bool(self.condition(name, "Reconciling").get("reason") == "WaitingForPerson")
+
+    def let_go_on(self, name: str) -> None:
+        """Say as a person that the rollout may go on past its pause."""
+        release = self.status(name)["candidate"]["hash"]
+        self.kubectl("annotate", "samplerrollout", name, f"{PROMOTE_ANNOTATION}={release}", "--overwrite")
 
     def service_url(self, name: str) -> str:
         """Address of the standard class's Service, as the host reaches it."""
