@@ -6,8 +6,10 @@ import json
 from typing import Any
 
 from local.cluster import Cluster
+from local.errors import LocalError
 from tests.support.waiting import wait_for
 
+RELEASE = "sampler-rollouts"
 OPERATOR_NAMESPACE = "sampler-rollouts"
 PROMOTE_ANNOTATION = "samplerrollouts.io/promote"
 CANARY_WEIGHT = 50
@@ -22,10 +24,21 @@ def install_operator(cluster: Cluster, image: str) -> None:
         "metricsSources": {"default": {"url": "http://prometheus.monitoring.svc:9090", "scrapeInterval": "2s"}},
     }
     cluster.helm(
-        "upgrade", "--install", "sampler-rollouts", CHART, "-n", OPERATOR_NAMESPACE, "--create-namespace",
+        "upgrade", "--install", RELEASE, CHART, "-n", OPERATOR_NAMESPACE, "--create-namespace",
         "--take-ownership", "--wait", "--timeout", "3m", "-f", "-",
         stdin=json.dumps(values),
     )  # fmt: skip
+
+
+def refuse_installed_operator(cluster: Cluster) -> None:
+    """Refuse a cluster in which the operator is installed: tests would change it, run another beside it, remove it."""
+    found = cluster.kubectl("get", "secrets", "-A", "-l", f"owner=helm,name={RELEASE}", "-o", "name")
+    if found.strip():
+        raise LocalError(
+            f"the Helm release {RELEASE} is in the local cluster already, perhaps of a demo kept with KEEP=1, and the "
+            "tests would change and remove it",
+            "run `make cluster-down` first",
+        )
 
 
 def synthetic_pool(name: str, image: str, **env: str) -> dict[str, Any]:
