@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 
 from sampler_rollouts import crd
 
 from local.cluster import Cluster
-
-LIMIT = 60.0
+from tests.support.waiting import wait_for
 
 
 def install_crd(cluster: Cluster) -> None:
@@ -18,10 +16,7 @@ def install_crd(cluster: Cluster) -> None:
     ``kubectl wait`` gives up at once on a definition so new that its conditions are still null.
     """
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=crd.text())
-    deadline = time.monotonic() + LIMIT
-    while not _established(cluster):
-        assert time.monotonic() < deadline, f"{crd.NAME} was not established within {LIMIT:g} s"
-        time.sleep(0.2)
+    wait_for(f"{crd.NAME} is established", lambda: _established(cluster), timeout=60)
 
 
 def _established(cluster: Cluster) -> bool:
