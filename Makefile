@@ -38,7 +38,8 @@ unit: venv ## pure tests, no cluster, under two minutes
 	@$(PY) -m pytest tests/unit $(PARALLEL) -m "not model" -q
 
 lint: venv ## ruff, mypy strict, import contracts
-	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 
