@@ -7,10 +7,13 @@ import os
 import select
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
 from local.errors import LocalError
 from local.progress import Ticker
@@ -26,6 +29,22 @@ def last_line(said: Sequence[str]) -> str:
 
 # Between asking a program to end and killing it.
 PATIENCE = 5.0
+_given_up = threading.Event()
+
+
+class Workers(ThreadPoolExecutor):
+    """Threads whose slow programs end when the block fails: Ctrl-C reaches only the main thread, which waits here."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        """Wait for the threads; after a failure not for their programs."""
+        if kind is not None:
+            _given_up.set()
+        try:
+            return super().__exit__(kind, error, trace)
+        finally:
+            _given_up.clear()
 
 
 def run_slow(
@@ -44,8 +63,10 @@ def run_slow(
     with _group(words, env=env, cwd=cwd) as program:
         assert program.stdout is not None
         while True:
+            if _given_up.is_set():
+                raise LocalError(f"{what} was given up: something else failed or was interrupted")
             # A program may be silent for long (a linker is): the user still sees that it lives.
-            if select.select([program.stdout], [], [], 2)[0]:
+            if select.select([program.stdout], [], [], 0.5)[0]:
                 chunk = program.stdout.read(65536)
                 if not chunk:
                     break

@@ -16,10 +16,10 @@ TESTS = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests under tests/cluster and tests/e2e carry their folder's mark, so that nobody forgets it."""
+    """Tests under tests/cluster, tests/e2e and tests/soak carry their folder's mark, so that nobody forgets it."""
     for item in items:
         folder = item.path.relative_to(TESTS).parts[0]
-        if folder in {"cluster", "e2e"}:
+        if folder in {"cluster", "e2e", "soak"}:
             item.add_marker(folder)
 
 

@@ -15,23 +15,31 @@ from tests.support.waiting import wait_for
 
 # As `python -m local.demo` does it; the build is a shell with a child of its own, as make and go are.
 _RUNS_A_BUILD = """
-import signal, sys
+import signal, sys, time
 from local import streams
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 streams.PATIENCE = float(sys.argv[1])
 try:
-    streams.run_slow("a build", ["sh", "-c", sys.argv[2]])
+    if sys.argv[3] == "main":
+        streams.run_slow("a build", ["sh", "-c", sys.argv[2]])
+    with streams.Workers(2) as pool:
+        pool.submit(streams.run_slow, "a build", ["sh", "-c", sys.argv[2]])
+        time.sleep(60)
 except KeyboardInterrupt:
     sys.exit(130)
 """
 
 
+@pytest.mark.parametrize("thread", ["main", "worker"])
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize(("patience", "trap"), [("30", ""), ("0.3", "trap '' TERM INT; ")], ids=["polite", "stubborn"])
-def test_a_build_and_its_children_end_with_us(sign: signal.Signals, patience: str, trap: str, tmp_path: Path) -> None:
+def test_a_build_and_its_children_end_with_us(
+    sign: signal.Signals, patience: str, trap: str, thread: str, tmp_path: Path
+) -> None:
     pids = tmp_path / "pids"
     build = f"{trap}sleep 300 & echo $$ $! > {pids}.new; mv {pids}.new {pids}; wait"
-    with subprocess.Popen([sys.executable, "-c", _RUNS_A_BUILD, patience, build], stderr=subprocess.DEVNULL) as ours:
+    line = [sys.executable, "-c", _RUNS_A_BUILD, patience, build, thread]
+    with subprocess.Popen(line, stderr=subprocess.DEVNULL) as ours:
         try:
             wait_for("the build's child", pids.exists, timeout=60, every=0.05)
             started = [int(pid) for pid in pids.read_text().split()]
