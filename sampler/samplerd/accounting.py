@@ -75,7 +75,7 @@ def _drawing(generation: Generation) -> float:
 
 
 class Accounting:
-    """Opens the records. Only ``behind_gateway`` is the route header believed: by one of its own a client could hide."""
+    """Opens the records. Only ``behind_gateway`` is the route header believed: by one of its own a client may hide."""
 
     def __init__(
         self, metrics: Metrics, *, session_capacity: int, time_limit: float, behind_gateway: bool = False
