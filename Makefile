@@ -25,10 +25,11 @@ test: lint ## what CI runs: lint, then unit, API-server and end-to-end tests on 
 	@$(PY) -m pytest tests/unit $(PARALLEL) -q --durations=5
 	@$(PY) -m pytest tests/cluster tests/e2e -q --durations=10
 
-soak: venv ## the long proofs: many random histories, then the whole real-model demo DEMOS times (default 5)
+soak: venv ## the long proofs: many random histories, `up` stopped everywhere, then the real-model demo DEMOS times (default 5)
 	@HISTORIES=100 $(PY) -m pytest tests/unit/operator/domain/test_properties.py tests/unit/operator/domain/test_total.py -q --timeout 7200
 	@LONG=200 $(PY) -m pytest tests/unit/samplerd/test_public_failures.py tests/unit/samplerd/test_sharded.py tests/unit/samplerd/test_preflight.py -q --timeout 7200
 	@HONEST_TOKENS=10000000 $(PY) -m pytest tests/unit/seeded/test_honest.py -n auto --maxprocesses 4 --dist load -q -rP --timeout 36000
+	@$(PY) -m pytest tests/soak -q --timeout 7200
 	for i in $$(seq $${DEMOS:-5}); do echo "demo $$i of $${DEMOS:-5}"; $(PY) -m local.demo $(DEMO_ARGS); done
 
 fault-table: venv ## measure what catches which seeded fault, and write the table of docs/seeded-builds.md
@@ -38,7 +39,8 @@ unit: venv ## pure tests, no cluster, under two minutes
 	@$(PY) -m pytest tests/unit $(PARALLEL) -m "not model" -q
 
 lint: venv ## ruff, mypy strict, import contracts
-	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 

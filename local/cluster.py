@@ -11,9 +11,11 @@ from pathlib import Path
 
 from local import network, status, tools
 from local.client import Helm, Kubectl
+from local.components import ALL
 from local.down import leftovers, take_down
 from local.errors import LocalError
 from local.files import lock
+from local.process import read_record
 from local.progress import say
 from local.settings import Settings, load
 from local.up import PROGRAMS, Up, check_machine, check_rights
@@ -60,9 +62,19 @@ class Cluster:
         """Memory and CPU of every pod."""
         return status.pod_use(self.kubectl)
 
-    def running(self) -> bool:
-        """Whether every component is there and healthy."""
-        return all(c.healthy for c in self.components())
+    def lives(self) -> bool:
+        """Whether any process of it lives, however unwell: then it is somebody's, who has not taken it down."""
+        return any(read_record(self.settings.pids / name) for name in ALL)
+
+    def clear_dead(self) -> bool:
+        """Remove what a crash left, unless a process of it lives. Return whether none did: the next `up` is ours."""
+        check_rights()
+        # Within the lock: another's `up` may be under way, and has no process yet.
+        with self._lock():
+            if self.lives():
+                return False
+            take_down(self.settings)
+            return True
 
     def build_images(self, *names: str) -> dict[str, str]:
         """Build images from the working tree, import them, and return name to `name@sha256:...`."""

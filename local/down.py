@@ -17,7 +17,7 @@ from local.settings import Settings
 
 _MNT_DETACH = 2
 # Kept: images (a new import takes long) and logs (someone may want to see why).
-_KEPT = ("containerd-root", "log", "lock")
+KEPT = ("containerd-root", "log", "lock")
 
 
 def take_down(settings: Settings, *, purge: bool = False) -> None:
@@ -34,7 +34,7 @@ def take_down(settings: Settings, *, purge: bool = False) -> None:
         network.remove(settings)
         groups.remove()
         footprint.clean(settings)
-        remove_data(settings.run, () if purge else _KEPT)
+        remove_data(settings.run, () if purge else KEPT)
     left = leftovers(settings, touched=touched)
     if left:
         raise LocalError(f"still there: {', '.join(left)}", "run `make cluster-down` again")

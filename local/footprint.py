@@ -42,7 +42,12 @@ def remember(settings: Settings) -> None:
     """Note, before the first start, which of the folders are the host's own."""
     note = _note(settings)
     if not note.exists():
-        write_if_changed(note, json.dumps([str(p) for p in _MAY_APPEAR if p.exists()]))
+        write_if_changed(note, json.dumps(present()))
+
+
+def present() -> list[str]:
+    """Which of the folders are there now."""
+    return [str(p) for p in _MAY_APPEAR if p.exists()]
 
 
 def clean(settings: Settings) -> None:

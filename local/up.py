@@ -7,7 +7,6 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from local import addons, components, network, nodeconfig, packages, pki, systemimages, tools
@@ -21,6 +20,7 @@ from local.health import probes
 from local.process import Daemon, stop
 from local.progress import say, wait_for
 from local.settings import NODE_NAME, Settings
+from local.streams import Workers
 
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
 _GIB = 1024**3
@@ -52,7 +52,7 @@ class Up:
         self._start(["containerd", "etcd"])
         self._start(["kube-apiserver"])
         ctr = Ctr(s)
-        with ThreadPoolExecutor(2) as pool:
+        with Workers(2) as pool:
             images = pool.submit(self._images, ctr)
             self._start(["kube-controller-manager", "kube-scheduler"], wait=False)
             names = images.result()

@@ -9,26 +9,31 @@ from pathlib import Path
 import pytest
 
 from local.cluster import Cluster
+from local.errors import LocalError
+from tests.support.rollouts import refuse_installed_operator
 
 TESTS = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests under tests/cluster and tests/e2e carry their folder's mark, so that nobody forgets it."""
+    """Tests under tests/cluster, tests/e2e and tests/soak carry their folder's mark, so that nobody forgets it."""
     for item in items:
         folder = item.path.relative_to(TESTS).parts[0]
-        if folder in {"cluster", "e2e"}:
+        if folder in {"cluster", "e2e", "soak"}:
             item.add_marker(folder)
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """The local cluster, shared by all tests of a run; one that ran before is used and left up."""
+    """The local cluster, shared by all tests of a run; one that lived before is mended, used and left up."""
     local = Cluster()
-    ours = not local.running()
-    if ours:
-        local.down()  # what a crashed run left would be taken up again
-        local.up()
+    ours = local.clear_dead()
+    local.up()
+    if not ours:
+        try:
+            refuse_installed_operator(local)
+        except LocalError as error:
+            pytest.exit(error.text(), returncode=1)
     os.environ["KUBECONFIG"] = str(local.kubeconfig)
     try:
         yield local

@@ -18,8 +18,8 @@ _TO_TRY = Path(__file__).with_name("to_try.txt")
 
 
 def is_up(cluster: Cluster) -> bool:
-    """Whether somebody had the whole cluster up before the demo; the rest of a crashed one is nobody's."""
-    return cluster.running()
+    """Whether somebody's cluster lived before the demo, well or not; what has no process any more is nobody's."""
+    return cluster.lives()
 
 
 def close(cluster: Cluster, console: Console, options: Options, *, was_up: bool, code: int) -> int:

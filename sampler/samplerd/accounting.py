@@ -8,7 +8,7 @@ import quality_contract as names
 
 from samplerd.generation import Generation
 from samplerd.metrics import Metrics
-from samplerd.routes import RouteLabels, parse_route
+from samplerd.routes import Route, RouteLabels, parse_route
 from samplerd.scripts import has_unexpected_script
 from samplerd.sessions import SessionTable
 
@@ -75,17 +75,20 @@ def _drawing(generation: Generation) -> float:
 
 
 class Accounting:
-    """Opens the records."""
+    """Opens the records. Only ``behind_gateway`` is the route header believed: by one of its own a client may hide."""
 
-    def __init__(self, metrics: Metrics, *, session_capacity: int, time_limit: float) -> None:
+    def __init__(
+        self, metrics: Metrics, *, session_capacity: int, time_limit: float, behind_gateway: bool = False
+    ) -> None:
         self._metrics = metrics
         self._time_limit = time_limit
         self._sessions = SessionTable(session_capacity)
         self._routes = RouteLabels()
+        self._behind_gateway = behind_gateway
 
     def route_label(self, header: str | None) -> str:
         """The route hash of a request; its counters exist from now on."""
-        label = self._routes.label(parse_route(header))
+        label = self._routes.label(self._route(header))
         self._metrics.add_route(label)
         return label
 
@@ -106,9 +109,12 @@ class Accounting:
         if status >= 500 and self._is_checked(route_header, session):
             self._metrics.count_check(names.CHECK_ERRORS, self.route_label(route_header), bad=True)
 
+    def _route(self, header: str | None) -> Route:
+        return parse_route(header) if self._behind_gateway else Route()
+
     def _is_checked(self, route_header: str | None, session: str | None) -> bool:
         """Without a gateway, or without a session, a request is a unit of its own."""
-        epoch = parse_route(route_header).epoch
+        epoch = self._route(route_header).epoch
         if epoch is None or not session:
             return True
         before = self._sessions.evictions

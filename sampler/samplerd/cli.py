@@ -67,6 +67,9 @@ def make_app(program_for: ProgramFor = production_program) -> typer.Typer:
         drain_timeout: Annotated[
             float, _flag("drain-timeout", "seconds after SIGTERM in which the process must have ended")
         ] = DEFAULTS.drain_timeout,
+        behind_gateway: Annotated[
+            bool, _flag("behind-gateway", "believe the route header: a gateway in front overwrites the clients'")
+        ] = DEFAULTS.behind_gateway,
         session_capacity: Annotated[
             int, _flag("session-capacity", "sessions remembered for the checks")
         ] = DEFAULTS.session_capacity,

@@ -34,6 +34,7 @@ class Service:
             self.metrics,
             session_capacity=self.settings.session_capacity,
             time_limit=self.settings.request_timeout,
+            behind_gateway=self.settings.behind_gateway,
         )
 
     def become_ready(self, engine: Engine) -> None:

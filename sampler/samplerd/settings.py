@@ -36,6 +36,8 @@ class Settings(BaseModel):
     turn_timeout: Annotated[float, Field(gt=0)] = 120.0
     drain_delay: Seconds = 3.0
     drain_timeout: Seconds = 60.0
+    behind_gateway: bool = False
+    """A gateway in front overwrites the route header. Without one it may come from anybody, and counts for nothing."""
     session_capacity: Annotated[int, Field(ge=1)] = 100_000
 
     preflight_budget: Seconds = 0.0

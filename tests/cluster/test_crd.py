@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sampler_rollouts import crd
 from sampler_rollouts.domain.resource import API_VERSION, KIND, parse_spec
 from sampler_rollouts.domain.status import Status
 
 from local.cluster import Cluster
 from local.errors import LocalError
+from tests.support.definition import install_crd
 from tests.unit.operator.crd.bad import Bad, good
 from tests.unit.operator.crd.bad_specs import BAD, UNKNOWN
 from tests.unit.operator.domain.world import established, failing, spec
@@ -24,8 +24,7 @@ NAME = "demo-of-the-crd"
 @pytest.fixture(scope="module")
 def server(cluster: Cluster) -> Iterator[Cluster]:
     """The cluster with our CRD and a namespace of this module."""
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=crd.text())
-    cluster.kubectl("wait", "--for=condition=Established", f"crd/{crd.NAME}", "--timeout=60s")
+    install_crd(cluster)
     cluster.kubectl("create", "namespace", NAMESPACE)
     yield cluster
     cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")

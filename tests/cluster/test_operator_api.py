@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sampler_rollouts import crd
 from sampler_rollouts.cluster.adapter import KubernetesCluster
 from sampler_rollouts.cluster.errors import ConflictError, NotOursError
 from sampler_rollouts.cluster.kinds import RolloutKey
@@ -31,6 +30,7 @@ from tests.cluster.operator_process import (
     status,
     until,
 )
+from tests.support.definition import install_crd
 
 Start = Callable[..., Operator]
 
@@ -54,8 +54,7 @@ def alone(cluster: Cluster) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def server(cluster: Cluster, alone: None) -> Iterator[Cluster]:
     """The cluster with our CRD and this module's namespace."""
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=crd.text())
-    cluster.kubectl("wait", "--for=condition=Established", f"crd/{crd.NAME}", "--timeout=60s")
+    install_crd(cluster)
     cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=60s")
     cluster.kubectl("create", "namespace", NAMESPACE)
     yield cluster

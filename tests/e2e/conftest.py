@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from local.cluster import Cluster
-from tests.support.rollouts import OPERATOR_NAMESPACE, Rollouts, install_operator
+from tests.support.rollouts import OPERATOR_NAMESPACE, RELEASE, Rollouts, install_operator
 
 IMAGES = ("operator", "sampler", "seeded:rare-token-boost")
 
@@ -23,7 +23,7 @@ def operator(cluster: Cluster, images: dict[str, str]) -> Iterator[str]:
     """The operator, installed by Helm; yields its namespace."""
     install_operator(cluster, images["operator"])
     yield OPERATOR_NAMESPACE
-    cluster.helm("uninstall", "sampler-rollouts", "-n", OPERATOR_NAMESPACE, "--wait")
+    cluster.helm("uninstall", RELEASE, "-n", OPERATOR_NAMESPACE, "--wait")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from local.cluster import Cluster
 from local.demo.load import LoadGenerator
 from tests.support.faults import kill_operator, paused_prometheus
-from tests.support.rollouts import Rollouts, manifest, synthetic_pool
+from tests.support.rollouts import CANARY_WEIGHT, Rollouts, manifest, synthetic_pool
 from tests.support.waiting import wait_for
 
 NAME = "sampler"
@@ -21,8 +21,9 @@ POOLS = ("cpu-a", "cpu-b")
 OUTAGE_SECONDS = 20
 
 
-def release(image: str, build: str) -> dict[str, object]:
-    return manifest(NAME, [synthetic_pool(pool, image, SAMPLER_EXAMPLE_BUILD=build) for pool in POOLS])
+def release(image: str, build: str, *, pause: bool = False) -> dict[str, object]:
+    pools = [synthetic_pool(pool, image, SAMPLER_EXAMPLE_BUILD=build) for pool in POOLS]
+    return manifest(NAME, pools, pause=pause)
 
 
 @pytest.fixture
@@ -46,9 +47,11 @@ def test_good_release_survives_crash_and_outage_and_bad_one_is_rolled_back(
     rollouts = established
     first = rollouts.status(NAME)["stable"]["hash"]
 
-    # A good release: killed operator, blind operator, then promoted.
-    rollouts.apply(release(images["sampler"], "2"))
-    wait_for("canary traffic", lambda: rollouts.candidate_requests(NAME) > 0, timeout=180)
+    # A good release: killed operator, blind operator, then promoted. It pauses until the faults are in place: without
+    # the pause it could be promoted before, on a machine where killing and looking take longer than the step.
+    rollouts.apply(release(images["sampler"], "2", pause=True))
+    wait_for("the pause after the canary's step", lambda: rollouts.waits_for_person(NAME), timeout=180)
+    assert rollouts.candidate_requests(NAME) > 0
     with paused_prometheus(cluster):
         kill_operator(cluster)
         wait_for(
@@ -56,11 +59,16 @@ def test_good_release_survives_crash_and_outage_and_bad_one_is_rolled_back(
             lambda: rollouts.condition(NAME, "MetricsAvailable").get("status") == "False",
             timeout=90,
         )
+        # From here only data are missing: the step has done its time, and a person has said yes.
+        rollouts.let_go_on(NAME)
+        wait_for("the end of the pause", lambda: not rollouts.waits_for_person(NAME), timeout=60)
         time.sleep(OUTAGE_SECONDS)  # the outage itself is what is tested
         status = rollouts.status(NAME)
         assert status["stable"]["hash"] == first, "promoted without data"
         assert status["candidate"]["hash"] != first, "rolled back without data"
-        assert all(pool["weight"] == 50 for pool in status["pools"])
+        assert all(pool["weight"] == CANARY_WEIGHT for pool in status["pools"])
+        waits = rollouts.condition(NAME, "Reconciling")
+        assert (waits["reason"], "fresh data" in waits["message"]) == ("Progressing", True)
     rollouts.wait_condition(NAME, "Ready", timeout=180)
     second = rollouts.status(NAME)["stable"]["hash"]
     assert second != first
@@ -74,7 +82,7 @@ def test_good_release_survives_crash_and_outage_and_bad_one_is_rolled_back(
     assert rollouts.condition(NAME, "Ready")["status"] == "False"
     status = rollouts.status(NAME)
     assert status["stable"]["hash"] == second
-    assert status["history"][0]["weight"] == 50
+    assert status["history"][0]["weight"] == CANARY_WEIGHT
     wait_for("only stable's pods", lambda: served_revisions(rollouts) == revisions_of(status), timeout=90)
     before = answered(load)
     wait_for("answers after the rollback", lambda: answered(load) > before + 20, timeout=60)

@@ -6,9 +6,13 @@ import json
 from typing import Any
 
 from local.cluster import Cluster
+from local.errors import LocalError
 from tests.support.waiting import wait_for
 
+RELEASE = "sampler-rollouts"
 OPERATOR_NAMESPACE = "sampler-rollouts"
+PROMOTE_ANNOTATION = "samplerrollouts.io/promote"
+CANARY_WEIGHT = 50
 CHART = "charts/sampler-rollouts"
 
 
@@ -20,10 +24,21 @@ def install_operator(cluster: Cluster, image: str) -> None:
         "metricsSources": {"default": {"url": "http://prometheus.monitoring.svc:9090", "scrapeInterval": "2s"}},
     }
     cluster.helm(
-        "upgrade", "--install", "sampler-rollouts", CHART, "-n", OPERATOR_NAMESPACE, "--create-namespace",
+        "upgrade", "--install", RELEASE, CHART, "-n", OPERATOR_NAMESPACE, "--create-namespace",
         "--take-ownership", "--wait", "--timeout", "3m", "-f", "-",
         stdin=json.dumps(values),
     )  # fmt: skip
+
+
+def refuse_installed_operator(cluster: Cluster) -> None:
+    """Refuse a cluster in which the operator is installed: tests would change it, run another beside it, remove it."""
+    found = cluster.kubectl("get", "secrets", "-A", "-l", f"owner=helm,name={RELEASE}", "-o", "name")
+    if found.strip():
+        raise LocalError(
+            f"the Helm release {RELEASE} is in the local cluster already, perhaps of a demo kept with KEEP=1, and the "
+            "tests would change and remove it",
+            "run `make cluster-down` first",
+        )
 
 
 def synthetic_pool(name: str, image: str, **env: str) -> dict[str, Any]:
@@ -39,8 +54,9 @@ def synthetic_pool(name: str, image: str, **env: str) -> dict[str, Any]:
     }
 
 
-def manifest(name: str, pools: list[dict[str, Any]]) -> dict[str, Any]:
-    """A SamplerRollout for two pools in one wave, quick enough for a test."""
+def manifest(name: str, pools: list[dict[str, Any]], *, pause: bool = False) -> dict[str, Any]:
+    """A SamplerRollout for two pools in one wave, quick enough for a test; ``pause``: the canary waits for a person."""
+    steps: list[dict[str, Any]] = [{"weight": CANARY_WEIGHT, "minDuration": "5s"}]
     return {
         "apiVersion": "samplerrollouts.io/v1alpha1",
         "kind": "SamplerRollout",
@@ -49,7 +65,7 @@ def manifest(name: str, pools: list[dict[str, Any]]) -> dict[str, Any]:
             "pools": pools,
             "strategy": {
                 "waves": [[pool["name"] for pool in pools]],
-                "steps": [{"weight": 50, "minDuration": "5s"}],
+                "steps": [*steps, {"pause": {}}] if pause else steps,
                 "progressDeadline": "120s",
                 "deadline": "10m",
                 "bakeTime": "5s",
@@ -121,6 +137,15 @@ class Rollouts:
             return wait_for(f"{kind}={value} of {name}", probe, timeout=timeout)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{json.dumps(self.status(name), indent=1)}") from None
+
+    def waits_for_person(self, name: str) -> bool:
+        """Whether the rollout stands at its pause."""
+        return bool(self.condition(name, "Reconciling").get("reason") == "WaitingForPerson")
+
+    def let_go_on(self, name: str) -> None:
+        """Say as a person that the rollout may go on past its pause."""
+        release = self.status(name)["candidate"]["hash"]
+        self.kubectl("annotate", "samplerrollout", name, f"{PROMOTE_ANNOTATION}={release}", "--overwrite")
 
     def service_url(self, name: str) -> str:
         """Address of the standard class's Service, as the host reaches it."""

@@ -17,12 +17,12 @@ RESERVED_ENV: Final = (
 )  # fmt: skip
 
 _LABEL_PATTERN = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
-# A reference as container runtimes read it: [host[:port]/]path[/path…][:tag][@digest]; only a host may have capitals.
-_HOST_LABEL = "[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?"
-_PATH_PART = "[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*"
+_HOST = "[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_REGISTRY = f"((localhost|{_HOST}([.]{_HOST})+)(:[0-9]{{1,5}})?|{_HOST}:[0-9]{{1,5}})"
+_COMPONENT = "[a-z0-9]+(([.]|__?|-+)[a-z0-9]+)*"
+# The grammar of references (OCI distribution specification): a registry is known by a dot, a port, or as localhost.
 _IMAGE_PATTERN = (
-    f"^({_HOST_LABEL}([.]{_HOST_LABEL})*(:[0-9]{{1,5}})?/)?{_PATH_PART}(/{_PATH_PART})*"
-    "(:[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127})?(@sha256:[a-f0-9]{64})?$"
+    f"^({_REGISTRY}/)?{_COMPONENT}(/{_COMPONENT})*(:[a-zA-Z0-9_][a-zA-Z0-9_.-]{{0,127}})?(@sha256:[a-f0-9]{{64}})?$"
 )
 _QUANTITY_PATTERN = "^[0-9]{1,15}([.][0-9]{1,9})?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$"
 
@@ -40,7 +40,7 @@ Label = Annotated[
 ]
 Duration = Annotated[str, Field(max_length=20), duration_rule(1)]
 DrainTimeout = Annotated[str, Field(max_length=20), duration_rule(5)]
-"""A server keeps some of it for its own end (ours 1.5 s): with less, requests in flight have no time to finish."""
+"""A server needs some seconds to leave the endpoints, end its requests and have its last counts scraped."""
 DurationOrZero = Annotated[str, Field(max_length=20), duration_rule(0)]
 OpenRatio = Annotated[str, Field(max_length=13), OPEN_RATIO]
 ClosedRatio = Annotated[str, Field(max_length=13), CLOSED_RATIO]
@@ -48,7 +48,8 @@ Image = Annotated[
     str,
     Field(min_length=1, max_length=limits.IMAGE),
     matching(
-        _IMAGE_PATTERN, "must be an image reference such as host/sampler@sha256:<64 hex digits>, path in lower case"
+        _IMAGE_PATTERN,
+        "must be an image reference such as example.com/sampler@sha256:<64 hex digits>, its path in lower case",
     ),
 ]
 Quantity = Annotated[

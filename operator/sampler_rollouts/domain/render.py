@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sampler_rollouts.domain.quantities import ratio
+from sampler_rollouts.domain.quantities import ratio, seconds
 from sampler_rollouts.domain.release import child_name
 from sampler_rollouts.domain.resource import API_VERSION, GROUP, KIND
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.outcome import Manifest
     from sampler_rollouts.domain.pool import Pool
+    from sampler_rollouts.domain.resource import Spec
 
 CONTEXT_CLASS: Final = "standard"
 """The one context class until routing is part of the resource."""
@@ -84,12 +85,15 @@ def _metadata(owner: Owner, name: str, labels: Mapping[str, str]) -> dict[str, A
     }
 
 
+def identity(owner: Owner, child: Child) -> dict[str, str]:
+    """The variables that say whose pod it is: nobody but the operator sets them."""
+    return {"SAMPLER_REVISION": child.revision, "SAMPLER_POOL": child.pool, "SAMPLER_ROLLOUT": owner.name}
+
+
 def _environment(owner: Owner, pool: Pool, child: Child, drain: int) -> list[dict[str, Any]]:
     share = f"{ratio(pool.sampler.audit_share):.10f}".rstrip("0").rstrip(".")
     ours = {
-        "SAMPLER_REVISION": child.revision,
-        "SAMPLER_POOL": child.pool,
-        "SAMPLER_ROLLOUT": owner.name,
+        **identity(owner, child),
         "SAMPLER_PRECISION": pool.sampler.precision,
         "SAMPLER_AUDIT_SHARE": share,
         "SAMPLER_DRAIN_TIMEOUT": str(drain),
@@ -108,13 +112,27 @@ def _probe(path: str, period: int, failures: int) -> dict[str, Any]:
     }
 
 
-def _container(owner: Owner, pool: Pool, child: Child, drain: int) -> dict[str, Any]:
+def _free(owner: Owner, pool: Pool, child: Child, drain: int) -> dict[str, Any]:
+    """What the author of a SamplerRollout may choose of the container."""
     resources = pool.template.resources.model_dump(exclude_defaults=True)
+    free: dict[str, Any] = {"image": pool.image, "env": _environment(owner, pool, child, drain)}
+    if pool.template.args:
+        free["args"] = list(pool.template.args)
+    return free | ({"resources": resources} if resources else {})
+
+
+def pod_template(owner: Owner, spec: Spec, pool: Pool, child: Child) -> dict[str, Any]:
+    """The pod template of a new revision, within the restricted Pod Security standard."""
+    drain = seconds(spec.rollback.drain_timeout)
+    return closed_form(owner, child, drain, _free(owner, pool, child, drain))
+
+
+def closed_form(owner: Owner, child: Child, drain: int, free: Mapping[str, Any]) -> dict[str, Any]:
+    """The one form that pod templates have: all is fixed but ``free``, some fields of the container, and ``drain``."""
+    labels = child_labels(owner, child)
     container: dict[str, Any] = {
         "name": CONTAINER,
-        "image": pool.image,
         "imagePullPolicy": "IfNotPresent",
-        "env": _environment(owner, pool, child, drain),
         "ports": [
             {"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"},
             {"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"},
@@ -129,17 +147,6 @@ def _container(owner: Owner, pool: Pool, child: Child, drain: int) -> dict[str, 
         },
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - the pod's own emptyDir
     }
-    if pool.template.args:
-        container["args"] = list(pool.template.args)
-    return container | ({"resources": resources} if resources else {})
-
-
-def pod_template(owner: Owner, pool: Pool, child: Child, drain: int) -> dict[str, Any]:
-    """The pod template of a new revision, within the restricted Pod Security standard. ``drain`` is in seconds.
-
-    ``closed`` compares records with it: what it writes today must still be accepted after any change.
-    """
-    labels = child_labels(owner, child)
     return {
         "metadata": {"labels": labels},
         "spec": {
@@ -153,7 +160,7 @@ def pod_template(owner: Owner, pool: Pool, child: Child, drain: int) -> dict[str
                 "fsGroup": USER,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
-            "containers": [_container(owner, pool, child, drain)],
+            "containers": [container | dict(free)],
             "volumes": [{"name": "tmp", "emptyDir": {}}],
             "topologySpreadConstraints": [
                 {

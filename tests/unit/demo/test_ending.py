@@ -28,7 +28,7 @@ class FakeCluster:
     )
     kubeconfig: Path = Path("/k")
 
-    def running(self) -> bool:
+    def lives(self) -> bool:
         return self.up
 
     def down(self) -> None:

@@ -80,7 +80,7 @@ async def test_a_server_error_before_the_engine_is_checked_and_bad(executables: 
         def __getattr__(self, name: str) -> NoReturn:
             raise RuntimeError(name)
 
-    async with serving(executables) as server:
+    async with serving(executables, behind_gateway=True) as server:
         server.executables.model = dataclasses.replace(executables.model, tokenizer=Deaf())  # type: ignore[arg-type]
         server.engine._model = server.executables.model
         codes = [(await server.complete()).status_code for _ in range(5)]
@@ -125,7 +125,7 @@ async def test_with_a_route_header_only_a_sessions_first_request_is_checked(exec
         answer = await server.complete(**{"max_tokens": 1, **parameters}, headers=headers)
         assert answer.status_code != 200 or answer.json()["system_fingerprint"] == "r1-abcd1234"
 
-    async with serving(executables) as server:
+    async with serving(executables, behind_gateway=True) as server:
         await ask("one", 1, max_tokens=0)  # a 400 leaves the session unseen
         await ask("one", 1)
         assert await checked(server, route_hash="abcd1234") == (1, 0)
@@ -142,6 +142,16 @@ async def test_with_a_route_header_only_a_sessions_first_request_is_checked(exec
         assert numbers["sampler_request_duration_seconds_count", frozenset({("checked", "false")})] == 2
 
 
+async def test_without_a_gateway_nobody_hides_requests_behind_a_header(executables: Executables) -> None:
+    async with serving(executables) as server:
+        for number in range(5):
+            headers = {"x-sampler-route": f"abcd{number};7", "x-session-id": "one"}
+            answer = await server.complete(max_tokens=1, headers=headers)
+            assert answer.json()["system_fingerprint"] == "r1-none"
+        assert await checked(server) == (5, 0)
+        assert await checked(server, route_hash="other") == (0, 0)
+
+
 async def test_without_a_route_header_each_request_is_its_own(executables: Executables) -> None:
     async with serving(executables) as server:
         for _ in range(3):
@@ -150,7 +160,7 @@ async def test_without_a_route_header_each_request_is_its_own(executables: Execu
 
 
 async def test_route_hashes_are_few(executables: Executables) -> None:
-    async with serving(executables) as server:
+    async with serving(executables, behind_gateway=True) as server:
         for route in ["aaaa;1", "bbbb;1", "cccc;1", "dddd;1", "eeee;1", "ffff;1", "aaaa;1", "<x>;1", "aaaa", "aaaa;x"]:
             await server.complete(max_tokens=1, headers={"x-sampler-route": route})
         assert await checked(server, route_hash="aaaa") == (2, 0)
@@ -160,7 +170,7 @@ async def test_route_hashes_are_few(executables: Executables) -> None:
 
 
 async def test_forgotten_sessions_are_counted(executables: Executables) -> None:
-    async with serving(executables, session_capacity=2) as server:
+    async with serving(executables, behind_gateway=True, session_capacity=2) as server:
         for session in ("one", "two", "three", "one"):
             headers = {"x-sampler-route": "abcd;1", "x-session-id": session}
             await server.complete(max_tokens=1, headers=headers)

@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from sampler_rollouts.domain import limits, render
-from sampler_rollouts.domain.closed import is_rendered
 from sampler_rollouts.domain.decision.context import revision_in
-from sampler_rollouts.domain.quantities import seconds
 from sampler_rollouts.domain.release import revision
 
 if TYPE_CHECKING:
@@ -20,21 +18,15 @@ _SETTINGS: Final = {"SAMPLER_PRECISION": "precision", "SAMPLER_AUDIT_SHARE": "au
 _NOT_OF_THE_RELEASE: Final = frozenset({"SAMPLER_REVISION", "SAMPLER_DRAIN_TIMEOUT"})
 
 
-def recorded(turn: Turn, child: render.Child) -> Mapping[str, Any] | None:
-    """The recorded template; None if it is lost, or holds what the operator never writes (R25)."""
-    found = turn.seen.templates.get(child.key)
-    return found if found is not None and is_rendered(turn.meta.owner, child, found) else None
-
-
 def template_of(turn: Turn, child: render.Child) -> Mapping[str, Any] | None:
     """The recorded template, else one rendered from the spec if that still says the same revision, else None."""
-    found = recorded(turn, child)
-    if found is not None:
-        return found
+    recorded = turn.seen.templates.get(child.key)
+    if recorded is not None:
+        return recorded
     pool = turn.wish.spec.pool(child.pool) if turn.wish else None
     if turn.wish is None or pool is None or revision(pool) != child.revision:
         return None
-    return render.pod_template(turn.meta.owner, pool, child, seconds(turn.wish.spec.rollback.drain_timeout))
+    return render.pod_template(turn.meta.owner, turn.wish.spec, pool, child)
 
 
 def changes(turn: Turn, old: Release, new: Release) -> list[str]:

@@ -20,6 +20,7 @@ from sampler_rollouts.domain.decision.verdicts import remember_verdicts
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.outcome import Outcome
 from sampler_rollouts.domain.plan import Release, ReleasePool
+from sampler_rollouts.domain.records import trusted
 from sampler_rollouts.domain.release import release_hash, revisions
 from sampler_rollouts.domain.resource import SpecError, parse_spec
 from sampler_rollouts.domain.status import Stage, Status
@@ -96,7 +97,7 @@ def _turn(
         wish=wish,
         problem=problem,
         status=Status.load(status.model_dump()),
-        seen=observation.of_object_created(meta.created_at),
+        seen=trusted(meta.owner, observation.of_object_created(meta.created_at)),
         evidence=evidence,
         # Status holds whole seconds, as Kubernetes does.
         now=now.replace(microsecond=0),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sampler_rollouts.domain import render
-from sampler_rollouts.domain.decision.changes import recorded, template_of
+from sampler_rollouts.domain.decision.changes import template_of
 from sampler_rollouts.domain.release import child_name
 
 if TYPE_CHECKING:
@@ -29,18 +28,17 @@ def manifests(turn: Turn, plan: dict[render.Child, int]) -> tuple[tuple[Manifest
         records.append(render.controller_revision(owner, child, template))
         services.append(render.revision_service(owner, child))
         deployments.append(render.deployment(owner, child, template, replicas))
-    records += [render.controller_revision(owner, child, template) for child, template in _remembered(turn, plan)]
+    records += [
+        render.controller_revision(owner, child, turn.seen.templates[child.key]) for child in _remembered(turn, plan)
+    ]
     return (*records, *services, *deployments), frozenset(keep)
 
 
-def _remembered(turn: Turn, plan: dict[render.Child, int]) -> Iterator[tuple[render.Child, Mapping[str, Any]]]:
+def _remembered(turn: Turn, plan: dict[render.Child, int]) -> list[render.Child]:
     """Revisions without pods whose record is kept: a release that may come back must come back as it was."""
     status, rollout = turn.status, turn.status.rollout
     leftovers = rollout.leftovers if rollout else []
     roles = (status.stable, status.candidate, status.verified, status.previous, *leftovers)
     pools = [item for release in roles if release for item in release.pools]
     children = dict.fromkeys(render.Child(item.name, item.revision) for item in pools)
-    for child in children:
-        template = recorded(turn, child)
-        if child not in plan and template is not None:
-            yield child, template
+    return [child for child in children if child not in plan and child.key in turn.seen.templates]

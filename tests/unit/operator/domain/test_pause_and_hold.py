@@ -115,6 +115,18 @@ def test_a_word_of_an_earlier_try_does_not_pass_a_pause_of_the_next() -> None:
     assert results(world)[0] == "Promoted"
 
 
+def test_a_word_during_an_outage_waits_for_fresh_data() -> None:
+    world = at_a_pause()
+    world.metrics_up = False
+    world.annotations[PROMOTE_ANNOTATION] = told(world)
+    world.run(60)
+    assert world.condition("Reconciling") == ("True", "Progressing")
+    assert "fresh data" in world.message("Reconciling")
+    world.metrics_up = True
+    world.until("Serving")
+    assert results(world)[0] == "Promoted"
+
+
 def test_a_word_that_is_there_before_the_rollout_counts_as_used() -> None:
     release = at_a_pause().status.candidate
     assert release is not None

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from sampler_rollouts.domain import limits, render
-from sampler_rollouts.domain.quantities import seconds
 from sampler_rollouts.domain.release import revision
 from sampler_rollouts.domain.resource import SpecError, parse_spec
 
@@ -25,7 +24,7 @@ def rendered(**more: Any) -> tuple[render.Child, dict[str, Any]]:
     raw["pools"][0] |= more
     parsed = parse_spec(raw)
     child = render.Child("cpu-a", revision(parsed.pools[0]))
-    return child, render.pod_template(OWNER, parsed.pools[0], child, seconds(parsed.rollback.drain_timeout))
+    return child, render.pod_template(OWNER, parsed, parsed.pools[0], child)
 
 
 def container(**more: Any) -> dict[str, Any]:

@@ -64,10 +64,10 @@ def test_images_are_short() -> None:
 def test_what_differs_is_named_without_values() -> None:
     new = spec("a")
     for pool in new["pools"]:
-        pool["sampler"] = {"precision": "bfloat16"}
+        pool["sampler"] = {"auditShare": "2%"}
         pool["template"] = {"args": ["--secret=hunter2"], "env": [{"name": "TOKEN", "value": "hunter2"}]}
     said = rolled_back(new).message("RolledBack")
-    assert "precision changed from float32 to bfloat16" in said
+    assert "audit share changed from 0.01 to 0.02" in said
     assert "environment variable TOKEN added" in said
     assert "args changed" in said
     assert "hunter2" not in said

@@ -11,6 +11,7 @@ import pytest
 from sampler_rollouts.metrics.config import MetricsSource
 from sampler_rollouts.metrics.prometheus import PrometheusSource
 
+from tests.support.waiting import wait_for
 from tests.unit.operator.evidence.build import AUDIT, ERRORS, at, question
 from tests.unit.operator.metrics.misbehaving import Behaviour, Handler, fetch, matrix, serving
 
@@ -72,20 +73,20 @@ def test_slow_servers_meet_the_deadline(behaviour: Behaviour) -> None:
 
 def test_the_deadline_covers_all_queries_together() -> None:
     def slow(handler: Handler) -> None:
-        handler.server.stopping.wait(0.3)
+        handler.server.stopping.wait(1.2)
         handler.answer_json(matrix())
 
+    # The first answer has time to come on a busy machine; the second's cannot be within the rest.
     started = time.monotonic()
-    got, asked = fetch(slow, question(ERRORS, AUDIT), timeout=0.5)
+    got, asked = fetch(slow, question(ERRORS, AUDIT), timeout=2)
     assert (got.unavailable, len(asked)) == ("SourceTimeout", 2)
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 4
 
 
 def test_no_thread_stays_behind() -> None:
     before = threading.active_count()
     fetch(_dripping_body, timeout=0.3)
-    time.sleep(0.2)
-    assert threading.active_count() <= before
+    wait_for("the threads to end", lambda: threading.active_count() <= before, timeout=10, every=0.05)
 
 
 def _endless(handler: Handler) -> None:
@@ -100,7 +101,7 @@ def _packed(handler: Handler) -> None:
 
 @pytest.mark.parametrize("behaviour", [_endless, _packed])
 def test_huge_answers_are_cut(behaviour: Behaviour) -> None:
-    got, asked = fetch(behaviour, timeout=10, maxResponseMebibytes=1)
+    got, asked = fetch(behaviour, maxResponseMebibytes=1)
     assert (got.unavailable, len(asked)) == ("AnswerTooLarge", 2)  # once more for a shorter time
 
 
@@ -149,8 +150,9 @@ def test_fetches_of_several_threads_do_not_mix() -> None:
             handler.server.stopping.wait(10)
         handler.answer_json(matrix())
 
+    # The slow ones need the whole of it; the quick ones have it, however busy the machine.
     with serving(slow_for_some) as server:
-        source = PrometheusSource(MetricsSource(url=server.url, timeout=0.6))
+        source = PrometheusSource(MetricsSource(url=server.url, timeout=4))
         results: dict[str, str] = {}
 
         def ask(name: str) -> None:

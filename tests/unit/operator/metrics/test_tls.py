@@ -11,7 +11,7 @@ from sampler_rollouts.metrics.config import MetricsSource
 from sampler_rollouts.metrics.prometheus import PrometheusSource
 
 from tests.unit.operator.evidence.build import at, question
-from tests.unit.operator.metrics.misbehaving import Server, matrix, serving
+from tests.unit.operator.metrics.misbehaving import GENEROUS, Server, matrix, serving
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -41,6 +41,8 @@ def secure(server: Server, folder: Path) -> str:
 )
 def test_only_the_ca_file_is_trusted(ca: str | None, reason: str, certificates: Path) -> None:
     with serving(lambda handler: handler.answer_json(matrix())) as server:
-        config = MetricsSource(url=secure(server, certificates), ca_file=certificates / ca if ca else None, timeout=3)
+        config = MetricsSource(
+            url=secure(server, certificates), ca_file=certificates / ca if ca else None, timeout=GENEROUS
+        )
         got = PrometheusSource(config).fetch(question(), at(10))
         assert (got.unavailable, bool(server.asked)) == (reason, not reason)

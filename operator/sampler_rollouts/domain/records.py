@@ -1,0 +1,82 @@
+"""Which recorded pod templates may be used: those of the closed form, whoever wrote them (R25).
+
+A record is reused verbatim, and whoever may create ControllerRevisions can write one that carries our labels and owner.
+Taken as it is, it would give that person any pod at all. So a record counts only if it is what this program could have
+rendered: every field as it renders it, but for those that the author of a SamplerRollout may choose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from sampler_rollouts.domain import render
+from sampler_rollouts.domain.pool import RESERVED_ENV
+from sampler_rollouts.domain.quantities import LONGEST_DURATION
+
+if TYPE_CHECKING:
+    from sampler_rollouts.domain.observation import Observation
+
+_POD_NAME: Final = {"name": "POD_NAME", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}}
+_FREE: Final = frozenset({"image", "env", "args", "resources"})
+
+
+def trusted(owner: render.Owner, seen: Observation) -> Observation:
+    """The same observation without records that are not of the closed form: they are as good as lost."""
+    kept = {key: template for key, template in seen.templates.items() if is_closed(owner, _child(key), template)}
+    return seen if len(kept) == len(seen.templates) else replace(seen, templates=kept)
+
+
+def is_closed(owner: render.Owner, child: render.Child, template: Mapping[str, Any]) -> bool:
+    """Whether a recorded template is one that could have been rendered for this child."""
+    try:
+        container, drain = template["spec"]["containers"][0], template["spec"]["terminationGracePeriodSeconds"]
+        free = {name: value for name, value in container.items() if name in _FREE}
+    except (AttributeError, IndexError, KeyError, TypeError):
+        return False
+    fits = type(drain) is int and 0 < drain <= LONGEST_DURATION and _is_free(free)
+    ours = render.identity(owner, child) | {"SAMPLER_DRAIN_TIMEOUT": str(drain)}
+    return fits and _are_ours(free["env"], ours) and template == render.closed_form(owner, child, drain, free)
+
+
+def _is_free(free: Mapping[str, Any]) -> bool:
+    """Literal values alone: nothing of the cluster can be read through them."""
+    return (
+        isinstance(free.get("image"), str)
+        and _is_list(free.get("env"), _is_variable)
+        and _is_list(free.get("args", []), lambda item: isinstance(item, str))
+        and _is_resources(free.get("resources", {}))
+    )
+
+
+def _is_list(value: object, of: Any) -> bool:
+    return isinstance(value, list) and all(of(item) for item in value)
+
+
+def _is_variable(item: object) -> bool:
+    if not isinstance(item, dict):
+        return False
+    literal = item.keys() == {"name", "value"} and all(isinstance(part, str) for part in item.values())
+    return literal or item == _POD_NAME
+
+
+def _are_ours(env: Sequence[Mapping[str, Any]], values: Mapping[str, str]) -> bool:
+    """Each of the operator's variables once, and of ``values``: no pod may pass for another revision's."""
+    reserved = [item["name"] for item in env if item["name"] in RESERVED_ENV]
+    told = [_POD_NAME, *({"name": name, "value": value} for name, value in values.items())]
+    return sorted(reserved) == sorted(RESERVED_ENV) and all(item in env for item in told)
+
+
+def _is_resources(value: object) -> bool:
+    """Requests and limits; no claims, which name other objects."""
+    if not isinstance(value, dict) or not value.keys() <= {"requests", "limits"}:
+        return False
+    amounts = [one for one in value.values() if isinstance(one, dict)]
+    plain = all(isinstance(amount, str | int) for one in amounts for amount in one.values())
+    return plain and len(amounts) == len(value)
+
+
+def _child(key: str) -> render.Child:
+    pool, _, revision = key.rpartition("-")
+    return render.Child(pool, revision)
