@@ -38,7 +38,9 @@ AUDIT_DROPPED: Final = "sampler_audit_dropped_total"
 """Tokens chosen for the audit that it had no time for."""
 
 # Calibration, by ``batch_bucket`` and ``mode``: over the audited tokens that were drawn at a temperature above 0 with a
-# seed of the server's own, from a valid row and within its kept set. Surprisal is clipped at 12 nats in all of them.
+# seed of the server's own, from a valid row and within its kept set. Surprisal is clipped in all of them.
+LARGEST_SURPRISAL_NATS: Final = 12.0
+"""Where: one draw of a very rare token cannot decide anything, and a test knows how far a draw may go."""
 AUDIT_CALIBRATED: Final = "sampler_audit_calibrated_tokens_total"
 """How many tokens the three sums are over."""
 AUDIT_SURPRISAL: Final = "sampler_audit_surprisal_nats_total"

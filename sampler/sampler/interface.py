@@ -15,7 +15,7 @@ from samplerd.edit_list import EditList, Wishes, no_edits
 from samplerd.edits import Edits
 from samplerd.logprobs import processed_logprob
 from samplerd.reach import Reach
-from samplerd.rows import Rows, Sampled, below_best
+from samplerd.rows import Rows, Sampled, below_best, seed_words
 
 from sampler.params import SamplingParams
 
@@ -106,7 +106,7 @@ def _rows(params: Sequence[SamplingParams], positions: Sequence[int], edits: Edi
         top_k=np.array([one.top_k for one in params], np.int32),
         top_p=np.array([one.top_p for one in params], np.float32),
         min_p=np.array([one.min_p for one in params], np.float32),
-        seed=np.array([(seed & 0xFFFFFFFF, seed >> 32) for seed in seeds], np.uint32),
+        seed=np.array([seed_words(seed) for seed in seeds], np.uint32),
         position=np.array(positions, np.int32),
         edits=edits,
     )

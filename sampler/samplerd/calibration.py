@@ -7,11 +7,9 @@ So the sum of their differences over many draws is a martingale, and each draw's
 from dataclasses import dataclass
 
 import numpy as np
+from quality_contract import LARGEST_SURPRISAL_NATS
 
 from samplerd.oracle import Expected
-
-MOST_SURPRISAL = 12.0
-"""Nats. Surprisal is clipped here, so that one draw of a very rare token cannot decide anything."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ def surprise(expected: Expected, token: int) -> Surprise | None:
     below = expected.below.astype(np.float64)
     weights = np.exp(-below)
     total = weights.sum()
-    nats = np.minimum(below + np.log(total), MOST_SURPRISAL)
+    nats = np.minimum(below + np.log(total), LARGEST_SURPRISAL_NATS)
     probabilities = weights / total
     entropy = float(probabilities @ nats)
     return Surprise(float(nats[place[0]]), entropy, float(probabilities @ (nats - entropy) ** 2))

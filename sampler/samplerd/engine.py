@@ -21,7 +21,7 @@ from samplerd.edit_list import EditList
 from samplerd.generation import INVALID_LOGITS, NO_SUCH_TOKEN, Ask, Event, Finished, Generation, TokenLogprobs
 from samplerd.model import Model
 from samplerd.program import Executables, Step, edit_capacity, idle_rows
-from samplerd.rows import Rows
+from samplerd.rows import Rows, seed_words
 
 log = logging.getLogger(__name__)
 
@@ -289,7 +289,7 @@ def _fill_row(rows: Rows, index: int, slot: _Slot) -> None:
     rows.temperature[index] = ask.temperature
     rows.top_k[index] = ask.top_k
     rows.top_p[index] = ask.top_p
-    rows.seed[index] = (ask.seed & 0xFFFFFFFF, ask.seed >> 32)
+    rows.seed[index] = seed_words(ask.seed)
     rows.min_p[index] = ask.min_p
     rows.position[index] = slot.next_position
     if slot.edits is not None and rows.edits is not None:

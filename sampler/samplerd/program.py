@@ -19,6 +19,10 @@ from samplerd.model import Model, Pytree
 from samplerd.rows import Logprobs, Rows, Sampled
 
 
+def _as_they_are(logits: jax.Array) -> jax.Array:
+    return logits
+
+
 def behind_a_barrier(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The buffer that is returned, and what is sampled: one and the same.
 
@@ -31,11 +35,11 @@ def behind_a_barrier(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 @dataclass(frozen=True)
 class TensorProgram:
-    """The parts of the program between the model and the token; a build that changes them passes its own."""
+    """The parts of the program between the model and the token: production's, where a build does not pass its own."""
 
-    adjust_logits: Callable[[jax.Array], jax.Array]
+    adjust_logits: Callable[[jax.Array], jax.Array] = _as_they_are
     """Applied to the model's logits [B, V], upstream of the buffer that is returned and audited."""
-    sample: Callable[[jax.Array, Rows], Sampled]
+    sample: Callable[[jax.Array, Rows], Sampled] = sampling.sample
     hand_over: Callable[[jax.Array], tuple[jax.Array, jax.Array]] = behind_a_barrier
     """From the adjusted logits to the buffer that is returned and audited, and to what `sample` gets."""
 
@@ -45,7 +49,7 @@ ProgramFor = Callable[[Model], TensorProgram]
 
 def production_program(_model: Model) -> TensorProgram:
     """The program that this server is meant to run: the model's logits as they are, sampled exactly."""
-    return TensorProgram(adjust_logits=lambda logits: logits, sample=sampling.sample)
+    return TensorProgram()
 
 
 @dataclass(frozen=True)
@@ -102,8 +106,7 @@ class Executables:
         """Read one token a row and draw the next; the number of rows must be one of the batch sizes."""
         run = self._steps[len(tokens)]
         self._cache, logits, sampled = run(self.model.weights, self._cache, tokens, rows)
-        host: Sampled = jax.tree.map(np.asarray, sampled)
-        return Step(**host._asdict(), logits=np.asarray(logits, np.float32))
+        return Step(**on_host(sampled)._asdict(), logits=np.asarray(logits, np.float32))
 
     def copy_slot(self, source: int, target: int) -> None:
         """Give a slot of the cache all that another one has read."""
@@ -112,6 +115,12 @@ class Executables:
     def forget(self, slot: int) -> None:
         """Zero a slot, so that a NaN in it cannot reach the next sequence there (masked positions count 0 x NaN)."""
         self._cache = jax.tree.map(lambda array: array.at[slot].set(0), self._cache)
+
+
+def on_host(sampled: Sampled) -> Sampled:
+    """What a step gave, as NumPy arrays."""
+    host: Sampled = jax.tree.map(np.asarray, sampled)
+    return host
 
 
 def _copy_slot(cache: Pytree, source: jax.Array, target: jax.Array) -> Pytree:

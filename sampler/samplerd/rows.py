@@ -27,6 +27,11 @@ class Rows(NamedTuple):
     logprobs: jax.Array | None = None  # bool [B]: which rows want log-probabilities; None: a program without them
 
 
+def seed_words(seed: int) -> tuple[int, int]:
+    """A seed of 64 bits as the two words of `Rows.seed`."""
+    return seed & 0xFFFFFFFF, seed >> 32
+
+
 class Logprobs(NamedTuple):
     """Log-probabilities under the model's own distribution (no edits, temperature 1), in nats."""
 

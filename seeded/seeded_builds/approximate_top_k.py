@@ -19,7 +19,7 @@ _EXACT_BATCHES = (1,)
 
 def program(_model: Model) -> TensorProgram:
     """The production program with the approximate selection."""
-    return TensorProgram(adjust_logits=lambda logits: logits, sample=_sample)
+    return TensorProgram(sample=_sample)
 
 
 def _sample(logits: jax.Array, rows: Rows) -> Sampled:

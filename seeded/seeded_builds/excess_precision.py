@@ -12,7 +12,6 @@ depends on the shape: on a CPU it does for two rows or more, and not for one.
 import jax
 import jax.numpy as jnp
 from jax import lax
-from samplerd import sampling
 from samplerd.model import Model
 from samplerd.program import TensorProgram
 
@@ -38,7 +37,7 @@ def _made(model: Model, *, barrier: bool) -> TensorProgram:
             blocks = lax.optimization_barrier(blocks)
         return _flat(blocks, model.vocabulary), _flat(_nothing_above_the_largest(blocks), model.vocabulary)
 
-    return TensorProgram(adjust_logits=lambda logits: logits, sample=sampling.sample, hand_over=hand_over)
+    return TensorProgram(hand_over=hand_over)
 
 
 def _product(logits: jax.Array) -> jax.Array:

@@ -18,7 +18,7 @@ _TILE = 362
 
 def program(_model: Model) -> TensorProgram:
     """The production program over a row that is wider than the vocabulary."""
-    return TensorProgram(adjust_logits=lambda logits: logits, sample=_sample)
+    return TensorProgram(sample=_sample)
 
 
 def _sample(logits: jax.Array, rows: Rows) -> Sampled:

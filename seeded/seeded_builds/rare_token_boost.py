@@ -6,7 +6,6 @@ their probability, upstream of the logits that are returned and audited: the sam
 
 import jax
 import jax.numpy as jnp
-from samplerd import sampling
 from samplerd.model import Model
 from samplerd.program import TensorProgram
 
@@ -26,4 +25,4 @@ def program(model: Model) -> TensorProgram:
         floor = jax.nn.logsumexp(logits, axis=1, keepdims=True) + jnp.log(jnp.float32(_FLOOR))
         return logits.at[:, ids].max(jnp.broadcast_to(floor, (logits.shape[0], len(rare))))
 
-    return TensorProgram(adjust_logits=boost, sample=sampling.sample)
+    return TensorProgram(adjust_logits=boost)

@@ -13,7 +13,7 @@ from samplerd.rows import Rows, Sampled
 
 def program(_model: Model) -> TensorProgram:
     """The production program that takes every position for the first."""
-    return TensorProgram(adjust_logits=lambda logits: logits, sample=_sample)
+    return TensorProgram(sample=_sample)
 
 
 def _sample(logits: jax.Array, rows: Rows) -> Sampled:

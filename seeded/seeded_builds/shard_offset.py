@@ -31,7 +31,7 @@ class _MisplacedReach(Reach):
 
 def program(_model: Model) -> TensorProgram:
     """The production program over misplaced parts."""
-    return TensorProgram(adjust_logits=lambda logits: logits, sample=_sample)
+    return TensorProgram(sample=_sample)
 
 
 def _sample(logits: jax.Array, rows: Rows) -> Sampled:

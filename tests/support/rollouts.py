@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
+
 from local.cluster import Cluster
 from local.errors import LocalError
 from tests.support.waiting import wait_for
 
 RELEASE = "sampler-rollouts"
 OPERATOR_NAMESPACE = "sampler-rollouts"
-PROMOTE_ANNOTATION = "samplerrollouts.io/promote"
 CANARY_WEIGHT = 50
 CHART = "charts/sampler-rollouts"
 

@@ -18,7 +18,6 @@ from sampler_rollouts.domain.quantities import LONGEST_DURATION
 if TYPE_CHECKING:
     from sampler_rollouts.domain.observation import Observation
 
-_POD_NAME: Final = {"name": "POD_NAME", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}}
 _FREE: Final = frozenset({"image", "env", "args", "resources"})
 
 
@@ -58,13 +57,13 @@ def _is_variable(item: object) -> bool:
     if not isinstance(item, dict):
         return False
     literal = item.keys() == {"name", "value"} and all(isinstance(part, str) for part in item.values())
-    return literal or item == _POD_NAME
+    return literal or item == render.POD_NAME
 
 
 def _are_ours(env: Sequence[Mapping[str, Any]], values: Mapping[str, str]) -> bool:
     """Each of the operator's variables once, and of ``values``: no pod may pass for another revision's."""
     reserved = [item["name"] for item in env if item["name"] in RESERVED_ENV]
-    told = [_POD_NAME, *({"name": name, "value": value} for name, value in values.items())]
+    told = [render.POD_NAME, *({"name": name, "value": value} for name, value in values.items())]
     return sorted(reserved) == sorted(RESERVED_ENV) and all(item in env for item in told)
 
 

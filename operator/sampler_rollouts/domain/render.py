@@ -29,6 +29,8 @@ CONTAINER: Final = "sampler"
 HTTP_PORT: Final = 8000
 METRICS_PORT: Final = 9090
 USER: Final = 65532
+POD_NAME: Final = {"name": "POD_NAME", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}}
+"""The one variable that is not literal: a pod's own name, through the downward API."""
 STARTUP_SECONDS: Final = 900
 """How long a server may load and compile before it is killed; a shorter ``progressDeadline`` judges earlier."""
 
@@ -98,9 +100,8 @@ def _environment(owner: Owner, pool: Pool, child: Child, drain: int) -> list[dic
         "SAMPLER_AUDIT_SHARE": share,
         "SAMPLER_DRAIN_TIMEOUT": str(drain),
     }
-    downward = {"name": "POD_NAME", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}}
     theirs = [{"name": item.name, "value": item.value} for item in pool.template.env]
-    return [{"name": name, "value": value} for name, value in ours.items()] + [downward] + theirs
+    return [{"name": name, "value": value} for name, value in ours.items()] + [POD_NAME] + theirs
 
 
 def _probe(path: str, period: int, failures: int) -> dict[str, Any]:

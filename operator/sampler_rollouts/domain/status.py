@@ -135,6 +135,10 @@ class PoolStatus(Loose):
     blocked: Text = ""
     """The infrastructure's reason why pods have not started."""
 
+    def forget_verdict(self) -> None:
+        """What was found says nothing about the release that the pool serves from now on."""
+        self.verdict, self.reason, self.passed_at, self.worst_check = "", "", None, None
+
 
 class HistoryEntry(Loose):
     """How one rollout ended."""

@@ -14,7 +14,7 @@ from samplerd.preflight.material import PARAMETERS, asked_of
 from samplerd.preflight.prompts import log_softmax
 from samplerd.preflight.results import KIND_LOGPROBS, Wrong
 from samplerd.program import Step, edit_capacity, idle_rows
-from samplerd.rows import MOST_TOP_LOGPROBS, Rows
+from samplerd.rows import MOST_TOP_LOGPROBS, Rows, seed_words
 
 LOGPROB_TOLERANCE = 2.0**-13
 """Nats. docs/sampling.md grants 2^-14 to each of two ways of working them out."""
@@ -44,7 +44,7 @@ def asks_of(model: Model, seen: Sequence[Sequence[int]], *, turn: int) -> tuple[
             continue
         rows.temperature[row], rows.top_k[row], rows.top_p[row] = asked.temperature, asked.top_k, asked.top_p
         rows.min_p[row], rows.position[row] = asked.min_p, asked.position
-        rows.seed[row] = (asked.seed & 0xFFFFFFFF, asked.seed >> 32)
+        rows.seed[row] = seed_words(asked.seed)
         np.asarray(rows.logprobs)[row] = wants
         if wishes.any and rows.edits is not None:
             _edit_list(model, wishes, tokens).write(rows.edits, row)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from samplerd import oracle
-from samplerd.rows import Rows
+from samplerd.rows import Rows, seed_words
 
 Floats = npt.NDArray[np.float32]
 
@@ -109,6 +109,6 @@ def rows_of(asked: Sequence[Asked]) -> Rows:
         top_k=np.array([each.top_k for each in asked], np.int32),
         top_p=np.array([each.top_p for each in asked], np.float32),
         min_p=np.array([each.min_p for each in asked], np.float32),
-        seed=np.array([(each.seed & 0xFFFFFFFF, each.seed >> 32) for each in asked], np.uint32),
+        seed=np.array([seed_words(each.seed) for each in asked], np.uint32),
         position=np.array([each.position for each in asked], np.int32),
     )

@@ -14,7 +14,7 @@ from samplerd.head_model import head_model
 from samplerd.model import Model
 from samplerd.preflight.material import Asked, Floats, logits_of, rows_of
 from samplerd.preflight.results import Shape
-from samplerd.program import ProgramFor, TensorProgram, serving_step
+from samplerd.program import ProgramFor, TensorProgram, on_host, serving_step
 from samplerd.rows import Rows, Sampled
 from samplerd.sharded import sharded_sampler
 
@@ -61,7 +61,7 @@ class Samplers:
 
         logits = jax.ShapeDtypeStruct((shape.batch, shape.width), shape.dtype)
         compiled = jax.jit(sample).lower(logits, rows_of([Asked()] * shape.batch)).compile()
-        return lambda logits, rows: _on_host(compiled(logits, rows))
+        return lambda logits, rows: on_host(compiled(logits, rows))
 
     def sampler(self, shape: Shape) -> Callable[[jax.Array, Rows], Sampled]:
         """The sampler for a shape that stands by itself. Padding and devices are known only to the exact sampler."""
@@ -85,11 +85,6 @@ class Samplers:
 
         def run(_numbers: Sequence[int], asked: Sequence[Asked]) -> tuple[Floats, Sampled]:
             _, logits, sampled = compiled(model.weights, (), tokens, rows_of(asked))
-            return np.asarray(logits).astype(np.float32), _on_host(sampled)
+            return np.asarray(logits).astype(np.float32), on_host(sampled)
 
         return run
-
-
-def _on_host(sampled: Sampled) -> Sampled:
-    host: Sampled = jax.tree.map(np.asarray, sampled)
-    return host

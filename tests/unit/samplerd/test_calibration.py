@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 import pytest
+from quality_contract import LARGEST_SURPRISAL_NATS
 from samplerd import oracle, sampling
-from samplerd.calibration import MOST_SURPRISAL, surprise
+from samplerd.calibration import surprise
 from samplerd.program import Executables
 from samplerd.rows import Rows, Sampled
 
@@ -115,8 +116,8 @@ def test_surprisal_is_clipped_and_so_is_what_is_expected_of_it() -> None:
     row = oracle.expect(logits, oracle.Request(temperature=1.0, top_k=0, top_p=1.0, seed=1, position=1))
     rare = surprise(row, 1)
     assert rare is not None
-    assert rare.surprisal == MOST_SURPRISAL
-    assert rare.entropy == pytest.approx(math.exp(-30) * MOST_SURPRISAL, rel=1e-3)
+    assert rare.surprisal == LARGEST_SURPRISAL_NATS
+    assert rare.entropy == pytest.approx(math.exp(-30) * LARGEST_SURPRISAL_NATS, rel=1e-3)
 
 
 async def sums(server: Server) -> dict[str, Counter[str]]:

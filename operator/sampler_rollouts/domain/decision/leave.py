@@ -67,7 +67,7 @@ def finish_leaving(turn: Turn) -> None:
     done = f"Release {rollout.release} is out of all pools; stable serves.{said_of_stable(status)}"
     turn.note("RollbackComplete" if rolled_back else "WithdrawalComplete", done)
     for row in status.pools:  # What was found of the release that left says nothing of stable: it is in the history.
-        row.verdict, row.reason, row.passed_at, row.worst_check = "", "", None, None
+        row.forget_verdict()
     status.candidate = status.rollout = None
     move(turn, Trigger.CANDIDATE_GONE)
 

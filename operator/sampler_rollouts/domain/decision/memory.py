@@ -50,7 +50,7 @@ def clear_pools(turn: Turn) -> None:
     """What was known of the last release under test says nothing about this one."""
     turn.forget_evidence()
     for pool in turn.status.pools:
-        pool.verdict, pool.reason, pool.passed_at, pool.worst_check = "", "", None, None
+        pool.forget_verdict()
         pool.requests, pool.candidate_replicas, pool.unready, pool.blocked = None, 0, None, ""
 
 

@@ -28,6 +28,13 @@ def step_pods(turn: Turn, rollout: Rollout, pool: str) -> tuple[int, int]:
     return count, max(1, replicas - count)
 
 
+def ready_pods(turn: Turn, pool: str) -> tuple[int, int]:
+    """The candidate's and stable's pods of one pool that are ready."""
+    status = turn.status
+    candidate, stable = revision_in(status.candidate, pool), revision_in(status.stable, pool)
+    return turn.ready(pool, candidate), turn.ready(pool, stable)
+
+
 def compared(turn: Turn, rollout: Rollout) -> list[str]:
     """The pools in which both arms serve by a weight: full traffic is meant to leave nothing to stable."""
     if not 0 < rollout.weight < 100:
@@ -133,7 +140,7 @@ def share_is_off(turn: Turn, pool: str) -> bool:
     if rollout is None or pool not in compared(turn, rollout):
         return False
     count, stable = step_pods(turn, rollout, pool)
-    new, old = (turn.ready(pool, revision_in(one, pool)) for one in (turn.status.candidate, turn.status.stable))
+    new, old = ready_pods(turn, pool)
     low, high = 1 - TOLERANCE, 1 + TOLERANCE
     return not low * count * (new + old) <= new * (count + stable) <= high * count * (new + old)
 

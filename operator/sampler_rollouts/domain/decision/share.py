@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from sampler_rollouts.domain.decision.context import Turn, revision_in
+from sampler_rollouts.domain.decision.context import Turn
 from sampler_rollouts.domain.decision.question import TESTED
-from sampler_rollouts.domain.decision.replicas import compared, settled, share_is_off, step_pods
+from sampler_rollouts.domain.decision.replicas import compared, ready_pods, settled, share_is_off, step_pods
 from sampler_rollouts.domain.evidence.proportion import is_skewed, share_interval
 from sampler_rollouts.domain.evidence.reading import FRESH_SCRAPES
 from sampler_rollouts.domain.quantities import duration_text, ratio_text
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from sampler_rollouts.domain.plan import Rollout
 
 SKEWED: Final = "Skewed"
+
+
+def _tested(turn: Turn) -> Rollout | None:
+    """The rollout whose candidate is under test; nobody asks after a weight otherwise."""
+    return turn.status.rollout if turn.status.stage in TESTED else None
 
 
 def in_force(turn: Turn, name: str) -> bool:
@@ -35,8 +40,8 @@ def skew(turn: Turn, name: str) -> str:
     Where stable has had no ready pod for ``progressDeadline`` no weight protects anybody any more: that is said
     (``stable_short``), and the release goes on by its checks alone.
     """
-    rollout = turn.status.rollout
-    if rollout is None or turn.status.stage not in TESTED or name not in compared(turn, rollout):
+    rollout = _tested(turn)
+    if rollout is None or name not in compared(turn, rollout):
         return ""
     if _alone(turn, rollout, name):
         return ""
@@ -61,15 +66,15 @@ def _alone(turn: Turn, rollout: Rollout, name: str) -> bool:
 
 def stable_short(turn: Turn) -> str:
     """Where fewer of stable's pods are ready than a step counts on, in words with numbers; empty if nowhere."""
-    rollout = turn.status.rollout
-    if rollout is None or turn.status.stage not in TESTED:
+    rollout = _tested(turn)
+    if rollout is None:
         return ""
     return "; ".join(said for name in compared(turn, rollout) if (said := _short(turn, rollout, name)))
 
 
 def _short(turn: Turn, rollout: Rollout, name: str) -> str:
     count, stable = step_pods(turn, rollout, name)
-    new, old = (turn.ready(name, revision_in(one, name)) for one in (turn.status.candidate, turn.status.stable))
+    new, old = ready_pods(turn, name)
     if old >= stable:
         return ""
     share = ratio_text(new / (new + old)) if new else "0%"
@@ -84,14 +89,13 @@ def _short(turn: Turn, rollout: Rollout, name: str) -> str:
 
 def note_shares(turn: Turn) -> None:
     """Count what both arms answered while the weight was in force; other time says nothing about it."""
-    rollout = turn.status.rollout
-    tested = rollout is not None and turn.status.stage in TESTED
-    names = compared(turn, rollout) if tested and rollout else []
+    rollout = _tested(turn)
+    names = compared(turn, rollout) if rollout else []
     for pool in turn.status.pools:
         if pool.name not in names:
             pool.share = None
-    for name in names:
-        if rollout:
+    if rollout:
+        for name in names:
             _note(turn, rollout, name)
 
 
@@ -102,7 +106,7 @@ def _note(turn: Turn, rollout: Rollout, name: str) -> None:
     if share is None or (share.weight, share.wanted) != (rollout.weight, ratio_text(wanted)):
         alone = share.alone_since if share else None
         share = pool.share = Share(weight=rollout.weight, wanted=ratio_text(wanted), alone_since=alone)
-    stable_there = turn.ready(name, revision_in(turn.status.stable, name))
+    _, stable_there = ready_pods(turn, name)
     share.alone_since = None if stable_there else share.alone_since or turn.now
     if not settled(turn, name) or share_is_off(turn, name):
         share.in_force_since = share.counted_to = None

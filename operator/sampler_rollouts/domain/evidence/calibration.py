@@ -1,8 +1,9 @@
 """Calibration: a right sampler is, on average, as surprised as the entropy of its own distribution says.
 
 Over audited draws three counters give D = surprisal - entropy, whose mean is 0, and V, the sum of the exact variances
-of the draws. Surprisal is clipped at b = 12 nats in all three. With psi(t) = (exp(t b) - 1 - t b) / b^2 (Bennett;
-Freedman 1975), exp(t D - psi(t) V) is a supermartingale for every t > 0, and so is its mean over a grid of t.
+of the draws. Surprisal is clipped at b in all three (the contract's LARGEST_SURPRISAL_NATS). With
+psi(t) = (exp(t b) - 1 - t b) / b^2 (Bennett; Freedman 1975), exp(t D - psi(t) V) is a supermartingale for every t > 0,
+and so is its mean over a grid of t.
 
 The margin: a sampler is still right if it draws from its distribution with a probability of 1 - e and otherwise from
 any other one, that pulls to one side, as long as the bias is at most ``margin`` nats a draw. Such a bias m adds at most
@@ -19,14 +20,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from quality_contract import LARGEST_SURPRISAL_NATS
 
 from sampler_rollouts.domain.evidence.grid import FloatArray, log_mixture
 
-LARGEST_SURPRISAL = 12.0
-"""b, in nats: what the server clips at (docs/metrics.md)."""
-TILTS: FloatArray = np.geomspace(1e-4, 1.2, 32) / LARGEST_SURPRISAL
+_TILTS_B: FloatArray = np.geomspace(1e-4, 1.2, 32)
+TILTS: FloatArray = _TILTS_B / LARGEST_SURPRISAL_NATS
 """The grid of t. Up to 1.256 / b, psi(t) b <= t holds."""
-_PSI: FloatArray = (np.expm1(TILTS * LARGEST_SURPRISAL) - TILTS * LARGEST_SURPRISAL) / LARGEST_SURPRISAL**2
+_PSI: FloatArray = (np.expm1(_TILTS_B) - _TILTS_B) / LARGEST_SURPRISAL_NATS**2
 _LOG_WEIGHTS: FloatArray = np.full(TILTS.shape, -math.log(TILTS.size))
 
 
@@ -54,7 +55,7 @@ def log_e_unbiased(draws: Draws, margin: float) -> float:
 
 
 def _allowance(draws: Draws, margin: float) -> float:
-    return draws.variance + draws.count * LARGEST_SURPRISAL * margin
+    return draws.variance + draws.count * LARGEST_SURPRISAL_NATS * margin
 
 
 def _log_e(excess: float, variance: float) -> float:

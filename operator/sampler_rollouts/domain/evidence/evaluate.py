@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
-from quality_contract import CHECK_REPLAY_AUDIT
 
 from sampler_rollouts.domain.evidence.audit import confirmed_threshold, describe_mismatches, mismatch_intervals
 from sampler_rollouts.domain.evidence.bound import upper_bound
@@ -27,7 +26,7 @@ MOST_PODS_NAMED = 3
 
 def count_tests(checks: Iterable[CheckPlan], pools: Iterable[str]) -> int:
     """Tests that share alpha: each check in each pool, but for the replay audit, which spends none."""
-    return sum(check.name != CHECK_REPLAY_AUDIT for check in checks) * len(set(pools))
+    return sum(map(is_compared, checks)) * len(set(pools))
 
 
 def evaluate(question: Question, samples: SampleSet, now: datetime) -> Evidence:
@@ -282,6 +281,4 @@ def _unavailable(question: Question, samples: SampleSet) -> Evidence:
 
 
 def _threshold(question: Question, plan: CheckPlan) -> float:
-    if plan.name == CHECK_REPLAY_AUDIT:
-        return confirmed_threshold()
-    return _assurance(question).log_threshold
+    return _assurance(question).log_threshold if is_compared(plan) else confirmed_threshold()

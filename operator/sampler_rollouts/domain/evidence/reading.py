@@ -15,7 +15,6 @@ from quality_contract import (
     AUDIT_TOKENS,
     BAD,
     CHECK_ERRORS,
-    CHECK_REPLAY_AUDIT,
     CHECKED,
     LABEL_CHECK,
 )
@@ -23,7 +22,7 @@ from quality_contract import (
 from sampler_rollouts.domain.evidence.counters import Drops, LabelKey, Track, milliseconds, tracks
 from sampler_rollouts.domain.evidence.intervals import Increments, PairedTracks, common, no_counts, pod_increments
 from sampler_rollouts.domain.evidence.look import Traffic
-from sampler_rollouts.domain.evidence.samples import TRAFFIC, Arm, CheckPlan, Question, SampleSet, Series
+from sampler_rollouts.domain.evidence.samples import TRAFFIC, Arm, CheckPlan, Question, SampleSet, Series, is_compared
 
 BIRTH_TOLERANCE = timedelta(seconds=2)
 """Kubernetes cuts creation times to whole seconds: a pod seen this little before the rollout is the rollout's."""
@@ -96,7 +95,7 @@ class Reader:
 
     def pod(self, pool: str, revision: str, plan: CheckPlan, pod: str, birth: datetime | None) -> Increments:
         """The pod-intervals of one check of one pod; without ``birth``, of one of stable's."""
-        audit = plan.name == CHECK_REPLAY_AUDIT
+        audit = not is_compared(plan)
         wanted = dict(plan.labels) if audit else {**plan.labels, LABEL_CHECK: plan.name}
         metrics = (AUDIT_TOKENS, AUDIT_MISMATCH) if audit else (CHECKED, BAD)
         drops: Drops = Counter()

@@ -1,4 +1,4 @@
-"""A recorded template gives nobody a pod that a SamplerRollout cannot give (R25)."""
+"""What earlier versions recorded is taken for ever; a forged record is not, whatever release it is of (R25)."""
 
 from __future__ import annotations
 
@@ -14,94 +14,205 @@ from sampler_rollouts.domain.release import revision
 from sampler_rollouts.domain.resource import parse_spec
 
 from tests.unit.operator.domain.histories import specs
-from tests.unit.operator.domain.world import World, pool, spec
+from tests.unit.operator.domain.story import rolling
+from tests.unit.operator.domain.world import World, established, passing, pool, spec
 
-OWNER = render.Owner("demo", "chat", "uid-1")
+OWNER = render.Owner("serving", "chat", "uid-1")
 CHILD = render.Child("cpu-a", "0123456789")
-RICH = {
-    "args": ["--fast"],
-    "env": [{"name": "A", "value": "1"}],
-    "resources": {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "500m"}},
+LABELS = {
+    "samplerrollouts.io/rollout": "chat",
+    "samplerrollouts.io/context-class": "standard",
+    "samplerrollouts.io/pool": "cpu-a",
+    "samplerrollouts.io/revision": "0123456789",
+}
+Forge = Callable[[dict[str, Any]], Any]
+
+
+def probe(path: str, period: int, failures: int) -> dict[str, Any]:
+    get = {"path": path, "port": "http"}
+    return {"httpGet": get, "periodSeconds": period, "failureThreshold": failures, "timeoutSeconds": 5}
+
+
+def first_form() -> dict[str, Any]:
+    """What the first version recorded, written out: it must be accepted for ever, or an upgrade loses the records."""
+    env = {
+        "SAMPLER_REVISION": "0123456789", "SAMPLER_POOL": "cpu-a", "SAMPLER_ROLLOUT": "chat",
+        "SAMPLER_PRECISION": "bfloat16", "SAMPLER_AUDIT_SHARE": "0.0000000001", "SAMPLER_DRAIN_TIMEOUT": "2",
+    }  # fmt: skip
+    downward = {"name": "POD_NAME", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}}
+    container = {
+        "name": "sampler",
+        "image": f"registry.example.com:5000/sampler@sha256:{'a' * 64}",
+        "imagePullPolicy": "IfNotPresent",
+        "env": [{"name": name, "value": value} for name, value in env.items()]
+        + [downward, {"name": "MINE", "value": ""}],
+        "ports": [
+            {"name": "http", "containerPort": 8000, "protocol": "TCP"},
+            {"name": "metrics", "containerPort": 9090, "protocol": "TCP"},
+        ],
+        "startupProbe": probe("/healthz", 3, 300),
+        "livenessProbe": probe("/healthz", 10, 6),
+        "readinessProbe": probe("/readyz", 2, 3),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+        "args": ["serve"],
+        "resources": {"requests": {"cpu": "2"}, "limits": {"memory": "1Gi"}},
+    }
+    spread = {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": dict(LABELS)},
+    }
+    ids = {"runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532}
+    pod = {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 2,
+        "securityContext": ids | {"seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+        "volumes": [{"name": "tmp", "emptyDir": {}}],
+        "topologySpreadConstraints": [spread],
+    }
+    return {"metadata": {"labels": dict(LABELS)}, "spec": pod}
+
+
+def one(template: dict[str, Any]) -> dict[str, Any]:
+    container: dict[str, Any] = template["spec"]["containers"][0]
+    return container
+
+
+SECRET = {"name": "S", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}
+FORGED: dict[str, Forge] = {
+    "another service account": lambda t: t["spec"].update(serviceAccountName="admin"),
+    "its token": lambda t: t["spec"].update(automountServiceAccountToken=True),
+    "host processes": lambda t: t["spec"].update(hostPID=True),
+    "host network": lambda t: t["spec"].update(hostNetwork=True),
+    "the node": lambda t: t["spec"].update(nodeName="control-plane"),
+    "root": lambda t: t["spec"]["securityContext"].update(runAsUser=0),
+    "no pod security": lambda t: t["spec"].pop("securityContext"),
+    "privileged": lambda t: one(t)["securityContext"].update(privileged=True),
+    "a pod name that is told": lambda t: one(t)["env"].__setitem__(6, {"name": "POD_NAME", "value": "x"}),
+    "another drain": lambda t: one(t)["env"][5].update(value="600"),
+    "a host path": lambda t: t["spec"]["volumes"].append({"name": "root", "hostPath": {"path": "/"}}),
+    "a host path for tmp": lambda t: t["spec"].update(volumes=[{"name": "tmp", "hostPath": {"path": "/"}}]),
+    "a mount": lambda t: one(t)["volumeMounts"].append({"name": "tmp", "mountPath": "/etc"}),
+    "a second container": lambda t: t["spec"]["containers"].append(dict(one(t), name="more")),
+    "an init container": lambda t: t["spec"].update(initContainers=[one(t)]),
+    "an ephemeral container": lambda t: t["spec"].update(ephemeralContainers=[one(t)]),
+    "another name": lambda t: one(t).update(name="other"),
+    "a command": lambda t: one(t).update(command=["sh"]),
+    "a hook": lambda t: one(t).update(lifecycle={"preStop": {"exec": {"command": ["sh"]}}}),
+    "a probe that runs something": lambda t: one(t)["livenessProbe"].update(exec={"command": ["sh"]}),
+    "a host port": lambda t: one(t)["ports"][0].update(hostPort=8000),
+    "a secret": lambda t: one(t)["env"][-1].update(valueFrom={"secretKeyRef": {"name": "s", "key": "k"}}),
+    "a secret for a setting": lambda t: one(t)["env"][3].update(valueFrom={"secretKeyRef": {"name": "s", "key": "k"}}),
+    "a whole secret": lambda t: one(t).update(envFrom=[{"secretRef": {"name": "s"}}]),
+    "a variable of ours twice": lambda t: one(t)["env"].append({"name": "SAMPLER_REVISION", "value": "x"}),
+    "another revision's name": lambda t: one(t)["env"][0].update(value="9876543210"),
+    "no variables": lambda t: one(t).update(env=[]),
+    "a claim": lambda t: one(t)["resources"].update(claims=[{"name": "device"}]),
+    "another rollout's label": lambda t: t["metadata"]["labels"].update({"samplerrollouts.io/rollout": "other"}),
+    "an annotation": lambda t: t["metadata"].update(annotations={"a": "b"}),
+    "another key": lambda t: t.update(kind="Pod"),
+    "endless grace": lambda t: t["spec"].update(terminationGracePeriodSeconds=10**9),
+    "no image": lambda t: one(t).pop("image"),
+    "no containers": lambda t: t["spec"].update(containers=[]),
+    "containers that are none": lambda t: t["spec"].update(containers=3),
+    "no pod": lambda t: t.pop("spec"),
+    "a pod that is none": lambda t: t.update(spec=None),
+    "an image that is none": lambda t: one(t).update(image=None),
+    "a grace that is a text": lambda t: t["spec"].update(terminationGracePeriodSeconds="60"),
+    "no labels": lambda t: t["metadata"].update(labels={}),
+    "a second container of another form": lambda t: t["spec"]["containers"].append({"name": "x", "image": "x"}),
+    "a host path before tmp": lambda t: t["spec"]["volumes"].insert(0, {"name": "host", "hostPath": {"path": "/"}}),
+    "a mount of it": lambda t: one(t)["volumeMounts"].insert(0, {"name": "host", "mountPath": "/host"}),
+    "one more secret": lambda t: one(t)["env"].insert(0, SECRET),
 }
 
 
-def rendered() -> dict[str, Any]:
-    parsed = parse_spec(spec() | {"pools": [pool("cpu-a") | {"template": RICH}], "strategy": {}})
-    return render.pod_template(OWNER, parsed, parsed.pools[0], CHILD)
+def test_the_first_versions_record_is_accepted() -> None:
+    assert is_closed(OWNER, CHILD, first_form())
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_anything_else_is_refused(name: str) -> None:
+    template = first_form()
+    FORGED[name](template)
+    assert not is_closed(OWNER, CHILD, template)
 
 
 @settings(max_examples=30, deadline=None)
 @given(specs())
-def test_what_was_rendered_is_always_taken(raw: dict[str, Any]) -> None:
+def test_what_is_rendered_is_always_accepted(raw: dict[str, Any]) -> None:
     parsed = parse_spec(raw)
-    for one in parsed.pools:
-        child = render.Child(one.name, revision(one))
-        assert is_closed(OWNER, child, render.pod_template(OWNER, parsed, one, child))
+    for each in parsed.pools:
+        child = render.Child(each.name, revision(each))
+        assert is_closed(OWNER, child, render.pod_template(OWNER, parsed, each, child))
 
 
 def test_args_variables_and_resources_are_the_authors() -> None:
-    assert is_closed(OWNER, CHILD, rendered())
+    rich = {
+        "args": ["--fast"],
+        "env": [{"name": "A", "value": "1"}],
+        "resources": {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "500m"}},
+    }
+    parsed = parse_spec(spec() | {"pools": [pool("cpu-a") | {"template": rich}], "strategy": {}})
+    assert is_closed(OWNER, CHILD, render.pod_template(OWNER, parsed, parsed.pools[0], CHILD))
 
 
-def put(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
-    def forge(template: dict[str, Any]) -> None:
-        *parents, last = path.split(".")
-        place: Any = template
-        for name in parents:
-            place = place[int(name)] if name.isdigit() else place[name]
-        if isinstance(place, list):
-            place.insert(int(last), value)
-        else:
-            place[last] = value
-
-    return forge
+def test_another_pools_or_rollouts_record_is_refused() -> None:
+    assert not is_closed(OWNER, render.Child("cpu-b", CHILD.revision), first_form())
+    assert not is_closed(render.Owner("serving", "other", "uid-1"), CHILD, first_form())
 
 
-@pytest.mark.parametrize(
-    "forge",
-    [
-        put("spec.serviceAccountName", "admin"),
-        put("spec.automountServiceAccountToken", True),
-        put("spec.hostPID", True),
-        put("spec.hostNetwork", True),
-        put("spec.nodeName", "control-plane"),
-        put("spec.initContainers", [{"name": "x", "image": "x"}]),
-        put("spec.containers.1", {"name": "x", "image": "x"}),
-        put("spec.volumes.0", {"name": "host", "hostPath": {"path": "/"}}),
-        put("spec.securityContext.runAsUser", 0),
-        put("spec.containers.0.securityContext.privileged", True),
-        put("spec.containers.0.command", ["sh"]),
-        put("spec.containers.0.envFrom", [{"secretRef": {"name": "s"}}]),
-        put("spec.containers.0.env.0", {"name": "S", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}),
-        put("spec.containers.0.resources.claims", [{"name": "c"}]),
-        put("spec.containers.0.volumeMounts.0", {"name": "host", "mountPath": "/host"}),
-        put("spec.containers.0.image", None),
-        put("spec.terminationGracePeriodSeconds", "60"),
-        put("metadata.labels", {}),
-        put("metadata.annotations", {"a": "b"}),
-        put("spec.containers", []),
-        put("spec", None),
-    ],
-)
-def test_a_forged_record_is_not_taken(forge: Callable[[dict[str, Any]], None]) -> None:
-    template = copy.deepcopy(rendered())
-    forge(template)
-    assert not is_closed(OWNER, CHILD, template)
-
-
-def test_another_pools_record_is_not_taken() -> None:
-    assert not is_closed(OWNER, render.Child("cpu-b", CHILD.revision), rendered())
-    assert not is_closed(render.Owner("demo", "other", "uid-1"), CHILD, rendered())
-
-
-def test_a_forged_record_gives_no_pod() -> None:
-    """The whole decision: the record of the spec's own revision is forged before anything runs."""
+def test_a_record_forged_before_anything_runs_gives_no_pod() -> None:
     world = World(spec())
     evil = {"metadata": {}, "spec": {"hostPID": True, "containers": [{"name": "x", "image": "evil"}]}}
-    for one in parse_spec(world.spec).pools:
-        child = render.Child(one.name, revision(one))
-        record = render.controller_revision(world.meta.owner, child, evil)
+    for each in parse_spec(world.spec).pools:
+        record = render.controller_revision(world.meta.owner, render.Child(each.name, revision(each)), evil)
         world.children["ControllerRevision", record["metadata"]["name"]] = record
     made = [item["spec"]["template"] for item in world.decide().objects if item["kind"] == "Deployment"]
     assert made
     assert not [template for template in made if "hostPID" in template["spec"]]
+
+
+def forge(world: World, child: str) -> dict[str, Any]:
+    record: dict[str, Any] = world.children["ControllerRevision", child]
+    record["data"] = copy.deepcopy(record["data"])
+    record["data"]["template"]["spec"] |= {"serviceAccountName": "admin", "hostPID": True}
+    return record
+
+
+def test_a_forged_record_of_the_specs_revision_is_written_anew() -> None:
+    world = established()
+    child = f"demo-cpu-a-{world.revision_of('stable')}"
+    forge(world, child)
+    outcome = world.tick()
+    assert "hostPID" not in str(outcome.objects)
+    assert "hostPID" not in str(world.children)
+    assert ("Deployment", child) in world.children
+
+
+def test_a_forged_record_of_another_revision_is_never_used() -> None:
+    world = rolling()
+    child = f"demo-cpu-a-{world.revision_of('stable')}"
+    forge(world, child)
+    outcome = world.tick()
+    assert "hostPID" not in str(outcome.objects)
+    assert outcome.keep == frozenset({child})
+
+
+def test_a_forged_record_of_a_release_without_pods_is_not_written_back() -> None:
+    world = rolling()
+    child = f"demo-cpu-a-{world.revision_of('stable')}"
+    world.judge = passing
+    world.until("Serving")
+    world.run(20)
+    assert ("Deployment", child) not in world.children
+    forge(world, child)
+    assert "hostPID" not in str(world.tick().objects)

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from quality_contract import LARGEST_SURPRISAL_NATS
 from sampler_rollouts.domain.evidence.betting import (
     SHARES,
     log_capital_above,
@@ -14,7 +15,7 @@ from sampler_rollouts.domain.evidence.betting import (
     log_e_drop,
     scores_of_runs,
 )
-from sampler_rollouts.domain.evidence.calibration import LARGEST_SURPRISAL, TILTS, Draws, log_e_biased, log_e_unbiased
+from sampler_rollouts.domain.evidence.calibration import TILTS, Draws, log_e_biased, log_e_unbiased
 
 FIVE_PERCENT = math.log(20)
 
@@ -75,7 +76,7 @@ def draws_of(random: np.random.Generator, logits: np.ndarray, temperature: float
     said = np.exp(logits - logits.max())
     said /= said.sum()
     drawn = np.exp((logits - logits.max()) / temperature)
-    surprisal = np.minimum(-np.log(said), LARGEST_SURPRISAL)
+    surprisal = np.minimum(-np.log(said), LARGEST_SURPRISAL_NATS)
     entropy = float((said * surprisal).sum())
     variance = float((said * (surprisal - entropy) ** 2).sum())
     tokens = random.choice(logits.size, count, p=drawn / drawn.sum())
@@ -107,7 +108,7 @@ def test_false_alarms_of_calibration() -> None:
     logits = random.normal(0, 2, 50)
     said = np.exp(logits - logits.max())
     said /= said.sum()
-    surprisal = np.minimum(-np.log(said), LARGEST_SURPRISAL)
+    surprisal = np.minimum(-np.log(said), LARGEST_SURPRISAL_NATS)
     entropy = float((said * surprisal).sum())
     variance = float((said * (surprisal - entropy) ** 2).sum())
     margin = 0.05

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from sampler_rollouts.cluster.errors import RefusedError
 from sampler_rollouts.domain.decision.decide import LOOK_SECONDS
 from sampler_rollouts.reconcile.reconciler import RETRY_REFUSED
 
 from tests.unit.operator.cluster.builders import SERVICES
-from tests.unit.operator.reconcile.world import World, established, refusing, spec
+from tests.unit.operator.reconcile.world import World, condition, established, refusing, spec
 
 ENTRANCE = f"{SERVICES}/chat-standard"
 
@@ -18,11 +16,6 @@ ENTRANCE = f"{SERVICES}/chat-standard"
 @pytest.fixture
 def world() -> World:
     return World()
-
-
-def condition(world: World, name: str) -> tuple[str, str, str]:
-    found: list[dict[str, Any]] = [one for one in world.status["conditions"] if one["type"] == name]
-    return (found[0]["status"], found[0]["reason"], found[0]["message"]) if found else ("", "", "")
 
 
 def stranger(world: World) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from sampler_rollouts.cluster.errors import DeniedError
 
 from tests.unit.operator.cluster.memory_api import Write
-from tests.unit.operator.reconcile.world import World, begin_bad, established, events, refusing, spec
+from tests.unit.operator.reconcile.world import World, begin_bad, condition, established, events, refusing, spec
 
 WORDS = 'admission webhook "protect.example.com" denied the request'
 
@@ -16,11 +14,6 @@ WORDS = 'admission webhook "protect.example.com" denied the request'
 @pytest.fixture
 def world() -> World:
     return World()
-
-
-def condition(world: World, name: str) -> tuple[str, str, str]:
-    found: list[dict[str, Any]] = [one for one in world.status["conditions"] if one["type"] == name]
-    return (found[0]["status"], found[0]["reason"], found[0]["message"]) if found else ("", "", "")
 
 
 def replicas(world: World) -> list[int]:

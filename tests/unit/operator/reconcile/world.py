@@ -212,6 +212,12 @@ async def established(world: World, letter: str = "a") -> str:
     return str(world.status["stable"]["hash"])
 
 
+def condition(world: World, name: str) -> tuple[str, str, str]:
+    """Status, reason and message; empty ones where the condition is absent."""
+    found: list[Obj] = [one for one in world.status["conditions"] if one["type"] == name]
+    return (found[0]["status"], found[0]["reason"], found[0]["message"]) if found else ("", "", "")
+
+
 def events(world: World) -> list[str]:
     """The reasons of what was said."""
     return [event["reason"] for event in world.api.kinds("events").values()]
