@@ -17,6 +17,7 @@ from sampler_rollouts.cluster.transport import KubernetesApi
 from sampler_rollouts.handlers import probes
 from sampler_rollouts.handlers.loop import ReconcileLoop
 from sampler_rollouts.handlers.options import Options
+from sampler_rollouts.handlers.telemetry import Telemetry
 from sampler_rollouts.handlers.watch import Watch
 from sampler_rollouts.metrics.config import MetricsSources, load_sources
 from sampler_rollouts.metrics.prometheus import Sources
@@ -30,14 +31,17 @@ async def run(options: Options) -> None:
     """Run until SIGTERM or SIGINT. Errors of configuration are raised before anything is started."""
     sources = _sources(options.config)
     cluster = KubernetesCluster(KubernetesApi())
-    metrics = BoundedMetrics(Sources(sources), sources.metrics_sources)
+    telemetry = Telemetry()
+    metrics = BoundedMetrics(Sources(sources), sources.metrics_sources, observer=telemetry)
     with ThreadPoolExecutor(options.threads, thread_name_prefix="api") as threads:
         loop = ReconcileLoop(
-            Reconciler(cluster, metrics, threads).reconcile,
+            Reconciler(cluster, metrics, threads, observer=telemetry).reconcile,
             _list_keys(cluster, options, threads),
             resync=options.resync,
+            ended=telemetry.ended,
         )
-        async with _probes(loop, options.probe_port):
+        telemetry.watch(loop)
+        async with _probes(loop, telemetry, options.probe_port):
             watch = Watch(_from_another_thread(loop), options.namespaces, cluster.served)
             watch.start()
             try:
@@ -90,11 +94,11 @@ def _list_keys(
 
 
 @asynccontextmanager
-async def _probes(loop: ReconcileLoop, port: int) -> AsyncIterator[None]:
+async def _probes(loop: ReconcileLoop, telemetry: Telemetry, port: int) -> AsyncIterator[None]:
     if not port:
         yield
         return
-    runner = await probes.serve(loop, port)
+    runner = await probes.serve(loop, telemetry.exposition, port)
     try:
         yield
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, TypeVar
@@ -41,13 +42,16 @@ class ReconcileLoop:
         *,
         resync: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
+        ended: Callable[[str, float], None] = lambda *_: None,
     ) -> None:
+        """``ended`` is told how each reconcile ended, and after how many seconds."""
         self.queue: WorkQueue[RolloutKey] = WorkQueue(clock)
         self._reconcile = reconcile
         self._list_keys = list_keys
         self._tasks: set[asyncio.Task[None]] = set()
         self._resync = resync
         self._clock = clock
+        self._ended = ended
         self._beat = clock()
         self._synced_at: float | None = None
         self._stopping = asyncio.Event()
@@ -86,6 +90,10 @@ class ReconcileLoop:
         """Seconds since the first of a row of cut-offs in which nothing has ended by itself; 0 outside such a row."""
         return 0.0 if self._cut_off_since is None else self._clock() - self._cut_off_since
 
+    def synced_for(self) -> float:
+        """Seconds since all SamplerRollouts were last listed; NaN before the first time."""
+        return math.nan if self._synced_at is None else self._clock() - self._synced_at
+
     @property
     def synced(self) -> bool:
         """Whether all SamplerRollouts have been listed since the start."""
@@ -104,15 +112,17 @@ class ReconcileLoop:
             task.add_done_callback(self._tasks.discard)
 
     async def _once(self, key: RolloutKey) -> None:
-        self._started[key] = self._clock()
+        began = self._started[key] = self._clock()
+        how = "stopped"
         try:
             result = await self._limited(self._reconcile(key))
         except Exception as error:
-            self._failed(key, error)
+            how = self._failed(key, error)
         else:
-            self._succeeded(key, result)
+            how = self._succeeded(key, result)
         finally:
             del self._started[key]
+            self._ended(how, self._clock() - began)
 
     async def _limited(self, work: Awaitable[T]) -> T:
         """The work's result, or its error; _TooLongError if it was cut off."""
@@ -129,24 +139,29 @@ class ReconcileLoop:
         self._cut_off_since = None
         return result
 
-    def _succeeded(self, key: RolloutKey, result: Result) -> None:
+    def _succeeded(self, key: RolloutKey, result: Result) -> str:
         if result.gone:
             self.queue.forget(key)
         else:
             self.queue.done(key, result.requeue_after)
+        return "success"
 
-    def _failed(self, key: RolloutKey, error: Exception) -> None:
+    def _failed(self, key: RolloutKey, error: Exception) -> str:
+        """Put it off and say why; how it ended, in the words of the operator's metrics."""
         at_least = error.retry_after if isinstance(error, ClusterError) else None
         delay = self.queue.failed(key, at_least)
         extra = {"rollout": str(key), "retry_in": round(delay, 2)}
         if isinstance(error, ConflictError):
             logger.info("changed meanwhile, starting again: %s", error, extra=extra)
-        elif isinstance(error, ClusterError):
+            return "conflict"
+        if isinstance(error, ClusterError):
             logger.warning("reconcile failed: %s: %s", error.reason, error, extra=extra)
-        elif isinstance(error, _TooLongError):
+            return "cluster_error"
+        if isinstance(error, _TooLongError):
             logger.error("reconcile failed: %s", error, extra=extra)
-        else:
-            logger.error("reconcile failed", exc_info=error, extra=extra)
+            return "cut_off"
+        logger.error("reconcile failed", exc_info=error, extra=extra)
+        return "error"
 
     async def _keep_resyncing(self) -> None:
         """Whatever a watch may have missed is found here."""

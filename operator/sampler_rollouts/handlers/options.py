@@ -53,7 +53,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     option("config", "", help="YAML file with the named metrics sources")
     option("log-level", "info", type=_one_of("debug", "info", "warning", "error"), help="debug, info, warning or error")
     option("log-format", "json", type=_one_of("json", "text"), help="json or text")
-    option("probe-port", "8080", type=_port, help="port of /healthz and /readyz; 0 turns them off")
+    option("probe-port", "8080", type=_port, help="port of /healthz, /readyz and /metrics; 0 turns them off")
     option("resync", "60", type=_positive, metavar="SECONDS", help="how often all SamplerRollouts are looked at anew")
     option("threads", "8", type=_count, help="how many calls to the API server are made at the same time")
     return parser

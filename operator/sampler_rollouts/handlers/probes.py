@@ -1,4 +1,7 @@
-"""``/healthz`` and ``/readyz``. Liveness fails only where a restart helps: an unreachable API server is no case."""
+"""``/healthz``, ``/readyz`` and ``/metrics``.
+
+Liveness fails only where a restart helps: an unreachable API server is no case.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from sampler_rollouts.handlers.loop import RECONCILE_LIMIT, ReconcileLoop
 
@@ -28,11 +32,14 @@ def readiness(loop: ReconcileLoop) -> str:
     return liveness(loop) or ("" if loop.synced else "SamplerRollouts have not been listed yet")
 
 
-async def serve(loop: ReconcileLoop, port: int, host: str = "0.0.0.0") -> web.AppRunner:
-    """Answer probes until the runner is cleaned up."""
+async def serve(
+    loop: ReconcileLoop, exposition: Callable[[], bytes], port: int, host: str = "0.0.0.0"
+) -> web.AppRunner:
+    """Answer probes, and Prometheus with ``exposition()``, until the runner is cleaned up."""
     app = web.Application()
     app.router.add_get("/healthz", _answer(lambda: liveness(loop)))
     app.router.add_get("/readyz", _answer(lambda: readiness(loop)))
+    app.router.add_get("/metrics", _metrics(exposition))
     runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     await web.TCPSite(runner, host, port).start()
@@ -43,5 +50,12 @@ def _answer(complaint: Callable[[], str]) -> Callable[[web.Request], Awaitable[w
     async def handler(_: web.Request) -> web.Response:
         said = complaint()
         return web.Response(status=503 if said else 200, text=(said or "ok") + "\n")
+
+    return handler
+
+
+def _metrics(exposition: Callable[[], bytes]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(body=exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return handler

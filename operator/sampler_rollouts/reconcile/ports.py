@@ -9,8 +9,9 @@ from typing import Protocol
 from sampler_rollouts.cluster.adapter import Children
 from sampler_rollouts.cluster.kinds import RolloutKey
 from sampler_rollouts.cluster.permit import Permit
+from sampler_rollouts.domain.evidence.look import Evidence
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet
-from sampler_rollouts.domain.outcome import EventNote, Manifest
+from sampler_rollouts.domain.outcome import EventNote, Manifest, Outcome
 
 
 class Cluster(Protocol):
@@ -63,3 +64,32 @@ class Metrics(Protocol):
     def fetch(self, question: Question, now: datetime) -> SampleSet:
         """Raw samples; a source that does not answer gives an empty set with the reason."""
         ...
+
+
+class Observer(Protocol):
+    """Whoever wants to know what the operator does. It is told, and has no say."""
+
+    def read(self, source: str, reason: str, seconds: float) -> None:
+        """A metrics source was read; ``reason`` is empty where it answered completely."""
+        ...
+
+    def decided(self, key: RolloutKey, outcome: Outcome, evidence: Evidence | None) -> None:
+        """A decision was taken and is in status."""
+        ...
+
+    def forget(self, key: RolloutKey) -> None:
+        """The rollout is gone."""
+        ...
+
+
+class NoObserver:
+    """Nobody looks on."""
+
+    def read(self, source: str, reason: str, seconds: float) -> None:
+        """Not noticed."""
+
+    def decided(self, key: RolloutKey, outcome: Outcome, evidence: Evidence | None) -> None:
+        """Not noticed."""
+
+    def forget(self, key: RolloutKey) -> None:
+        """Not noticed."""

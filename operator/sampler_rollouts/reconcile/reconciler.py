@@ -26,7 +26,7 @@ from sampler_rollouts.domain.evidence.samples import Question
 from sampler_rollouts.domain.outcome import EventNote, Manifest, Outcome
 from sampler_rollouts.domain.status import Status
 from sampler_rollouts.reconcile.correct import Refusal, Written, correct
-from sampler_rollouts.reconcile.ports import Cluster, Clusters
+from sampler_rollouts.reconcile.ports import Cluster, Clusters, NoObserver, Observer
 from sampler_rollouts.reconcile.refusals import STATUS_NOT_WRITTEN, Refusals
 from sampler_rollouts.reconcile.sampling import BoundedMetrics
 
@@ -63,11 +63,13 @@ class Reconciler:
         metrics: BoundedMetrics,
         threads: Executor | None = None,
         clock: Callable[[], datetime] = utc_now,
+        observer: Observer | None = None,
     ) -> None:
         self._clusters = clusters
         self._metrics = metrics
         self._threads = threads
         self._clock = clock
+        self._observer = observer or NoObserver()
         self._refusals = Refusals()
 
     async def reconcile(self, key: RolloutKey) -> Result:
@@ -85,14 +87,16 @@ class Reconciler:
         rollout = await self._in_thread(cluster.read, key)
         if rollout is None:
             self._refusals.forget(key)
+            self._observer.forget(key)
             return Result(gone=True)
-        outcome, children = await self._decide(rollout, cluster)
+        outcome, children, evidence = await self._decide(rollout, cluster)
         written = await self._in_thread(self._write, cluster, rollout, outcome, children)
+        self._observer.decided(key, outcome, evidence)
         if written.silence:
             raise written.silence
         return Result(requeue_after=_next_look(outcome, written))
 
-    async def _decide(self, rollout: Manifest, cluster: Cluster) -> tuple[Outcome, Children]:
+    async def _decide(self, rollout: Manifest, cluster: Cluster) -> tuple[Outcome, Children, Evidence | None]:
         meta, spec = ResourceMeta.of(metadata(rollout)), rollout.get("spec") or {}
         status = Status.load(rollout.get("status"))
         asked = question(meta, spec, status, self._clock())
@@ -100,7 +104,7 @@ class Reconciler:
         # Looked at last, so that pods are seen as they are after the wait for the metrics source.
         children = await self._in_thread(cluster.children, rollout)
         seen = self._refusals.shown(key_of(rollout), children.observation)
-        return decide(meta, spec, status, seen, evidence, self._clock()), children
+        return decide(meta, spec, status, seen, evidence, self._clock()), children, evidence
 
     async def _evidence(self, asked: Question) -> Evidence:
         """What the data say; whatever fails here neither passes nor fails a release, and never stops an abort (R7)."""

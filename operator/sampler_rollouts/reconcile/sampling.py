@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Final
 
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet
-from sampler_rollouts.reconcile.ports import Metrics
+from sampler_rollouts.reconcile.ports import Metrics, NoObserver, Observer
 
 logger = logging.getLogger(__name__)
 
@@ -22,14 +23,28 @@ _UNKNOWN: Final = ""
 class BoundedMetrics:
     """Threads of their own for each known source, so that one that hangs holds up neither the others nor API calls."""
 
-    def __init__(self, metrics: Metrics, names: Iterable[str], time_limit: float = TIME_LIMIT) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        names: Iterable[str],
+        time_limit: float = TIME_LIMIT,
+        observer: Observer | None = None,
+    ) -> None:
         self._metrics = metrics
         self._time_limit = time_limit
+        self._observer = observer or NoObserver()
         # Names come from users: those that nobody configured share one pool.
         self._threads = {name: _pool(name) for name in {*names, _UNKNOWN}}
 
     async def fetch(self, question: Question, now: datetime) -> SampleSet:
         """The source's answer, or an empty one that says why there is none."""
+        began = time.monotonic()
+        samples = await self._fetch(question, now)
+        known = question.source if question.source in self._threads else "unknown"
+        self._observer.read(known, samples.unavailable, time.monotonic() - began)
+        return samples
+
+    async def _fetch(self, question: Question, now: datetime) -> SampleSet:
         call = asyncio.get_running_loop().run_in_executor(
             self._threads.get(question.source, self._threads[_UNKNOWN]), self._metrics.fetch, question, now
         )

@@ -91,7 +91,7 @@ async def test_probes_over_http() -> None:
 
     now = 0.0
     loop = ReconcileLoop(reconcile, list_keys, clock=lambda: now)
-    runner = await probes.serve(loop, 0, "127.0.0.1")
+    runner = await probes.serve(loop, lambda: b"", 0, "127.0.0.1")
     port = runner.addresses[0][1]
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
 

@@ -1,0 +1,182 @@
+"""The operator's own metrics: what it does, and what it knows of each rollout (docs/operating.md lists them).
+
+What it *does* is counted. What it *knows* is kept as the last decision said it, and shown when Prometheus asks: a
+rollout that is gone leaves no series behind. Labels come from names of resources and from our own words, never from
+what a pod or a metrics source says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+
+from sampler_rollouts.domain.evidence.look import CheckLook, Verdict
+
+if TYPE_CHECKING:
+    from sampler_rollouts.cluster.kinds import RolloutKey
+    from sampler_rollouts.domain.evidence.look import Evidence
+    from sampler_rollouts.domain.outcome import Outcome
+    from sampler_rollouts.domain.status import Status
+    from sampler_rollouts.handlers.loop import ReconcileLoop
+
+PREFIX: Final = "sampler_rollouts"
+ROLLED_BACK: Final = "RolledBack"
+_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
+_WHOSE: Final = ("namespace", "rollout")
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the last decision said of one rollout."""
+
+    status: Status
+    looks: Mapping[tuple[str, str], CheckLook] = field(default_factory=dict)
+    available: bool | None = None
+    """Whether its metrics source answered; None if it was not asked."""
+
+
+class Telemetry:
+    """Counts what happens and shows what is known. Used from the event loop alone."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._known: dict[RolloutKey, _Known] = {}
+        self._reconciles = self._counter("reconcile", "Reconciles that ended, by how.", "result")
+        self._durations = Histogram(
+            f"{PREFIX}_reconcile_duration_seconds",
+            "How long a reconcile took, waiting for its metrics source included.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._events = self._counter("decisions", "Decisions that were told as Events, by reason.", "type", "reason")
+        self._rollbacks = self._counter(
+            "rollbacks", "Releases taken back; check is empty where no check decided.", *_WHOSE, "reason", "check"
+        )
+        self._reads = self._counter("metrics_source_reads", "Reads of a metrics source.", "source", "result")
+        self._waits = Histogram(
+            f"{PREFIX}_metrics_source_read_duration_seconds",
+            "How long a read of a metrics source took.",
+            ("source",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._up = Gauge(
+            f"{PREFIX}_metrics_source_up",
+            "1 if the last read of a metrics source was answered completely.",
+            ("source",),
+            registry=self.registry,
+        )
+        self.registry.register(self)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def watch(self, loop: ReconcileLoop) -> None:
+        """Show the loop's own figures, as they are when Prometheus asks."""
+        for name, text, ask in (
+            (
+                "queue_depth",
+                "Rollouts that wait to be reconciled, now or later.",
+                lambda: len(loop.queue),
+            ),
+            ("reconciles_running", "Reconciles in flight.", lambda: loop.queue.working),
+            ("last_resync_age_seconds", "Seconds since all SamplerRollouts were last listed.", loop.synced_for),
+        ):
+            Gauge(f"{PREFIX}_{name}", text, registry=self.registry).set_function(ask)
+
+    def ended(self, result: str, seconds: float) -> None:
+        """A reconcile ended: ``success``, ``conflict``, ``cluster_error``, ``cut_off`` or ``error``."""
+        self._reconciles.labels(result).inc()
+        self._durations.observe(seconds)
+
+    def read(self, source: str, reason: str, seconds: float) -> None:
+        """A metrics source was read: ``reason`` is empty where it answered completely."""
+        self._reads.labels(source, reason or "ok").inc()
+        self._waits.labels(source).observe(seconds)
+        self._up.labels(source).set(not reason)
+
+    def decided(self, key: RolloutKey, outcome: Outcome, evidence: Evidence | None) -> None:
+        """A decision was taken, and is in status."""
+        looks = {} if evidence is None else evidence.looks
+        self._known[key] = _Known(outcome.status, looks, None if evidence is None else evidence.available)
+        for note in outcome.events:
+            self._events.labels(note.type, note.reason).inc()
+            if note.reason == ROLLED_BACK:
+                self._rollbacks.labels(*key, *_cause(outcome.status, looks)).inc()
+
+    def forget(self, key: RolloutKey) -> None:
+        """The rollout is gone, and with it its series."""
+        self._known.pop(key, None)
+
+    def collect(self) -> Iterable[Metric]:
+        """What is known of every rollout."""
+        families = _families()
+        for key, known in self._known.items():
+            _add_rollout(families, tuple(key), known)
+            for look in known.looks.values():
+                _add_look(families, tuple(key), look)
+        return families.values()
+
+    def describe(self) -> Iterable[Metric]:
+        """The families without samples: registering asks nobody."""
+        return _families().values()
+
+    def exposition(self) -> bytes:
+        """All of it in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+def _cause(status: Status, looks: Mapping[tuple[str, str], CheckLook]) -> tuple[str, str]:
+    """Reason and check of a rollback that was just decided."""
+    held = max(status.failed, key=lambda item: item.at, default=None)
+    reason = held.reason if held else ""
+    failed = next((look.check for look in looks.values() if look.verdict is Verdict.FAILED), "")
+    return reason, failed if reason == "CheckFailed" else ""
+
+
+def _families() -> dict[str, GaugeMetricFamily]:
+    pool, check = (*_WHOSE, "pool"), (*_WHOSE, "pool", "check")
+    wanted: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+        ("rollout_stage", "1 for the stage that a rollout is in.", (*_WHOSE, "stage")),
+        ("rollout_condition", "1 for the status that a condition has.", (*_WHOSE, "condition", "status", "reason")),
+        ("rollout_metrics_available", "1 if the rollout's metrics source answered its last look.", _WHOSE),
+        ("pool_weight_wanted_ratio", "Share of a pool wanted for the revision it moves to, or serves.", pool),
+        ("pool_weight_observed_ratio", "That revision's share of the pool's ready pods.", pool),
+        ("pool_replicas_ready", "Ready pods of a pool.", pool),
+        ("check_requests", "Checked requests (or audited tokens) of the release under test.", check),
+        ("check_bad_requests", "How many of them were bad.", check),
+        ("check_upper_bound_ratio", "Upper confidence bound of the share of bad requests.", check),
+        ("check_evidence_ratio", "Log evidence against the release over its threshold: 1 is Failed.", check),
+        ("check_verdict", "1 for the verdict that a check has.", (*check, "verdict", "reason")),
+    )
+    return {name: GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=labels) for name, text, labels in wanted}
+
+
+def _add_rollout(families: Mapping[str, GaugeMetricFamily], whose: tuple[str, ...], known: _Known) -> None:
+    status = known.status
+    families["rollout_stage"].add_metric((*whose, status.stage.value), 1)
+    for condition in status.conditions:
+        labels = (*whose, condition.type, condition.status, condition.reason)
+        families["rollout_condition"].add_metric(labels, 1)
+    if known.available is not None:
+        families["rollout_metrics_available"].add_metric(whose, known.available)
+    for pool in status.pools:
+        labels = (*whose, pool.name)
+        families["pool_weight_wanted_ratio"].add_metric(labels, pool.weight / 100)
+        families["pool_weight_observed_ratio"].add_metric(labels, pool.observed_weight / 100)
+        families["pool_replicas_ready"].add_metric(labels, pool.ready)
+
+
+def _add_look(families: Mapping[str, GaugeMetricFamily], whose: tuple[str, ...], look: CheckLook) -> None:
+    labels = (*whose, look.pool, look.check)
+    families["check_requests"].add_metric(labels, look.checked)
+    families["check_bad_requests"].add_metric(labels, look.bad)
+    families["check_upper_bound_ratio"].add_metric(labels, look.upper_bound)
+    if look.log_threshold > 0:
+        families["check_evidence_ratio"].add_metric(labels, max(0.0, look.log_e) / look.log_threshold)
+    families["check_verdict"].add_metric((*labels, look.verdict.value, look.reason), 1)
