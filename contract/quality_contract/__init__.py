@@ -50,6 +50,11 @@ AUDIT_ENTROPY: Final = "sampler_audit_entropy_nats_total"
 AUDIT_VARIANCE: Final = "sampler_audit_variance_nats2_total"
 """The variance of the surprisal of each draw; the difference of the two sums above has the sum of these."""
 
+CONTEXT_CLASS_REQUESTS: Final = "sampler_context_class_requests_total"
+"""Checked requests by the class of their true token count (``intended``) and the class of the server (``actual``)."""
+LABEL_INTENDED: Final = "intended"
+LABEL_ACTUAL: Final = "actual"
+
 REQUESTS_STARTED: Final = "sampler_requests_started_total"
 REQUESTS: Final = "sampler_requests_total"
 TOKENS: Final = "sampler_tokens_total"
@@ -67,6 +72,8 @@ LABEL_CHECKED: Final = "checked"
 
 CHECK_ERRORS: Final = "errors"
 CHECK_UNEXPECTED_SCRIPT: Final = "unexpected-script"
+CHECK_MISROUTED: Final = "misrouted"
+"""Of servers that know the context classes of their release alone."""
 CHECK_REPLAY_AUDIT: Final = "replay-audit"
 """Built in: read from the two audit counters, not from CHECKED and BAD."""
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import quality_contract as names
 
+from samplerd.context_classes import ContextClasses
 from samplerd.generation import Generation
 from samplerd.metrics import Metrics
 from samplerd.routes import Route, RouteLabels, parse_route
@@ -28,7 +29,18 @@ _BAD = {Outcome.FAILED, Outcome.TIMED_OUT}
 class RequestRecord:
     """One request from the moment it is taken on to its end."""
 
-    def __init__(self, metrics: Metrics, *, route_hash: str, checked: bool, prompt: str, time_limit: float) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        *,
+        route_hash: str,
+        checked: bool,
+        prompt: str,
+        time_limit: float,
+        classes: tuple[str, str] | None,
+    ) -> None:
+        """``classes``: the context class of the request, and that of the server; None where there are none."""
+        self._classes = classes
         self._metrics = metrics
         self._route_hash = route_hash
         self._checked = checked
@@ -47,6 +59,8 @@ class RequestRecord:
         if not self._checked:
             return
         self._metrics.count_check(names.CHECK_ERRORS, self._route_hash, bad=outcome in _BAD)
+        if self._classes is not None:
+            self._metrics.count_class(*self._classes, self._route_hash)
         if shown:
             bad = any(has_unexpected_script(self._prompt, text) for text in shown)
             self._metrics.count_check(names.CHECK_UNEXPECTED_SCRIPT, self._route_hash, bad=bad)
@@ -78,8 +92,15 @@ class Accounting:
     """Opens the records. Only ``behind_gateway`` is the route header believed: by one of its own a client may hide."""
 
     def __init__(
-        self, metrics: Metrics, *, session_capacity: int, time_limit: float, behind_gateway: bool = False
+        self,
+        metrics: Metrics,
+        *,
+        session_capacity: int,
+        time_limit: float,
+        behind_gateway: bool = False,
+        classes: ContextClasses | None = None,
     ) -> None:
+        self._classes = classes
         self._metrics = metrics
         self._time_limit = time_limit
         self._sessions = SessionTable(session_capacity)
@@ -92,7 +113,7 @@ class Accounting:
         self._metrics.add_route(label)
         return label
 
-    def begin(self, *, route_header: str | None, session: str | None, prompt: str) -> RequestRecord:
+    def begin(self, *, route_header: str | None, session: str | None, prompt: str, prompt_tokens: int) -> RequestRecord:
         """Open the record of a request that the engine has just taken on."""
         self._metrics.started.inc()
         return RequestRecord(
@@ -101,6 +122,7 @@ class Accounting:
             checked=self._is_checked(route_header, session),
             prompt=prompt,
             time_limit=self._time_limit,
+            classes=None if self._classes is None else (self._classes.intended(prompt_tokens), self._classes.mine),
         )
 
     def refuse(self, status: int, *, route_header: str | None, session: str | None) -> None:

@@ -86,6 +86,7 @@ class Api:
             route_header=request.headers.get(ROUTE_HEADER),
             session=request.headers.get(SESSION_HEADER),
             prompt=prompt_text,
+            prompt_tokens=len(prompt),
         )
         exchange.follow(request, record)
         form_of_it = form(engine.model.name, self._fingerprint(request))

@@ -73,6 +73,10 @@ def make_app(program_for: ProgramFor = production_program) -> typer.Typer:
         session_capacity: Annotated[
             int, _flag("session-capacity", "sessions remembered for the checks")
         ] = DEFAULTS.session_capacity,
+        context_classes: Annotated[
+            str, _flag("context-classes", "most prompt tokens of each context class: standard=200000,long=1000000")
+        ] = "",
+        context_class: Annotated[str, _flag("context-class", "the class that this server is for")] = "",
         preflight_budget: Annotated[
             float, _flag("preflight-budget", "seconds for the conformance sweep before readiness; 0: none")
         ] = DEFAULTS.preflight_budget,

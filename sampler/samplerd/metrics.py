@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 
 from samplerd import __version__
 from samplerd.calibration import Surprise
+from samplerd.context_classes import ContextClasses
 
 CHECKS = (names.CHECK_ERRORS, names.CHECK_UNEXPECTED_SCRIPT)
 KINDS = (
@@ -40,9 +41,11 @@ _PER_TOKEN = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 
 class Metrics:
     """The metrics of one server."""
 
-    def __init__(self) -> None:
+    def __init__(self, classes: ContextClasses | None = None) -> None:
+        """``classes``: the context classes, for the check ``misrouted``; a server that knows none does not have it."""
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a time stamp beside every counter doubles the series, and nobody reads them
         self.registry = CollectorRegistry()
+        self._checks = (*CHECKS, names.CHECK_MISROUTED) if classes else CHECKS
         self.whole = threading.Lock()
         """Held where counters of one event move, and where they are read: no scrape sees half of an event."""
         arm = [names.LABEL_CHECK, names.LABEL_ROUTE_HASH]
@@ -69,6 +72,13 @@ class Metrics:
         self.per_token = self._histogram(
             names.TIME_PER_OUTPUT_TOKEN, "Mean time of a token after the first.", _PER_TOKEN
         )
+        self.classed = self._counter(
+            names.CONTEXT_CLASS_REQUESTS,
+            "Checked requests by the class of their token count, and that of the server.",
+            [names.LABEL_INTENDED, names.LABEL_ACTUAL],
+        )
+        for intended in classes.largest if classes else ():
+            self.classed.labels(intended, classes.mine if classes else "")
         self._zero_requests()
         self.add_route(names.NO_ROUTE_HASH)
         self.add_route(names.OTHER_ROUTE_HASH)
@@ -88,7 +98,7 @@ class Metrics:
 
     def add_route(self, route_hash: str) -> None:
         """Start every check of a route hash at zero."""
-        for check in CHECKS:
+        for check in self._checks:
             self.checked.labels(check, route_hash)
             self.bad.labels(check, route_hash)
 
@@ -127,6 +137,11 @@ class Metrics:
         """Count one checked request; both counters move before any scrape can see one of them."""
         self.checked.labels(check, route_hash).inc()
         self.bad.labels(check, route_hash).inc(int(bad))
+
+    def count_class(self, intended: str, actual: str, route_hash: str) -> None:
+        """Count one checked request at a server of class ``actual``."""
+        self.count_check(names.CHECK_MISROUTED, route_hash, bad=intended != actual)
+        self.classed.labels(intended, actual).inc()
 
     def set_build(self, *, model: str, precision: str, revision: str) -> None:
         """Say what runs here."""

@@ -1,7 +1,7 @@
 """What the HTTP handlers share: the engine once it is ready, the counters, the state of the server."""
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from samplerd.accounting import Accounting
 from samplerd.engine import Engine
@@ -23,18 +23,19 @@ class Service:
     """One server. Nothing is counted before it is ready."""
 
     settings: Settings
-    metrics: Metrics = field(default_factory=Metrics)
     state: State = State.STARTING
     engine: Engine | None = None
     held: str | None = None
     """Why the server will never be ready, if its preflight failed."""
 
     def __post_init__(self) -> None:
+        self.metrics = Metrics(self.settings.classes)
         self.accounting = Accounting(
             self.metrics,
             session_capacity=self.settings.session_capacity,
             time_limit=self.settings.request_timeout,
             behind_gateway=self.settings.behind_gateway,
+            classes=self.settings.classes,
         )
 
     def become_ready(self, engine: Engine) -> None:

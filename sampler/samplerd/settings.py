@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from samplerd.context_classes import ContextClasses, parse_classes
+
 DEFAULT_REVISION = "dev"
 """Of a server that nobody rolled out: it says nothing of which build it is."""
 
@@ -40,6 +42,11 @@ class Settings(BaseModel):
     """A gateway in front overwrites the route header. Without one it may come from anybody, and counts for nothing."""
     session_capacity: Annotated[int, Field(ge=1)] = 100_000
 
+    context_classes: dict[str, int] = {}
+    """Most prompt tokens of each context class of the release, by name; empty: there are no classes."""
+    context_class: str = ""
+    """The class that this server is for; given together with ``context_classes``."""
+
     preflight_budget: Seconds = 0.0
     """Seconds for the conformance sweep before readiness; 0: no preflight."""
     preflight_result: Path | None = None
@@ -66,12 +73,31 @@ class Settings(BaseModel):
             raise ValueError("needs at least one size")
         return value
 
+    @field_validator("context_classes", mode="before")
+    @classmethod
+    def _classes(cls, value: object) -> object:
+        return parse_classes(value) if isinstance(value, str) else value
+
     @field_validator("audit_share", mode="before")
     @classmethod
     def _percent(cls, value: object) -> object:
         if isinstance(value, str) and value.endswith("%"):
             return float(value.removesuffix("%")) / 100
         return value
+
+    @model_validator(mode="after")
+    def _class_is_known(self) -> "Settings":
+        if bool(self.context_class) != bool(self.context_classes):
+            raise ValueError("context_class and context_classes: give both, or neither")
+        if self.context_class and self.context_class not in self.context_classes:
+            names = ", ".join(self.context_classes)
+            raise ValueError(f"context_class: {self.context_class!r} is not among context_classes ({names})")
+        return self
+
+    @property
+    def classes(self) -> ContextClasses | None:
+        """The context classes, where the release has any."""
+        return ContextClasses(self.context_classes, self.context_class) if self.context_class else None
 
     @model_validator(mode="after")
     def _chunks_fit(self) -> "Settings":

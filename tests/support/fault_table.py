@@ -132,7 +132,7 @@ class Traffic:
 
     def _ask(self, number: int, tokens: int) -> None:
         prompt = PROMPTS[number % len(PROMPTS)]
-        record = self._accounting.begin(route_header=None, session=None, prompt=prompt)
+        record = self._accounting.begin(route_header=None, session=None, prompt=prompt, prompt_tokens=0)
         pieces: list[str] = []
 
         def hear(event: Event) -> None:
