@@ -86,7 +86,7 @@ def test_unknown_fields_are_refused_by_server_side_apply(server: Cluster, bad: B
 def test_unknown_fields_are_never_stored(server: Cluster) -> None:
     """A client that asks for no validation at all gets the field dropped: it cannot reach the operator."""
     stored = create(server, UNKNOWN[1].spec(), "--validate=ignore")["spec"]
-    assert "contextClass" not in stored["pools"][0]
+    assert "nodes" not in stored["pools"][0]
 
 
 def test_tags_are_accepted_with_the_opt_out(server: Cluster) -> None:

@@ -11,6 +11,7 @@ CHILD_NAMES: Final = 51
 """Name of the SamplerRollout plus name of the pool: ``<rollout>-<pool>-<revision>`` must fit into 63 characters."""
 IMAGE: Final = 512
 POOLS: Final = 16
+CLASSES: Final = 8
 STEPS: Final = 20
 CHECKS: Final = 16
 REPLICAS: Final = 200

@@ -15,8 +15,11 @@ RESERVED_ENV: Final = (
     "SAMPLER_REVISION", "SAMPLER_POOL", "SAMPLER_ROLLOUT", "POD_NAME",
     "SAMPLER_PRECISION", "SAMPLER_AUDIT_SHARE", "SAMPLER_DRAIN_TIMEOUT",
 )  # fmt: skip
+"""Variables that every pod has from the operator."""
+ROUTING_ENV: Final = ("SAMPLER_CONTEXT_CLASS", "SAMPLER_CONTEXT_CLASSES")
+"""Those that it has where the spec names context classes."""
 
-_LABEL_PATTERN = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
+LABEL_PATTERN: Final = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
 _HOST = "[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _REGISTRY = f"((localhost|{_HOST}([.]{_HOST})+)(:[0-9]{{1,5}})?|{_HOST}:[0-9]{{1,5}})"
 _COMPONENT = "[a-z0-9]+(([.]|__?|-+)[a-z0-9]+)*"
@@ -36,7 +39,7 @@ def matching(pattern: str, message: str) -> Scalar:
 Label = Annotated[
     str,
     Field(min_length=1, max_length=limits.NAME),
-    matching(_LABEL_PATTERN, "must be lower-case letters, digits and dashes, beginning with a letter: cpu-a"),
+    matching(LABEL_PATTERN, "must be lower-case letters, digits and dashes, beginning with a letter: cpu-a"),
 ]
 Duration = Annotated[str, Field(max_length=20), duration_rule(1)]
 DrainTimeout = Annotated[str, Field(max_length=20), duration_rule(5)]
@@ -68,9 +71,10 @@ class EnvVar(Strict):
         Field(min_length=1, max_length=128),
         matching("^[A-Za-z_][A-Za-z0-9_]*$", "must be letters, digits and underscores, not beginning with a digit"),
         Scalar(
-            "!(self in [" + ", ".join(f"'{name}'" for name in RESERVED_ENV) + "])",
-            "is set by the operator: use sampler.precision, sampler.auditShare or rollback.drainTimeout instead",
-            lambda name: name not in RESERVED_ENV,
+            "!(self in [" + ", ".join(f"'{name}'" for name in RESERVED_ENV + ROUTING_ENV) + "])",
+            "is set by the operator: use sampler.precision, sampler.auditShare, contextClass or rollback.drainTimeout "
+            "instead",
+            lambda name: name not in RESERVED_ENV + ROUTING_ENV,
         ),
     ]
     value: Annotated[str, Field(max_length=4096)] = ""
@@ -159,6 +163,9 @@ class Pool(Strict):
 
     name: Label
     platform: Literal["cpu"] = "cpu"
+    context_class: Label | None = Field(
+        None, description="Which of routing.contextClasses it serves; required where there are any."
+    )
     replicas: Annotated[int, Field(ge=1, le=limits.REPLICAS)]
     image: Image
     sampler: Sampler = Field(default_factory=Sampler)

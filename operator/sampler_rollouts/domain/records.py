@@ -7,12 +7,13 @@ rendered: every field as it renders it, but for those that the author of a Sampl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sampler_rollouts.domain import render
-from sampler_rollouts.domain.pool import RESERVED_ENV
+from sampler_rollouts.domain.pool import LABEL_PATTERN, RESERVED_ENV, ROUTING_ENV
 from sampler_rollouts.domain.quantities import LONGEST_DURATION
 
 if TYPE_CHECKING:
@@ -30,13 +31,15 @@ def trusted(owner: render.Owner, seen: Observation) -> Observation:
 def is_closed(owner: render.Owner, child: render.Child, template: Mapping[str, Any]) -> bool:
     """Whether a recorded template is one that could have been rendered for this child."""
     try:
+        context_class = template["metadata"]["labels"][render.LABEL_CLASS]
         container, drain = template["spec"]["containers"][0], template["spec"]["terminationGracePeriodSeconds"]
         free = {name: value for name, value in container.items() if name in _FREE}
     except (AttributeError, IndexError, KeyError, TypeError):
         return False
-    fits = type(drain) is int and 0 < drain <= LONGEST_DURATION and _is_free(free)
+    fits = type(drain) is int and 0 < drain <= LONGEST_DURATION and _is_free(free) and _is_label(context_class)
     ours = render.identity(owner, child) | {"SAMPLER_DRAIN_TIMEOUT": str(drain)}
-    return fits and _are_ours(free["env"], ours) and template == render.closed_form(owner, child, drain, free)
+    form = render.closed_form(owner, child, drain, free, context_class)
+    return fits and _are_ours(free["env"], ours, context_class) and template == form
 
 
 def _is_free(free: Mapping[str, Any]) -> bool:
@@ -60,11 +63,19 @@ def _is_variable(item: object) -> bool:
     return literal or item == render.POD_NAME
 
 
-def _are_ours(env: Sequence[Mapping[str, Any]], values: Mapping[str, str]) -> bool:
-    """Each of the operator's variables once, and of ``values``: no pod may pass for another revision's."""
-    reserved = [item["name"] for item in env if item["name"] in RESERVED_ENV]
-    told = [render.POD_NAME, *({"name": name, "value": value} for name, value in values.items())]
-    return sorted(reserved) == sorted(RESERVED_ENV) and all(item in env for item in told)
+def _is_label(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(LABEL_PATTERN, value) is not None
+
+
+def _are_ours(env: Sequence[Mapping[str, Any]], values: Mapping[str, str], context_class: str) -> bool:
+    """Each of the operator's variables once, and of ``values``: no pod may pass for another revision's or class's."""
+    names = [item["name"] for item in env if item["name"] in RESERVED_ENV + ROUTING_ENV]
+    routed = any(name in ROUTING_ENV for name in names)
+    expected = RESERVED_ENV + (ROUTING_ENV if routed else ())
+    wanted = {**values, **({"SAMPLER_CONTEXT_CLASS": context_class} if routed else {})}
+    told = [render.POD_NAME, *({"name": name, "value": value} for name, value in wanted.items())]
+    fits = routed or context_class == render.STANDARD
+    return fits and sorted(names) == sorted(expected) and all(item in env for item in told)
 
 
 def _is_resources(value: object) -> bool:

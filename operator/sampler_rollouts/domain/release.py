@@ -25,16 +25,18 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]
 
 
-def revision(pool: Pool) -> str:
+def revision(spec: Spec, pool: Pool) -> str:
     """The hash of what the spec says of one pool's pods.
 
     Defaults are left out, so that writing a default explicitly, or a later version's new field, starts no rollout;
     numbers are hashed by value, so that ``1%`` and ``0.01`` are one release. Replicas, strategy, checks and drain
-    are not part of it.
+    are not part of it. The context classes are: a server counts by them what was routed wrong.
     """
     said = pool.model_dump(by_alias=True, exclude_defaults=True, include={"image", "sampler", "template", "platform"})
     share = ratio(pool.sampler.audit_share)
     said["sampler"] = said.get("sampler", {}) | {"auditShare": None if share == _USUAL_SHARE else share}
+    if spec.class_sizes:
+        said["routing"] = {"class": pool.context_class, "classes": spec.class_sizes}
     return digest(_without_empty(said))
 
 
@@ -48,7 +50,7 @@ def _without_empty(value: Any) -> Any:
 
 def revisions(spec: Spec) -> dict[str, str]:
     """The revision of every pool by its name."""
-    return {pool.name: revision(pool) for pool in spec.pools}
+    return {pool.name: revision(spec, pool) for pool in spec.pools}
 
 
 def release_hash(by_pool: dict[str, str], route: str = NO_ROUTE) -> str:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from sampler_rollouts.domain.pool import Pool
     from sampler_rollouts.domain.resource import Spec
 
-CONTEXT_CLASS: Final = "standard"
-"""The one context class until routing is part of the resource."""
+STANDARD: Final = "standard"
+"""The one context class of a spec that names none."""
 LABEL_ROLLOUT: Final = f"{GROUP}/rollout"
 LABEL_POOL: Final = f"{GROUP}/pool"
 LABEL_REVISION: Final = f"{GROUP}/revision"
@@ -68,14 +68,19 @@ class Child:
         return f"{self.pool}-{self.revision}"
 
 
-def class_labels(owner: Owner) -> dict[str, str]:
-    """What every pod of the context class carries, whatever its pool and revision."""
-    return {LABEL_ROLLOUT: owner.name, LABEL_CLASS: CONTEXT_CLASS}
+def class_labels(owner: Owner, context_class: str) -> dict[str, str]:
+    """What every pod of a context class carries, whatever its pool and revision."""
+    return {LABEL_ROLLOUT: owner.name, LABEL_CLASS: context_class}
 
 
-def child_labels(owner: Owner, child: Child) -> dict[str, str]:
+def child_labels(owner: Owner, child: Child, context_class: str) -> dict[str, str]:
     """Labels of one revision's children and pods. Immutable: no label ever changes role."""
-    return class_labels(owner) | {LABEL_POOL: child.pool, LABEL_REVISION: child.revision}
+    return class_labels(owner, context_class) | {LABEL_POOL: child.pool, LABEL_REVISION: child.revision}
+
+
+def class_of(template: Mapping[str, Any]) -> str:
+    """The context class of a recorded template."""
+    return str(template["metadata"]["labels"][LABEL_CLASS])
 
 
 def _metadata(owner: Owner, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
@@ -92,13 +97,22 @@ def identity(owner: Owner, child: Child) -> dict[str, str]:
     return {"SAMPLER_REVISION": child.revision, "SAMPLER_POOL": child.pool, "SAMPLER_ROLLOUT": owner.name}
 
 
-def _environment(owner: Owner, pool: Pool, child: Child, drain: int) -> list[dict[str, Any]]:
+def routing(spec: Spec, pool: Pool) -> dict[str, str]:
+    """The variables that tell a server its context class and all of them; none without classes."""
+    if not spec.class_sizes:
+        return {}
+    classes = ",".join(f"{name}={most}" for name, most in spec.class_sizes.items())
+    return {"SAMPLER_CONTEXT_CLASS": pool.context_class or "", "SAMPLER_CONTEXT_CLASSES": classes}
+
+
+def _environment(owner: Owner, spec: Spec, pool: Pool, child: Child) -> list[dict[str, Any]]:
     share = f"{ratio(pool.sampler.audit_share):.10f}".rstrip("0").rstrip(".")
     ours = {
         **identity(owner, child),
         "SAMPLER_PRECISION": pool.sampler.precision,
         "SAMPLER_AUDIT_SHARE": share,
-        "SAMPLER_DRAIN_TIMEOUT": str(drain),
+        "SAMPLER_DRAIN_TIMEOUT": str(seconds(spec.rollback.drain_timeout)),
+        **routing(spec, pool),
     }
     theirs = [{"name": item.name, "value": item.value} for item in pool.template.env]
     return [{"name": name, "value": value} for name, value in ours.items()] + [POD_NAME] + theirs
@@ -113,10 +127,10 @@ def _probe(path: str, period: int, failures: int) -> dict[str, Any]:
     }
 
 
-def _free(owner: Owner, pool: Pool, child: Child, drain: int) -> dict[str, Any]:
+def _free(owner: Owner, spec: Spec, pool: Pool, child: Child) -> dict[str, Any]:
     """What the author of a SamplerRollout may choose of the container."""
     resources = pool.template.resources.model_dump(exclude_defaults=True)
-    free: dict[str, Any] = {"image": pool.image, "env": _environment(owner, pool, child, drain)}
+    free: dict[str, Any] = {"image": pool.image, "env": _environment(owner, spec, pool, child)}
     if pool.template.args:
         free["args"] = list(pool.template.args)
     return free | ({"resources": resources} if resources else {})
@@ -125,12 +139,14 @@ def _free(owner: Owner, pool: Pool, child: Child, drain: int) -> dict[str, Any]:
 def pod_template(owner: Owner, spec: Spec, pool: Pool, child: Child) -> dict[str, Any]:
     """The pod template of a new revision, within the restricted Pod Security standard."""
     drain = seconds(spec.rollback.drain_timeout)
-    return closed_form(owner, child, drain, _free(owner, pool, child, drain))
+    return closed_form(owner, child, drain, _free(owner, spec, pool, child), pool.context_class or STANDARD)
 
 
-def closed_form(owner: Owner, child: Child, drain: int, free: Mapping[str, Any]) -> dict[str, Any]:
-    """The one form that pod templates have: all is fixed but ``free``, some fields of the container, and ``drain``."""
-    labels = child_labels(owner, child)
+def closed_form(
+    owner: Owner, child: Child, drain: int, free: Mapping[str, Any], context_class: str = STANDARD
+) -> dict[str, Any]:
+    """The one form that pod templates have: fixed but for ``free``, some fields of the container, class and drain."""
+    labels = child_labels(owner, child, context_class)
     container: dict[str, Any] = {
         "name": CONTAINER,
         "imagePullPolicy": "IfNotPresent",
@@ -180,7 +196,7 @@ def controller_revision(owner: Owner, child: Child, template: Mapping[str, Any])
     return {
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",
-        "metadata": _metadata(owner, child_name(owner.name, child.pool, child.revision), child_labels(owner, child)),
+        "metadata": _metadata(owner, child_name(owner.name, child.pool, child.revision), _labels(template)),
         "data": {"template": dict(template)},
         "revision": 1,
     }
@@ -195,7 +211,7 @@ def recorded_template(body: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def deployment(owner: Owner, child: Child, template: Mapping[str, Any], replicas: int) -> Manifest:
     """The Deployment of a revision. Its template never changes, so it never rolls by itself."""
-    labels = child_labels(owner, child)
+    labels = _labels(template)
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -222,11 +238,16 @@ def _service(owner: Owner, name: str, labels: Mapping[str, str]) -> Manifest:
     }
 
 
-def revision_service(owner: Owner, child: Child) -> Manifest:
+def _labels(template: Mapping[str, Any]) -> dict[str, str]:
+    """Labels of a revision's pods, as they were recorded."""
+    return dict(template["metadata"]["labels"])
+
+
+def revision_service(owner: Owner, child: Child, template: Mapping[str, Any]) -> Manifest:
     """The Service of one revision's pods alone, for people and tests; users come through the class's Service."""
-    return _service(owner, child_name(owner.name, child.pool, child.revision), child_labels(owner, child))
+    return _service(owner, child_name(owner.name, child.pool, child.revision), _labels(template))
 
 
-def class_service(owner: Owner) -> Manifest:
+def class_service(owner: Owner, context_class: str = STANDARD) -> Manifest:
     """The Service that users call: every pod of the class, in all pools and revisions of this rollout."""
-    return _service(owner, f"{owner.name}-{CONTEXT_CLASS}", class_labels(owner))
+    return _service(owner, f"{owner.name}-{context_class}", class_labels(owner, context_class))

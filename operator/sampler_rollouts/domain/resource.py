@@ -11,11 +11,12 @@ from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, ValidationError
-from quality_contract import CHECK_ERRORS, CHECK_REPLAY_AUDIT, CHECK_UNEXPECTED_SCRIPT
+from quality_contract import CHECK_ERRORS, CHECK_MISROUTED, CHECK_REPLAY_AUDIT, CHECK_UNEXPECTED_SCRIPT
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.pool import DrainTimeout, Duration, DurationOrZero, Label, OpenRatio, Pool, matching
 from sampler_rollouts.domain.quantities import ratio, seconds
+from sampler_rollouts.domain.routing import Routing
 from sampler_rollouts.domain.rules import Rule, Scalar, Strict, cel_ratio, violations
 
 GROUP: Final = "samplerrollouts.io"
@@ -189,6 +190,7 @@ _IN_WAVES = "self.strategy.waves.map(w, w.filter(n, n == p.name).size()).sum()"
 class Spec(Strict):
     """The whole spec."""
 
+    routing: Routing | None = Field(None, description="Context classes; without them there is one, named standard.")
     pools: Annotated[list[Pool], Field(min_length=1, max_length=limits.POOLS, json_schema_extra=limits.map_by("name"))]
     strategy: Strategy = Field(default_factory=Strategy)
     quality: Quality
@@ -204,6 +206,30 @@ class Spec(Strict):
             "pools must have different names: remove the duplicate",
             lambda spec: limits.unique(pool.name for pool in spec.pools),
             "pools",
+        ),
+        Rule(
+            "has(self.routing) ? self.pools.all(p, has(p.contextClass) && "
+            "self.routing.contextClasses.exists(c, c.name == p.contextClass)) : "
+            "self.pools.all(p, !has(p.contextClass))",
+            "contextClass of a pool must be one of routing.contextClasses: correct it, add the class, or remove both",
+            lambda spec: all(
+                pool.context_class in spec.class_sizes if spec.class_sizes else pool.context_class is None
+                for pool in spec.pools
+            ),
+            "pools",
+        ),
+        Rule(
+            "!has(self.routing) || self.routing.contextClasses.all(c, "
+            "self.pools.exists(p, has(p.contextClass) && p.contextClass == c.name))",
+            "a context class has no pool: add a pool with that contextClass, or remove the class",
+            lambda spec: set(spec.class_sizes) <= {pool.context_class for pool in spec.pools},
+            "routing.contextClasses",
+        ),
+        Rule(
+            f"has(self.routing) || !self.quality.checks.exists(c, c.name == '{CHECK_MISROUTED}')",
+            f"{CHECK_MISROUTED} is a check of context classes: add routing.contextClasses, or remove the check",
+            lambda spec: bool(spec.class_sizes) or all(c.name != CHECK_MISROUTED for c in spec.quality.checks),
+            "quality.checks",
         ),
         Rule(
             "self.allowImageTags || self.pools.all(p, p.image.contains('@sha256:'))",
@@ -248,6 +274,11 @@ class Spec(Strict):
         return self.strategy.waves or [[pool.name] for pool in self.pools]
 
     @property
+    def class_sizes(self) -> dict[str, int]:
+        """Most prompt tokens of each context class; empty where the spec names none."""
+        return {item.name: item.max_tokens for item in self.routing.context_classes} if self.routing else {}
+
+    @property
     def wave_names(self) -> list[str]:
         """The pools of all waves, in order, duplicates kept."""
         return [name for wave in self.waves for name in wave]
@@ -281,6 +312,12 @@ NAME_RULES: Final = (
         f"self.spec.pools.all(p, size(self.metadata.name) + size(p.name) <= {limits.CHILD_NAMES})",
         f"metadata.name and a pool's name may have {limits.CHILD_NAMES} characters together: shorten one of them",
         lambda named: all(len(named[0]) + len(pool.name) <= limits.CHILD_NAMES for pool in named[1].pools),
+    ),
+    Rule(
+        "!has(self.spec.routing) || "
+        f"self.spec.routing.contextClasses.all(c, size(self.metadata.name) + size(c.name) <= {limits.CHILD_NAMES})",
+        f"metadata.name and a class's name may have {limits.CHILD_NAMES} characters together: shorten one of them",
+        lambda named: all(len(named[0]) + len(name) <= limits.CHILD_NAMES for name in named[1].class_sizes),
     ),
 )
 """Rules over the object's name and its spec; ``holds`` takes the pair of both."""

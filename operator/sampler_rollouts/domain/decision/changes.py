@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from sampler_rollouts.domain import limits, render
@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from sampler_rollouts.domain.plan import Release
 
 SHORT_DIGEST: Final = 12
-_SETTINGS: Final = {"SAMPLER_PRECISION": "precision", "SAMPLER_AUDIT_SHARE": "audit share"}
+_SETTINGS: Final = {
+    "SAMPLER_PRECISION": "precision",
+    "SAMPLER_AUDIT_SHARE": "audit share",
+    "SAMPLER_CONTEXT_CLASS": "context class",
+    "SAMPLER_CONTEXT_CLASSES": "context classes",
+}
 _NOT_OF_THE_RELEASE: Final = frozenset({"SAMPLER_REVISION", "SAMPLER_DRAIN_TIMEOUT"})
 
 
@@ -24,9 +29,21 @@ def template_of(turn: Turn, child: render.Child) -> Mapping[str, Any] | None:
     if recorded is not None:
         return recorded
     pool = turn.wish.spec.pool(child.pool) if turn.wish else None
-    if turn.wish is None or pool is None or revision(pool) != child.revision:
+    if turn.wish is None or pool is None or revision(turn.wish.spec, pool) != child.revision:
         return None
     return render.pod_template(turn.meta.owner, turn.wish.spec, pool, child)
+
+
+def class_names(turn: Turn, children: Sequence[render.Child]) -> list[str]:
+    """The context classes that revisions serve. Of one whose record is lost, the class that the spec gives its pool."""
+    return sorted({_class_name(turn, child) for child in children})
+
+
+def _class_name(turn: Turn, child: render.Child) -> str:
+    if (template := template_of(turn, child)) is not None:
+        return render.class_of(template)
+    pool = turn.wish.spec.pool(child.pool) if turn.wish else None
+    return (pool.context_class if pool else None) or render.STANDARD
 
 
 def changes(turn: Turn, old: Release, new: Release) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sampler_rollouts.domain import render
-from sampler_rollouts.domain.decision.changes import template_of
+from sampler_rollouts.domain.decision.changes import class_names, template_of
 from sampler_rollouts.domain.release import child_name
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def manifests(turn: Turn, plan: dict[render.Child, int]) -> tuple[tuple[Manifest
     """Records and Services before Deployments, stable before candidate; and the names of children to leave alone."""
     owner = turn.meta.owner
     records: list[Manifest] = []
-    services: list[Manifest] = [render.class_service(owner)] if plan else []
+    services = [render.class_service(owner, name) for name in class_names(turn, list(plan))]
     deployments: list[Manifest] = []
     keep: set[str] = set()
     for child, replicas in plan.items():
@@ -26,12 +26,19 @@ def manifests(turn: Turn, plan: dict[render.Child, int]) -> tuple[tuple[Manifest
             keep.add(child_name(owner.name, child.pool, child.revision))
             continue
         records.append(render.controller_revision(owner, child, template))
-        services.append(render.revision_service(owner, child))
+        services.append(render.revision_service(owner, child, template))
         deployments.append(render.deployment(owner, child, template, replicas))
     records += [
         render.controller_revision(owner, child, turn.seen.templates[child.key]) for child in _remembered(turn, plan)
     ]
+    if keep:
+        # Which of them a lost record's pods belong to is not known.
+        keep |= _class_services_seen(turn) - {service["metadata"]["name"] for service in services}
     return (*records, *services, *deployments), frozenset(keep)
+
+
+def _class_services_seen(turn: Turn) -> set[str]:
+    return {name for name, selector in turn.seen.services.items() if render.LABEL_POOL not in selector}
 
 
 def _remembered(turn: Turn, plan: dict[render.Child, int]) -> list[render.Child]:

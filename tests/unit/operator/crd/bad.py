@@ -23,6 +23,12 @@ def two_pools() -> Spec:
     return spec
 
 
+def classed() -> Spec:
+    spec = good()
+    spec["pools"][0]["contextClass"] = "standard"
+    return spec | {"routing": {"contextClasses": [{"name": "standard", "maxTokens": 200}]}}
+
+
 @dataclass(frozen=True)
 class Bad:
     """What is wrong, where it must be shown, and a part of the remedy that must be read in the message."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.unit.operator.crd.bad import DIGEST, Bad, drop, put, steps, two_pools
+from typing import Any
+
+from tests.unit.operator.crd.bad import DIGEST, Bad, classed, drop, put, steps, two_pools
 
 BAD = [
     Bad("weights fall", put("strategy.steps", steps(50, 10)), "strategy.steps", "rising weights"),
@@ -243,9 +245,55 @@ OFFLINE = [
 ]
 """What only the models refuse: CEL takes a value that may be a number for a text of megabytes, and cannot afford it."""
 
+
+def _classes(**sizes: int) -> list[dict[str, Any]]:
+    return [{"name": name, "maxTokens": most} for name, most in sizes.items()]
+
+
+_BOTH = _classes(standard=200, long=1000)
+BAD += [
+    Bad("class without routing", put("pools.0.contextClass", "long"), "pools", "add the class, or remove both"),
+    Bad("routing without a class", put("routing.contextClasses", _BOTH), "pools", "one of routing.contextClasses"),
+    Bad(
+        "unknown class",
+        put("pools.0.contextClass", "short"),
+        "pools",
+        "one of routing.contextClasses",
+        base=classed,
+    ),
+    Bad(
+        "class without a pool",
+        put("pools.0.contextClass", "standard"),
+        "routing.contextClasses",
+        "add a pool with that contextClass",
+        base=lambda: classed() | {"routing": {"contextClasses": _BOTH}},
+    ),
+    Bad(
+        "two classes of one size",
+        put("routing.contextClasses", _classes(standard=200, long=200)),
+        "routing.contextClasses",
+        "differ in name and in maxTokens",
+        base=classed,
+    ),
+    Bad(
+        "class without a size",
+        put("routing.contextClasses", [{"name": "standard"}]),
+        "routing.contextClasses[0].maxTokens",
+        "is required",
+        "Required value",
+        base=classed,
+    ),
+    Bad(
+        "misrouted without classes",
+        put("quality.checks", [{"name": "misrouted", "maxRate": "1%"}]),
+        "quality.checks",
+        "add routing.contextClasses",
+    ),
+]
+
 UNKNOWN = [
-    Bad("top", put("routing", {}), "routing", "unknown field"),
-    Bad("in a pool", put("pools.0.contextClass", "long"), "pools[0].contextClass", "unknown field"),
+    Bad("top", put("traffic", {}), "traffic", "unknown field"),
+    Bad("in a pool", put("pools.0.nodes", "long"), "pools[0].nodes", "unknown field"),
     Bad(
         "in a template",
         put("pools.0.template", {"hostNetwork": True}),

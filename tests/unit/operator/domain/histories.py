@@ -29,6 +29,8 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         steps.insert(draw(st.integers(0, len(steps))), {"pause": {}})
     made = spec(draw(st.sampled_from("aabc")), pools, draw(st.integers(1, 5)))
+    if classes := draw(st.sampled_from([(), (), ("standard",), ("long", "standard")])):
+        _classes(made, classes)
     together = draw(st.booleans())
     made["strategy"] |= {"steps": steps, "waves": [list(pools)] if together else [[name] for name in pools]}
     made["strategy"] |= {"deadline": draw(st.sampled_from(["5m", "30m"]))}
@@ -36,6 +38,14 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
     made["paused"] = draw(st.sampled_from([False, False, False, True]))
     made["retryGeneration"] = draw(st.integers(0, 2))
     return made
+
+
+def _classes(made: dict[str, Any], names: tuple[str, ...]) -> None:
+    """Give each pool a context class in turn; classes that are left without a pool do not exist."""
+    used = names[: len(made["pools"])]
+    for number, pool in enumerate(made["pools"]):
+        pool["contextClass"] = used[number % len(used)]
+    made["routing"] = {"contextClasses": [{"name": name, "maxTokens": 10 * len(name)} for name in used]}
 
 
 ACTIONS = st.one_of(

@@ -127,6 +127,10 @@ FORGED: dict[str, Forge] = {
     "a pod that is none": lambda t: t.update(spec=None),
     "an image that is none": lambda t: one(t).update(image=None),
     "a grace that is a text": lambda t: t["spec"].update(terminationGracePeriodSeconds="60"),
+    "another class's label": lambda t: t["metadata"]["labels"].update({"samplerrollouts.io/context-class": "long"}),
+    "a class that is no label": lambda t: t["metadata"]["labels"].update({"samplerrollouts.io/context-class": "A b"}),
+    "a class that is none": lambda t: t["metadata"]["labels"].update({"samplerrollouts.io/context-class": None}),
+    "one variable of a class": lambda t: one(t)["env"].append({"name": "SAMPLER_CONTEXT_CLASS", "value": "standard"}),
     "no labels": lambda t: t["metadata"].update(labels={}),
     "a second container of another form": lambda t: t["spec"]["containers"].append({"name": "x", "image": "x"}),
     "a host path before tmp": lambda t: t["spec"]["volumes"].insert(0, {"name": "host", "hostPath": {"path": "/"}}),
@@ -151,7 +155,7 @@ def test_anything_else_is_refused(name: str) -> None:
 def test_what_is_rendered_is_always_accepted(raw: dict[str, Any]) -> None:
     parsed = parse_spec(raw)
     for each in parsed.pools:
-        child = render.Child(each.name, revision(each))
+        child = render.Child(each.name, revision(parsed, each))
         assert is_closed(OWNER, child, render.pod_template(OWNER, parsed, each, child))
 
 
@@ -172,9 +176,13 @@ def test_another_pools_or_rollouts_record_is_refused() -> None:
 
 def test_a_record_forged_before_anything_runs_gives_no_pod() -> None:
     world = World(spec())
-    evil = {"metadata": {}, "spec": {"hostPID": True, "containers": [{"name": "x", "image": "evil"}]}}
-    for each in parse_spec(world.spec).pools:
-        record = render.controller_revision(world.meta.owner, render.Child(each.name, revision(each)), evil)
+    evil = {"hostPID": True, "containers": [{"name": "x", "image": "evil"}]}
+    parsed = parse_spec(world.spec)
+    for each in parsed.pools:
+        child = render.Child(each.name, revision(parsed, each))
+        labels = render.child_labels(world.meta.owner, child, render.STANDARD)
+        template = {"metadata": {"labels": labels}, "spec": evil}
+        record = render.controller_revision(world.meta.owner, child, template)
         world.children["ControllerRevision", record["metadata"]["name"]] = record
     made = [item["spec"]["template"] for item in world.decide().objects if item["kind"] == "Deployment"]
     assert made

@@ -13,7 +13,8 @@ from tests.unit.operator.domain.world import image, pool, spec
 
 def of(**more: Any) -> str:
     base = pool("cpu-a") | more
-    return revision(parse_spec(spec() | {"pools": [base], "strategy": {}}).pools[0])
+    parsed = parse_spec(spec() | {"pools": [base], "strategy": {}})
+    return revision(parsed, parsed.pools[0])
 
 
 @pytest.mark.parametrize(

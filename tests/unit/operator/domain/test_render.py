@@ -23,7 +23,7 @@ def rendered(**more: Any) -> tuple[render.Child, dict[str, Any]]:
     raw = spec(rollback={"drainTimeout": "90s"})
     raw["pools"][0] |= more
     parsed = parse_spec(raw)
-    child = render.Child("cpu-a", revision(parsed.pools[0]))
+    child = render.Child("cpu-a", revision(parsed, parsed.pools[0]))
     return child, render.pod_template(OWNER, parsed, parsed.pools[0], child)
 
 
@@ -105,8 +105,8 @@ def test_the_class_service_selects_every_pool_and_revision() -> None:
 
 
 def test_the_revisions_service_selects_one() -> None:
-    child, _ = rendered()
-    selector = render.revision_service(OWNER, child)["spec"]["selector"]
+    child, template = rendered()
+    selector = render.revision_service(OWNER, child, template)["spec"]["selector"]
     assert selector["samplerrollouts.io/revision"] == child.revision
 
 
@@ -123,7 +123,7 @@ def test_every_child_is_owned_and_labelled() -> None:
     children = [
         render.deployment(OWNER, child, template, 1),
         render.controller_revision(OWNER, child, template),
-        render.revision_service(OWNER, child),
+        render.revision_service(OWNER, child, template),
         render.class_service(OWNER),
     ]
     for body in children:
@@ -145,8 +145,9 @@ def test_the_longest_names_that_the_spec_may_have_fit(pool: str) -> None:
     raw["pools"] = [raw["pools"][0] | {"name": pool}]
     name = "r" * (limits.CHILD_NAMES - len(pool))
     parsed = parse_spec(raw, name)
-    owner, child = render.Owner("serving", name, "uid-1"), render.Child(pool, revision(parsed.pools[0]))
-    for body in (render.revision_service(owner, child), render.class_service(owner)):
+    owner, child = render.Owner("serving", name, "uid-1"), render.Child(pool, revision(parsed, parsed.pools[0]))
+    template = render.pod_template(owner, parsed, parsed.pools[0], child)
+    for body in (render.revision_service(owner, child, template), render.class_service(owner)):
         assert len(body["metadata"]["name"]) <= 63
         assert max(map(len, body["spec"]["selector"].values())) <= 63
     with pytest.raises(SpecError, match="shorten"):
