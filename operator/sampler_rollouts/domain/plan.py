@@ -105,6 +105,8 @@ class CheckSpec(Loose):
     """Empty where only stable is the measure; so are the other two where nothing is compared with stable."""
     max_ratio: Number = ""
     ignore_below: Number = ""
+    slower_than: Number = ""
+    """Empty unless it is about latency."""
 
 
 class QualityPlan(Loose):
