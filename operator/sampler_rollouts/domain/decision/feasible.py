@@ -49,7 +49,7 @@ def note_forecast(turn: Turn) -> None:
 
 def restated(before: Forecast | None, found: Forecast) -> Forecast:
     """What was said before, as long as it is the same for a reader."""
-    if before is None:
+    if before is None or found.feasible == "Unknown":
         return found
     same = all(getattr(before, name) == getattr(found, name) for name in ("feasible", "reason", "pool", "check"))
     return before if same and _near(before.rate, found.rate) and _near(before.needed, found.needed) else found

@@ -159,8 +159,9 @@ def speed_of(turn: Turn, rollout: Rollout, pool: str, design_effect: float) -> S
         if pool not in begun(rollout) or not births:
             return None
         since = max(since, min(births))
-    watched = (turn.now - since).total_seconds()
     scrape = turn.evidence.scrape_interval if turn.evidence else 0.0
+    # Half a scrape until the first sample, which is the base line, and half of one since the last: not counted.
+    watched = (turn.now - since).total_seconds() - scrape
     if traffic is None or watched < max(SEEN_SECONDS, SEEN_SCRAPES * scrape):
         return None
     count = max(0, traffic.candidate) + max(0, traffic.stable)

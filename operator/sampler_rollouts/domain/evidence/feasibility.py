@@ -64,7 +64,7 @@ def to_pass(
     parts = []
     if not math.isnan(plan.max_rate):
         parts.append(Need(_clean(plan.max_rate, error, effect), "maxRate"))
-    if not math.isnan(plan.max_ratio):
+    if not math.isnan(plan.max_ratio) and (compared or not parts):  # the limit alone decides without a stable
         parts.append(_relative(plan, error, effect, compared, stable_rate, share))
     unknown = [one for one in parts if math.isnan(one.requests)]
     return unknown[0] if unknown else max(parts, key=lambda one: one.requests, default=Need(math.inf, "maxRate"))
