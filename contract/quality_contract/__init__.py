@@ -60,15 +60,11 @@ REQUESTS: Final = "sampler_requests_total"
 TOKENS: Final = "sampler_tokens_total"
 REQUESTS_WAITING: Final = "sampler_requests_waiting"
 REQUESTS_RUNNING: Final = "sampler_requests_running"
-REQUEST_DURATION: Final = "sampler_request_duration_seconds"
-TIME_TO_FIRST_TOKEN: Final = "sampler_time_to_first_token_seconds"  # noqa: S105
-TIME_PER_OUTPUT_TOKEN: Final = "sampler_time_per_output_token_seconds"  # noqa: S105
 SESSION_EVICTIONS: Final = "sampler_session_evictions_total"
 CERTIFIED_ROWS: Final = "sampler_certified_rows_total"
 FALLBACK_ROWS: Final = "sampler_fallback_rows_total"
 BUILD_INFO: Final = "sampler_build_info"
 LABEL_CODE: Final = "code"
-LABEL_CHECKED: Final = "checked"
 
 CHECK_ERRORS: Final = "errors"
 CHECK_UNEXPECTED_SCRIPT: Final = "unexpected-script"

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 
 import quality_contract as names
+from prometheus_client import Histogram
 
 from samplerd.context_classes import ContextClasses
 from samplerd.generation import Generation
@@ -66,20 +67,30 @@ class RequestRecord:
             self._metrics.count_check(names.CHECK_UNEXPECTED_SCRIPT, self._route_hash, bad=bad)
 
     def _time(self, outcome: Outcome, generations: Sequence[Generation]) -> None:
-        """Observe the latencies. A request past the limit is slow in every one of them."""
-        label = str(self._checked).lower()
+        """Observe the latencies. A request past the limit is slow in every one of them.
+
+        A client that goes before the end has waited until then: were that not seen, a build that hangs would show
+        nothing to whoever gives up before the server does.
+        """
         if outcome is Outcome.TIMED_OUT:
             for histogram in (self._metrics.duration, self._metrics.first_token, self._metrics.per_token):
-                histogram.labels(label).observe(self._time_limit)
+                self._observe(histogram, self._time_limit)
             return
+        waited = time.monotonic() - self._arrived
+        ended = outcome in (Outcome.COMPLETED, Outcome.DISCONNECTED)
         firsts = [one.first_token_at for one in generations if one.first_token_at is not None]
         if firsts:
-            self._metrics.first_token.labels(label).observe(min(firsts) - self._arrived)
-        if outcome is Outcome.COMPLETED:
-            self._metrics.duration.labels(label).observe(time.monotonic() - self._arrived)
+            self._observe(self._metrics.first_token, min(firsts) - self._arrived)
+        elif ended:
+            self._observe(self._metrics.first_token, waited)
+        if ended:
+            self._observe(self._metrics.duration, waited)
             later = sum(max(0, len(one.tokens) - 1) for one in generations)
             if later:
-                self._metrics.per_token.labels(label).observe(sum(map(_drawing, generations)) / later)
+                self._observe(self._metrics.per_token, sum(map(_drawing, generations)) / later)
+
+    def _observe(self, histogram: Histogram, seconds: float) -> None:
+        histogram.labels(str(self._checked).lower()).observe(seconds)
 
 
 def _drawing(generation: Generation) -> float:

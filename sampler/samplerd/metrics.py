@@ -13,6 +13,7 @@ from importlib import metadata
 import jax
 import quality_contract as names
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from quality_contract import latency
 
 from samplerd import __version__
 from samplerd.calibration import Surprise
@@ -29,13 +30,6 @@ KINDS = (
 RANDOM_MODES = ("full", "truncated")
 MODES = ("greedy", *RANDOM_MODES)
 CODES = (200, 400, 404, 405, 408, 413, 429, 499, 500, 503, 504)
-
-# vLLM's bounds, so that its dashboards fit.
-_DURATION = (0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680)
-_FIRST_TOKEN = (
-    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560,
-)  # fmt: skip
-_PER_TOKEN = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80)
 
 
 class Metrics:
@@ -67,11 +61,9 @@ class Metrics:
         self.evictions = self._counter(names.SESSION_EVICTIONS, "Sessions forgotten because the table was full.")
         self.certified = self._counter(names.CERTIFIED_ROWS, "Rows whose few candidates held the whole kept set.")
         self.fallback = self._counter(names.FALLBACK_ROWS, "Rows that needed the whole vocabulary.")
-        self.duration = self._histogram(names.REQUEST_DURATION, "Arrival to end of answer.", _DURATION)
-        self.first_token = self._histogram(names.TIME_TO_FIRST_TOKEN, "Arrival to first token.", _FIRST_TOKEN)
-        self.per_token = self._histogram(
-            names.TIME_PER_OUTPUT_TOKEN, "Mean time of a token after the first.", _PER_TOKEN
-        )
+        self.duration = self._histogram(latency.CHECK_LATENCY, "Arrival to end.")
+        self.first_token = self._histogram(latency.CHECK_TIME_TO_FIRST_TOKEN, "Arrival to first token.")
+        self.per_token = self._histogram(latency.CHECK_TIME_PER_OUTPUT_TOKEN, "Mean time of a token after the first.")
         self.classed = self._counter(
             names.CONTEXT_CLASS_REQUESTS,
             "Checked requests by the class of their token count, and that of the server.",
@@ -86,8 +78,9 @@ class Metrics:
     def _counter(self, name: str, text: str, labels: list[str] | None = None) -> Counter:
         return Counter(name.removesuffix("_total"), text, labels or [], registry=self.registry)
 
-    def _histogram(self, name: str, text: str, bounds: tuple[float, ...]) -> Histogram:
-        histogram = Histogram(name, text, [names.LABEL_CHECKED], buckets=bounds, registry=self.registry)
+    def _histogram(self, check: str, text: str) -> Histogram:
+        name, bounds = latency.HISTOGRAMS[check]
+        histogram = Histogram(name, text, [latency.LABEL_CHECKED], buckets=bounds, registry=self.registry)
         for checked in ("true", "false"):
             histogram.labels(checked)
         return histogram

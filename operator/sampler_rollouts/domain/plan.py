@@ -105,6 +105,8 @@ class CheckSpec(Loose):
     """Empty where only stable is the measure; so are the other two where nothing is compared with stable."""
     max_ratio: Number = ""
     ignore_below: Number = ""
+    slower_than: Number = ""
+    """Empty unless it is about latency."""
 
 
 class QualityPlan(Loose):
@@ -129,6 +131,21 @@ class Birth(Loose):
     at: AwareDatetime
     serving: bool = False
     """Ready when the operator last looked: then fresh samples of it are expected."""
+
+
+class Forecast(Loose):
+    """What the checks can show before the deadline (R16), as it was last said; said anew when a reader would notice."""
+
+    feasible: Literal["True", "False", "Unknown"]
+    reason: Reason
+    message: Text = ""
+    pool: Name = ""
+    check: Name = ""
+    """The one that takes longest."""
+    rate: Number = ""
+    """Requests a second in that pool, on which the sentence rests."""
+    needed: Number = ""
+    """Requests that it needs."""
 
 
 class Rollout(Loose):
@@ -161,6 +178,7 @@ class Rollout(Loose):
     """What differs from stable, in words."""
     hold: Failure | None = None
     """Why the rollout holds."""
+    forecast: Forecast | None = None
     failure: Failure | None = None
     leftovers: Annotated[list[Release], Field(max_length=limits.LEFTOVERS)] = Field(default_factory=list)
     """Releases whose place a release without a gate takes: what serves of them stays until it need not."""

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field, ValidationError
 from quality_contract import CHECK_ERRORS, CHECK_MISROUTED, CHECK_REPLAY_AUDIT, CHECK_UNEXPECTED_SCRIPT
 
-from sampler_rollouts.domain import limits
+from sampler_rollouts.domain import limits, slowness
 from sampler_rollouts.domain.pool import DrainTimeout, Duration, DurationOrZero, Label, OpenRatio, Pool, matching
 from sampler_rollouts.domain.quantities import ratio, seconds
 from sampler_rollouts.domain.routing import Routing
@@ -113,7 +113,11 @@ class Check(Strict):
         | None
     ) = Field(None, description="How many times stable's share of bad requests is still acceptable.")
     ignore_below: OpenRatio | None = Field(None, description="A share of bad requests up to which no ratio matters.")
+    slower_than: Annotated[str, Field(max_length=9)] | None = Field(
+        None, description="Of a latency check: from which time on a request is bad; a bound that servers count by."
+    )
     rules: ClassVar = (
+        *slowness.RULES,
         Rule(
             "has(self.maxRate) || has(self.maxRatio) || self.name in ["
             + ", ".join(f"'{name}'" for name in DEFAULT_MAX_RATES)

@@ -75,6 +75,8 @@ class CheckStatus(Loose):
     bad: Count = 0
     max_rate: Number = ""
     max_ratio: Number = ""
+    slower_than: Number = ""
+    """Of a latency check: a request that took longer is bad."""
     upper_bound: Number = ""
     log_e: Number = ""
     log_threshold: Number = ""

@@ -11,8 +11,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from quality_contract import TARGET_NAMESPACE, TARGET_POD, TARGET_POOL, TARGET_REVISION, TARGET_ROLLOUT
+from quality_contract.latency import LABEL_BOUND
 
 from sampler_rollouts.domain.evidence.grid import FloatArray
+from sampler_rollouts.domain.evidence.latency import bound_label
 from sampler_rollouts.domain.evidence.samples import Series
 
 Identity: TypeAlias = frozenset[tuple[str, str]]
@@ -103,6 +105,8 @@ def _series(labels: Mapping[str, str], item: Mapping[str, Any]) -> Series | None
         return None
     times, values = _samples(item["values"])
     own = {name: value for name, value in labels.items() if name not in SCRAPE_LABELS}
+    if LABEL_BOUND in own:  # "1" and "1.0" are one bound: exporters and versions of the store differ
+        own[LABEL_BOUND] = bound_label(float(own[LABEL_BOUND]))
     return Series(metric, pod, pool, revision, own, times, values)
 
 

@@ -18,8 +18,10 @@ from quality_contract import (
     TARGET_REVISION,
     TARGET_ROLLOUT,
 )
+from quality_contract.latency import CHECKED_REQUESTS, LABEL_BOUND, LABEL_CHECKED
 
-from sampler_rollouts.domain.evidence.samples import Question, is_compared
+from sampler_rollouts.domain.evidence.latency import bound_label, counters, is_latency
+from sampler_rollouts.domain.evidence.samples import CheckPlan, Question, is_compared
 from sampler_rollouts.metrics.envelope import SourceProblem
 
 PODS_A_QUERY = 50
@@ -36,9 +38,11 @@ def of_pods(question: Question, pods: Iterable[str], revisions: Iterable[str] = 
     """
     wanted = revisions or {arm.revision for arm in question.arms}
     names = sorted(pods)
+    bounds = _bounds([plan for plan in question.checks if is_latency(plan)])
     for first in range(0, len(names), PODS_A_QUERY):
         batch = names[first : first + PODS_A_QUERY]
-        yield _selector(question, _metrics(question), {TARGET_REVISION: _any(wanted), TARGET_POD: _any(batch)})
+        patterns = {TARGET_REVISION: _any(wanted), TARGET_POD: _any(batch), **bounds}
+        yield _selector(question, _metrics(question), patterns)
 
 
 def of_stable(question: Question) -> Iterator[str]:
@@ -47,9 +51,14 @@ def of_stable(question: Question) -> Iterator[str]:
     Nothing without stable.
     """
     revisions = {arm.stable_revision for arm in question.arms if arm.stable_revision}
-    checks = {CHECK_ERRORS, *(plan.name for plan in question.checks if is_compared(plan))}
+    latencies = [plan for plan in question.checks if is_latency(plan)]
+    names = {CHECK_ERRORS, *(plan.name for plan in question.checks if is_compared(plan))}
+    checks = _any(names - {plan.name for plan in latencies})
+    if latencies:
+        checks = f"|{checks}"  # a histogram has no such label
     if revisions:
-        yield _selector(question, [CHECKED, BAD], {TARGET_REVISION: _any(revisions), LABEL_CHECK: _any(checks)})
+        patterns = {TARGET_REVISION: _any(revisions), LABEL_CHECK: checks, **_bounds(latencies)}
+        yield _selector(question, [CHECKED, BAD, *_histograms(latencies)], patterns)
 
 
 def of_rollout(question: Question) -> str:
@@ -59,7 +68,25 @@ def of_rollout(question: Question) -> str:
 
 def _metrics(question: Question) -> list[str]:
     audited = any(plan.name == CHECK_REPLAY_AUDIT for plan in question.checks)
-    return [CHECKED, BAD, *([AUDIT_TOKENS, AUDIT_MISMATCH] if audited else [])]
+    latencies = filter(is_latency, question.checks)
+    return [CHECKED, BAD, *([AUDIT_TOKENS, AUDIT_MISMATCH] if audited else []), *_histograms(latencies)]
+
+
+def _histograms(latencies: Iterable[CheckPlan]) -> list[str]:
+    """Counts and buckets of what latency checks read."""
+    return [metric for plan in latencies for metric in counters(plan)]
+
+
+def _bounds(latencies: Sequence[CheckPlan]) -> dict[str, str]:
+    """Of histograms the checked requests' buckets of the bounds that are asked for, and counts, which have none.
+
+    Every other metric lacks both labels, and an empty alternative matches that.
+    """
+    if not latencies:
+        return {}
+    seconds = [plan.slower_than for plan in latencies]
+    written = {f"{one:g}" for one in seconds} | {bound_label(one) for one in seconds}
+    return {LABEL_CHECKED: f"|{CHECKED_REQUESTS}", LABEL_BOUND: f"|{_any(written)}"}
 
 
 def _selector(

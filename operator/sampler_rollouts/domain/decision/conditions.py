@@ -14,6 +14,7 @@ from sampler_rollouts.domain.decision.baking import standing
 from sampler_rollouts.domain.decision.context import Turn
 from sampler_rollouts.domain.decision.drift import drift
 from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED, said_of_stable
+from sampler_rollouts.domain.decision.feasible_words import untested
 from sampler_rollouts.domain.decision.memory import unready_for
 from sampler_rollouts.domain.decision.progress import blocker, how_to_continue, position
 from sampler_rollouts.domain.decision.remains import (
@@ -172,6 +173,7 @@ def _words(turn: Turn) -> Iterator[Word]:
     yield _rolled_back(turn)
     yield _degraded(turn)
     yield _metrics(turn)
+    yield _feasible(turn)
     yield _drift(turn)
 
 
@@ -240,6 +242,18 @@ def _metrics(turn: Turn) -> Word:
     if evidence.available:
         return Word("MetricsAvailable", "True", "Answered", "")
     return Word("MetricsAvailable", "False", _camel(evidence.reason), evidence.message)
+
+
+def _feasible(turn: Turn) -> Word:
+    status, rollout = turn.status, turn.status.rollout
+    if rollout is None or rollout.first or status.stage not in (Stage.PROGRESSING, Stage.HOLDING):
+        plan = (status.bake.test or status.bake.watch) if status.bake else None
+        text = "no candidate is compared with stable" + (untested(plan) if plan else "")
+        return Word("EvidenceFeasible", "Unknown", "NothingUnderTest", text)
+    said = rollout.forecast
+    if said is None:
+        return Word("EvidenceFeasible", "Unknown", "Measuring", "how much traffic there is is not known yet")
+    return Word("EvidenceFeasible", said.feasible, _camel(said.reason), said.message)
 
 
 def _camel(reason: str) -> str:

@@ -6,7 +6,17 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sampler_rollouts.domain.decision import aborts, adopt, baking, entrance, faults, memory, progress, share
+from sampler_rollouts.domain.decision import (
+    aborts,
+    adopt,
+    baking,
+    entrance,
+    faults,
+    feasible,
+    memory,
+    progress,
+    share,
+)
 from sampler_rollouts.domain.decision.conditions import write_conditions
 from sampler_rollouts.domain.decision.context import ResourceMeta, Turn, Wish
 from sampler_rollouts.domain.decision.leave import finish_leaving
@@ -49,6 +59,7 @@ POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
     faults.test_while_baking,
     faults.take_fault_away,
     baking.verify,
+    feasible.note_forecast,
 )
 ROUNDS: Final = 32
 """More than any chain of transitions that one look can set off."""

@@ -12,6 +12,7 @@ from sampler_rollouts.domain.evidence.samples import CheckPlan
 from sampler_rollouts.domain.plan import CheckSpec, QualityPlan
 from sampler_rollouts.domain.quantities import ratio
 from sampler_rollouts.domain.resource import DEFAULT_MAX_RATES
+from sampler_rollouts.domain.slowness import slower_than
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.resource import Check, Spec
@@ -27,6 +28,7 @@ def check_spec(check: Check) -> CheckSpec:
         max_rate=check.rate_text,
         max_ratio=check.max_ratio or "",
         ignore_below=check.ignore_below or "",
+        slower_than=check.slower_than or "",
     )
 
 
@@ -37,6 +39,7 @@ def check_plan(check: CheckSpec) -> CheckPlan:
         max_rate=ratio(check.max_rate) if check.max_rate else math.nan,
         max_ratio=float(check.max_ratio) if check.max_ratio else math.nan,
         ignore_below=ratio(check.ignore_below) if check.ignore_below else 0.0,
+        slower_than=slower_than(check.name, check.slower_than),
     )
 
 

@@ -12,6 +12,7 @@ from sampler_rollouts.domain.decision.context import moving, weight_of
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.plan import Rollout
 from sampler_rollouts.domain.quantities import ratio_text
+from sampler_rollouts.domain.slowness import bound_text
 from sampler_rollouts.domain.status import Requests
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def failed_check(look: CheckLook) -> str:
         text = f"check {look.check} {found}, confirmed on a second pod or interval"
     else:
         odds = f"odds against an honest build more than {_odds(look.log_threshold)} to 1"
-        text = f"check {look.check} was bad in {look.bad} of {look.checked} checked requests ({limit}, {odds})"
+        was = f"slower than {bound_text(look.slower_than)}" if look.slower_than else "bad"
+        text = f"check {look.check} was {was} in {look.bad} of {look.checked} checked requests ({limit}, {odds})"
     return f"{text} ({look.detail})" if look.detail else text
 
 

@@ -13,6 +13,7 @@ from sampler_rollouts.domain.decision.share import SKEWED, skew
 from sampler_rollouts.domain.evidence.look import SHARED_DEGRADATION, CheckLook, Verdict
 from sampler_rollouts.domain.limits import REASON, clip
 from sampler_rollouts.domain.quantities import ratio_text
+from sampler_rollouts.domain.slowness import bound_text
 from sampler_rollouts.domain.status import CheckStatus
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ def _shown(look: CheckLook) -> CheckStatus:
         bad=max(0, look.bad),
         max_rate="" if math.isnan(look.max_rate) else ratio_text(look.max_rate),
         max_ratio="" if math.isnan(look.max_ratio) else f"{look.max_ratio:g}",
+        slower_than=bound_text(look.slower_than) if look.slower_than else "",
         upper_bound=ratio_text(look.upper_bound),
         log_e=f"{look.log_e:.4g}",
         log_threshold=f"{look.log_threshold:.4g}",

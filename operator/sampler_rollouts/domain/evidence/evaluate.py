@@ -203,6 +203,7 @@ def _check_look(
         bad=int(tally.bad.sum()),
         max_rate=plan.max_rate,
         max_ratio=plan.max_ratio,
+        slower_than=plan.slower_than,
         upper_bound=bound,
         log_e=log_e,
         log_threshold=log_threshold,

@@ -110,7 +110,9 @@ def passed(margins: Margins, state: State, terms: Terms, totals: Totals) -> Bool
     checked = (totals.checked + totals.doubtful) / effect
     bad = (totals.bad + totals.doubtful) / effect
     error = 1.0 - terms.pass_confidence
-    has_rate, has_ratio = ~np.isnan(margins.max_rate), ~np.isnan(margins.max_ratio)
+    has_rate = ~np.isnan(margins.max_rate)
+    # Where no stable serves beside the candidate the limit alone decides.
+    has_ratio = ~np.isnan(margins.max_ratio) & (margins.paired | ~has_rate)
     below_rate = _below(margins.max_rate, checked, bad, error)
     below_ignored = _below(margins.ignore_below, checked, bad, IGNORED_SHARE * error)
     below_ratio = margins.paired & (_below_ratio(state, terms, totals) >= -np.log(RATIO_SHARE * error))

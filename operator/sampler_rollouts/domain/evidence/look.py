@@ -56,6 +56,8 @@ class CheckLook:
     log_threshold: float
     newest_sample: datetime | None = None
     max_ratio: float = math.nan
+    slower_than: float = 0.0
+    """Of a latency check the seconds above which a request is bad."""
     stable_checked: int = 0
     stable_bad: int = 0
     """What stable did in the stretches of time that were compared."""

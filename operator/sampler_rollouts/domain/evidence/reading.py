@@ -19,14 +19,17 @@ from quality_contract import (
     LABEL_CHECK,
 )
 
+from sampler_rollouts.domain.evidence import latency
 from sampler_rollouts.domain.evidence.counters import Drops, LabelKey, Track, milliseconds, tracks
 from sampler_rollouts.domain.evidence.intervals import Increments, PairedTracks, common, no_counts, pod_increments
+from sampler_rollouts.domain.evidence.latency import is_latency
 from sampler_rollouts.domain.evidence.look import Traffic
 from sampler_rollouts.domain.evidence.samples import TRAFFIC, Arm, CheckPlan, Question, SampleSet, Series, is_compared
 
 BIRTH_TOLERANCE = timedelta(seconds=2)
 """Kubernetes cuts creation times to whole seconds: a pod seen this little before the rollout is the rollout's."""
 FRESH_SCRAPES = 3
+_FAMILIES = (CHECKED, BAD, AUDIT_TOKENS, AUDIT_MISMATCH, *(metric for pair in latency.PAIRS for metric in pair))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +98,29 @@ class Reader:
 
     def pod(self, pool: str, revision: str, plan: CheckPlan, pod: str, birth: datetime | None) -> Increments:
         """The pod-intervals of one check of one pod; without ``birth``, of one of stable's."""
+        drops: Drops = Counter()
+        after = self._after(birth)
+        if is_latency(plan):
+            groups = self._latency(pool, revision, plan, pod, after, drops)
+        else:
+            groups = self._pair(pool, revision, plan, pod, after, drops)
+        return pod_increments(groups, after is None, drops, self._folded.get((pool, revision, pod, plan.name)))
+
+    def _pair(
+        self, pool: str, revision: str, plan: CheckPlan, pod: str, after: int | None, drops: Drops
+    ) -> list[PairedTracks]:
         audit = not is_compared(plan)
         wanted = dict(plan.labels) if audit else {**plan.labels, LABEL_CHECK: plan.name}
         metrics = (AUDIT_TOKENS, AUDIT_MISMATCH) if audit else (CHECKED, BAD)
-        drops: Drops = Counter()
-        after = self._after(birth)
         checked, bad = (self._tracks(pool, revision, metric, pod, wanted, after, drops) for metric in metrics)
-        groups = [PairedTracks(checked, bad)] if audit else _same_labels(checked, bad)
-        return pod_increments(groups, after is None, drops, self._folded.get((pool, revision, pod, plan.name)))
+        return [PairedTracks(checked, bad)] if audit else _same_labels(checked, bad)
+
+    def _latency(
+        self, pool: str, revision: str, plan: CheckPlan, pod: str, after: int | None, drops: Drops
+    ) -> list[PairedTracks]:
+        every = (self._pods(pool, revision, metric).get(pod, []) for metric in latency.counters(plan))
+        count, within = (tracks(latency.of_bound(series, plan), after, self.window.until, drops) for series in every)
+        return [latency.paired(count, within, drops)] if count or within else []
 
     def ended(self, pool: str, revision: str, pod: str, birth: datetime | None) -> Increments:
         """The requests of one pod that the ``errors`` check counted; without ``birth``, those of a stable pod."""
@@ -118,15 +136,17 @@ class Reader:
         whose twin is not there yet (what it has gained by then counts once both are).
         """
         by_metric: dict[str, dict[LabelKey, Track]] = {}
-        for metric in (CHECKED, BAD, AUDIT_TOKENS, AUDIT_MISMATCH):
+        for metric in _FAMILIES:
             series = self._pods(pool, revision, metric).get(pod, [])
             by_metric[metric] = tracks(series, self._after(birth), self.window.until, Counter())
             if len(by_metric[metric]) < len(series):
                 return None
         twins = by_metric[CHECKED].keys() == by_metric[BAD].keys()
-        families = bool(by_metric[AUDIT_TOKENS]) == bool(by_metric[AUDIT_MISMATCH])
-        if not (twins and families):
+        families = ((AUDIT_TOKENS, AUDIT_MISMATCH), *latency.PAIRS)
+        if not twins or any(bool(by_metric[one]) != bool(by_metric[other]) for one, other in families):
             return None
+        for count, buckets in latency.PAIRS:
+            by_metric[buckets] = latency.slow_tracks(by_metric[count], by_metric[buckets], Counter())
         times = [track.times for found in by_metric.values() for track in found.values()]
         shared = functools.reduce(common, times) if times else no_counts()
         return int(shared[-1]) if shared.size else None

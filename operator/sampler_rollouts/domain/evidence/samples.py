@@ -105,6 +105,8 @@ class CheckPlan:
     labels: Mapping[str, str] = field(default_factory=dict)
     max_ratio: float = math.nan
     ignore_below: float = 0.0
+    slower_than: float = 0.0
+    """Of a latency check the seconds above which a request is bad, a bucket's bound; 0 of any other."""
 
 
 def is_compared(plan: CheckPlan) -> bool:

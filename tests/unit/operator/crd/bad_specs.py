@@ -154,6 +154,28 @@ BAD = [
         "quality.checks[0]",
         "remove maxRatio",
     ),
+    *(
+        Bad(
+            f"{name} {said}",
+            put("quality.checks", [{"name": name, "maxRatio": "2", **said}]),
+            "quality.checks[0].slowerThan",
+            remedy,
+        )
+        for name, said, remedy in (
+            ("latency", {}, "one of the bounds that servers count by: 100ms, 200ms, 300ms,"),
+            ("latency", {"slowerThan": "2600ms"}, "2s, 2.5s, 3s"),
+            ("latency", {"slowerThan": "960s"}, "300s, 480s"),
+            ("time-to-first-token", {"slowerThan": "0.5s"}, "400ms, 500ms"),
+            ("time-per-output-token", {"slowerThan": "160s"}, "40s, 80s"),
+            ("errors", {"slowerThan": "2.5s"}, "latency, time-to-first-token, time-per-output-token: remove it"),
+        )
+    ),
+    Bad(
+        "slow is no rate",
+        put("quality.checks", [{"name": "latency", "slowerThan": "2.5s"}]),
+        "quality.checks[0]",
+        "maxRate or maxRatio is required",
+    ),
     Bad("no check", put("quality.checks", []), "quality.checks", "at least 1 item", "at least 1 items"),
     Bad("duration of 0", put("strategy.deadline", "0s"), "strategy.deadline", "at least 1s such as 90s"),
     Bad(
@@ -315,8 +337,8 @@ UNKNOWN = [
     ),
     Bad(
         "in a check",
-        put("quality.checks", [{"name": "errors", "slowerThan": "2s"}]),
-        "quality.checks[0].slowerThan",
+        put("quality.checks", [{"name": "errors", "template": "eval-score"}]),
+        "quality.checks[0].template",
         "unknown field",
     ),
     Bad("in the rollback", put("rollback.scope", "Pool"), "rollback.scope", "unknown field"),

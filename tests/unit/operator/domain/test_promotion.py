@@ -233,3 +233,14 @@ def test_ratios_reach_the_question() -> None:
     assert (found["errors"].max_rate, found["errors"].max_ratio, found["errors"].ignore_below) == (0.01, 2.0, 0.001)
     assert math.isnan(found["slow"].max_rate)
     assert found["slow"].max_ratio == 1.5
+
+
+def test_the_bound_of_a_latency_check_reaches_the_question() -> None:
+    checks = [{"name": "latency", "slowerThan": "2.5s", "maxRatio": "1.5", "ignoreBelow": "1%"}]
+    rollout = rolling(quality={"designEffect": "1", "checks": checks})
+    (found,) = (check for check in _asked(rollout).checks if check.name == "latency")
+    assert (found.slower_than, found.max_ratio, found.ignore_below) == (2.5, 1.5, 0.01)
+    drifted = [{**checks[0], "slowerThan": "5s"}]
+    rollout.update(spec("b", quality={"designEffect": "1", "checks": drifted}))
+    rollout.tick()
+    assert "quality" in rollout.message("PlanDrift")

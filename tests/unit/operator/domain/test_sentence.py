@@ -41,6 +41,12 @@ def test_a_failed_check_with_its_numbers() -> None:
     )
 
 
+def test_a_failed_latency_check_says_how_slow() -> None:
+    said = failed_check(look("latency", slower_than=2.5))
+    assert said.startswith("check latency was slower than 2.5s in 9 of 31 checked requests (limit 3%,")
+    assert "slower than 50ms in 9" in failed_check(look("time-per-output-token", slower_than=0.05))
+
+
 def test_a_failed_audit_speaks_of_tokens_and_kinds() -> None:
     said = failed_check(look("replay-audit", detail="best-token-dropped 9"))
     assert said == (

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from quality_contract import AUDIT_MISMATCH, AUDIT_TOKENS, BAD, CHECKED
+from quality_contract.latency import BUCKET, COUNT, REQUEST_DURATION
 from sampler_rollouts.domain.evidence.look import CheckLook
 from sampler_rollouts.domain.evidence.samples import Arm, CheckPlan, Question, SampleSet, Series
 
@@ -15,6 +16,7 @@ SCRAPE = 2.0
 ERRORS = CheckPlan("errors", 0.03)
 SCRIPT = CheckPlan("unexpected-script", 0.03)
 AUDIT = CheckPlan("replay-audit", 0.001)
+LATENCY = CheckPlan("latency", 0.03, slower_than=2.5)
 NAN = float("nan")
 
 Values = Sequence[float | None]
@@ -57,6 +59,16 @@ def audit(
     return [
         series(AUDIT_TOKENS, tokens, **where, **labels),
         series(AUDIT_MISMATCH, mismatches, **where, kind=kind, **labels),
+    ]
+
+
+def histogram(
+    count: Values, within: Values, *, name: str = REQUEST_DURATION, le: str = "2.5", checked: str = "true", **where: Any
+) -> list[Series]:
+    """Count and one bucket of one histogram of one pod."""
+    return [
+        series(name + COUNT, count, **where, checked=checked),
+        series(name + BUCKET, within, **where, checked=checked, le=le),
     ]
 
 

@@ -8,23 +8,31 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import strategies as st
 from quality_contract import AUDIT_MISMATCH, AUDIT_TOKENS, BAD, CHECKED
+from quality_contract.latency import BUCKET, COUNT, REQUEST_DURATION
 from sampler_rollouts.domain.evidence.samples import Question, Series
 
-from tests.unit.operator.evidence.build import AUDIT, ERRORS, NAN, SCRIPT, at, question, series
+from tests.unit.operator.evidence.build import AUDIT, ERRORS, LATENCY, NAN, SCRIPT, at, question, series
 
 SCRAPES = 24
 BIRTHS = {"c1": at(0.5), "c2": at(9), "old": at(-100)}
 """One pod of the first look, one that appears later, and one older than the rollout."""
 COMPARED = replace(SCRIPT, max_ratio=2.0, ignore_below=0.005)
-ASKED = question(ERRORS, COMPARED, AUDIT, births=BIRTHS, compared=True)
+SLOW = replace(LATENCY, max_ratio=1.5)
+ASKED = question(ERRORS, COMPARED, AUDIT, SLOW, births=BIRTHS, compared=True)
 
 FAMILIES: tuple[tuple[str, str, Mapping[str, str]], ...] = (
     (CHECKED, BAD, {"check": "errors", "route_hash": "none"}),
     (CHECKED, BAD, {"check": "errors", "route_hash": "late"}),
     (CHECKED, BAD, {"check": "unexpected-script", "route_hash": "none"}),
+    (REQUEST_DURATION + COUNT, REQUEST_DURATION + BUCKET, {"checked": "true"}),
     (AUDIT_TOKENS, AUDIT_MISMATCH, {"batch_bucket": "1", "mode": "greedy"}),
     (AUDIT_TOKENS, AUDIT_MISMATCH, {"batch_bucket": "8", "mode": "greedy"}),
 )
+SECOND: Mapping[str, Mapping[str, str]] = {
+    AUDIT_MISMATCH: {"kind": "other-token"},
+    REQUEST_DURATION + BUCKET: {"le": "2.5"},
+}
+"""Labels that the second counter has beside the first one's."""
 
 
 @st.composite
@@ -33,7 +41,7 @@ def histories(draw: st.DrawFn) -> list[Series]:
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     trouble = draw(st.sampled_from([0.0, 0.02, 0.1]))
     found = [one for pod in BIRTHS for one in _pod(random, pod, "new", trouble)]
-    found += [one for one in _pod(random, "s1", "old", trouble) if one.metric in (CHECKED, BAD)]
+    found += [one for one in _pod(random, "s1", "old", trouble) if not one.metric.startswith("sampler_audit")]
     return [one for one in found if len(one.times)]
 
 
@@ -47,7 +55,7 @@ def _pod(random: np.random.Generator, pod: str, revision: str, trouble: float) -
         start = int(random.integers(0, life.size)) if labels.get("route_hash") == "late" else 0
         traffic = random.integers(0, 9, life.size) * (life >= born + start)
         faults = np.minimum(random.binomial(9, random.choice([0.0, 0.05, 0.4]), life.size), traffic)
-        kind = {"kind": "other-token"} if bad == AUDIT_MISMATCH else {}
+        kind = SECOND.get(bad, {})
         for metric, gains, more in ((checked, traffic, {}), (bad, faults, kind)):
             values = _counter(gains, restarts).astype(np.float64)
             values[random.random(life.size) < trouble / 4] = random.choice([NAN, -1.0, 0.5, 2.0])

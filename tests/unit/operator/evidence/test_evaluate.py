@@ -322,6 +322,17 @@ def test_without_stable_s_data_nothing_is_compared() -> None:
     assert see(two(STEADY, HALF), now=6, asked=question(BOTH)).verdict.value == "Failed", "the limit is left"
 
 
+def test_without_a_stable_beside_it_the_limit_alone_passes() -> None:
+    """A new pool, or one at full traffic: there is nothing to hold the ratio against."""
+    given = samples(pair([60, 110], [0, 0]))
+    alone = evaluate(question(BOTH, births=["c1"]), given, at(3)).looks["pool", "errors"]
+    assert summary(alone) == ("Passed", "", 110, 0)
+    bare = evaluate(question(RATIO, births=["c1"]), given, at(3)).looks["pool", "errors"]
+    assert summary(bare)[:2] == ("Inconclusive", "NothingToCompare")
+    beside = evaluate(question(BOTH, births=["c1"], compared=True), given, at(3)).looks["pool", "errors"]
+    assert summary(beside)[0] == "Inconclusive"
+
+
 def test_passed_by_ignore_below_or_by_ratio() -> None:
     soft = replace(BOTH, ignore_below=0.03)
     many = [100.0 * i for i in range(1, 7)]

@@ -14,7 +14,7 @@ from sampler_rollouts.metrics import histories as all_histories
 from sampler_rollouts.metrics import history, windows
 from sampler_rollouts.metrics.prometheus import PrometheusSource
 
-from tests.unit.operator.evidence.build import AUDIT, ERRORS, SCRAPE, at, audit, pair, question
+from tests.unit.operator.evidence.build import AUDIT, ERRORS, LATENCY, SCRAPE, at, audit, pair, question
 from tests.unit.operator.evidence.histories import ASKED, SCRAPES, born_by, histories
 from tests.unit.operator.metrics.store import Store, config, use
 
@@ -162,7 +162,7 @@ def test_a_pod_that_joins_late_is_read_from_the_start(store: Store) -> None:
     assert look(source, store, 201, both) == _whole(store, 201, both)
 
 
-@pytest.mark.parametrize("change", ["start", "checks", "birth", "revision", "clock"])
+@pytest.mark.parametrize("change", ["start", "checks", "bound", "birth", "revision", "clock"])
 def test_another_question_is_read_anew(store: Store, change: str) -> None:
     source = PrometheusSource(config())
     look(source, store, 300, ONE)
@@ -172,6 +172,8 @@ def test_another_question_is_read_anew(store: Store, change: str) -> None:
         other = replace(ONE, since=at(20))
     elif change == "checks":
         other = question(AUDIT, births=["c1"])
+    elif change == "bound":
+        other = question(ERRORS, replace(LATENCY, slower_than=5.0), births=["c1"])
     elif change == "birth":
         other = question(ERRORS, AUDIT, births={"c1": at(-50)})
     elif change == "revision":

@@ -14,12 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from quality_contract import AUDIT_MISMATCH, AUDIT_TOKENS, BAD, CHECKED
 from sampler_rollouts.domain.evidence.evaluate import evaluate
+from sampler_rollouts.domain.evidence.samples import CheckPlan
 from sampler_rollouts.metrics.config import MetricsSource, MetricsSources
 from sampler_rollouts.metrics.envelope import SourceProblem
 from sampler_rollouts.metrics.prometheus import PrometheusSource, Sources
-from sampler_rollouts.metrics.selectors import PODS_A_QUERY, of_pods
+from sampler_rollouts.metrics.selectors import PODS_A_QUERY, of_pods, of_stable
 
-from tests.unit.operator.evidence.build import AUDIT, ERRORS, START, at, question
+from tests.unit.operator.evidence.build import AUDIT, ERRORS, LATENCY, START, at, question
 from tests.unit.operator.metrics.misbehaving import GENEROUS, Handler, fetch, matrix, says, serving
 
 PLACE = {
@@ -66,6 +67,28 @@ def test_the_candidate_s_pods_by_name_and_stable_s_pairs_by_revision_at_one_time
     assert [one["query"] for one in queries] == [*ranges, f"{{{anything}}}[16001ms]"]
     assert {float(one["time"]) for one in queries} == {at(10).timestamp()}
     assert all(0 < float(one["timeout"]) <= GENEROUS for one in queries)
+
+
+def test_histograms_come_in_the_same_answer_by_the_bounds_that_are_asked_for() -> None:
+    """And nothing else of them: a histogram has dozens of series, a check reads two."""
+    asked = question(ERRORS, LATENCY, CheckPlan("time-per-output-token", 0.01, slower_than=0.05))
+    duration, per_token = "sampler_request_duration_seconds", "sampler_time_per_output_token_seconds"
+    metrics = f"{CHECKED}|{BAD}|{duration}_count|{duration}_bucket|{per_token}_count|{per_token}_bucket"
+    bounds = 'checked=~"|true",le=~"|0[.]05|2[.]5"'
+    place = 'namespace="team",rollout="chat"'
+    candidate = f'{{__name__=~"{metrics}",{place},revision=~"new",pod=~"c1|c2",{bounds}}}'
+    assert list(of_pods(asked, asked.arms[0].births)) == [candidate]
+    stable = f'{{__name__=~"{metrics}",{place},revision=~"old",check=~"|errors",{bounds}}}'
+    assert list(of_stable(asked)) == [stable]
+    (whole,) = of_stable(question(CheckPlan("latency", 0.01, slower_than=60.0)))
+    assert 'le=~"|60|60[.]0"' in whole
+
+
+@pytest.mark.parametrize("written", ["1", "1.0", "1e+00"])
+def test_a_bound_is_one_however_it_is_written(written: str) -> None:
+    bucket = {**PLACE, "__name__": "sampler_request_duration_seconds_bucket", "checked": "true", "le": written}
+    got, _ = fetch(says(matrix((bucket, [(START.timestamp() + 2.0, "1")]))))
+    assert got.series[0].labels == {"checked": "true", "le": "1.0"}
 
 
 def test_many_pods_are_asked_for_in_parts() -> None:

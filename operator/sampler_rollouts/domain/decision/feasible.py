@@ -1,0 +1,145 @@
+"""EvidenceFeasible (R16): whether every check can pass before the deadline, at the traffic that is seen.
+
+What was said last is in status and stands until it is wrong for a reader: the answer turns only when the traffic's
+whole interval is on the other side, and numbers are said anew only when they are off by half.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final
+
+from sampler_rollouts.domain.decision import feasible_words as words
+from sampler_rollouts.domain.decision.context import Turn
+from sampler_rollouts.domain.decision.needs import Speed, Wanted, assured, wanted_of
+from sampler_rollouts.domain.evidence.feasibility import seconds_until
+from sampler_rollouts.domain.plan import Forecast
+from sampler_rollouts.domain.status import Stage
+
+if TYPE_CHECKING:
+    from sampler_rollouts.domain.plan import Rollout
+    from sampler_rollouts.domain.resource import Spec
+
+OFF: Final = 1.5
+"""A number that is off by more than this factor misleads."""
+CAN_PASS: Final = "CanPass"  # noqa: S105
+ALL_PASSED: Final = "AllPassed"
+TOO_FEW: Final = "TooFewRequests"
+NOTHING_TO_COMPARE: Final = "NothingToCompare"
+NO_MARGIN: Final = "NoMargin"
+MEASURING: Final = "Measuring"
+
+
+def note_forecast(turn: Turn) -> None:
+    """Say what the checks of the rollout under way can show, or let stand what was said."""
+    rollout = turn.status.rollout
+    if rollout is None or rollout.first or turn.wish is None or turn.status.stage is not Stage.PROGRESSING:
+        return
+    unseen = turn.evidence is None or not turn.evidence.available
+    if unseen and rollout.forecast is not None:
+        return
+    try:
+        found = _found(turn, rollout, turn.wish.spec)
+    except ValueError:  # a plan that cannot be read: nothing is asked, and nothing can be said
+        return
+    if found is not None:
+        rollout.forecast = restated(rollout.forecast, found)
+
+
+def restated(before: Forecast | None, found: Forecast) -> Forecast:
+    """What was said before, as long as it is the same for a reader."""
+    if before is None or found.feasible == "Unknown":
+        return found
+    same = all(getattr(before, name) == getattr(found, name) for name in ("feasible", "reason", "pool", "check"))
+    return before if same and _near(before.rate, found.rate) and _near(before.needed, found.needed) else found
+
+
+def _near(one: str, other: str) -> bool:
+    try:
+        low, high = sorted((float(one or "0"), float(other or "0")))
+    except ValueError:
+        return False
+    return low == high or high <= OFF * low
+
+
+def _found(turn: Turn, rollout: Rollout, spec: Spec) -> Forecast | None:
+    """What can be said now; None for what was said before."""
+    wanted = list(wanted_of(turn, rollout, spec))
+    if not wanted:
+        return Forecast(feasible="True", reason=ALL_PASSED, message=words.all_passed(rollout))
+    never = next((one for one in wanted if math.isinf(one.need.requests)), None)
+    if never is not None:
+        compared = turn.status.stable is not None and bool(turn.status.stable.revision(never.pool))
+        reason = NO_MARGIN if compared else NOTHING_TO_COMPARE
+        return _named("False", reason, never, words.never(never, compared=compared))
+    known = [one for one in wanted if one.speed is not None and not math.isnan(one.requests)]
+    return _timed(turn, rollout, wanted, known) or _undecided(rollout.forecast, wanted, known)
+
+
+def _timed(turn: Turn, rollout: Rollout, wanted: list[Wanted], known: list[Wanted]) -> Forecast | None:
+    left = rollout.deadline - rollout.clock.elapsed(turn.now)
+    if not known or left <= 0:
+        return None
+    slowest = _slowest(known, rollout.forecast)
+    needed = _total(rollout, known, lambda speed: speed.seen)
+    if _total(rollout, known, lambda speed: speed.high) > left:
+        room = max(0.0, left - max(0.0, needed - _rest(slowest)))
+        text = words.too_few(turn, rollout, slowest, room=room, over=rollout.deadline + needed - left)
+        return _named("False", TOO_FEW, slowest, text)
+    if len(known) == len(wanted) and _total(rollout, known, lambda speed: speed.low) <= left:
+        return _named("True", CAN_PASS, slowest, words.can_pass(rollout, slowest, assured(rollout)))
+    return None
+
+
+def _undecided(before: Forecast | None, wanted: list[Wanted], known: list[Wanted]) -> Forecast | None:
+    """What has been said is not disproved; at first nothing is known."""
+    if before is not None and before.feasible != "Unknown":
+        spoken = any((one.pool, one.plan.name) == (before.pool, before.check) for one in wanted)
+        if spoken and before.reason in (CAN_PASS, TOO_FEW):
+            return None
+    return Forecast(feasible="Unknown", reason=MEASURING, message=words.measuring(wanted, known))
+
+
+def _slowest(known: list[Wanted], before: Forecast | None) -> Wanted:
+    """The check that takes longest; the one that was named before, as long as it takes nearly as long."""
+    times = {(one.pool, one.plan.name): _whole(one) for one in known}
+    worst = max(known, key=_whole)
+    named = next((one for one in known if before and (one.pool, one.plan.name) == (before.pool, before.check)), worst)
+    return named if times[named.pool, named.plan.name] * OFF >= times[worst.pool, worst.plan.name] else worst
+
+
+def _whole(one: Wanted) -> float:
+    return seconds_until(one.requests, one.speed.seen if one.speed else 0.0, one.whole)
+
+
+def _rest(one: Wanted) -> float:
+    return seconds_until(one.left, one.speed.seen if one.speed else 0.0, one.ramp)
+
+
+def _total(rollout: Rollout, known: list[Wanted], rate: Callable[[Speed], float]) -> float:
+    """Seconds from now until all waves have passed, one after the other."""
+    return sum(_of_wave([one for one in known if one.pool in wave], rate) for wave in rollout.waves[rollout.wave :])
+
+
+def _of_wave(known: Iterable[Wanted], rate: Callable[[Speed], float]) -> float:
+    times = [0.0]
+    for one in known:
+        times.append(sum(stretch.seconds for stretch in one.ramp))
+        times.append(seconds_until(one.left, rate(one.speed) if one.speed else 0.0, one.ramp))
+    return max(times)
+
+
+def _named(feasible: str, reason: str, one: Wanted, message: str) -> Forecast:
+    requests = "" if math.isinf(one.requests) or math.isnan(one.requests) else f"{one.requests:.4g}"
+    return Forecast.model_validate(
+        {
+            "feasible": feasible,
+            "reason": reason,
+            "message": message,
+            "pool": one.pool,
+            "check": one.plan.name,
+            "rate": f"{one.speed.seen:.4g}" if one.speed else "",
+            "needed": requests,
+        }
+    )

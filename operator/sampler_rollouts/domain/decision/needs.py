@@ -1,0 +1,168 @@
+"""What each check of a rollout still needs, and what a pool's traffic gives: the inputs of the forecast (R16)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from quality_contract import CHECK_REPLAY_AUDIT
+
+from sampler_rollouts.domain.decision.context import Turn, begun, moving, this_wave
+from sampler_rollouts.domain.decision.quality import check_plan
+from sampler_rollouts.domain.decision.replicas import candidate_count
+from sampler_rollouts.domain.decision.verdicts import required
+from sampler_rollouts.domain.evidence.feasibility import Assured, Need, Stretch, rate_interval, to_pass
+from sampler_rollouts.domain.evidence.samples import CheckPlan
+from sampler_rollouts.domain.quantities import ratio, seconds
+
+if TYPE_CHECKING:
+    from sampler_rollouts.domain.evidence.look import CheckLook
+    from sampler_rollouts.domain.plan import Rollout
+    from sampler_rollouts.domain.resource import Spec
+
+SEEN_SECONDS: Final = 60.0
+SEEN_SCRAPES: Final = 4
+"""For so long a pool must have been watched before its traffic is spoken of."""
+FEW: Final = 10
+"""Bad requests of stable's, or tokens audited, from which on a rate may be reckoned with."""
+REQUESTS: Final = 50
+"""Answers of the candidate from which on it shows which share of them a check counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Requests a second in a pool: as seen, and between which it lies."""
+
+    seen: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One check in one pool that has not passed yet.
+
+    ``need`` is in what the check counts, requests or tokens; ``counted`` how many of those a request gives, NaN if not
+    known; ``had`` what the candidate has had already. ``ramp`` is how the rollout goes on from now, ``whole`` from the
+    pool's first step. ``speed`` is None before the traffic is known.
+    """
+
+    pool: str
+    plan: CheckPlan
+    need: Need
+    counted: float
+    had: float
+    ramp: tuple[Stretch, ...]
+    whole: tuple[Stretch, ...]
+    speed: Speed | None
+
+    @property
+    def requests(self) -> float:
+        """All requests of the candidate that it takes; NaN if not known."""
+        return self.need.requests / self.counted
+
+    @property
+    def left(self) -> float:
+        """Those that are still to come."""
+        return max(0.0, self.requests - self.had)
+
+
+def assured(rollout: Rollout) -> Assured:
+    """How sure verdicts are to be. Raises ValueError if the plan cannot be read."""
+    quality = rollout.quality
+    alpha = ratio(quality.false_rollback_rate) / 2
+    return Assured(
+        math.log(max(1, quality.tests) / alpha), ratio(quality.pass_confidence), float(quality.design_effect)
+    )
+
+
+def wanted_of(turn: Turn, rollout: Rollout, spec: Spec) -> Iterator[Wanted]:
+    """Every check of every pool that moves and has not passed. Raises ValueError if the plan cannot be read."""
+    sure = assured(rollout)
+    plans = {check.name: check_plan(check) for check in rollout.quality.checks}
+    for pool in moving(rollout):
+        if turn.pool(pool).passed_at is not None:
+            continue
+        whole, ramp = _ramps(turn, rollout, spec, pool)
+        speed = speed_of(turn, rollout, pool, sure.design_effect)
+        for name in required(rollout, pool):
+            yield _wanted(turn, pool, plans[name], sure, (whole, ramp), speed)
+
+
+def _wanted(
+    turn: Turn,
+    pool: str,
+    plan: CheckPlan,
+    sure: Assured,
+    ramps: tuple[tuple[Stretch, ...], tuple[Stretch, ...]],
+    speed: Speed | None,
+) -> Wanted:
+    look = turn.evidence.looks.get((pool, plan.name)) if turn.evidence else None
+    traffic = turn.evidence.traffic.get(pool) if turn.evidence else None
+    whole, ramp = ramps
+    compared = _has_stable(turn, pool)
+    share = whole[-1].share if whole else 0.5
+    need = to_pass(plan, sure, compared=compared, stable_rate=_stable_rate(look), share=share)
+    candidate = traffic.candidate if traffic else 0
+    return Wanted(pool, plan, need, _counted(plan, look, candidate), candidate, ramp, whole, speed)
+
+
+def _has_stable(turn: Turn, pool: str) -> bool:
+    return turn.status.stable is not None and bool(turn.status.stable.revision(pool))
+
+
+def _stable_rate(look: CheckLook | None) -> float:
+    """Stable's share of bad requests to two digits; NaN while too few are seen to speak of one."""
+    if look is None or look.stable_bad < FEW:
+        return math.nan
+    return float(f"{look.stable_bad / look.stable_checked:.2g}")
+
+
+def _counted(plan: CheckPlan, look: CheckLook | None, candidate: int) -> float:
+    """How many of what a check counts one answer of the candidate gives, to two digits."""
+    audit = plan.name == CHECK_REPLAY_AUDIT
+    if look is None or not (candidate >= REQUESTS or (audit and look.checked >= FEW)):
+        return math.nan if audit else 1.0
+    return float(f"{max(1, look.checked) / max(1, candidate):.2g}")
+
+
+def _ramps(turn: Turn, rollout: Rollout, spec: Spec, pool: str) -> tuple[tuple[Stretch, ...], tuple[Stretch, ...]]:
+    """The whole of a pool's steps, and what is left of them."""
+    steps = [(index, step.weight, seconds(step.min_duration or "0s")) for index, step in enumerate(spec.strategy.steps)]
+    weighty = [(index, weight, time) for index, weight, time in steps if weight]
+    whole = tuple(Stretch(share_at(turn, pool, weight), time) for _, weight, time in weighty)
+    if pool not in this_wave(rollout) or not rollout.weight:
+        return whole, whole
+    ran = rollout.step_clock.elapsed(turn.now) if rollout.step_clock else 0.0
+    here = Stretch(share_at(turn, pool, rollout.weight), max(0.0, rollout.min_duration - ran))
+    later = [Stretch(share_at(turn, pool, weight), time) for index, weight, time in weighty if index > rollout.step]
+    return whole, (here, *later)
+
+
+def share_at(turn: Turn, pool: str, weight: int) -> float:
+    """The candidate's share of a pool's requests at a weight: whole pods, and all of them where there is no stable."""
+    if not _has_stable(turn, pool):
+        return 1.0
+    replicas = turn.replicas(pool)
+    count = candidate_count(weight, replicas)
+    return count / (count + max(1, replicas - count))
+
+
+def speed_of(turn: Turn, rollout: Rollout, pool: str, design_effect: float) -> Speed | None:
+    """What has been seen of a pool's traffic since it was first watched; None if that was too short a time."""
+    traffic = turn.evidence.traffic.get(pool) if turn.evidence else None
+    since = rollout.started_at
+    if not _has_stable(turn, pool):
+        births = [birth.at for birth in rollout.births if birth.pool == pool]
+        if pool not in begun(rollout) or not births:
+            return None
+        since = max(since, min(births))
+    scrape = turn.evidence.scrape_interval if turn.evidence else 0.0
+    # Half a scrape until the first sample, which is the base line, and half of one since the last: not counted.
+    watched = (turn.now - since).total_seconds() - scrape
+    if traffic is None or watched < max(SEEN_SECONDS, SEEN_SCRAPES * scrape):
+        return None
+    count = max(0, traffic.candidate) + max(0, traffic.stable)
+    return Speed(count / watched, *rate_interval(count, watched, design_effect))
