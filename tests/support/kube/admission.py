@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 from sampler_rollouts import crd
 from sampler_rollouts.cluster.errors import RefusedError
@@ -94,8 +93,7 @@ def admit_status(plural: str, status: Any) -> None:
 
 @functools.cache
 def _schema() -> Obj:
-    (definition,) = yaml.safe_load_all(crd.text())
-    (version,) = definition["spec"]["versions"]
+    (version,) = crd.definition()["spec"]["versions"]
     found: Obj = version["schema"]["openAPIV3Schema"]
     return found
 

@@ -150,7 +150,9 @@ class MemoryApi:
         live = self.objects[path]
         if managers.same(new, live):
             return live
-        return self._store(path, managers.updated(live, new, Manager(who), self._now()))
+        if "managedFields" in new["metadata"]:  # what the operator never wrote, nobody keeps book of
+            new = managers.updated(live, new, Manager(who), self._now())
+        return self._store(path, new)
 
     def drop(self, path: str) -> None:
         """The object is gone, finalizers or not."""

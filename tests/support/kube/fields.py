@@ -148,7 +148,19 @@ def merge(live: Any, wanted: Any, name: str = "") -> Any:
 
 def changed(before: dict[str, Any], after: dict[str, Any]) -> Paths:
     """The fields that an update changed, added or took away."""
+    before, after = _differing(tracked(before), tracked(after))
     old, new = paths_of(before), paths_of(after)
     return frozenset(
         path for path in old | new if path not in old & new or value_at(before, path) != value_at(after, path)
     )
+
+
+def _differing(one: dict[str, Any], other: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Both without what is equal: most of an object is, and paths are dear."""
+    left, right = dict(one), dict(other)
+    for name in one.keys() & other.keys():
+        if one[name] == other[name]:
+            del left[name], right[name]
+        elif isinstance(one[name], dict) and isinstance(other[name], dict) and name not in _ATOMIC:
+            left[name], right[name] = _differing(one[name], other[name])
+    return left, right

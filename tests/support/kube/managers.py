@@ -7,7 +7,7 @@ from typing import Any
 
 from sampler_rollouts.cluster.errors import ConflictError
 
-from tests.support.kube.fields import Paths, changed, decode, encode, merge, paths_of, remove, tracked, value_at
+from tests.support.kube.fields import Paths, changed, decode, encode, merge, paths_of, remove, value_at
 
 Obj = dict[str, Any]
 
@@ -67,7 +67,7 @@ def applied(live: Obj | None, wanted: Obj, name: str, force: bool, now: str) -> 
     others = {who: paths - contested for who, paths in others.items()}
     kept = merge({}, base)
     still = frozenset().union(mine, *others.values())
-    for path in sorted(before - mine, key=len, reverse=True):
+    for path in sorted(before - mine, key=len):
         if not any(other[: len(path)] == path for other in still):
             remove(kept, path)
     body: Obj = merge(kept, wanted)
@@ -89,4 +89,8 @@ def updated(live: Obj | None, new: Obj, manager: Manager, now: str) -> Obj:
 
 def same(one: Obj, other: Obj) -> bool:
     """Whether a write would change nothing: then the server keeps the version."""
-    return tracked(one) == tracked(other) and owned(one) == owned(other)
+    return _without_version(one) == _without_version(other)
+
+
+def _without_version(obj: Obj) -> Obj:
+    return {**obj, "metadata": {k: v for k, v in obj["metadata"].items() if k != "resourceVersion"}}

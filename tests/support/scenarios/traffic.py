@@ -43,9 +43,10 @@ class Counters:
     times: list[float] = field(default_factory=list)
     seen: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: {check: [] for check in CHECKS})
 
-    def answer(self, requests: float, rates: dict[tuple[str, str], float]) -> None:
+    def answer(self, requests: float, rates: dict[tuple[str, str], float], all_bad: bool) -> None:
         """Requests that have ended here."""
         self.requests += requests
+        self.bad[CHECK_UNEXPECTED_SCRIPT] += requests if all_bad else 0.0
         for check in CHECKS:
             self.bad[check] += requests * self._each(check) * rates.get((self.build, check), 0.0)
 
@@ -92,10 +93,14 @@ class Traffic:
         """Requests of all users of one rollout."""
         self.rates: dict[tuple[str, str], float] = {}
         """The share of bad answers by build and check."""
+        self.bad_pods: set[str] = set()
+        """Pods that answer badly whatever their build."""
         self.down = ""
         """Why the source gives no answer."""
         self.scraping = True
         self.breaks: Exception | None = None
+        self.distort: Callable[[Series], list[Series]] = lambda one: [one]
+        """What the store makes of a series."""
         self.counters: dict[str, Counters] = {}
         """By pod, also of pods that are gone."""
         self.asked = 0
@@ -114,7 +119,7 @@ class Traffic:
             if name.endswith("-standard"):
                 pods = [one["targetRef"]["name"] for part in endpoints["subsets"] for one in part["addresses"]]
                 for pod in pods:
-                    self._of(pod).answer(self.per_second * seconds / len(pods), self.rates)
+                    self._of(pod).answer(self.per_second * seconds / len(pods), self.rates, pod in self.bad_pods)
         now = self._clock().timestamp()
         if self.scraping and now % SCRAPE < seconds:
             for pod in self._api.kinds("pods"):
@@ -148,4 +153,5 @@ class Traffic:
             for pod, one in self.counters.items()
             if one.rollout == question.rollout and (one.pool, one.revision) in arms
         }
-        return replace(nothing, series=tuple(line for pod, one in wanted.items() for line in one.series(pod)))
+        lines = [line for pod, one in wanted.items() for line in one.series(pod)]
+        return replace(nothing, series=tuple(shown for line in lines for shown in self.distort(line)))

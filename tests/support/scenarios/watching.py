@@ -54,7 +54,8 @@ class Watching:
         candidate = status.get("candidate")
         for row in status.get("pools") or []:
             build = _build_in(candidate, row["name"])
-            if candidate and build and row["revision"] == _revision_in(candidate, row["name"]):
+            new, old = (_revision_in(release, row["name"]) for release in (candidate, status.get("stable")))
+            if build and new != old and row["revision"] == new:
                 seen = self.weights.setdefault(f"{name}/{row['name']}", [])
                 if not seen or seen[-1] != (build, row["weight"]):
                     seen.append((build, row["weight"]))

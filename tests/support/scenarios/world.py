@@ -92,16 +92,14 @@ class World:
         self.process, self.kills = None, self.kills + 1
         self._starts_at = self.clock.monotonic() + restarts_after
 
-    def twin(self) -> World:
-        """The same world again, with an operator that has just been started."""
-        other = World()
-        other.api.objects = dict(self.api.objects)
-        other.api.skip_names(10_000)
-        other.clock.now = self.clock.now
-        other.controllers.take_over(self.controllers)
-        other.traffic.counters = copy.deepcopy(self.traffic.counters)
-        other.start()
-        return other
+    def become(self, other: World) -> None:
+        """Go on from where another world stands, with an operator that has just been started."""
+        self.api.objects = dict(other.api.objects)
+        self.api.skip_names(10_000)
+        self.clock.now = other.clock.now
+        self.controllers.take_over(other.controllers)
+        self.traffic.counters = copy.deepcopy(other.traffic.counters)
+        self.start()
 
     def path(self, name: str = NAME) -> str:
         """Where a SamplerRollout lives."""
