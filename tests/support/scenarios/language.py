@@ -239,11 +239,11 @@ class When:
 
     def metrics_source_is(self, down: str = "") -> None:
         """Why it gives no answer; empty if it answers."""
-        self._world.traffic.down, self._world.traffic.breaks = down, None
+        self._world.traffic.down, self._world.traffic.breaks = down, False
 
     def metrics_source_breaks(self) -> None:
         """By an error of a kind that the port does not know."""
-        self._world.traffic.breaks = RuntimeError("for a test")
+        self._world.traffic.breaks = True
 
     def store_makes(self, distortion: Callable[[Series], list[Series]]) -> None:
         """From now on, of every series."""
@@ -265,6 +265,10 @@ class When:
         """Killed, and not started again for so long."""
         self._world.kill(seconds)
         self.time_passes(seconds)
+
+    def operator_dies(self, for_seconds: float) -> None:
+        """Killed; what else happens, happens meanwhile."""
+        self._world.kill(for_seconds)
 
     def operators_clock_jumps(self, seconds: float) -> None:
         """Its machine's, not the cluster's."""
@@ -340,6 +344,10 @@ class Then:
         self._story.wait(
             f"candidate {build}", lambda: self._story.build(self._story.status.get("candidate")) == build, within
         )
+
+    def stable_never_was(self, build: str) -> None:
+        """It was not promoted by whatever happened."""
+        assert self._story.build(self._story.status.get("stable")) != build, self._story.told()
 
     def is_(self, kind: str, reason: str, status: str = "True", within: float = PATIENCE) -> None:
         """A condition."""

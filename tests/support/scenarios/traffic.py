@@ -98,7 +98,7 @@ class Traffic:
         self.down = ""
         """Why the source gives no answer."""
         self.scraping = True
-        self.breaks: Exception | None = None
+        self.breaks = False
         self.distort: Callable[[Series], list[Series]] = lambda one: [one]
         """What the store makes of a series."""
         self.counters: dict[str, Counters] = {}
@@ -143,7 +143,7 @@ class Traffic:
         """Raw samples of the pods that are asked for."""
         self.asked += 1
         if self.breaks:
-            raise self.breaks
+            raise RuntimeError("for a test")
         nothing = SampleSet(asked_at=now, scrape_interval=SCRAPE)
         if self.down:
             return replace(nothing, unavailable=self.down, message="for a test")

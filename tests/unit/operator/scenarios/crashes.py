@@ -1,0 +1,63 @@
+"""Scenarios with a fault at one write: which cases there are, and how one is compared with the undisturbed story."""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.support.scenarios.faults import Fault, Kind
+from tests.support.scenarios.telling import SCENARIOS, Told, told
+
+KINDS = (Kind.KILLED_AFTER, Kind.CONFLICT, Kind.TIMED_OUT, Kind.ERROR)
+"""Killed before a write is killed after the one before it; before the first one it is a case of its own."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One fault in one story."""
+
+    scenario: str
+    kind: Kind
+    at: int
+
+    def __str__(self) -> str:
+        return f"{self.scenario}: write {self.at + 1} {self.kind}"
+
+
+@functools.cache
+def calm(name: str) -> Told:
+    """The story without a fault."""
+    return told(SCENARIOS[name])
+
+
+def cases(names: list[str]) -> Iterator[Case]:
+    """All of some stories."""
+    for name in names:
+        yield Case(name, Kind.KILLED_BEFORE, 0)
+        for at in range(calm(name).writes):
+            yield from (Case(name, kind, at) for kind in KINDS)
+
+
+def sample(names: list[str], stories: int, each: int, seed: int) -> list[Case]:
+    """A few cases of a few stories, chosen by seed."""
+    chance = random.Random(seed)
+    chosen = chance.sample(sorted(names), min(stories, len(names)))
+    return [case for name in chosen for case in chance.sample(found := list(cases([name])), min(each, len(found)))]
+
+
+def failure(case: Case) -> str:
+    """What is wrong with one case, or nothing."""
+    undisturbed, fault = calm(case.scenario), Fault(case.kind, case.at)
+    try:
+        disturbed = told(SCENARIOS[case.scenario], fault)
+    except AssertionError as error:
+        return f"{case} ({fault.write}): {error}"
+    if disturbed.breaches:
+        return f"{case} ({fault.write}): {disturbed.breaches[0]}"
+    expected, found = undisturbed.seen(), disturbed.seen()
+    wrong = [
+        f"{name}: {found[name]} where it was {expected[name]}" for name in expected if found[name] != expected[name]
+    ]
+    return f"{case} ({fault.write}): " + "; ".join(wrong) if wrong else ""
