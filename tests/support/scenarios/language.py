@@ -18,6 +18,8 @@ from tests.support.scenarios.world import NAME, NAMESPACE, World
 
 Obj = dict[str, Any]
 PATIENCE = 120.0
+REST = 65
+"""Longer than a resync: what waits for the next look has had one."""
 PLURALS = {"deployments": "apis/apps/v1", "services": "api/v1", "controllerrevisions": "apis/apps/v1"}
 _served: dict[str, World] = {}
 
@@ -98,7 +100,7 @@ class Story:
         status = self.status
         if status.get("stage") == "Serving" and status.get("bake") and self._bakes():
             self.wait("verified", lambda: self.condition("Verified")[0] == "True" or not self._bakes())
-        for _ in range(30):
+        for _ in range(REST):
             self.world.tick()
         status = self.status
         pods = {"/".join(place): count for place, count in sorted(self.pods(ready=False).items())}

@@ -37,10 +37,6 @@ class Told:
     fault: Fault | None = None
     breaches: list[str] = field(default_factory=list)
 
-    def seen(self) -> dict[str, Any]:
-        """What must be the same whatever befell the operator."""
-        return {"end": self.end, "weights": self.weights, "ready": self.ready}
-
 
 SCENARIOS: dict[str, Scenario] = {}
 

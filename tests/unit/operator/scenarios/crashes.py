@@ -44,7 +44,8 @@ def sample(names: list[str], stories: int, each: int, seed: int) -> list[Case]:
     """A few cases of a few stories, chosen by seed."""
     chance = random.Random(seed)
     chosen = chance.sample(sorted(names), min(stories, len(names)))
-    return [case for name in chosen for case in chance.sample(found := list(cases([name])), min(each, len(found)))]
+    of_each = [list(cases([name])) for name in chosen]
+    return [case for found in of_each for case in chance.sample(found, min(each, len(found)))]
 
 
 def failure(case: Case) -> str:
@@ -56,8 +57,15 @@ def failure(case: Case) -> str:
         return f"{case} ({fault.write}): {error}"
     if disturbed.breaches:
         return f"{case} ({fault.write}): {disturbed.breaches[0]}"
-    expected, found = undisturbed.seen(), disturbed.seen()
+    expected, found = _flat(undisturbed), _flat(disturbed)
     wrong = [
-        f"{name}: {found[name]} where it was {expected[name]}" for name in expected if found[name] != expected[name]
+        f"{name}: {found.get(name)} where it was {expected.get(name)}"
+        for name in expected.keys() | found.keys()
+        if found.get(name) != expected.get(name)
     ]
     return f"{case} ({fault.write}): " + "; ".join(wrong) if wrong else ""
+
+
+def _flat(how: Told) -> dict[str, object]:
+    """What must be the same whatever befell the operator, in pieces that a message can name."""
+    return {**how.end, "weights": how.weights, "ready pods": how.ready}
