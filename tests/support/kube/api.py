@@ -7,7 +7,6 @@ are never changed in place, so that an older state of everything is a copy of on
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -17,6 +16,7 @@ from sampler_rollouts.cluster.errors import ConflictError, DeniedError, NotFound
 
 from tests.support.kube import managers
 from tests.support.kube.admission import admit, admit_status
+from tests.support.kube.fields import copied
 from tests.support.kube.managers import Manager
 
 Obj = dict[str, Any]
@@ -37,11 +37,6 @@ KINDS = {
     "events": ("events.k8s.io/v1", "Event"),
     "samplerrollouts": ("samplerrollouts.io/v1alpha1", "SamplerRollout"),
 }
-
-
-def copied(obj: Any) -> Any:
-    """A deep copy of JSON, quicker than the general one."""
-    return json.loads(json.dumps(obj))
 
 
 def _answered(obj: Obj) -> Obj:

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from tests.support.kube import lives, owners
-from tests.support.kube.api import MemoryApi, copied
+from tests.support.kube.api import MemoryApi
+from tests.support.kube.fields import copied
 from tests.support.kube.lives import WELL, Life
 
 Obj = dict[str, Any]

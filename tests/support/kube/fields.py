@@ -150,9 +150,18 @@ def changed(before: dict[str, Any], after: dict[str, Any]) -> Paths:
     """The fields that an update changed, added or took away."""
     before, after = _differing(tracked(before), tracked(after))
     old, new = paths_of(before), paths_of(after)
-    return frozenset(
-        path for path in old | new if path not in old & new or value_at(before, path) != value_at(after, path)
-    )
+    return frozenset(path for path in old | new if path not in old & new or is_other(before, after, path))
+
+
+def is_other(one: Any, other: Any, path: Path) -> bool:
+    """Whether two objects differ there. A list item's own path says that it is there, and no more."""
+    left, right = value_at(one, path), value_at(other, path)
+    return (left is None) != (right is None) if path[-1].startswith("k:") else bool(left != right)
+
+
+def copied(obj: Any) -> Any:
+    """A deep copy of JSON, quicker than the general one."""
+    return json.loads(json.dumps(obj))
 
 
 def _differing(one: dict[str, Any], other: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

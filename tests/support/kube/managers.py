@@ -7,7 +7,7 @@ from typing import Any
 
 from sampler_rollouts.cluster.errors import ConflictError
 
-from tests.support.kube.fields import Paths, changed, decode, encode, merge, paths_of, remove, value_at
+from tests.support.kube.fields import Paths, changed, copied, decode, encode, is_other, merge, paths_of, remove
 
 Obj = dict[str, Any]
 
@@ -60,12 +60,12 @@ def applied(live: Obj | None, wanted: Obj, name: str, force: bool, now: str) -> 
     mine, before = paths_of(wanted), sets.get(me, frozenset())
     base: Obj = live or {"metadata": {}}
     others = {who: paths for who, paths in sets.items() if who != me}
-    contested = {path for path in mine if value_at(base, path) != value_at(wanted, path)}
+    contested = {path for path in mine if is_other(base, wanted, path)}
     conflicts = {who: contested & paths for who, paths in others.items() if contested & paths}
     if conflicts and not force:
         raise ConflictError("; ".join(f'conflict with "{who.name}"' for who in conflicts))
     others = {who: paths - contested for who, paths in others.items()}
-    kept = merge({}, base)
+    kept = copied(base)
     still = frozenset().union(mine, *others.values())
     for path in sorted(before - mine, key=len):
         if not any(other[: len(path)] == path for other in still):

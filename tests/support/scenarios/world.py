@@ -9,8 +9,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.support.kube.api import MemoryApi, Obj, Write, copied
+from tests.support.kube.api import MemoryApi, Obj, Write
 from tests.support.kube.controllers import Controllers
+from tests.support.kube.fields import copied
 from tests.support.scenarios.faults import Killed
 from tests.support.scenarios.process import Process
 from tests.support.scenarios.traffic import Traffic
