@@ -45,7 +45,7 @@ def sample(names: list[str], stories: int, each: int, seed: int) -> list[Case]:
     chance = random.Random(seed)
     chosen = chance.sample(sorted(names), min(stories, len(names)))
     of_each = [list(cases([name])) for name in chosen]
-    return [case for found in of_each for case in chance.sample(found, min(each, len(found)))]
+    return [case for found in of_each for case in chance.choices(found, k=each)]
 
 
 def failure(case: Case) -> str:
