@@ -306,7 +306,7 @@ class When:
             self._world.tick()
 
     def weight_is(self, weight: int, pool: str = "cpu", ready: bool = True, within: float = PATIENCE) -> None:
-        """As soon as the candidate has so much of a pool, by status, and its pods are ready."""
+        """As soon as the candidate has so much of a pool by status, its pods are ready and stable has made room."""
 
         def there() -> bool:
             rows = {row["name"]: row for row in self._story.status.get("pools") or []}
@@ -314,7 +314,8 @@ class When:
             count = row.get("candidateReplicas", 0)
             build = next((build_of(i["image"]) for i in (candidate or {}).get("pools", []) if i["name"] == pool), "")
             here = row.get("weight") == weight and candidate is not None and count > 0
-            return here and (not ready or self._story.pods().get((pool, build), 0) >= count)
+            share = row.get("observedWeight") == weight and self._story.pods().get((pool, build), 0) >= count
+            return here and (share or not ready)
 
         self._story.wait(f"weight {weight} in pool {pool}", there, within)
 

@@ -34,8 +34,14 @@ class Told:
     writes: int
     seconds: float
     """Simulated."""
+    begun_with: frozenset[str]
+    """Rollout, pool and build of what was ready when the story began."""
     fault: Fault | None = None
     breaches: list[str] = field(default_factory=list)
+
+    def begins_with(self, place: str) -> bool:
+        """Whether it served before the story began."""
+        return place in self.begun_with
 
 
 SCENARIOS: dict[str, Scenario] = {}
@@ -57,10 +63,11 @@ def told(one: Scenario, fault: Fault | None = None) -> Told:
     world = World()
     world.watching.excused = set(one.excused)
     story = Story(world)
-    begun: dict[str, Any] = {"writes": 0, "at": 0.0}
+    begun: dict[str, Any] = {"writes": 0, "at": 0.0, "ready": ()}
 
     def begin() -> None:
         begun.update(writes=len(world.api.writes), at=world.clock.monotonic())
+        begun.update(ready={f"{story.name}/{'/'.join(place)}" for place in story.pods()})
         if fault:
             fault.arm(world.api)
 
@@ -73,6 +80,7 @@ def told(one: Scenario, fault: Fault | None = None) -> Told:
         ready=world.watching.ready,
         writes=len(world.api.writes) - begun["writes"],
         seconds=world.clock.monotonic() - begun["at"],
+        begun_with=frozenset(begun["ready"]),
         fault=fault,
         breaches=world.watching.breaches,
     )

@@ -67,7 +67,8 @@ class Watching:
             counts[place] = counts.get(place, 0) + 1
         mine = {place for place in self.ready if place.startswith(f"{name}/")}
         for place in mine | counts.keys():
-            _turn(self.ready.setdefault(place, [0]), counts.get(place, 0))
+            before = 0 if mine else counts[place]  # what is there at the beginning did not come
+            _turn(self.ready.setdefault(place, [before]), counts.get(place, 0))
 
     def _breach(self, kind: str, said: str) -> None:
         if kind not in self.excused:

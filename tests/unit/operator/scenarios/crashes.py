@@ -67,5 +67,13 @@ def failure(case: Case) -> str:
 
 
 def _flat(how: Told) -> dict[str, object]:
-    """What must be the same whatever befell the operator, in pieces that a message can name."""
-    return {**how.end, "weights": how.weights, "ready pods": how.ready}
+    """What must be the same whatever befell the operator, in pieces that a message can name.
+
+    What was tried was ready as often and as widely as it was; what served from the beginning was never fewer.
+    (It may be more for a moment: where a candidate's pod is away stable's comes back, if it is quick enough.)
+    """
+    serving = {
+        place: (points[0], min(points), points[-1]) for place, points in how.ready.items() if how.begins_with(place)
+    }
+    tried = {place: points for place, points in how.ready.items() if place not in serving}
+    return {**how.end, "weights": how.weights, "pods that served": serving, "pods that were tried": tried}
