@@ -43,14 +43,16 @@ def observation(
 
     Nor is a pod that has ended (evicted, node shut down): its ReplicaSet has replaced it, and leaves it lying about.
     """
+    own = [item for item in deployments if _labelled(item) and not terminating(item)]
     return Observation(
         pods=tuple(_pod(pod) for pod in pods if _labelled(pod) and _has_controller(pod) and not _over(pod)),
-        workloads=tuple(_workload(item) for item in deployments if _labelled(item) and not terminating(item)),
+        workloads=tuple(_workload(item) for item in own),
         templates={
             _pool_revision(item): template
             for item in revisions
             if _labelled(item) and (template := recorded_template(item)) is not None
         },
+        live_templates={_pool_revision(item): (item.get("spec") or {}).get("template") or {} for item in own},
         services={
             metadata(item)["name"]: (item.get("spec") or {}).get("selector") or {}
             for item in services

@@ -62,6 +62,8 @@ class Observation:
     workloads: tuple[WorkloadState, ...] = ()
     templates: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     """Recorded pod templates by ``<pool>-<revision>``, from the ControllerRevisions."""
+    live_templates: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """The templates of the Deployments as they are, by the same key: what a lost record is made from anew."""
     services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """What each of our Services selects, by name."""
     refusals: tuple[Refused, ...] | None = ()

@@ -37,7 +37,11 @@ class Clock(Loose):
         return max(0.0, ((self.stopped_at or now) - self.since).total_seconds())
 
     def run(self, running: bool, now: datetime) -> None:
-        """Stop or resume."""
+        """Stop or resume. What was noted at a time that has not come yet is set right: the machine's time was ahead."""
+        ahead = max((self.stopped_at or self.since) - now, timedelta(0))
+        self.since -= ahead
+        if self.stopped_at is not None:
+            self.stopped_at -= ahead
         if not running and self.stopped_at is None:
             self.stopped_at = now
         elif running and self.stopped_at is not None:

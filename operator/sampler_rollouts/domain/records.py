@@ -23,9 +23,25 @@ _FREE: Final = frozenset({"image", "env", "args", "resources"})
 
 
 def trusted(owner: render.Owner, seen: Observation) -> Observation:
-    """The same observation without records that are not of the closed form: they are as good as lost."""
+    """The same observation without records that are not of the closed form: they are as good as lost.
+
+    What is lost is made anew from the Deployment, whose pods are what the record was there to bring back.
+    """
     kept = {key: template for key, template in seen.templates.items() if is_closed(owner, _child(key), template)}
-    return seen if len(kept) == len(seen.templates) else replace(seen, templates=kept)
+    lost = {key: live for key, live in seen.live_templates.items() if key not in kept}
+    made = {key: template for key, live in lost.items() if (template := _recovered(owner, _child(key), live))}
+    return replace(seen, templates=kept | made) if made or len(kept) < len(seen.templates) else seen
+
+
+def _recovered(owner: render.Owner, child: render.Child, live: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The record of a live template: what may be free of it in the closed form, whatever else stands in it."""
+    try:
+        container, drain = live["spec"]["containers"][0], live["spec"]["terminationGracePeriodSeconds"]
+        free = {name: container[name] for name in _FREE if container.get(name)}
+        made = render.closed_form(owner, child, drain, free)
+    except (AttributeError, IndexError, KeyError, TypeError):
+        return None
+    return made if is_closed(owner, child, made) else None
 
 
 def is_closed(owner: render.Owner, child: render.Child, template: Mapping[str, Any]) -> bool:

@@ -56,4 +56,20 @@ def test_time_that_jumps_back_counts_as_none() -> None:
     assert clock.elapsed(START - timedelta(hours=1)) == 0
     clock.run(False, START)
     clock.run(True, START - timedelta(hours=1))
-    assert clock.since == START
+    assert clock.elapsed(START - timedelta(hours=1)) == 0
+
+
+def test_a_clock_that_was_started_in_the_future_runs_from_now() -> None:
+    """The machine's time was ahead and has been set right: nothing is to wait for that time to come."""
+    clock = Clock(since=START + timedelta(hours=1))
+    clock.run(True, START)
+    assert clock.elapsed(START + timedelta(seconds=5)) == 5
+
+
+def test_a_clock_that_was_stopped_in_the_future_keeps_what_it_ran() -> None:
+    later = START + timedelta(hours=1)
+    clock = Clock(since=later - timedelta(seconds=20), stopped_at=later)
+    clock.run(False, START)
+    assert clock.elapsed(START) == 20
+    clock.run(True, START)
+    assert clock.elapsed(START + timedelta(seconds=5)) == 25

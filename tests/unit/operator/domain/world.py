@@ -194,9 +194,13 @@ class World:
         verdict, reason = self.judge(pool, check, asked)
         return CheckLook(pool, check, verdict, reason, 31, 9, 0.03, 0.2, 7.0, 6.68, self.now)
 
+    def asked(self, status: Status) -> Question | None:
+        """What a look asks of the metrics source."""
+        return question(self.meta, self.spec, status, self.now)
+
     def decide(self, status: Status | None = None) -> Outcome:
         status = status or self.status
-        asked = question(self.meta, self.spec, status, self.now)
+        asked = self.asked(status)
         return decide(self.meta, self.spec, status, self.observe(), self.evidence(asked), self.now)
 
     def tick(self, seconds: float = 5, *, writes: int | None = None) -> Outcome:

@@ -1,0 +1,1 @@
+"""A Kubernetes API server and its controllers in memory: what the operator uses of them, held against the real one."""

@@ -1,0 +1,138 @@
+"""Cases of objects' lives: versions, status, deletion, owners, lists, watches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sampler_rollouts.cluster.kinds import CONTROLLER_REVISION
+
+from tests.support.kube.conformance import (
+    ROLLOUT,
+    Calls,
+    case,
+    fails,
+    record,
+    rollout,
+    version,
+)
+
+
+def _status(calls: Calls, obj: dict[str, Any], status: Any) -> dict[str, Any]:
+    path = calls.path(ROLLOUT, obj["metadata"]["name"]) + "/status"
+    return calls.server.request("PUT", path, query={"fieldManager": "one"}, body={**obj, "status": status})
+
+
+@case(("Conflict", True, 1, 2, {"stage": "Idle"}))
+def status_is_written_over_the_version_that_was_read(calls: Calls) -> Any:
+    first = calls.apply(ROLLOUT, rollout("status"))
+    written = _status(calls, first, {"stage": "Idle"})
+    late = fails(lambda: _status(calls, first, {"stage": "Serving"}))
+    again = _status(calls, written, {"stage": "Idle"})
+    edited = calls.apply(ROLLOUT, rollout("status", paused=True))
+    same = version(written) == version(again)
+    return late, same, written["metadata"]["generation"], edited["metadata"]["generation"], edited["status"]
+
+
+@case((False, "1%"))
+def status_is_no_part_of_the_object_and_spec_no_part_of_status(calls: Calls) -> Any:
+    first = calls.apply(ROLLOUT, rollout("apart") | {"status": {"stage": "Idle"}})
+    other = {**first, "spec": {**first["spec"], "paused": True}}
+    written = _status(calls, other, {"stage": "Idle"})
+    return written["spec"]["paused"], written["spec"]["quality"]["falseRollbackRate"]
+
+
+@case(("Refused", "Refused"))
+def what_breaks_the_schema_is_refused(calls: Calls) -> Any:
+    bad = rollout("schema", retryGeneration=-1)
+    good = calls.apply(ROLLOUT, rollout("schema"))
+    return (
+        fails(lambda: calls.apply(ROLLOUT, bad)),
+        fails(lambda: _status(calls, good, {"progress": "x" * 200})),
+    )
+
+
+@case(("NotFound", "Conflict", "NotFound", "Conflict", ""))
+def what_is_there_and_what_is_not(calls: Calls) -> Any:
+    made = calls.apply(CONTROLLER_REVISION, record("there"))
+    body = {"apiVersion": "apps/v1", "kind": "ControllerRevision", **record("there")}
+    wrong = "00000000-0000-0000-0000-000000000000"
+    return (
+        fails(lambda: calls.get(CONTROLLER_REVISION, "nowhere")),
+        fails(lambda: calls.server.request("POST", calls.path(CONTROLLER_REVISION), body=body)),
+        fails(lambda: calls.delete(CONTROLLER_REVISION, "nowhere")),
+        fails(lambda: calls.delete(CONTROLLER_REVISION, "there", uid=wrong)),
+        fails(lambda: calls.delete(CONTROLLER_REVISION, "there", uid=made["metadata"]["uid"])),
+    )
+
+
+@case("Refused")
+def a_merge_patch_that_names_another_uid_is_refused(calls: Calls) -> Any:
+    calls.apply(CONTROLLER_REVISION, record("patched"))
+    body = {"metadata": {"uid": "00000000-0000-0000-0000-000000000000", "labels": {"a": "b"}}}
+    return fails(lambda: calls.merge(CONTROLLER_REVISION, "patched", body))
+
+
+@case((["list-1", "list-2", "list-3"], 2, True))
+def lists_are_by_label_and_page_by_page(calls: Calls) -> Any:
+    for number in (1, 2, 3):
+        calls.apply(CONTROLLER_REVISION, record(f"list-{number}", which="list"))
+    calls.apply(CONTROLLER_REVISION, record("list-4", which="other"))
+    query = {"labelSelector": "which=list", "limit": "2"}
+    first = calls.server.request("GET", calls.path(CONTROLLER_REVISION), query=query)
+    more = query | {"continue": first["metadata"]["continue"]}
+    second = calls.server.request("GET", calls.path(CONTROLLER_REVISION), query=more)
+    names = [item["metadata"]["name"] for page in (first, second) for item in page["items"]]
+    return names, len(first["items"]), not second["metadata"].get("continue")
+
+
+@case((True, True, "", True))
+def what_waits_for_a_finalizer_is_there_until_it_is_taken_off(calls: Calls) -> Any:
+    waiting = record("finalizer")
+    waiting["metadata"]["finalizers"] = ["example.com/mine"]
+    calls.apply(CONTROLLER_REVISION, waiting)
+    calls.delete(CONTROLLER_REVISION, "finalizer")
+    there = calls.get(CONTROLLER_REVISION, "finalizer")
+    again = fails(lambda: calls.delete(CONTROLLER_REVISION, "finalizer"))
+    calls.merge(CONTROLLER_REVISION, "finalizer", {"metadata": {"finalizers": None}})
+    kept = there["metadata"]["finalizers"] == ["example.com/mine"]
+    return "deletionTimestamp" in there["metadata"], kept, again, calls.gone(CONTROLLER_REVISION, "finalizer")
+
+
+@case(True)
+def what_is_owned_goes_after_its_owner(calls: Calls) -> Any:
+    owner = calls.apply(CONTROLLER_REVISION, record("owner"))
+    calls.apply(CONTROLLER_REVISION, record("owned", owner))
+    calls.delete(CONTROLLER_REVISION, "owner")
+    return calls.gone(CONTROLLER_REVISION, "owned")
+
+
+@case((True, []))
+def what_is_orphaned_stays(calls: Calls) -> Any:
+    owner = calls.apply(CONTROLLER_REVISION, record("parent"))
+    calls.apply(CONTROLLER_REVISION, record("orphan", owner))
+    calls.delete(CONTROLLER_REVISION, "parent", "Orphan")
+    gone = calls.gone(CONTROLLER_REVISION, "parent")
+    return gone, calls.get(CONTROLLER_REVISION, "orphan")["metadata"].get("ownerReferences") or []
+
+
+@case((["foregroundDeletion"], True))
+def in_the_foreground_the_owner_waits(calls: Calls) -> Any:
+    owner = calls.apply(CONTROLLER_REVISION, record("waits"))
+    held = record("waited-for", owner)
+    held["metadata"]["finalizers"] = ["example.com/mine"]
+    calls.apply(CONTROLLER_REVISION, held)
+    calls.delete(CONTROLLER_REVISION, "waits", "Foreground")
+    calls.server.eventually(lambda: "deletionTimestamp" in calls.get(CONTROLLER_REVISION, "waited-for")["metadata"])
+    finalizers = calls.get(CONTROLLER_REVISION, "waits")["metadata"]["finalizers"]
+    calls.merge(CONTROLLER_REVISION, "waited-for", {"metadata": {"finalizers": None}})
+    return finalizers, calls.gone(CONTROLLER_REVISION, "waits")
+
+
+@case([("ADDED", 1), ("MODIFIED", 2), ("DELETED", 2)])
+def a_watch_tells_what_happened_since_a_version(calls: Calls) -> Any:
+    before = calls.apply(CONTROLLER_REVISION, record("watch-before"))
+    calls.apply(CONTROLLER_REVISION, record("watched", revision=1))
+    calls.apply(CONTROLLER_REVISION, record("watched", revision=2))
+    calls.delete(CONTROLLER_REVISION, "watched")
+    seen = calls.server.watch(calls.path(CONTROLLER_REVISION), version(before))
+    return [(kind, obj["revision"]) for kind, obj in seen if obj["metadata"]["name"] == "watched"]

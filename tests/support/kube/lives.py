@@ -1,0 +1,75 @@
+"""How pods fare, by script: what a kubelet and a scheduler would report of a build."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+Obj = dict[str, Any]
+SANDBOX = "NotTakenUp"
+
+
+@dataclass(frozen=True)
+class Life:
+    """One build's pods. Times are seconds of a pod's age."""
+
+    ready_after: float | None = 4.0
+    """None: it runs and is never ready."""
+    unready_after: float | None = None
+    """From then on it is not ready any more."""
+    crashes_every: float | None = None
+    """Its container ends so often."""
+    crashes_from: float = 0.0
+    blocked: str = ""
+    """Why it does not start: ``Unschedulable``, ``ErrImagePull``, ``NotTakenUp``."""
+
+    def exits(self, age: float) -> int:
+        """How often the container has ended."""
+        if self.crashes_every is None or age < self.crashes_from:
+            return 0
+        return 1 + int((age - self.crashes_from) / self.crashes_every)
+
+    def is_ready(self, age: float) -> bool:
+        """Whether the readiness probe succeeds."""
+        late = self.ready_after is None or age < self.ready_after
+        over = self.unready_after is not None and age >= self.unready_after
+        return not (late or over or self.blocked or self.exits(age))
+
+
+WELL = Life()
+CRASHING = Life(crashes_every=5)
+NEVER_READY = Life(ready_after=None)
+UNSCHEDULABLE = Life(blocked="Unschedulable")
+NO_IMAGE = Life(blocked="ErrImagePull")
+
+
+def status(life: Life, age: float, started: bool) -> Obj:
+    """The pod's status. ``started``: it was ready before, and what keeps new pods from starting is none of its."""
+    if life.blocked and not started:
+        return _blocked(life.blocked)
+    ready = life.is_ready(age) or (bool(life.blocked) and started)
+    exits = life.exits(age)
+    state: Obj = {"running": {}}
+    last: Obj = {}
+    if exits:
+        state = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off restarting failed container"}}
+        last = {"terminated": {"exitCode": 1, "reason": "Error"}}
+    container = {"name": "sampler", "restartCount": max(0, exits - 1), "state": state, "lastState": last}
+    return {"phase": "Running", "conditions": _conditions(True, ready), "containerStatuses": [container]}
+
+
+def _conditions(scheduled: bool, ready: bool, reason: str = "", message: str = "") -> list[Obj]:
+    first: Obj = {"type": "PodScheduled", "status": str(scheduled)}
+    first |= {"reason": reason, "message": message} if reason else {}
+    return [first, {"type": "Ready", "status": str(ready)}]
+
+
+def _blocked(reason: str) -> Obj:
+    if reason == "Unschedulable":
+        told = "0/3 nodes are available: 3 Insufficient cpu."
+        return {"phase": "Pending", "conditions": _conditions(False, False, reason, told)}
+    if reason == SANDBOX:
+        return {"phase": "Pending", "conditions": _conditions(True, False)}
+    waiting = {"waiting": {"reason": reason, "message": "the registry does not know it"}}
+    container = {"name": "sampler", "restartCount": 0, "state": waiting, "lastState": {}}
+    return {"phase": "Pending", "conditions": _conditions(True, False), "containerStatuses": [container]}

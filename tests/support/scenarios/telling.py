@@ -1,0 +1,86 @@
+"""Scenarios by name, and how one is told: as it is, or with one fault at one write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.support.scenarios.faults import Fault
+from tests.support.scenarios.language import Given, Story, Then, When
+from tests.support.scenarios.world import World
+
+Telling = Callable[[Given, When, Then], None]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One story. ``excused``: what the story itself brings about, of all that must never be seen."""
+
+    name: str
+    tell: Telling
+    excused: frozenset[str] = frozenset()
+    faults: bool = True
+    """Whether it is told again with a fault at each write; if not, the reason stands at the scenario."""
+
+
+@dataclass
+class Told:
+    """How a story went."""
+
+    end: dict[str, Any]
+    weights: dict[str, list[tuple[str, int]]]
+    ready: dict[str, list[int]]
+    writes: int
+    seconds: float
+    """Simulated."""
+    begun_with: frozenset[str]
+    """Rollout, pool and build of what was ready when the story began."""
+    fault: Fault | None = None
+    breaches: list[str] = field(default_factory=list)
+
+    def begins_with(self, place: str) -> bool:
+        """Whether it served before the story began."""
+        return place in self.begun_with
+
+
+SCENARIOS: dict[str, Scenario] = {}
+
+
+def scenario(name: str, *excused: str, faults: bool = True) -> Callable[[Telling], Telling]:
+    """Register a story under its name."""
+
+    def register(tell: Telling) -> Telling:
+        assert name not in SCENARIOS, f"two scenarios are called {name!r}"
+        SCENARIOS[name] = Scenario(name, tell, frozenset(excused), faults)
+        return tell
+
+    return register
+
+
+def told(one: Scenario, fault: Fault | None = None) -> Told:
+    """Tell it, from its beginning to rest."""
+    world = World()
+    world.watching.excused = set(one.excused)
+    story = Story(world)
+    begun: dict[str, Any] = {"writes": 0, "at": 0.0, "ready": ()}
+
+    def begin() -> None:
+        begun.update(writes=len(world.api.writes), at=world.clock.monotonic())
+        begun.update(ready={f"{story.name}/{'/'.join(place)}" for place in story.pods()})
+        if fault:
+            fault.arm(world.api)
+
+    story.on_beginning = begin
+    one.tell(Given(story), When(story), Then(story))
+    end = story.end()
+    return Told(
+        end=end,
+        weights=world.watching.weights,
+        ready=world.watching.ready,
+        writes=len(world.api.writes) - begun["writes"],
+        seconds=world.clock.monotonic() - begun["at"],
+        begun_with=frozenset(begun["ready"]),
+        fault=fault,
+        breaches=world.watching.breaches,
+    )

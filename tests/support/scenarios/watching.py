@@ -1,0 +1,152 @@
+"""What is seen from outside at every moment, and what must never be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, LABEL_ROLLOUT
+
+from tests.support.kube.controllers import is_ready
+from tests.support.scenarios.specs import build_of
+
+if TYPE_CHECKING:
+    from tests.support.scenarios.world import World
+
+Obj = dict[str, Any]
+Place = tuple[str, str]
+"""Pool and build."""
+
+
+class Watching:
+    """Sequences of what users and readers see, without times; and every breach of what must hold."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.weights: dict[str, list[tuple[str, int]]] = {}
+        """By rollout and pool, candidates and the weights that status told of them."""
+        self.ready: dict[str, list[int]] = {}
+        """By rollout, pool and build, the turning points of how many of its pods were ready."""
+        self.breaches: list[str] = []
+        self.excused: set[str] = set()
+        """What the story itself brings about: names of the checks below."""
+
+    def forget(self) -> None:
+        """What was before the story begins."""
+        self.weights, self.ready, self.breaches = {}, {}, []
+
+    def look(self) -> None:
+        """Once a moment, when the controllers have done their part."""
+        for name, rollout in self._world.api.kinds("samplerrollouts").items():
+            pods = [pod for pod in self._pods(name) if is_ready(pod)]
+            self._note_weights(name, rollout.get("status") or {})
+            self._note_ready(name, pods)
+            self._never_two_candidates(name, rollout)
+            self._never_more_than_its_weight(name, rollout, pods)
+        self._never_an_endpoint_that_is_not_ready()
+
+    def _pods(self, name: str) -> list[Obj]:
+        every = self._world.api.kinds("pods").values()
+        here = (pod for pod in every if "deletionTimestamp" not in pod["metadata"])
+        return [pod for pod in here if pod["metadata"]["labels"].get(LABEL_ROLLOUT) == name]
+
+    def _note_weights(self, name: str, status: Obj) -> None:
+        candidate = status.get("candidate")
+        for row in status.get("pools") or []:
+            build = _build_in(candidate, row["name"])
+            new, old = (_revision_in(release, row["name"]) for release in (candidate, status.get("stable")))
+            if build and new != old and row["revision"] == new:
+                seen = self.weights.setdefault(f"{name}/{row['name']}", [])
+                if not seen or seen[-1] != (build, row["weight"]):
+                    seen.append((build, row["weight"]))
+
+    def _note_ready(self, name: str, pods: list[Obj]) -> None:
+        counts: dict[str, int] = {}
+        for pod in pods:
+            place = f"{name}/{'/'.join(_place(pod))}"
+            counts[place] = counts.get(place, 0) + 1
+        mine = {place for place in self.ready if place.startswith(f"{name}/")}
+        for place in mine | counts.keys():
+            before = 0 if mine else counts[place]  # what is there at the beginning did not come
+            _turn(self.ready.setdefault(place, [before]), counts.get(place, 0))
+
+    def _breach(self, kind: str, said: str) -> None:
+        if kind not in self.excused:
+            self.breaches.append(f"{kind}, at {self._world.clock.now:%H:%M:%S}: {said}")
+
+    def _never_two_candidates(self, name: str, rollout: Obj) -> None:
+        status = rollout.get("status") or {}
+        stable, leftovers = status.get("stable"), (status.get("rollout") or {}).get("leftovers")
+        if leftovers or status.get("stage") in (None, "Idle", "Establishing"):
+            return
+        for pool in {pod["metadata"]["labels"][LABEL_POOL] for pod in self._pods(name)}:
+            mine = [pod for pod in self._pods(name) if pod["metadata"]["labels"][LABEL_POOL] == pool]
+            found = {pod["metadata"]["labels"][LABEL_REVISION]: _place(pod)[1] for pod in mine}
+            others = {build for revision, build in found.items() if revision != _revision_in(stable, pool)}
+            if len(others) > 1:
+                self._breach("two candidates", f"pool {pool} has pods of {', '.join(sorted(others))}")
+
+    def _never_more_than_its_weight(self, name: str, rollout: Obj, pods: list[Obj]) -> None:
+        status = rollout.get("status") or {}
+        if status.get("stage") != "Progressing":
+            return
+        replicas = {pool["name"]: pool["replicas"] for pool in rollout["spec"]["pools"]}
+        for row in status.get("pools") or []:
+            revision = _revision_in(status.get("candidate"), row["name"])
+            if not revision or revision == _revision_in(status.get("stable"), row["name"]):
+                continue
+            most = max(1, (row["weight"] * replicas.get(row["name"], 0) + 50) // 100) if row["weight"] else 0
+            mine = [pod for pod in pods if pod["metadata"]["labels"][LABEL_REVISION] == revision]
+            count = sum(pod["metadata"]["labels"][LABEL_POOL] == row["name"] for pod in mine)
+            if count > most:
+                self._breach("more than its weight", f"pool {row['name']}: {count} ready at weight {row['weight']}")
+
+    def _never_an_endpoint_that_is_not_ready(self) -> None:
+        pods = self._world.api.kinds("pods")
+        for name, endpoints in self._world.api.kinds("endpoints").items():
+            for one in _addresses(endpoints):
+                if one in pods and not is_ready(pods[one]):
+                    self._breach("traffic to a pod that is not ready", f"{name}: {one}")
+
+    def scaled_away(self, pod: Obj) -> None:
+        """A controller took a ready pod: was it the last one of its pool, which the spec still asks for?"""
+        labels = pod["metadata"]["labels"]
+        rollout = self._world.rollout(labels.get(LABEL_ROLLOUT, ""))
+        if rollout is None or labels[LABEL_POOL] not in {pool["name"] for pool in rollout["spec"]["pools"]}:
+            return
+        left = [one for one in self._pods(labels[LABEL_ROLLOUT]) if is_ready(one)]
+        here = [one for one in left if one["metadata"]["labels"][LABEL_POOL] == labels[LABEL_POOL]]
+        if not here:
+            self._breach("no server left", f"pool {labels[LABEL_POOL]} lost its last ready server")
+
+
+def _addresses(endpoints: Obj) -> Iterator[str]:
+    for part in endpoints["subsets"]:
+        yield from (one["targetRef"]["name"] for one in part["addresses"])
+
+
+def _place(pod: Obj) -> Place:
+    return pod["metadata"]["labels"][LABEL_POOL], build_of(pod["spec"]["containers"][0]["image"])
+
+
+def _in_pool(release: Obj | None, pool: str) -> Obj:
+    return next((item for item in (release or {}).get("pools") or [] if item["name"] == pool), {})
+
+
+def _revision_in(release: Obj | None, pool: str) -> str:
+    return str(_in_pool(release, pool).get("revision", ""))
+
+
+def _build_in(release: Obj | None, pool: str) -> str:
+    image = _in_pool(release, pool).get("image", "")
+    return build_of(image) if image else ""
+
+
+def _turn(points: list[int], count: int) -> None:
+    """Keep turning points alone: what rises in one step or in two is the same to everybody."""
+    if count == points[-1]:
+        return
+    if len(points) > 1 and (points[-1] > points[-2]) == (count > points[-1]):
+        points[-1] = count
+    else:
+        points.append(count)

@@ -1,0 +1,173 @@
+"""Everything that a story happens in: a cluster, users, a metrics store, a clock, and the operator's process."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.support.kube.api import MemoryApi, Obj, Write
+from tests.support.kube.controllers import Controllers
+from tests.support.kube.fields import copied
+from tests.support.scenarios.faults import Killed
+from tests.support.scenarios.process import Process
+from tests.support.scenarios.traffic import Traffic
+from tests.support.scenarios.watching import Watching
+
+NAMESPACE = "serving"
+FOLDER = f"/apis/samplerrollouts.io/v1alpha1/namespaces/{NAMESPACE}/samplerrollouts"
+NAME = "chat"
+RESTARTS_AFTER = 2.0
+TICK = 1.0
+START = datetime(2026, 1, 2, 3, 4, 6, tzinfo=UTC)
+RUNNER = asyncio.Runner()
+
+
+class Clock:
+    """The true time, and the operator's, which may differ."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.skew = timedelta(0)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def of_operator(self) -> datetime:
+        """What the operator's machine takes for the time."""
+        return self.now + self.skew
+
+    def monotonic(self) -> float:
+        """Seconds since the beginning: no jump touches it."""
+        return (self.now - START).total_seconds()
+
+
+class OlderReads:
+    """A cache between operator and API server that lags behind, for some kinds."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def request(self, method: str, path: str, **more: Any) -> Obj:
+        """A read is answered from an older state."""
+        api = self._world.api
+        lag = next((lag for plural, lag in self._world.lags.items() if f"/{plural}" in path), 0)
+        if method != "GET" or not lag:
+            return api.request(method, path, **more)
+        newest = api.objects
+        try:
+            api.objects = self._world.past[max(0, len(self._world.past) - 1 - lag)]
+            return api.request(method, path, **more)
+        finally:
+            api.objects = newest
+
+
+class World:
+    """``tick`` is a second: the cluster does its part, users ask, and the operator looks if it is called."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.api = MemoryApi(self.clock)
+        self.controllers = Controllers(self.api, self.clock)
+        self.traffic = Traffic(self.api, self.clock)
+        self.watching = Watching(self)
+        self.controllers.on_scaled_away = self.watching.scaled_away
+        self.lags: dict[str, int] = {}
+        """By plural, how many seconds old the operator's reads are."""
+        self.past: deque[dict[str, Obj]] = deque(maxlen=120)
+        self.process: Process | None = None
+        self._starts_at = 0.0
+        self.kills = 0
+        self.start()
+
+    def start(self) -> None:
+        """A new process of the operator."""
+        reads: Any = OlderReads(self)
+        self.process = Process(self.api, reads, self.traffic, self.clock.of_operator, self.clock.monotonic)
+
+    def kill(self, restarts_after: float = RESTARTS_AFTER) -> None:
+        """The process is gone, and comes back."""
+        self.process, self.kills = None, self.kills + 1
+        self._starts_at = self.clock.monotonic() + restarts_after
+
+    def become(self, other: World) -> None:
+        """Go on from where another world stands, with an operator that has just been started."""
+        self.api.objects = dict(other.api.objects)
+        self.api.skip_names(10_000)
+        self.clock.now = other.clock.now
+        self.controllers.take_over(other.controllers)
+        self.traffic.counters = copy.deepcopy(other.traffic.counters)
+        self.start()
+
+    def path(self, name: str = NAME) -> str:
+        """Where a SamplerRollout lives."""
+        return f"{FOLDER}/{name}"
+
+    def rollout(self, name: str = NAME) -> Obj | None:
+        """A SamplerRollout, if it is there."""
+        return self.api.objects.get(self.path(name))
+
+    def status(self, name: str = NAME) -> Obj:
+        """What a person sees."""
+        found: Obj = (self.rollout(name) or {}).get("status") or {}
+        return found
+
+    def declare(self, wanted: Obj, name: str = NAME) -> None:
+        """What a person or GitOps applies."""
+        body = {
+            "apiVersion": "samplerrollouts.io/v1alpha1",
+            "kind": "SamplerRollout",
+            "metadata": {"name": name, "namespace": NAMESPACE},
+            "spec": copied(wanted),
+        }
+        query = {"fieldManager": "gitops", "force": "true"}
+        self.api.answer("PATCH", self.path(name), query=query, body=body, content_type="application/apply-patch+yaml")
+
+    def annotate(self, key: str, value: str, name: str = NAME) -> None:
+        """``kubectl annotate``."""
+        body = {"metadata": {"annotations": {key: value}}}
+        self._merge(self.path(name), body)
+
+    def scale(self, path: str, replicas: int) -> None:
+        """``kubectl scale``, or an autoscaler."""
+        self._merge(path, {"spec": {"replicas": replicas}})
+
+    def _merge(self, path: str, body: Obj) -> None:
+        query = {"fieldManager": "kubectl"}
+        self.api.answer("PATCH", path, query=query, body=body, content_type="application/merge-patch+json")
+
+    def delete(self, path: str, policy: str = "Background") -> None:
+        """``kubectl delete``."""
+        self.api.answer("DELETE", path, body={"propagationPolicy": policy})
+
+    def tick(self) -> None:
+        """A second passes."""
+        self.clock.now += timedelta(seconds=TICK)
+        self.controllers.run()
+        self.traffic.flow(TICK)
+        self.past.append(dict(self.api.objects))
+        if self.process is None and self.clock.monotonic() >= self._starts_at:
+            self.start()
+        if self.process is not None:
+            self._work(self.process)
+        self.controllers.run()
+        self.watching.look()
+
+    def _work(self, process: Process) -> None:
+        try:
+            process.notice()
+            process.work(RUNNER)
+        except Killed:
+            self.kill()
+
+    def refuse_writes(self, wrong: Callable[[Write], Exception | None]) -> None:
+        """From now on some writes of the operator are answered with an error."""
+
+        def refuse(write: Write) -> None:
+            if error := wrong(write):
+                raise error
+
+        self.api.before_write = refuse

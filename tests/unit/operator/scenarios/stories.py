@@ -1,0 +1,25 @@
+"""All stories: importing this registers them."""
+
+from __future__ import annotations
+
+from tests.support.scenarios.telling import SCENARIOS
+from tests.unit.operator.scenarios import (
+    stories_cluster,
+    stories_deletion,
+    stories_metrics,
+    stories_pause,
+    stories_pods,
+    stories_promotion,
+    stories_rollback,
+)
+
+TOLD_IN = (
+    stories_promotion,
+    stories_rollback,
+    stories_pods,
+    stories_metrics,
+    stories_cluster,
+    stories_pause,
+    stories_deletion,
+)
+ALL = tuple(SCENARIOS.values())

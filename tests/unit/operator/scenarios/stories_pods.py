@@ -1,0 +1,199 @@
+"""Pods that fail at each step: by the build's fault, or by the infrastructure's."""
+
+from __future__ import annotations
+
+from tests.support.kube.lives import CRASHING, NEVER_READY, NO_IMAGE, SANDBOX, UNSCHEDULABLE, WELL, Life
+from tests.support.scenarios.language import Given, Then, When
+from tests.support.scenarios.telling import scenario
+
+LATE_CRASHES = Life(crashes_every=3, crashes_from=6)
+
+
+@scenario("pods that crash at the first step")
+def crash_first(given: Given, when: When, then: Then) -> None:
+    given.serving("a")
+    when.pods_of("b", CRASHING)
+    when.spec_asks_for("b")
+    then.rolled_back("b", "PodsFailing")
+    then.never_ready("b")
+    then.pods(a=4)
+
+
+@scenario("pods that crash at the second step, after they were ready")
+def crash_second(given: Given, when: When, then: Then) -> None:
+    given.serving("a")
+    when.spec_asks_for("b")
+    when.weight_is(50)
+    when.pods_of("b", LATE_CRASHES)
+    then.rolled_back("b", "PodsFailing")
+    then.pods(a=4)
+
+
+@scenario("pods that crash in the second wave")
+def crash_wave(given: Given, when: When, then: Then) -> None:
+    given.serving("a", pools=("cpu", "gpu"), replicas=2, steps=[50])
+    when.spec_asks_for("b")
+    when.weight_is(100)
+    when.pods_of("b", LATE_CRASHES)
+    then.rolled_back("b", "PodsFailing")
+    then.pods("cpu", a=2)
+
+
+@scenario("crashes are seen although the metrics source is down")
+def crash_in_the_dark(given: Given, when: When, then: Then) -> None:
+    given.serving("a")
+    when.metrics_source_is(down="SourceUnreachable")
+    when.pods_of("b", CRASHING)
+    when.spec_asks_for("b")
+    then.rolled_back("b", "PodsFailing")
+
+
+@scenario("pods that are never ready")
+def never_ready(given: Given, when: When, then: Then) -> None:
+    given.serving("a")
+    when.pods_of("b", NEVER_READY)
+    when.spec_asks_for("b")
+    then.stays(50, stage="Progressing", weight=25)
+    then.rolled_back("b", "PodsFailing")
+    then.says("RolledBack", "not ready within 1m")
+
+
+@scenario("pods that are never ready at the second step")
+def never_ready_second(given: Given, when: When, then: Then) -> None:
+    given.serving("a")
+    when.spec_asks_for("b")
+    when.weight_is(50)
+    when.one_pod_of("b", NEVER_READY)
+    then.rolled_back("b", "PodsFailing")
+
+
+@scenario("pods that cannot be scheduled hold, and go on by themselves")
+def unschedulable(given: Given, when: When, then: Then) -> None:
+    given.serving("a", deadline=400)
+    when.pods_of("b", UNSCHEDULABLE)
+    when.spec_asks_for("b")
+    then.stage("Holding")
+    then.is_("Stalled", "PodsNotStarted")
+    then.says("Stalled", "Unschedulable", "Insufficient cpu")
+    when.pods_of("b", WELL)
+    then.stage("Progressing")
+    then.stable("b", within=180)
+
+
+@scenario("pods that cannot be scheduled, where the author wants a rollback")
+def unschedulable_rollback(given: Given, when: When, then: Then) -> None:
+    given.serving("a", on_inconclusive="Rollback")
+    when.pods_of("b", UNSCHEDULABLE)
+    when.spec_asks_for("b")
+    then.rolled_back("b", "PodsNotStarted")
+
+
+@scenario("an image that cannot be pulled is not the build's fault")
+def no_image(given: Given, when: When, then: Then) -> None:
+    given.serving("a", deadline=400)
+    when.pods_of("b", NO_IMAGE)
+    when.spec_asks_for("b")
+    then.is_("Stalled", "PodsNotStarted")
+    then.says("Stalled", "ErrImagePull")
+    then.pods(a=4)
+    when.pods_of("b", WELL)
+    then.stable("b", within=180)
+
+
+@scenario("pods that no node has taken up")
+def not_taken_up(given: Given, when: When, then: Then) -> None:
+    given.serving("a")
+    when.pods_of("b", Life(blocked=SANDBOX))
+    when.spec_asks_for("b")
+    then.is_("Stalled", "PodsNotStarted")
+    when.spec_asks_for("a")
+    then.ready()
+
+
+@scenario("a quota refuses the pods of the second step")
+def quota(given: Given, when: When, then: Then) -> None:
+    given.serving("a", deadline=400)
+    when.spec_asks_for("b")
+    when.weight_is(25)
+    when.pods_are_refused("b")
+    then.stage("Holding", within=180)
+    then.says("Stalled", "exceeded quota")
+    when.pods_are_refused("b", "")
+    then.stable("b", within=180)
+
+
+@scenario("a first release whose pods crash is replaced")
+def first_crashes(given: Given, when: When, then: Then) -> None:
+    given.nothing()
+    when.pods_of("a", CRASHING)
+    when.spec_asks_for("a")
+    then.is_("Stalled", "FirstReleaseFailed")
+    when.spec_asks_for("b")
+    then.stable("b")
+    then.ready()
+    then.pods(a=0, b=4)
+
+
+@scenario("a first release that cannot start waits in place, and goes on by itself")
+def first_blocked(given: Given, when: When, then: Then) -> None:
+    given.nothing()
+    when.pods_of("a", UNSCHEDULABLE)
+    when.spec_asks_for("a")
+    then.is_("Stalled", "PodsNotStarted")
+    when.pods_of("a", WELL)
+    then.ready()
+
+
+@scenario("a first release is retried when its pods had no time enough")
+def first_slow(given: Given, when: When, then: Then) -> None:
+    given.nothing()
+    when.pods_of("a", Life(ready_after=80))
+    when.spec_asks_for("a")
+    then.is_("Stalled", "FirstReleaseFailed")
+    when.retry_generation_rises()
+    then.is_("Reconciling", "Establishing", within=10)
+    then.ready()
+
+
+@scenario("a restored release whose pods crash is rolled back", "no server left")
+def restored_crashes(given: Given, when: When, then: Then) -> None:
+    given.serving("a", bake=90)
+    when.spec_asks_for("b")
+    then.stable("b")
+    when.pods_of("a", CRASHING)
+    when.spec_asks_for("a")
+    then.stage("Restoring")
+    then.rolled_back("a", "PodsFailing")
+    then.pods(b=4)
+
+
+@scenario("a pod of stable that crashes is not the candidate's fault")
+def stable_crashes(given: Given, when: When, then: Then) -> None:
+    given.serving("a")
+    when.spec_asks_for("b")
+    when.weight_is(25)
+    when.one_pod_of("a", CRASHING)
+    then.is_("Degraded", "StableNotReady")
+    then.stays(40, stage="Progressing")
+    when.one_pod_of("a", WELL)
+    then.stable("b", within=180)
+
+
+@scenario("a bad build beside a stable that is not whole is still taken back")
+def stable_not_whole(given: Given, when: When, then: Then) -> None:
+    given.serving("a")
+    when.spec_asks_for("b")
+    when.weight_is(25)
+    when.one_pod_of("a", CRASHING)
+    when.answers_of("b")
+    then.stage("RollingBack")
+    then.stage("Serving")
+
+
+@scenario("slow pods are given their time")
+def slow(given: Given, when: When, then: Then) -> None:
+    given.serving("a")
+    when.pods_of("b", Life(ready_after=45))
+    when.spec_asks_for("b")
+    then.stable("b", within=250)
+    then.weights(("b", 25), ("b", 50), ("b", 100))
