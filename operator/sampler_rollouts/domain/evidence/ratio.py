@@ -77,11 +77,13 @@ def log_e_above_one(margin: FloatArray, logs: FloatArray) -> FloatArray:
     For a margin of 1 it is the test above; for another, the even mean over the grid's ratios above 1.
     """
     different, which = np.unique(margin, return_inverse=True)
-    above = column(np.arange(RATIO_OFFSETS.size), 2) >= first_above_one(different)
+    firsts = first_above_one(different)
+    first = int(firsts.min()) if firsts.size else 0  # below it no weight lies
+    above = column(np.arange(first, RATIO_OFFSETS.size), 2) >= firsts
     with np.errstate(divide="ignore"):
         weights = np.log(above / np.maximum(above.sum(axis=0), 1))
-    weights[:, different == 1.0] = column(_OWN, 2)
-    return log_mixture(logs, weights[:, which] if different.size > 1 else weights)
+    weights[:, different == 1.0] = column(_OWN[first:], 2)
+    return log_mixture(logs[first:], weights[:, which] if different.size > 1 else weights)
 
 
 def bounds(margin: float, logs: FloatArray, log_wanted: float) -> tuple[float, float]:

@@ -20,7 +20,7 @@ import numpy as np
 from sampler_rollouts.domain.evidence import eprocess, ratio
 from sampler_rollouts.domain.evidence.grid import MARGIN, POINTS, RATIO_OFFSETS, BoolArray, FloatArray, IntArray
 
-MOST_ROWS = 2048
+MOST_ROWS = 4096
 """Pod-intervals worked on at once: what fits into the processor's cache, however long the history."""
 
 
