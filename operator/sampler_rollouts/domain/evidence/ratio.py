@@ -21,7 +21,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from sampler_rollouts.domain.evidence.grid import LOG_WEIGHTS, MARGIN, RATIO_OFFSETS, FloatArray, IntArray, column, log_mixture
+from sampler_rollouts.domain.evidence.grid import (
+    LOG_WEIGHTS,
+    MARGIN,
+    RATIO_OFFSETS,
+    FloatArray,
+    IntArray,
+    column,
+    log_mixture,
+)
 
 _FACTORS: FloatArray = np.exp(RATIO_OFFSETS)
 _OWN: FloatArray = np.concatenate([np.full(MARGIN + 1, -np.inf), LOG_WEIGHTS])
