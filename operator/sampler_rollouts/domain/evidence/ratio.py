@@ -41,6 +41,7 @@ def contributions(
     bad: FloatArray,
     stable_checked: FloatArray,
     stable_bad: FloatArray,
+    *,
     first: int = 0,
 ) -> FloatArray:
     """l(r) of single intervals at the grid r = margin * exp(RATIO_OFFSETS), less l(1) = 0. Shapes (n,) to (n, grid).
