@@ -1,6 +1,6 @@
 """The incidents of August and September 2025 as what a candidate does to requests, and to audited tokens.
 
-Where the postmortem published a rate, it is that one; where it did not, the default is an assumption, and said to be one.
+Where the postmortem published a rate, it is that one; where it did not, the default is an assumption, and told as one.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ INCIDENTS: Mapping[str, Incident] = {
 }
 
 USUAL_PART = 0.1
-"""What an honest build's rate is of the rate that a check allows, unless it is given: margins of ten times the usual."""
+"""What the usual rate is of the rate that a check allows, unless it is given: margins of ten times the usual."""
 USUAL_WITHOUT_LIMIT = 0.0005
 
 
@@ -61,9 +61,8 @@ def usual_rates(checks: list[CheckPlan], given: Mapping[str, float]) -> dict[str
 def _usual(check: CheckPlan) -> float:
     if check.name == CHECK_REPLAY_AUDIT:
         return 0.0
-    if check.max_rate > 0:
-        return check.max_rate * USUAL_PART
-    return check.ignore_below * USUAL_PART or USUAL_WITHOUT_LIMIT
+    allowed = check.ignore_below or check.max_rate
+    return allowed * USUAL_PART if allowed > 0 else USUAL_WITHOUT_LIMIT
 
 
 def need_check(incident: Incident, quality: QualityPlan, pools: list[str]) -> None:

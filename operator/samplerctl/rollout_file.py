@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,22 @@ class RolloutFile:
     name: str
     raw: dict[str, Any]
     spec: Spec
+
+    def before(self) -> RolloutFile:
+        """The release before it: another image in every pool, verified as soon as it serves."""
+        raw = copy.deepcopy(self.raw)
+        for pool in raw["pools"]:
+            pool["image"] = _other_image(str(pool["image"]))
+        raw["strategy"] = {**raw.get("strategy", {}), "bakeTime": "0s"}
+        raw["paused"] = False
+        return replace(self, raw=raw, spec=parse_spec(raw, self.name))
+
+
+def _other_image(image: str) -> str:
+    name, at, digest = image.partition("@sha256:")
+    if not at:
+        return f"{name.rpartition(':')[0] or name}:before"
+    return f"{name}{at}{'0' if digest[0] != '0' else '1'}{digest[1:]}"
 
 
 def read_rollout(path: Path) -> RolloutFile:

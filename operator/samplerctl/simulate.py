@@ -7,12 +7,11 @@ back or held. A pause is ended at once, as by a person who waits for it.
 
 from __future__ import annotations
 
-import copy
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import numpy as np
 from quality_contract import CHECK_REPLAY_AUDIT
@@ -20,8 +19,9 @@ from sampler_rollouts.domain.decision import ResourceMeta, decide, question
 from sampler_rollouts.domain.decision.quality import check_plan, quality_plan
 from sampler_rollouts.domain.evidence.grid import BoolArray, FloatArray, IntArray
 from sampler_rollouts.domain.evidence.look import Evidence
-from sampler_rollouts.domain.evidence.samples import CheckPlan, Question
+from sampler_rollouts.domain.evidence.samples import Question
 from sampler_rollouts.domain.quantities import ratio, seconds
+from sampler_rollouts.domain.release import revisions
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 from sampler_rollouts.domain.status import Stage, Status
 
@@ -37,8 +37,10 @@ DAY = 86400.0
 SESSION_SECONDS, SESSION_REQUESTS = 300.0, 5.0
 """A sticky session: how long it lasts and how many requests it has on average."""
 TRAFFIC = ("independent", "sticky", "bursty", "diurnal")
-MOST_SCRAPES = 200_000
-"""A rollout that has not ended by then (its deadline and an hour) is told as unfinished."""
+TOGETHER = 50
+"""Runs simulated side by side in one process."""
+LONGER = 3600.0
+"""Seconds after its deadline at which a rollout that has not ended is told as unfinished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,33 @@ class Ending:
     message: str = ""
 
 
-def simulate(setting: Setting) -> list[Ending]:
-    """Run all rollouts side by side; InputError where the file cannot be simulated."""
+def simulate(setting: Setting, jobs: int | None = None) -> list[Ending]:
+    """Run all rollouts; InputError where the file cannot be simulated. Equal settings give equal endings."""
+    if setting.file.spec.paused:
+        raise InputError("spec.paused: a paused rollout never starts: set it to false")
+    some = [
+        replace(setting, runs=min(TOGETHER, setting.runs - first), seed=setting.seed + first)
+        for first in range(0, setting.runs, TOGETHER)
+    ]
+    if len(some) == 1:
+        return _together(some[0])
+    with ProcessPoolExecutor(min(len(some), jobs or os.cpu_count() or 1)) as pool:
+        return [ending for endings in pool.map(_together, some) for ending in endings]
+
+
+def simulate_kinds(
+    setting: Setting, kinds: Sequence[str], jobs: int | None = None
+) -> tuple[dict[str, list[Ending]], dict[str, float]]:
+    """Endings by kind of traffic, those that users have unless others are named, and both releases' usual rates."""
+    for kind in kinds:
+        if kind not in TRAFFIC:
+            raise InputError(f"--traffic: {kind!r} is not simulated: write one of {', '.join(TRAFFIC)}")
+    rates = _Simulation(replace(setting, runs=1)).rates
+    found = {kind: simulate(replace(setting, traffic=kind), jobs) for kind in kinds or TRAFFIC[1:]}
+    return found, rates
+
+
+def _together(setting: Setting) -> list[Ending]:
     return _Simulation(setting).run()
 
 
@@ -112,15 +139,16 @@ class _Simulation:
         self.courses = Courses(self.layout)
         self.traffic = _traffic(setting, self.random, self.layout)
         self.most = max(spec_pool.replicas or 1 for spec_pool in spec.pools)
-        self.stable, self.candidate = _revisions(setting.file)
-        self.limit = seconds(spec.strategy.deadline) + 3600.0
+        self.stable, self.candidate = revisions(setting.file.before().spec), revisions(spec)
+        self.limit = seconds(spec.strategy.deadline) + LONGER
         self.runs: list[_Run] = []
 
     def run(self) -> list[Ending]:
+        """How each run ends."""
         first = _established(self)
         self.runs = [_Run(first.status, first.cluster.copy()) for _ in range(self.setting.runs)]
         began = self.now
-        self._decide({place: None for place in range(len(self.runs))})
+        self._decide(dict.fromkeys(range(len(self.runs))))
         while (active := self._active()).size and (self.now - began).total_seconds() < self.limit:
             self._serve(active)
             self.now += timedelta(seconds=self.setting.scrape)
@@ -251,50 +279,16 @@ def _compared(asked: Question | None, pools: tuple[str, ...]) -> list[bool]:
     return [by_pool.get(pool, False) for pool in pools]
 
 
-def _before(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The spec of the release that serves: another image in every pool. It is verified at once."""
-    spec = copy.deepcopy(dict(raw))
-    for pool in spec["pools"]:
-        name, at, digest = str(pool["image"]).partition("@sha256:")
-        pool["image"] = f"{name}{at}{digest[::-1] if digest != digest[::-1] else 'b' * 64}" if at else f"{name}-before"
-    spec["strategy"] = {**spec.get("strategy", {}), "bakeTime": "0s"}
-    spec["paused"] = False
-    return spec
-
-
-def _revisions(file: RolloutFile) -> tuple[dict[str, str], dict[str, str]]:
-    """Revisions by pool: stable's and the candidate's."""
-    from sampler_rollouts.domain.release import revisions  # noqa: PLC0415
-    from sampler_rollouts.domain.resource import parse_spec  # noqa: PLC0415
-
-    return dict(revisions(parse_spec(_before(file.raw), file.name))), dict(revisions(file.spec))
-
-
 def _established(simulation: _Simulation) -> _Run:
     """The stable release serves, and is verified."""
     run = _Run(Status(), SimulatedCluster(simulation.setting.ready_after))
-    spec = _before(simulation.setting.file.raw)
-    for _ in _scrapes():
-        outcome = decide(
-            simulation.meta(run, 1), spec, run.status, run.cluster.observe(simulation.now), None, simulation.now
-        )
+    before, deadline = simulation.setting.file.before().raw, simulation.now + timedelta(hours=1)
+    while run.status.verified is None:
+        if simulation.now > deadline:
+            raise InputError("spec: the release before it would never serve: what keeps its pods from being ready?")
+        seen = run.cluster.observe(simulation.now)
+        outcome = decide(simulation.meta(run, 1), before, run.status, seen, None, simulation.now)
         run.status = outcome.status
         run.cluster.apply(outcome, simulation.now)
-        if run.status.verified is not None:
-            return run
         simulation.now += timedelta(seconds=simulation.setting.scrape)
-    raise InputError("spec: its first release does not come to serve: is it paused?")
-
-
-def _scrapes() -> Iterator[int]:
-    return iter(range(1000))
-
-
-def expected_looks(file: RolloutFile, scrape: float) -> int:
-    """About how many looks a rollout takes that goes all the way."""
-    return max(1, math.ceil(file.spec.least_seconds / scrape))
-
-
-def plans_of(file: RolloutFile) -> list[CheckPlan]:
-    """The checks of the rollout."""
-    return [check_plan(check) for check in quality_plan(file.spec, [pool.name for pool in file.spec.pools]).checks]
+    return run

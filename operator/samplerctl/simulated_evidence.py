@@ -117,9 +117,7 @@ class Courses:
             found.append(self._evidence(looks, int(run), ready[place], scrape))
         return found
 
-    def _evidence(
-        self, looks: dict[tuple[str, str], CheckLook], run: int, ready: IntArray, scrape: float
-    ) -> Evidence:
+    def _evidence(self, looks: dict[tuple[str, str], CheckLook], run: int, ready: IntArray, scrape: float) -> Evidence:
         pools = list(enumerate(self.layout.pools))
         return Evidence(
             available=True,
@@ -140,7 +138,7 @@ class Courses:
         found["bound"] = upper_bounds(checked, bad, asked.pass_confidence, asked.design_effect)
         for beside in (True, False):
             some = np.flatnonzero(paired == beside)
-            margins, state = (part(whole[beside], streams[some]) for whole in (self._margins, self._states))
+            margins, state = part(self._margins[beside], streams[some]), part(self._states[beside], streams[some])
             totals = judge.Totals(checked[some], bad[some], np.zeros(some.size, dtype=np.int64))
             if some.size:
                 result = judge.findings(margins, state, assurance.terms(some.size), totals)
