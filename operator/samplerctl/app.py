@@ -8,7 +8,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from samplerctl import numbers, output
+from samplerctl import live_app, numbers, output
 from samplerctl.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -19,6 +19,9 @@ Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 @app.callback()
 def samplerctl() -> None:
     """What the evidence of a sampler's rollout can show, and what it showed."""
+
+
+live_app.register(app)
 
 
 @app.command()

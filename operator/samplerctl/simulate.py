@@ -1,8 +1,8 @@
 """Whole rollouts, many at once: simulated requests, the operator's own evidence, the operator's own decision.
 
 Each run is a SamplerRollout whose stable release is well and whose candidate has an incident, or none. At every scrape
-the evidence is looked at and ``decide`` is asked, and a cluster does what it says, until the candidate is promoted, rolled
-back or held. A pause is ended at once, as by a person who waits for it.
+the evidence is looked at and ``decide`` is asked, and a cluster does what it says, until the candidate is promoted,
+rolled back or held. A pause is ended at once, as by a person who waits for it.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ class Courses:
         self._cells = 0
 
     def add(self, cell: Cell, candidates: int, runs: IntArray) -> None:
-        """What came to each pod of some runs since the last scrape; the first ``candidates`` pods are the candidate's."""
+        """What came to each pod of some runs since the last scrape; the first ``candidates`` are the candidate's."""
         streams = self.layout.of(runs)
         checked, bad = (counted[:, streams] for counted in cell)
         pod, place = np.nonzero(checked)

@@ -149,7 +149,8 @@ def page(found: Found, incident: Incident) -> str:
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>samplerctl simulate</title>'
         f"<style>{STYLE}</style><h1>{escape(found['incident'])}: {escape(incident.words)}</h1>"
-        f"<p>{escape(_headline(found))}. Each line is the share of rollouts that had ended so by then.</p>{parts}</html>\n"
+        f"<p>{escape(_headline(found))}. "
+        f"Each line is the share of rollouts that had ended so by then.</p>{parts}</html>\n"
     )
 
 
