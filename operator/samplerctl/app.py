@@ -8,7 +8,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from samplerctl import numbers, output
+from samplerctl import live_app, numbers, output
 from samplerctl.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -19,6 +19,9 @@ Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 @app.callback()
 def samplerctl() -> None:
     """What the evidence of a sampler's rollout can show, and what it showed."""
+
+
+live_app.register(app)
 
 
 @app.command()
@@ -91,6 +94,43 @@ def replay(
         typer.echo(f"check {name}: not in {quality}, so it was not looked at", err=True)
     found = output.replay_result(courses, recording.start, block)
     _show(found, output.replay_table, as_json)
+
+
+@app.command()
+def simulate(
+    file: Annotated[Path, typer.Option("-f", "--file", help="YAML: the SamplerRollout")],
+    incident: Annotated[str, typer.Option(help="I1, I2, I3a, I3b or honest")],
+    rps: Annotated[float, typer.Option(min=1e-6, help="each pool's checked requests a second")],
+    traffic: Annotated[
+        list[str] | None, typer.Option(help="independent, sticky, bursty, diurnal; again for more")
+    ] = None,
+    rate: Annotated[
+        str | None, typer.Option(help="the candidate's rate of the incident, for another than its own")
+    ] = None,
+    usual: Annotated[list[str] | None, typer.Option(help="CHECK=RATE of both releases; again for more")] = None,
+    runs: Annotated[int, typer.Option(min=1, max=10_000, help="rollouts for each kind of traffic")] = 200,
+    scrape: Annotated[
+        float, typer.Option(min=1.0, max=600.0, help="seconds between two scrapes, and two looks")
+    ] = 15.0,
+    ready_after: Annotated[float, typer.Option(min=0.0, help="seconds until a pod is ready")] = 60.0,
+    tokens: Annotated[float, typer.Option(min=1.0, help="tokens of an answer, for the audit")] = 300.0,
+    seed: Annotated[int, typer.Option(min=0, help="of the simulation")] = 1,
+    jobs: Annotated[int | None, typer.Option(min=1, help="processes; default: one for each core")] = None,
+    plot: Annotated[Path | None, typer.Option(help="write when rollouts ended, and how, as an HTML page")] = None,
+    as_json: Json = False,
+) -> None:
+    """Whole rollouts through the operator's own decision, with simulated traffic: promoted, rolled back or held."""
+    from samplerctl import simulation_shown as shown  # noqa: PLC0415  (as above)
+    from samplerctl.simulate import simulate_kinds  # noqa: PLC0415
+
+    try:
+        asked = shown.setting(file, incident, rps, rate, usual or [], runs, seed, scrape, ready_after, tokens)
+        found = shown.result(incident, asked, *simulate_kinds(asked, traffic or [], jobs))
+        if plot is not None:
+            _write(plot, shown.page(found, asked.incident))
+    except InputError as error:
+        _refuse(error)
+    _show(found, shown.table, as_json)
 
 
 def _show(found: dict[str, Any], table: Any, as_json: bool) -> None:

@@ -60,13 +60,13 @@ def power_table(found: Mapping[str, Any]) -> None:
     for text, requests, seconds in rows:
         time = found.get(seconds)
         table.add_row(text, _requests(found[requests]), "" if time is None else duration(time))
-    console = _console()
-    console.print(table)
+    out = console()
+    out.print(table)
     if found["passed_median"] is None:
-        console.print("An honest build never passes at these margins: raise --max-rate, or --ignore-below.")
+        out.print("An honest build never passes at these margins: raise --max-rate, or --ignore-below.")
 
 
-def _console() -> Console:
+def console() -> Console:
     """As wide as the terminal; what is piped or kept in a file is not wrapped at 80 columns."""
     return Console(width=None if sys.stdout.isatty() else 160)
 
@@ -142,7 +142,7 @@ def _changes(course: Course) -> list[tuple[float, CheckLook]]:
 
 def replay_table(found: Mapping[str, Any]) -> None:
     """For people."""
-    console = _console()
+    out = console()
     table = Table(box=None, pad_edge=False)
     for name in ("pool", "check", "verdict", "requests", "bad", "rate", "bounds", "times stable's", "dropped"):
         table.add_column(name, justify="left" if name in ("pool", "check", "verdict", "dropped") else "right")
@@ -162,15 +162,15 @@ def replay_table(found: Mapping[str, Any]) -> None:
             _ratio(one),
             dropped,
         )
-    console.print(table)
+    out.print(table)
     for one in found["results"]:
         for name in ("failed", "passed"):
             if one[name] is not None:
                 first = one[name]
                 at = f"after {first['checked']:,} requests and {duration(first['seconds'])}"
-                console.print(f"{one['pool']}, {one['check']}: {name.capitalize()} {at}")
+                out.print(f"{one['pool']}, {one['check']}: {name.capitalize()} {at}")
     if found["first_failed"] is None:
-        console.print("Nothing failed.")
+        out.print("Nothing failed.")
 
 
 def _ratio(one: Mapping[str, Any]) -> str:

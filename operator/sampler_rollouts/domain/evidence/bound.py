@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sampler_rollouts.domain.evidence.eprocess import log_e_value
-from sampler_rollouts.domain.evidence.grid import BoolArray, FloatArray, column, log_mixture
+from sampler_rollouts.domain.evidence.grid import BoolArray, FloatArray, IntArray, column, log_mixture
 
 ZERO_WEIGHT = 0.55
 """Weight of "never bad". More passes a clean build sooner and one with a few bad requests later."""
@@ -46,11 +46,21 @@ def log_evidence_below(rate: npt.ArrayLike, checked: npt.ArrayLike, bad: npt.Arr
     p, total, events = np.broadcast_arrays(
         np.asarray(rate, dtype=np.float64), np.asarray(checked, dtype=np.float64), np.asarray(bad, dtype=np.float64)
     )
-    different, which = np.unique(p, return_inverse=True)
-    gains = (np.log1p(-FRACTIONS[:, None] * different) - np.log1p(-different))[:, which.ravel()]
-    logs = events * column(np.log(FRACTIONS), p.ndim + 1) + (total - events) * gains.reshape(-1, *p.shape)
+    gains = _gains(p) if p.ndim > 1 else _gains_once(p)
+    logs = events * column(np.log(FRACTIONS), p.ndim + 1) + (total - events) * gains
     never = np.where(events == 0, -total * np.log1p(-p), -np.inf)
     return log_mixture(np.concatenate([logs, never[None]]), LOG_WEIGHTS)
+
+
+def _gains(p: FloatArray) -> FloatArray:
+    """What a good request adds to ln E(p) at each fraction. Shape (...) to (fractions, ...)."""
+    return np.asarray(np.log1p(-column(FRACTIONS, p.ndim + 1) * p) - np.log1p(-p), dtype=np.float64)
+
+
+def _gains_once(p: FloatArray) -> FloatArray:
+    """The same for streams that mostly share a few rates. Shape (n,) to (fractions, n)."""
+    different, which = np.unique(p, return_inverse=True)
+    return _gains(different)[:, which]
 
 
 def upper_bound(checked: int, bad: int, confidence: float, design_effect: float = 1.0) -> float:
@@ -58,11 +68,16 @@ def upper_bound(checked: int, bad: int, confidence: float, design_effect: float 
 
     1.0 without data. ``design_effect`` divides both counts, as in the test.
     """
+    return float(upper_bounds(np.array([checked]), np.array([bad]), confidence, design_effect)[0])
+
+
+def upper_bounds(checked: IntArray, bad: IntArray, confidence: float, design_effect: float = 1.0) -> FloatArray:
+    """The upper bounds of many streams at once. All of shape (streams,)."""
     total, events = checked / design_effect, bad / design_effect
     wanted = -math.log(1.0 - confidence)
-    if checked <= 0:
-        return 1.0
-    return _crossing(lambda rates: log_evidence_below(rates, total, events) >= wanted, otherwise=1.0)
+    return np.where(
+        checked > 0, _crossings(lambda rates: log_evidence_below(rates, total, events) >= wanted, total.size), 1.0
+    )
 
 
 def lower_bound(checked: int, bad: int, confidence: float, design_effect: float = 1.0) -> float:
@@ -73,19 +88,23 @@ def lower_bound(checked: int, bad: int, confidence: float, design_effect: float 
     wanted = -math.log(1.0 - confidence)
     if bad <= 0:
         return 0.0
-    return _crossing(lambda rates: log_e_value(checked, bad, rates, design_effect) < wanted, otherwise=1.0)
+    return float(_crossings(lambda rates: log_e_value(checked, bad, rates, design_effect) < wanted, 1)[0])
 
 
-def _crossing(beyond: Callable[[FloatArray], BoolArray], otherwise: float) -> float:
-    """The rate from which on ``beyond`` holds."""
-    odds = np.linspace(-_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS, _SECTIONS + 1)
-    if not beyond(_rate(odds[-1:]))[0]:
-        return otherwise
+def _crossings(beyond: Callable[[FloatArray], BoolArray], streams: int) -> FloatArray:
+    """The rate from which on ``beyond`` holds in each stream, 1.0 where it never does. Shape (streams,).
+
+    ``beyond`` takes rates of shape (n, streams).
+    """
+    low, high = (np.full(streams, end) for end in (-_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS))
+    every = np.arange(streams)
+    never = ~beyond(_rate(high[None]))[0]
     for _ in range(_ROUNDS):
-        held = beyond(_rate(odds[1:]))
-        first = int(np.argmax(held)) + 1
-        odds = np.linspace(odds[first - 1], odds[first], _SECTIONS + 1)
-    return float(_rate(odds[-1:])[0])
+        odds = np.arange(_SECTIONS + 1)[:, None] * ((high - low) / _SECTIONS) + low
+        odds[-1] = high
+        first = np.argmax(beyond(_rate(odds[1:])), axis=0) + 1
+        low, high = odds[first - 1, every], odds[first, every]
+    return np.where(never, 1.0, _rate(high))
 
 
 def _rate(log_odds: FloatArray) -> FloatArray:

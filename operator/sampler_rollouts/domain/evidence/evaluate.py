@@ -17,9 +17,10 @@ from sampler_rollouts.domain.evidence.comparison import Assurance, Compared, Str
 from sampler_rollouts.domain.evidence.counters import milliseconds
 from sampler_rollouts.domain.evidence.grid import IntArray
 from sampler_rollouts.domain.evidence.intervals import RESTART, Increments
-from sampler_rollouts.domain.evidence.look import SHARED_DEGRADATION, CheckLook, Evidence, Traffic, Verdict
+from sampler_rollouts.domain.evidence.look import CheckLook, Evidence, Traffic, Verdict
 from sampler_rollouts.domain.evidence.reading import Reader, Window, window_of
 from sampler_rollouts.domain.evidence.samples import Arm, CheckPlan, Question, SampleSet, is_compared
+from sampler_rollouts.domain.evidence.verdict import of_audit, of_rate
 
 MOST_PODS_NAMED = 3
 
@@ -103,19 +104,15 @@ def _tally(pods: Mapping[str, Increments]) -> _Tally:
 def _judge_rate(
     question: Question, plan: CheckPlan, arm: Arm, tally: _Tally, found: Compared, reason: str, why: str
 ) -> CheckLook:
-    """The statistical test. What the samples prove stands, however stale they are; only ``Passed`` needs fresh ones."""
-    if found.failed:
-        verdict, reason = Verdict.FAILED, ""
-    elif found.shared:
-        verdict, reason = Verdict.INCONCLUSIVE, SHARED_DEGRADATION
-    elif reason:
-        verdict = Verdict.INCONCLUSIVE
-    elif found.passed:
-        verdict = Verdict.PASSED
-    elif found.burst:
-        verdict, reason = Verdict.INCONCLUSIVE, "UnconfirmedBurst"
-    else:
-        verdict, reason = Verdict.INCONCLUSIVE, _why_not_yet(question, plan, arm, tally, found)
+    """The statistical test."""
+    verdict, reason = of_rate(
+        failed=found.failed,
+        shared=found.shared,
+        passed=found.passed,
+        burst=found.burst,
+        unusable=reason,
+        otherwise=_why_not_yet(question, plan, arm, tally, found),
+    )
     log_e = found.log_e if math.isfinite(found.log_e) else 0.0
     bound = _bound(question, tally, tally.doubtful)
     detail = "; ".join(filter(None, [_against_stable(plan, arm, found), _detail(tally, why)]))
@@ -149,23 +146,12 @@ def _against_stable(plan: CheckPlan, arm: Arm, found: Compared) -> str:
 
 
 def _judge_audit(question: Question, plan: CheckPlan, pool: str, tally: _Tally, reason: str, detail: str) -> CheckLook:
-    """The invariant: a right sampler has no mismatch, so a confirmed one fails without spending alpha.
-
-    A single one passes only once the bound, with it counted, is below the limit.
-    """
+    """The invariant, over all pod-intervals."""
     seen = mismatch_intervals(tally.bad)
     bound = _bound(question, tally, tally.doubtful)
     log_e, log_threshold = math.log(max(seen, 1)), confirmed_threshold()
-    if log_e >= log_threshold:
-        verdict, reason = Verdict.FAILED, ""
-    elif reason:
-        verdict = Verdict.INCONCLUSIVE
-    elif bound < plan.max_rate:
-        verdict = Verdict.PASSED
-    elif seen:
-        verdict, reason = Verdict.INCONCLUSIVE, "UnconfirmedMismatch"
-    else:
-        verdict, reason = Verdict.INCONCLUSIVE, _not_yet(question, plan, tally, "TooFewTokens")
+    otherwise = _not_yet(question, plan, tally, "TooFewTokens")
+    verdict, reason = of_audit(intervals=seen, below=bound < plan.max_rate, unusable=reason, otherwise=otherwise)
     mismatches = describe_mismatches({name: pod.by_label for name, pod in tally.pods.items()})
     detail = "; ".join(filter(None, [mismatches, detail]))
     return _check_look(plan, pool, tally, verdict, reason, bound, log_e, log_threshold, detail)

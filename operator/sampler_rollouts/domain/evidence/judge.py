@@ -78,6 +78,8 @@ def evidence(margins: Margins, state: State, terms: Terms, *, leave_one_out: boo
 
 def _above_limit(limit: FloatArray, state: State, less: FloatArray, effect: FloatArray) -> FloatArray:
     """ln e-value against "rate <= limit", less so much at each alternative; of no meaning where there is no limit."""
+    if not (limit > 0).any():
+        return np.zeros(limit.shape)
     usable = np.where(limit > 0, limit, 0.5)
     logs = eprocess.log_ratios(state.checked, state.bad, usable)
     return log_mixture((logs - less.T) / effect, LOG_WEIGHTS)

@@ -21,25 +21,53 @@ from __future__ import annotations
 
 import numpy as np
 
-from sampler_rollouts.domain.evidence.grid import LOG_WEIGHTS, MARGIN, RATIO_OFFSETS, FloatArray, column, log_mixture
+from sampler_rollouts.domain.evidence.grid import (
+    LOG_WEIGHTS,
+    MARGIN,
+    RATIO_OFFSETS,
+    FloatArray,
+    IntArray,
+    column,
+    log_mixture,
+)
 
 _FACTORS: FloatArray = np.exp(RATIO_OFFSETS)
 _OWN: FloatArray = np.concatenate([np.full(MARGIN + 1, -np.inf), LOG_WEIGHTS])
 
 
 def contributions(
-    margin: FloatArray, checked: FloatArray, bad: FloatArray, stable_checked: FloatArray, stable_bad: FloatArray
+    margin: FloatArray,
+    checked: FloatArray,
+    bad: FloatArray,
+    stable_checked: FloatArray,
+    stable_bad: FloatArray,
+    *,
+    first: int = 0,
 ) -> FloatArray:
     """l(r) of single intervals at the grid r = margin * exp(RATIO_OFFSETS), less l(1) = 0. Shapes (n,) to (n, grid).
 
-    0 where an arm has no checked request: there is nothing to compare.
+    0 where an arm has no checked request: there is nothing to compare. ``first`` leaves out as many of the smallest
+    ratios. Intervals mostly share a few margins, so what a bad request adds is worked out once for each.
     """
     both = (checked > 0) & (stable_checked > 0)
     share = np.where(both, checked / np.maximum(checked + stable_checked, 1.0), 0.0)[:, None]
-    more = margin[:, None] * _FACTORS - 1.0
-    events = (bad + stable_bad)[:, None]
-    logs = bad[:, None] * np.log1p(more) - events * np.log1p(more * share)
-    return np.asarray(np.where(both[:, None], logs, 0.0), dtype=np.float64)
+    different, which = np.unique(margin, return_inverse=True)
+    more = different[:, None] * _FACTORS[first:] - 1.0
+    per_bad = np.log1p(more)
+    if different.size > 1:
+        more, per_bad = more[which], per_bad[which]
+    less = more * share
+    np.log1p(less, out=less)
+    less *= (bad + stable_bad)[:, None]
+    logs = np.asarray(bad[:, None] * per_bad, dtype=np.float64)
+    logs -= less
+    logs[~both] = 0.0
+    return logs
+
+
+def first_above_one(margin: FloatArray) -> IntArray:
+    """The place on the grid of the smallest ratio above 1, for each margin: what ``log_e_above_one`` needs."""
+    return np.searchsorted(RATIO_OFFSETS, 1e-9 - np.log(margin), side="right")
 
 
 def log_e_above_margin(logs: FloatArray) -> FloatArray:
@@ -58,11 +86,13 @@ def log_e_above_one(margin: FloatArray, logs: FloatArray) -> FloatArray:
     For a margin of 1 it is the test above; for another, the even mean over the grid's ratios above 1.
     """
     different, which = np.unique(margin, return_inverse=True)
-    above = column(RATIO_OFFSETS, 2) > 1e-9 - np.log(different)
+    firsts = first_above_one(different)
+    first = int(firsts.min()) if firsts.size else 0  # below it no weight lies
+    above = column(np.arange(first, RATIO_OFFSETS.size), 2) >= firsts
     with np.errstate(divide="ignore"):
         weights = np.log(above / np.maximum(above.sum(axis=0), 1))
-    weights[:, different == 1.0] = column(_OWN, 2)
-    return log_mixture(logs, weights[:, which] if different.size > 1 else weights)
+    weights[:, different == 1.0] = column(_OWN[first:], 2)
+    return log_mixture(logs[first:], weights[:, which] if different.size > 1 else weights)
 
 
 def bounds(margin: float, logs: FloatArray, log_wanted: float) -> tuple[float, float]:

@@ -20,8 +20,8 @@ import numpy as np
 from sampler_rollouts.domain.evidence import eprocess, ratio
 from sampler_rollouts.domain.evidence.grid import MARGIN, POINTS, RATIO_OFFSETS, BoolArray, FloatArray, IntArray
 
-MOST_CELLS = 4096
-"""Cells worked on at once: a few MiB of likelihoods, however long the history."""
+MOST_ROWS = 4096
+"""Pod-intervals worked on at once: what fits into the processor's cache, however long the history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,8 @@ class State:
 
     ``checked`` and ``bad`` are the candidate's, ``stable_checked`` and ``stable_bad`` stable's, all of cells that
     count: for a paired stream those in which both arms had checked requests. ``logs`` is the ratio's log likelihood.
-    The ``most_...`` are the most, at least 0, that a single pod-interval added: to the ratio's evidence against 1 and
-    against ``max_ratio``, to the rate's against ``max_rate`` and against ``ignore_below``.
+    The ``most_...`` are the most, at least 0, that a single pod-interval added: to the ratio's evidence against 1 (0 at
+    ratios up to 1) and against ``max_ratio``, to the rate's against ``max_rate`` and against ``ignore_below``.
     """
 
     checked: IntArray
@@ -122,19 +122,22 @@ class _Cells:
 
 
 def _portions(rows: PodIntervals) -> Iterator[PodIntervals]:
-    """The rows in portions of whole cells, in order."""
-    if rows.cell.size <= MOST_CELLS:
+    """The rows in portions of whole cells, those of a stream in order."""
+    for some in _cut(rows, rows.cell):
+        yield from _cut(some, some.stream)
+
+
+def _cut(rows: PodIntervals, key: IntArray) -> Iterator[PodIntervals]:
+    """The rows by rising ``key``, those of one key together, ``MOST_ROWS`` at a time or as many as one key has."""
+    if key.size <= MOST_ROWS:
         yield rows
         return
-    order = np.argsort(rows.cell, kind="stable")
-    ends = np.flatnonzero(np.diff(rows.cell[order])) + 1
+    order = np.argsort(key, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(key[order])) + 1, key.size)
     start = 0
-    while start < order.size:
-        fitting = ends[(ends > start) & (ends <= start + MOST_CELLS)]
-        beyond = ends[ends > start + MOST_CELLS]
-        end = int(fitting[-1]) if fitting.size else int(beyond[0]) if beyond.size else order.size
-        if order.size - start <= MOST_CELLS:
-            end = order.size
+    while start < key.size:
+        last = int(np.searchsorted(ends, start + MOST_ROWS, side="right")) - 1
+        end = int(ends[last]) if last >= 0 and ends[last] > start else int(ends[np.searchsorted(ends, start, "right")])
         yield rows.of(order[start:end])
         start = end
 
@@ -161,12 +164,12 @@ def _fold(margins: Margins, state: State, rows: PodIntervals) -> None:
     place = np.full(counts.shape[1], -1)
     place[telling] = np.arange(telling.size)
     _note_ratio(margins, state, rows, cells, place, logs)
-    hit = ~rows.stable & (rows.bad > 0) & valid[cells.of_row]
-    _note_rate(margins, state, rows.of(hit))
+    hit = np.flatnonzero(~rows.stable & (rows.bad > 0) & valid[cells.of_row])
+    _note_rate(margins, state, rows.of(hit[np.argsort(rows.stream[hit], kind="stable")]))
 
 
-def _contributions(margins: Margins, stream: IntArray, counts: IntArray) -> FloatArray:
-    return ratio.contributions(margins.ratio_margin[stream], *counts.astype(np.float64))
+def _contributions(margins: Margins, stream: IntArray, counts: IntArray, first: int = 0) -> FloatArray:
+    return ratio.contributions(margins.ratio_margin[stream], *counts.astype(np.float64), first=first)
 
 
 def _add_in_order(total: FloatArray, stream: IntArray, number: IntArray, logs: FloatArray) -> None:
@@ -187,16 +190,24 @@ def _note_ratio(
     pods are what the candidate is measured by.
     """
     in_cell = place[cells.of_row]
-    against = (in_cell >= 0) & (rows.stable | (rows.bad > 0))
+    against = np.flatnonzero((in_cell >= 0) & (rows.stable | (rows.bad > 0)))
+    if against.size == 0:
+        return
+    against = against[np.argsort(rows.stream[against], kind="stable")]
     found, stream = rows.of(against), rows.stream[against]
     left = cells.counts[:, cells.of_row[against]].copy()
     across = np.arange(stream.size)
     arm = np.where(found.stable, 2, 0)
     left[arm, across] -= found.checked
     left[arm + 1, across] -= found.bad
-    added = logs[in_cell[against]] - _contributions(margins, stream, left)
-    _raise_to(state.most_above_one, stream, added)
-    _raise_to(state.most_above_ratio, stream, added[:, MARGIN + 1 :] - added[:, MARGIN, None])
+    above = ratio.first_above_one(margins.ratio_margin)[stream]
+    lowest = int(above.min())
+    first = min(MARGIN, lowest)
+    added = logs[in_cell[against], first:] - _contributions(margins, stream, left, first)
+    _raise_to(state.most_above_ratio, stream, added[:, MARGIN + 1 - first :] - added[:, MARGIN - first, None])
+    if int(above.max()) > lowest:  # of ratios up to 1 nothing is asked: they stay at 0, whoever shares the work
+        added[np.arange(first, RATIO_OFFSETS.size) < above[:, None]] = 0.0
+    _raise_to(state.most_above_one[:, lowest:], stream, added[:, lowest - first :])
 
 
 def _note_rate(margins: Margins, state: State, rows: PodIntervals) -> None:
@@ -208,11 +219,10 @@ def _note_rate(margins: Margins, state: State, rows: PodIntervals) -> None:
 
 
 def _raise_to(most: FloatArray, stream: IntArray, added: FloatArray) -> None:
-    """Put the larger of what is there and of each added row into each stream's."""
+    """Put the larger of what is there and of each added row into each stream's; the rows of a stream together."""
     if stream.size == 0:
         return
-    order = np.argsort(stream, kind="stable")
-    starts = np.flatnonzero(np.diff(stream[order], prepend=-1))
-    largest = np.maximum.reduceat(added[order], starts, axis=0)
-    which = stream[order][starts]
+    starts = np.flatnonzero(np.diff(stream, prepend=-1))
+    largest = np.maximum.reduceat(added, starts, axis=0)
+    which = stream[starts]
     most[which] = np.maximum(most[which], largest)

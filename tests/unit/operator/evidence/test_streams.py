@@ -169,7 +169,7 @@ def test_many_cells_are_folded_in_portions(monkeypatch: pytest.MonkeyPatch) -> N
     asked = margins(**ASKED)
     whole = folded(asked, rows(*found))
     for most in (1, 7, 150, 151):
-        monkeypatch.setattr("sampler_rollouts.domain.evidence.streams.MOST_CELLS", most)
+        monkeypatch.setattr("sampler_rollouts.domain.evidence.streams.MOST_ROWS", most)
         again = folded(asked, rows(*found))
         assert all(np.array_equal(getattr(whole, name), getattr(again, name)) for name in State.__dataclass_fields__)
 

@@ -1,0 +1,83 @@
+"""SamplerRollouts as the API server shows them. Reading only, as whoever the kubeconfig says."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Protocol
+
+import urllib3
+from kubernetes import client, config
+from sampler_rollouts.domain.resource import GROUP, VERSION
+
+from samplerctl.errors import InputError
+
+PLURAL = "samplerrollouts"
+TIMEOUT = (3.0, 10.0)
+"""Seconds to connect, and to be answered."""
+
+
+class Rollouts(Protocol):
+    """Where SamplerRollouts are read from."""
+
+    namespace: str
+
+    def get(self, name: str) -> dict[str, Any]:
+        """One of them; InputError if there is none, or nobody may say."""
+        ...
+
+
+class KubernetesRollouts:
+    """Those of one namespace of a cluster."""
+
+    def __init__(self, kubeconfig: Path | None, context: str | None, namespace: str | None) -> None:
+        # Read here: the client library looks at the variable once, when it is imported.
+        file = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG")
+        try:
+            self._client = config.new_client_from_config(config_file=file, context=context)
+            self.namespace = namespace or _namespace(file, context)
+        except (config.ConfigException, OSError, ValueError) as error:
+            raise InputError(f"--kubeconfig: no cluster to ask: {' '.join(str(error).split())}") from None
+        self._client.configuration.retries = urllib3.Retry(total=1, connect=1, read=0, redirect=0)
+
+    def get(self, name: str) -> dict[str, Any]:
+        """One SamplerRollout, decoded and not understood: the server may be newer than this command."""
+        place = f"/apis/{GROUP}/{VERSION}/namespaces/{self.namespace}/{PLURAL}/{name}"
+        prepared = self._client.param_serialize(
+            "GET", place, header_params={"Accept": "application/json"}, auth_settings=["BearerToken"]
+        )
+        try:
+            response = self._client.call_api(*prepared, _request_timeout=TIMEOUT)
+            payload = response.read() or b""
+        except (client.ApiException, urllib3.exceptions.HTTPError) as error:
+            raise InputError(f"the API server does not answer: {type(error).__name__}: {error}"[:300]) from None
+        if response.status == 404:
+            raise InputError(f"there is no SamplerRollout {name} in namespace {self.namespace}: name another with -n")
+        if response.status != 200:
+            raise InputError(
+                f"the API server refuses to show SamplerRollout {name}: {_reason(response.status, payload)}"
+            )
+        body = _decoded(payload)
+        if not isinstance(body.get("metadata"), dict):
+            raise InputError("the API server's answer is not a SamplerRollout: does --kubeconfig name a cluster?")
+        return body
+
+
+def _namespace(file: str | None, context: str | None) -> str:
+    """The context's own."""
+    contexts, active = config.list_kube_config_contexts(config_file=file)
+    chosen = next((one for one in contexts if one["name"] == context), active)
+    return str(chosen["context"].get("namespace") or "default")
+
+
+def _decoded(payload: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(payload)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _reason(status: int, payload: bytes) -> str:
+    return str(_decoded(payload).get("message") or f"HTTP {status}")[:300]

@@ -1,0 +1,125 @@
+"""Live rollouts for people: a few lines and a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from samplerctl.numbers import percent
+from samplerctl.output import console
+
+COLOURS = {"Passed": "green", "Failed": "red", "Inconclusive": "yellow"}
+Found = Mapping[str, Any]
+
+
+def status_table(found: Found) -> None:
+    """Where a rollout stands."""
+    console().print(status_view(found))
+
+
+def explain_table(found: Found) -> None:
+    """The evidence, check by check."""
+    console().print(Group(_headline(found), *_words(found), _evidence(found), *_details(found)))
+
+
+def status_view(found: Found) -> RenderableType:
+    """Where a rollout stands, to be printed or kept on the screen."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("pool", "revision", "ready", "weight", "verdict", "requests", "exposed"):
+        table.add_column(name, justify="right" if name in ("ready", "weight", "requests", "exposed") else "left")
+    for one in found["pools"]:
+        weight = f"{one['weight']}%" + (f" ({one['observed_weight']}% of pods)" if one["weight"] else "")
+        counts = (_count(one["requests"]), _count(one["exposed"]))
+        ready = f"{one['ready']} of {one['replicas']}"
+        table.add_row(one["pool"], one["revision"], ready, weight, _verdict(one["verdict"], one["reason"]), *counts)
+    conditions = (f"{one['type']}={one['status']} {one['reason']}: {one['message']}" for one in found["conditions"])
+    last = (f"Before: {one['release']} {one['result']}: {one['message']}" for one in found["history"][:1])
+    return Group(_headline(found), table, *(Text(line) for line in (*conditions, *last)))
+
+
+def _headline(found: Found) -> Text:
+    where = f"{found['stage']}" + (f", {found['progress']}" if found["progress"] else "")
+    text = f"{found['namespace']}/{found['name']}: {where}; stable {found['stable'] or 'none'}"
+    if found["candidate"]:
+        text += f", candidate {found['candidate']}"
+    return Text(text + (" (the newest spec has not been looked at yet)" if found["behind"] else ""))
+
+
+def _words(found: Found) -> Iterator[Text]:
+    yield Text(found["waits_for"])
+    if found["changes"]:
+        yield Text(f"Differs from stable: {'; '.join(found['changes'])}")
+    if terms := found["quality"]:
+        yield Text(
+            f"A false rollback in at most {terms['false_rollback_rate']} of rollouts (half of it now, over "
+            f"{terms['tests']} tests), Passed at {terms['pass_confidence']}, design effect {terms['design_effect']}"
+        )
+
+
+def _evidence(found: Found) -> Table:
+    table = Table(box=None, pad_edge=False)
+    right = ("requests", "bad", "rate", "odds against it")
+    for name in ("pool", "check", "limits", "verdict", *right[:3], "bounds", right[3], "missing"):
+        table.add_column(name, justify="right" if name in right else "left")
+    for pool in found["pools"]:
+        if not pool["begun"]:
+            table.add_row(pool["pool"], "", "", "not begun")
+        for check in pool["checks"]:
+            table.add_row(pool["pool"], check["check"], _limits(check), *_numbers(check, pool))
+    return table
+
+
+def _limits(check: Found) -> str:
+    parts = [
+        f"up to {check['max_rate']}" if check["max_rate"] else "",
+        f"{check['max_ratio']} times stable's" if check["max_ratio"] else "",
+        f"ignored below {check['ignore_below']}" if check["ignore_below"] else "",
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def _numbers(check: Found, pool: Found) -> Iterator[RenderableType]:
+    if not check["worst"]:
+        yield Text("no worse than the pool's worst" if pool["verdict"] else "not looked at yet", style="dim")
+        return
+    yield _verdict(check["verdict"], check["reason"])
+    yield f"{check['checked']:,}"
+    yield f"{check['bad']:,}"
+    yield "" if check["rate"] is None else percent(check["rate"])
+    yield f"{percent(check['lower'])} to {percent(check['upper'])}"
+    needed = "" if check["odds_to_fail"] is None else f" of {check['odds_to_fail']:,.0f}"
+    yield f"{check['odds']:,.3g}{needed}"
+    yield _missing(check)
+
+
+def _missing(check: Found) -> str:
+    if check["verdict"] != "Inconclusive":
+        return ""
+    if check["clean_to_pass"] is None:
+        return check["reason"] or ""
+    return f"about {check['clean_to_pass']:,} more without a bad one, to be below its limit"
+
+
+def _details(found: Found) -> Iterator[Text]:
+    for pool in found["pools"]:
+        if share := pool["share"]:
+            interval = f", 95% interval {share['low']} to {share['high']}" if share["low"] else ""
+            yield Text(
+                f"{pool['pool']}: share wanted {share['wanted']}, seen {share['observed'] or 'nothing yet'}{interval}"
+            )
+        for check in pool["checks"]:
+            if check["worst"] and check["detail"]:
+                yield Text(f"{pool['pool']}, {check['check']}: {check['detail']}")
+
+
+def _verdict(verdict: str | None, reason: str | None) -> Text:
+    text = f"{verdict} ({reason})" if verdict and reason else verdict or ""
+    return Text(text, style=COLOURS.get(verdict or "", ""))
+
+
+def _count(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
