@@ -121,6 +121,7 @@ class Engine:
         for size in self._chunk_sizes:
             self._executables.prefill(np.zeros(size, np.int32), 0, 0)
         self._executables.copy_slot(0, 0)
+        self._executables.forget(0)
         for size in self._batch_sizes:
             self._executables.step(np.zeros(size, np.int32), idle_rows(size, self._model))
         events: list[Event] = []
@@ -195,6 +196,8 @@ class Engine:
             for index, slot in enumerate(self._slots):
                 if slot and slot.generation.cancelled:
                     self._slots[index] = None
+                    if slot.read and not slot.generation.tokens:  # no token yet: nobody knows what the prompt left
+                        self._executables.forget(index)
             self._waiting = deque(waiting for waiting in self._waiting if not waiting.cancelled)
             for index, slot in enumerate(self._slots):
                 if slot is None and self._waiting:

@@ -84,6 +84,7 @@ class Executables:
         self._copy: Callable[..., Pytree] = (
             jax.jit(_copy_slot, donate_argnums=0).lower(self._cache, zero, zero).compile()
         )
+        self._forget: Callable[..., Pytree] = jax.jit(_zero_slot, donate_argnums=0).lower(self._cache, zero).compile()
 
     def _compile_step(self, step: Pytree, size: int) -> Callable[..., tuple[Pytree, jax.Array, Sampled]]:
         tokens = np.zeros(size, np.int32)
@@ -114,7 +115,7 @@ class Executables:
 
     def forget(self, slot: int) -> None:
         """Zero a slot, so that a NaN in it cannot reach the next sequence there (masked positions count 0 x NaN)."""
-        self._cache = jax.tree.map(lambda array: array.at[slot].set(0), self._cache)
+        self._cache = self._forget(self._cache, np.int32(slot))
 
 
 def on_host(sampled: Sampled) -> Sampled:
@@ -129,6 +130,10 @@ def _copy_slot(cache: Pytree, source: jax.Array, target: jax.Array) -> Pytree:
         return lax.dynamic_update_slice_in_dim(array, one, target, 0)
 
     return jax.tree.map(copied, cache)
+
+
+def _zero_slot(cache: Pytree, slot: jax.Array) -> Pytree:
+    return jax.tree.map(lambda array: array.at[slot].set(0), cache)
 
 
 def serving_step(

@@ -1,5 +1,7 @@
 """The `unexpected-script` check: letters of a writing system that the prompt gave no reason for."""
 
+import unicodedata
+
 import regex
 
 _NAMES = (
@@ -26,6 +28,10 @@ def _script(letter: str) -> str:
 
 
 def has_unexpected_script(prompt: str, answer: str) -> bool:
-    """Whether the answer holds a letter of a script that is neither in the prompt, nor Latin, nor Common."""
+    """Whether the answer holds a letter of a script that is neither in the prompt, nor Latin, nor Common.
+
+    A character of the prompt gives reason for the letters that it stands for, too (Unicode's form NFKC): the micro
+    sign, which is Common, for the Greek letter. In an answer such a sign stays Common and needs no reason.
+    """
     found = foreign_scripts(answer)
-    return bool(found) and not found <= foreign_scripts(prompt)
+    return bool(found) and not found <= foreign_scripts(prompt) | foreign_scripts(unicodedata.normalize("NFKC", prompt))

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 Clock = Callable[[], float]
 
 LEAST_SHRINKING = 10.0
-"""Seconds in which a smaller failing shape is looked for, at least; half the budget if that is more."""
+"""Seconds in which a smaller failing shape is looked for, unless half the budget is more."""
 
 
 @dataclass
@@ -32,6 +32,7 @@ class Sweep:
 
     budget: float
     clock: Clock = time.monotonic
+    least_shrinking: float = LEAST_SHRINKING
     outcomes: list[Outcome] = field(default_factory=list, init=False)
     failures: list[Failure] = field(default_factory=list, init=False)
     not_run: list[str] = field(default_factory=list, init=False)
@@ -72,7 +73,7 @@ class Sweep:
         return outcome
 
     def _shrink(self, failed: dict[str, Case]) -> None:
-        began, limit = self.clock(), max(LEAST_SHRINKING, self.budget / 2)
+        began, limit = self.clock(), max(self.least_shrinking, self.budget / 2)
         for place, failure in enumerate(self.failures):
             shrink = failed[failure.case].shrink
             if shrink is None or failure.kind == KIND_CRASHED:
@@ -96,13 +97,20 @@ def _guarded(case: Case) -> Result:
         return Result(0, Failure(case.name, KIND_CRASHED, 1, 0, {"problem": problem}))
 
 
-def preflight(executables: Executables, program_for: ProgramFor, settings: Settings, budget: float) -> Report:
+def preflight(
+    executables: Executables,
+    program_for: ProgramFor,
+    settings: Settings,
+    budget: float,
+    *,
+    least_shrinking: float = LEAST_SHRINKING,
+) -> Report:
     """Examine a server's program. Nothing else may use the executables or compile meanwhile."""
     began = time.monotonic()
     samplers = Samplers(executables.model, program_for)
     served = Served(executables, samplers, settings.precision)
     suite = TokenSuite(samplers)
-    sweep = Sweep(budget)
+    sweep = Sweep(budget, least_shrinking=least_shrinking)
     sweep.run(cases(served, suite, samplers))
     return Report(
         subject=subject_of(executables, settings),

@@ -4,46 +4,22 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 import pytest
 from samplerd import transformer
-from samplerd.model_file import Shape
-from samplerd.transformer import Layer, Weights
+from samplerd.transformer import Weights
 
+from tests.unit.samplerd import small_decoder
 from tests.unit.samplerd.reference import forward
+from tests.unit.samplerd.small_decoder import SHAPE
 
-SHAPE = Shape(
-    vocabulary=97,
-    layers=3,
-    width=48,
-    query_heads=6,
-    kv_heads=2,
-    head_size=8,
-    max_context=64,
-    rope_base=1000.0,
-    norm_epsilon=1e-5,
-)
 CONTEXT = 32
 
 
 @pytest.fixture(scope="module")
 def weights() -> Weights:
-    rng = np.random.default_rng(11)
-
-    def matrix(*size: int) -> jax.Array:
-        return jnp.asarray(rng.standard_normal(size) / np.sqrt(size[-1]), jnp.float32)
-
-    def norm() -> jax.Array:
-        return jnp.asarray(1 + 0.1 * rng.standard_normal(SHAPE.width), jnp.float32)
-
-    mixed = (SHAPE.query_heads + 2 * SHAPE.kv_heads) * SHAPE.head_size
-    layers = tuple(
-        Layer(norm(), matrix(mixed, 48), matrix(48, 48), norm(), matrix(2 * 80, 48), matrix(48, 80))
-        for _ in range(SHAPE.layers)
-    )
-    return Weights(matrix(97, 48) * 4, layers, norm(), *transformer.rotation_tables(SHAPE, CONTEXT))
+    return small_decoder.weights(SHAPE, CONTEXT)
 
 
 decode: Any = jax.jit(partial(transformer.decode, SHAPE))
