@@ -264,8 +264,8 @@ async def test_a_disconnect_before_any_token_is_not_text_checked(executables: Ex
         server.executables.go.clear()
         with pytest.raises(httpx.ReadTimeout):
             await server.client.post("/v1/completions", json={"prompt": "x", "max_tokens": 9}, timeout=0.3)
-        server.executables.go.set()
         await server.reaches(1, "sampler_requests_total", code="499")
+        server.executables.go.set()
         assert await checked(server) == (1, 0)
         assert await checked(server, "unexpected-script") == (0, 0)
         await server.settled()
@@ -277,8 +277,8 @@ async def test_who_gives_up_has_waited_until_then(executables: Executables) -> N
         server.executables.go.clear()
         with pytest.raises(httpx.ReadTimeout):
             await server.client.post("/v1/completions", json={"prompt": "x", "max_tokens": 9}, timeout=0.35)
-        server.executables.go.set()
         await server.reaches(1, "sampler_requests_total", code="499")
+        server.executables.go.set()
         numbers = await server.scrape()
         for name, slow in (("request_duration", 1), ("time_to_first_token", 1), ("time_per_output_token", 0)):
             count = numbers[f"sampler_{name}_seconds_count", frozenset({("checked", "true")})]
