@@ -11,10 +11,13 @@ from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.quantities import quantity
 from sampler_rollouts.domain.rules import CLOSED_RATIO, OPEN_RATIO, Rule, Scalar, Strict, duration_rule
 
-RESERVED_ENV: Final = (
+ALWAYS_SET_ENV: Final = (
     "SAMPLER_REVISION", "SAMPLER_POOL", "SAMPLER_ROLLOUT", "POD_NAME",
     "SAMPLER_PRECISION", "SAMPLER_AUDIT_SHARE", "SAMPLER_DRAIN_TIMEOUT",
 )  # fmt: skip
+"""What every pod is told. What was recorded without a variable stays valid: later ones are told only where they say more
+than their default."""
+RESERVED_ENV: Final = (*ALWAYS_SET_ENV, "SAMPLER_VOCAB_SHARDS")
 
 _LABEL_PATTERN = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
 _HOST = "[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?"
@@ -69,7 +72,8 @@ class EnvVar(Strict):
         matching("^[A-Za-z_][A-Za-z0-9_]*$", "must be letters, digits and underscores, not beginning with a digit"),
         Scalar(
             "!(self in [" + ", ".join(f"'{name}'" for name in RESERVED_ENV) + "])",
-            "is set by the operator: use sampler.precision, sampler.auditShare or rollback.drainTimeout instead",
+            "is set by the operator: use sampler.precision, sampler.vocabShards, sampler.auditShare or "
+            "rollback.drainTimeout instead",
             lambda name: name not in RESERVED_ENV,
         ),
     ]
@@ -149,6 +153,9 @@ class Sampler(Strict):
     """Settings of the sampler that belong to the release."""
 
     precision: Literal["float32"] = "float32"
+    vocab_shards: Annotated[int, Field(ge=1, le=limits.SHARDS)] = Field(
+        1, description="Devices of a pod over which the vocabulary is split; on platform cpu they are emulated."
+    )
     audit_share: ClosedRatio = Field(
         "1%", description="Share of rows that the replay audit recomputes; 0 turns it off."
     )

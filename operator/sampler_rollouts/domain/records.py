@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sampler_rollouts.domain import render
-from sampler_rollouts.domain.pool import RESERVED_ENV
+from sampler_rollouts.domain.pool import ALWAYS_SET_ENV, RESERVED_ENV
 from sampler_rollouts.domain.quantities import LONGEST_DURATION
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def _are_ours(env: Sequence[Mapping[str, Any]], values: Mapping[str, str]) -> bo
     """Each of the operator's variables once, and of ``values``: no pod may pass for another revision's."""
     reserved = [item["name"] for item in env if item["name"] in RESERVED_ENV]
     told = [render.POD_NAME, *({"name": name, "value": value} for name, value in values.items())]
-    return sorted(reserved) == sorted(RESERVED_ENV) and all(item in env for item in told)
+    once = len(set(reserved)) == len(reserved) and set(ALWAYS_SET_ENV) <= set(reserved)
+    return once and all(item in env for item in told)
 
 
 def _is_resources(value: object) -> bool:

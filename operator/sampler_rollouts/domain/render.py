@@ -100,6 +100,8 @@ def _environment(owner: Owner, pool: Pool, child: Child, drain: int) -> list[dic
         "SAMPLER_AUDIT_SHARE": share,
         "SAMPLER_DRAIN_TIMEOUT": str(drain),
     }
+    if pool.sampler.vocab_shards > 1:
+        ours["SAMPLER_VOCAB_SHARDS"] = str(pool.sampler.vocab_shards)
     theirs = [{"name": item.name, "value": item.value} for item in pool.template.env]
     return [{"name": name, "value": value} for name, value in ours.items()] + [POD_NAME] + theirs
 

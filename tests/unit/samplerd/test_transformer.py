@@ -46,7 +46,12 @@ def weights() -> Weights:
     return Weights(matrix(97, 48) * 4, layers, norm(), *transformer.rotation_tables(SHAPE, CONTEXT))
 
 
-decode: Any = jax.jit(partial(transformer.decode, SHAPE))
+@jax.jit
+def decode(weights: Weights, cache: Any, tokens: Any, positions: Any) -> Any:
+    hidden, cache = transformer.body(SHAPE, weights, cache, tokens, positions)
+    return transformer.head(weights.embedding, hidden), cache
+
+
 prefill: Any = jax.jit(partial(transformer.prefill, SHAPE))
 
 
