@@ -15,6 +15,7 @@ from samplerd.preflight.results import worst_first
 from samplerd.preflight.sweep import preflight
 from samplerd.program import Executables, ProgramFor
 from samplerd.settings import Settings
+from samplerd.shards import TooFewDevicesError
 
 
 def run_preflight(settings: Settings, program_for: ProgramFor, *, baseline: Path | None, as_json: bool) -> int:
@@ -22,11 +23,13 @@ def run_preflight(settings: Settings, program_for: ProgramFor, *, baseline: Path
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     try:
         other = None if baseline is None else report.read(baseline)
-        configure_jax(settings.threads, settings.compile_cache)
+        configure_jax(settings.threads, settings.compile_cache, devices=settings.vocab_shards)
         model = load_model(settings)
-    except (OSError, ModelFileError, report.ReportError) as error:
+        executables = Executables(
+            model, program_for(model), settings.batch_sizes, settings.prefill_sizes, settings.vocab_shards
+        )
+    except (OSError, ModelFileError, TooFewDevicesError, report.ReportError) as error:
         return _refused(error)
-    executables = Executables(model, program_for(model), settings.batch_sizes, settings.prefill_sizes)
     made = preflight(executables, program_for, settings, settings.preflight_budget)
     if other is not None:
         failures = worst_first([*made.failures, *differences(made, other)])

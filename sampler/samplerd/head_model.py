@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from samplerd.model import Model
+from samplerd.model import Head, Model
 
 CONTEXT = 64
 
 
-class Head(NamedTuple):
+class Weights(NamedTuple):
     """The weights."""
 
     hidden: jax.Array  # [N, D]: the hidden state after each of N tokens
@@ -30,16 +30,21 @@ def head_model(model: Model, hidden: npt.NDArray[np.float32], matrix: npt.NDArra
         model,
         vocabulary=matrix.shape[1],
         context=CONTEXT,
-        weights=Head(jnp.asarray(hidden, dtype), jnp.asarray(matrix, dtype)),
+        weights=Weights(jnp.asarray(hidden, dtype), jnp.asarray(matrix, dtype)),
         empty_cache=lambda _slots: (),
-        decode=_decode,
+        body=_body,
+        head=Head(matrices=lambda weights: weights.matrix, logits=_head, token_axis=1),
         prefill=_prefill,
     )
 
 
-def _decode(weights: Head, cache: tuple[()], tokens: jax.Array, _positions: jax.Array) -> tuple[jax.Array, tuple[()]]:
-    return weights.hidden[tokens] @ weights.matrix, cache
+def _body(weights: Weights, cache: tuple[()], tokens: jax.Array, _positions: jax.Array) -> tuple[jax.Array, tuple[()]]:
+    return weights.hidden[tokens], cache
 
 
-def _prefill(_weights: Head, cache: tuple[()], _tokens: jax.Array, _start: jax.Array, _slot: jax.Array) -> tuple[()]:
+def _head(matrix: jax.Array, hidden: jax.Array) -> jax.Array:
+    return hidden @ matrix
+
+
+def _prefill(_weights: Weights, cache: tuple[()], _tokens: jax.Array, _start: jax.Array, _slot: jax.Array) -> tuple[()]:
     return cache

@@ -17,10 +17,15 @@ _KIND = (
 """The lines of /proc/cpuinfo that machine code can depend on, on x86 and on ARM."""
 
 
-def configure_jax(threads: int = 0, compile_cache: Path | None = None) -> None:
-    """Use at most `threads` threads (0: one a processor), 64-bit integers, and a compile cache if one is given."""
+def configure_jax(threads: int = 0, compile_cache: Path | None = None, *, devices: int = 1) -> None:
+    """Use at most `threads` threads (0: one a processor), 64-bit integers, and a compile cache if one is given.
+
+    Where JAX finds no other hardware, its one processor becomes `devices` emulated devices if that is more than one.
+    """
     if threads:
         os.environ["NPROC"] = str(threads)  # what XLA's CPU client sizes its thread pools by
+    if devices > 1:
+        jax.config.update("jax_num_cpu_devices", devices)
     jax.config.update("jax_enable_x64", True)  # mass is counted in 64-bit integers; all else names its own width
     folder = cache_folder(compile_cache, _cpuinfo()) if compile_cache else None
     if folder is not None:

@@ -1,7 +1,8 @@
 """The tensor program: what runs on the device, compiled once per shape before the server is ready.
 
-One step is one executable: decode, a barrier around the logits, sampling. It always returns the logits buffer, so an
-audited step and an unaudited one are the same program. Watching must not change what is watched.
+One step is one executable: decode, a barrier around the logits, sampling. (With the vocabulary split over devices the
+model's body is one before it: `split_step`.) It always returns the logits buffer, so an audited step and an unaudited one
+are the same program. Watching must not change what is watched.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from samplerd import sampling
 from samplerd.edit_list import MOST_BIASED, no_edits
 from samplerd.model import Model, Pytree
 from samplerd.rows import Logprobs, Rows, Sampled
+from samplerd.split_step import Run, SplitStep
 
 
 def _as_they_are(logits: jax.Array) -> jax.Array:
@@ -70,15 +72,20 @@ class Executables:
     """The compiled program, its weights and its cache. Not thread-safe: the engine's thread alone calls it."""
 
     def __init__(
-        self, model: Model, program: TensorProgram, batch_sizes: Sequence[int], chunk_sizes: Sequence[int]
+        self,
+        model: Model,
+        program: TensorProgram,
+        batch_sizes: Sequence[int],
+        chunk_sizes: Sequence[int],
+        vocab_shards: int = 1,
     ) -> None:
+        """`vocab_shards`: over how many devices the vocabulary is split. Raises TooFewDevicesError."""
         self.model = model
         self.batch_sizes = sorted(batch_sizes)
         self.chunk_sizes = sorted({min(size, model.context) for size in chunk_sizes})
         self._cache = model.empty_cache(self.batch_sizes[-1])
-        step = jax.jit(partial(serving_step, model, program), donate_argnums=1)
+        self._steps = self._compile_steps(program, vocab_shards)
         prefill = jax.jit(model.prefill, donate_argnums=1)
-        self._steps = {size: self._compile_step(step, size) for size in self.batch_sizes}
         self._prefills = {size: self._compile_prefill(prefill, size) for size in self.chunk_sizes}
         zero = np.int32(0)
         self._copy: Callable[..., Pytree] = (
@@ -86,11 +93,19 @@ class Executables:
         )
         self._forget: Callable[..., Pytree] = jax.jit(_zero_slot, donate_argnums=0).lower(self._cache, zero).compile()
 
-    def _compile_step(self, step: Pytree, size: int) -> Callable[..., tuple[Pytree, jax.Array, Sampled]]:
+    def _compile_steps(self, program: TensorProgram, vocab_shards: int) -> dict[int, Run]:
+        if vocab_shards > 1:
+            split = SplitStep(self.model, partial(drawn, program), vocab_shards)
+            return {
+                size: split.compile(self._cache, np.zeros(size, np.int32), idle_rows(size, self.model))
+                for size in self.batch_sizes
+            }
+        step = jax.jit(partial(serving_step, self.model, program), donate_argnums=1)
+        return {size: self._compile_step(step, size) for size in self.batch_sizes}
+
+    def _compile_step(self, step: Pytree, size: int) -> Run:
         tokens = np.zeros(size, np.int32)
-        compiled: Callable[..., tuple[Pytree, jax.Array, Sampled]] = step.lower(
-            self.model.weights, self._cache, tokens, idle_rows(size, self.model)
-        ).compile()
+        compiled: Run = step.lower(self.model.weights, self._cache, tokens, idle_rows(size, self.model)).compile()
         return compiled
 
     def _compile_prefill(self, prefill: Pytree, size: int) -> Callable[..., Pytree]:
@@ -141,8 +156,13 @@ def serving_step(
 ) -> tuple[Pytree, jax.Array, Sampled]:
     """The step that is compiled: read tokens [B], give the cache, the logits [B, V] and what was drawn from them."""
     logits, cache = model.decode(weights, cache, tokens, rows.position - 1)
+    return cache, *drawn(program, logits, rows)
+
+
+def drawn(program: TensorProgram, logits: jax.Array, rows: Rows) -> tuple[jax.Array, Sampled]:
+    """From the model's logits [B, V] to the buffer that is returned and audited, and to what was drawn."""
     buffer, sampled_from = program.hand_over(program.adjust_logits(logits))
-    return cache, buffer, program.sample(sampled_from, rows)
+    return buffer, program.sample(sampled_from, rows)
 
 
 def edit_capacity(model: Model) -> int:

@@ -5,6 +5,7 @@ certificate says whether those hold the whole kept set. Rows whose certificate f
 vocabulary (`wide`). All ways are exact, so which one a row takes never shows in its token.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -17,6 +18,7 @@ from samplerd.logprobs import logprobs_of
 from samplerd.randomness import gumbel
 from samplerd.reach import Reach
 from samplerd.rows import Limits, Rows, Sampled, below_best, is_random, limits, lowest_id_of_highest
+from samplerd.shards import over_mesh, shards_here
 
 TIERS = (64, 1024)
 """How many candidates are tried, one after the other."""
@@ -32,9 +34,15 @@ class Draw(NamedTuple):
 
 
 def sample(logits: jax.Array, rows: Rows, *, vocabulary: int | None = None, tiers: tuple[int, ...] = TIERS) -> Sampled:
-    """Draw one token a row from logits [B, W] of any float type; ids from `vocabulary` (default W) on are padding."""
+    """Draw one token a row from logits [B, W] of any float type; ids from `vocabulary` (default W) on are padding.
+
+    In a program that is traced with a mesh whose axis is `shards.AXIS`, the vocabulary is split over it: the same tokens.
+    """
     width = logits.shape[1]
-    return sample_part(logits, rows, Reach(width, width if vocabulary is None else vocabulary), tiers=tiers)
+    real = width if vocabulary is None else vocabulary
+    if shards_here() > 1:
+        return over_mesh(partial(sample_part, tiers=tiers), logits, rows, vocabulary=real)
+    return sample_part(logits, rows, Reach(width, real), tiers=tiers)
 
 
 def sample_part(logits: jax.Array, rows: Rows, reach: Reach, *, tiers: tuple[int, ...] = TIERS) -> Sampled:

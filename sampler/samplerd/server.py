@@ -69,8 +69,11 @@ class _Server(uvicorn.Server):
 def build_engine(settings: Settings, program_for: ProgramFor, gate: Gate) -> Engine:
     """Load, compile, warm up, and examine what was made: the engine has really drawn a token when this returns."""
     model = load_model(settings)
-    log.info("model %s loaded; compiling for batches of %s", model.name, settings.batch_sizes)
-    executables = Executables(model, program_for(model), settings.batch_sizes, settings.prefill_sizes)
+    over = f", the vocabulary over {settings.vocab_shards} devices" if settings.vocab_shards > 1 else ""
+    log.info("model %s loaded; compiling for batches of %s%s", model.name, settings.batch_sizes, over)
+    executables = Executables(
+        model, program_for(model), settings.batch_sizes, settings.prefill_sizes, settings.vocab_shards
+    )
     engine = Engine(executables, queue_size=settings.queue_size)
     engine.warm_up()
     gate.examine(executables, program_for)
@@ -209,7 +212,7 @@ async def run(settings: Settings, program_for: ProgramFor) -> int:
     for noisy in ("jax", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     log.info("starting: %s", _whose(settings))  # a log that was saved to a file still says whose it is
-    configure_jax(settings.threads, settings.compile_cache)
+    configure_jax(settings.threads, settings.compile_cache, devices=settings.vocab_shards)
     gate = Gate(settings)
     if settings.compile_only:
         build_engine(settings, program_for, gate)

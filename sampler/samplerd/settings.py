@@ -26,6 +26,8 @@ class Settings(BaseModel):
     model: Literal["smollm2-135m", "synthetic"] = "smollm2-135m"
     model_path: Path | None = None
     precision: Literal["float32"] = "float32"
+    vocab_shards: Annotated[int, Field(ge=1, le=64)] = 1
+    """Devices over which the vocabulary is split: that many emulated ones on a CPU."""
     context: Annotated[int, Field(ge=16)] = 512
     batch_sizes: tuple[Annotated[int, Field(ge=1, le=256)], ...] = (1, 2, 4)
     prefill_sizes: tuple[Annotated[int, Field(ge=1)], ...] = (64,)

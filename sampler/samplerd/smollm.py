@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from samplerd import transformer
 from samplerd.memory import release_memory
-from samplerd.model import Model
+from samplerd.model import Head, Model
 from samplerd.model_file import ModelFile, ModelFileError, Shape, find_model_file
 from samplerd.tokenizer import SmolTokenizer
 from samplerd.transformer import Layer, Weights
@@ -37,7 +37,8 @@ def load(context: int, path: Path | None = None) -> Model:
         tokenizer=tokenizer,
         weights=weights,
         empty_cache=lambda slots: transformer.empty_cache(shape, slots, context),
-        decode=partial(transformer.decode, shape),
+        body=partial(transformer.body, shape),
+        head=Head(matrices=lambda weights: weights.embedding, logits=transformer.head, token_axis=0),
         prefill=partial(transformer.prefill, shape),
     )
 

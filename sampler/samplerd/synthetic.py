@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from samplerd.model import Model
+from samplerd.model import Head, Model
 
 NAME = "synthetic"
 
@@ -88,7 +88,8 @@ def load(context: int) -> Model:
         tokenizer=tokenizer,
         weights=_weights(tokenizer),
         empty_cache=lambda slots: jnp.zeros((slots, context), jnp.int32),
-        decode=_decode,
+        body=_body,
+        head=Head(matrices=lambda weights: weights, logits=_head, token_axis=1),
         prefill=_prefill,
     )
 
@@ -111,13 +112,18 @@ def _noise(generator: np.random.Generator, size: int, scale: float) -> npt.NDArr
     return scale * generator.standard_normal((size, size), np.float32)
 
 
-def _decode(
-    weights: ToyWeights, cache: jax.Array, tokens: jax.Array, positions: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+def _body(
+    _weights: ToyWeights, cache: jax.Array, tokens: jax.Array, positions: jax.Array
+) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
+    """The last token and the one before it, [B] each, and the cache."""
     rows = jnp.arange(tokens.shape[0])
     cache = cache.at[rows, positions].set(tokens)
-    previous = cache[rows, jnp.maximum(positions - 1, 0)]
-    return weights.after_last[tokens] + weights.after_previous[previous], cache
+    return (tokens, cache[rows, jnp.maximum(positions - 1, 0)]), cache
+
+
+def _head(weights: ToyWeights, state: tuple[jax.Array, jax.Array]) -> jax.Array:
+    last, previous = state
+    return weights.after_last[last] + weights.after_previous[previous]
 
 
 def _prefill(_weights: ToyWeights, cache: jax.Array, tokens: jax.Array, start: jax.Array, slot: jax.Array) -> jax.Array:

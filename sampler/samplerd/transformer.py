@@ -123,10 +123,10 @@ def _decode_attention(
     return jnp.einsum("bkgt,bktn->bkgn", _softmax(scores, visible[:, None, None, :]), values)
 
 
-def decode(
+def body(
     shape: Shape, weights: Weights, cache: Cache, tokens: jax.Array, positions: jax.Array
 ) -> tuple[jax.Array, Cache]:
-    """Read one token [B] at its position [B] for each of the first B slots; give logits [B, V] and the cache."""
+    """Read one token [B] at its position [B] for each of the first B slots; give what the head reads [B, D]."""
     rows = tokens.shape[0]
     x = weights.embedding[tokens]
     cosine, sine = weights.cosine[positions], weights.sine[positions]
@@ -138,7 +138,12 @@ def decode(
         x = x + _project(mixed.reshape(rows, -1), layer.attention_output)
         x = _mlp(x, layer, shape)
         new_cache.append(new)
-    return _project(_norm(x, weights.output_norm, shape.norm_epsilon), weights.embedding), tuple(new_cache)
+    return _norm(x, weights.output_norm, shape.norm_epsilon), tuple(new_cache)
+
+
+def head(embedding: jax.Array, hidden: jax.Array) -> jax.Array:
+    """Logits [B, N] of the tokens whose rows of the embedding [N, D] are given."""
+    return _project(hidden, embedding)
 
 
 def _chunk_attention(

@@ -10,6 +10,8 @@ from samplerd.jax_setup import configure_jax
 
 from local import settings
 
+DEVICES = 8
+"""Emulated ones, over which a vocabulary can be split; whoever asks for none uses the first."""
 MOST_BYTES = 1 << 30
 """The least recently used program goes first."""
 
@@ -17,5 +19,5 @@ MOST_BYTES = 1 << 30
 @cache
 def compiled_once() -> None:
     """Set JAX up, with a compile cache outside the tree that all workers share."""
-    configure_jax(compile_cache=settings.load().cache / "compiled-by-tests")
+    configure_jax(compile_cache=settings.load().cache / "compiled-by-tests", devices=DEVICES)
     jax.config.update("jax_compilation_cache_max_size", MOST_BYTES)

@@ -15,6 +15,8 @@ CLASSES: Final = 8
 STEPS: Final = 20
 CHECKS: Final = 16
 REPLICAS: Final = 200
+SHARDS: Final = 64
+"""Devices of one pod."""
 BIRTHS: Final = 4096
 HELD: Final = 20
 HISTORY: Final = 10

@@ -11,13 +11,15 @@ from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.quantities import quantity
 from sampler_rollouts.domain.rules import CLOSED_RATIO, OPEN_RATIO, Rule, Scalar, Strict, duration_rule
 
-RESERVED_ENV: Final = (
+ALWAYS_SET_ENV: Final = (
     "SAMPLER_REVISION", "SAMPLER_POOL", "SAMPLER_ROLLOUT", "POD_NAME",
     "SAMPLER_PRECISION", "SAMPLER_AUDIT_SHARE", "SAMPLER_DRAIN_TIMEOUT",
 )  # fmt: skip
-"""Variables that every pod has from the operator."""
+"""What every pod is told. What was recorded without a variable stays valid: later ones are told only where they say more
+than their default."""
 ROUTING_ENV: Final = ("SAMPLER_CONTEXT_CLASS", "SAMPLER_CONTEXT_CLASSES")
-"""Those that it has where the spec names context classes."""
+"""What a pod is told where the spec names context classes: both, or neither."""
+RESERVED_ENV: Final = (*ALWAYS_SET_ENV, *ROUTING_ENV, "SAMPLER_VOCAB_SHARDS")
 
 LABEL_PATTERN: Final = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
 _HOST = "[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?"
@@ -71,10 +73,10 @@ class EnvVar(Strict):
         Field(min_length=1, max_length=128),
         matching("^[A-Za-z_][A-Za-z0-9_]*$", "must be letters, digits and underscores, not beginning with a digit"),
         Scalar(
-            "!(self in [" + ", ".join(f"'{name}'" for name in RESERVED_ENV + ROUTING_ENV) + "])",
-            "is set by the operator: use sampler.precision, sampler.auditShare, contextClass or rollback.drainTimeout "
-            "instead",
-            lambda name: name not in RESERVED_ENV + ROUTING_ENV,
+            "!(self in [" + ", ".join(f"'{name}'" for name in RESERVED_ENV) + "])",
+            "is set by the operator: use sampler.precision, sampler.vocabShards, sampler.auditShare, contextClass or "
+            "rollback.drainTimeout instead",
+            lambda name: name not in RESERVED_ENV,
         ),
     ]
     value: Annotated[str, Field(max_length=4096)] = ""
@@ -153,6 +155,9 @@ class Sampler(Strict):
     """Settings of the sampler that belong to the release."""
 
     precision: Literal["float32"] = "float32"
+    vocab_shards: Annotated[int, Field(ge=1, le=limits.SHARDS)] = Field(
+        1, description="Devices of a pod over which the vocabulary is split; on platform cpu they are emulated."
+    )
     audit_share: ClosedRatio = Field(
         "1%", description="Share of rows that the replay audit recomputes; 0 turns it off."
     )

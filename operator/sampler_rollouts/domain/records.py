@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sampler_rollouts.domain import render
-from sampler_rollouts.domain.pool import LABEL_PATTERN, RESERVED_ENV, ROUTING_ENV
+from sampler_rollouts.domain.pool import ALWAYS_SET_ENV, LABEL_PATTERN, RESERVED_ENV, ROUTING_ENV
 from sampler_rollouts.domain.quantities import LONGEST_DURATION
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _recovered(owner: render.Owner, child: render.Child, live: Mapping[str, Any]
     try:
         container, drain = live["spec"]["containers"][0], live["spec"]["terminationGracePeriodSeconds"]
         free = {name: container[name] for name in _FREE if container.get(name)}
-        made = render.closed_form(owner, child, drain, free)
+        made = render.closed_form(owner, child, drain, free, live["metadata"]["labels"][render.LABEL_CLASS])
     except (AttributeError, IndexError, KeyError, TypeError):
         return None
     return made if is_closed(owner, child, made) else None
@@ -85,13 +85,13 @@ def _is_label(value: object) -> bool:
 
 def _are_ours(env: Sequence[Mapping[str, Any]], values: Mapping[str, str], context_class: str) -> bool:
     """Each of the operator's variables once, and of ``values``: no pod may pass for another revision's or class's."""
-    names = [item["name"] for item in env if item["name"] in RESERVED_ENV + ROUTING_ENV]
-    routed = any(name in ROUTING_ENV for name in names)
-    expected = RESERVED_ENV + (ROUTING_ENV if routed else ())
-    wanted = {**values, **({"SAMPLER_CONTEXT_CLASS": context_class} if routed else {})}
+    reserved = [item["name"] for item in env if item["name"] in RESERVED_ENV]
+    routing = set(ROUTING_ENV) & set(reserved)
+    wanted = {**values, **({"SAMPLER_CONTEXT_CLASS": context_class} if routing else {})}
     told = [render.POD_NAME, *({"name": name, "value": value} for name, value in wanted.items())]
-    fits = routed or context_class == render.STANDARD
-    return fits and sorted(names) == sorted(expected) and all(item in env for item in told)
+    once = len(set(reserved)) == len(reserved) and set(ALWAYS_SET_ENV) <= set(reserved)
+    classed = routing == set(ROUTING_ENV) or (not routing and context_class == render.STANDARD)
+    return once and classed and all(item in env for item in told)
 
 
 def _is_resources(value: object) -> bool:

@@ -114,6 +114,8 @@ def _environment(owner: Owner, spec: Spec, pool: Pool, child: Child) -> list[dic
         "SAMPLER_DRAIN_TIMEOUT": str(seconds(spec.rollback.drain_timeout)),
         **routing(spec, pool),
     }
+    if pool.sampler.vocab_shards > 1:
+        ours["SAMPLER_VOCAB_SHARDS"] = str(pool.sampler.vocab_shards)
     theirs = [{"name": item.name, "value": item.value} for item in pool.template.env]
     return [{"name": name, "value": value} for name, value in ours.items()] + [POD_NAME] + theirs
 

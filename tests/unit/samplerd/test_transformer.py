@@ -22,7 +22,12 @@ def weights() -> Weights:
     return small_decoder.weights(SHAPE, CONTEXT)
 
 
-decode: Any = jax.jit(partial(transformer.decode, SHAPE))
+@jax.jit
+def decode(weights: Weights, cache: Any, tokens: Any, positions: Any) -> Any:
+    hidden, cache = transformer.body(SHAPE, weights, cache, tokens, positions)
+    return transformer.head(weights.embedding, hidden), cache
+
+
 prefill: Any = jax.jit(partial(transformer.prefill, SHAPE))
 
 

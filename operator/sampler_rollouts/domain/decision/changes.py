@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 SHORT_DIGEST: Final = 12
 _SETTINGS: Final = {
     "SAMPLER_PRECISION": "precision",
+    "SAMPLER_VOCAB_SHARDS": "vocabulary shards",
     "SAMPLER_AUDIT_SHARE": "audit share",
     "SAMPLER_CONTEXT_CLASS": "context class",
     "SAMPLER_CONTEXT_CLASSES": "context classes",
 }
+_UNSAID: Final = {"SAMPLER_VOCAB_SHARDS": "1"}
+"""What a variable means that a pod is told only if it says more."""
 _NOT_OF_THE_RELEASE: Final = frozenset({"SAMPLER_REVISION", "SAMPLER_DRAIN_TIMEOUT"})
 
 
@@ -73,8 +76,9 @@ def _pool_changes(turn: Turn, old: Release, new: Release, name: str) -> Iterator
 def _template_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     old_env, new_env = _environment(before), _environment(after)
     for name, label in _SETTINGS.items():
-        if old_env.get(name) != new_env.get(name):
-            yield f"{label} changed from {old_env.get(name)} to {new_env.get(name)}"
+        was, now = (env.get(name, _UNSAID.get(name)) for env in (old_env, new_env))
+        if was != now:
+            yield f"{label} changed from {was} to {now}"
     for name in sorted((old_env.keys() | new_env.keys()) - _SETTINGS.keys() - _NOT_OF_THE_RELEASE):
         if old_env.get(name) != new_env.get(name):
             verb = "added" if name not in old_env else "removed" if name not in new_env else "changed"

@@ -239,6 +239,18 @@ BAD = [
         "from 0 to 1",
     ),
     Bad(
+        "no shard at all",
+        put("pools.0.sampler", {"vocabShards": 0}),
+        "pools[0].sampler.vocabShards",
+        "greater than or equal to 1",
+    ),
+    Bad(
+        "shards as a word",
+        put("pools.0.sampler", {"vocabShards": "all"}),
+        "pools[0].sampler.vocabShards",
+        "integer",
+    ),
+    Bad(
         "nothing to check",
         lambda spec: (
             put("pools.0.sampler", {"auditShare": "0"})(spec),

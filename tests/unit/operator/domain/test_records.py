@@ -114,6 +114,7 @@ FORGED: dict[str, Forge] = {
     "a whole secret": lambda t: one(t).update(envFrom=[{"secretRef": {"name": "s"}}]),
     "a variable of ours twice": lambda t: one(t)["env"].append({"name": "SAMPLER_REVISION", "value": "x"}),
     "another revision's name": lambda t: one(t)["env"][0].update(value="9876543210"),
+    "a variable of ours missing": lambda t: one(t)["env"].pop(3),
     "no variables": lambda t: one(t).update(env=[]),
     "a claim": lambda t: one(t)["resources"].update(claims=[{"name": "device"}]),
     "another rollout's label": lambda t: t["metadata"]["labels"].update({"samplerrollouts.io/rollout": "other"}),
@@ -141,6 +142,14 @@ FORGED: dict[str, Forge] = {
 
 def test_the_first_versions_record_is_accepted() -> None:
     assert is_closed(OWNER, CHILD, first_form())
+
+
+def test_a_later_versions_variable_is_accepted_once() -> None:
+    template = first_form()
+    one(template)["env"].insert(6, {"name": "SAMPLER_VOCAB_SHARDS", "value": "4"})
+    assert is_closed(OWNER, CHILD, template)
+    one(template)["env"].append({"name": "SAMPLER_VOCAB_SHARDS", "value": "1"})
+    assert not is_closed(OWNER, CHILD, template)
 
 
 @pytest.mark.parametrize("name", FORGED)

@@ -22,6 +22,7 @@ def of(**more: Any) -> str:
     [
         {"image": image("b")},
         {"sampler": {"auditShare": "2%"}},
+        {"sampler": {"vocabShards": 4}},
         {"template": {"args": ["--fast"]}},
         {"template": {"env": [{"name": "A", "value": "1"}]}},
         {"template": {"resources": {"limits": {"cpu": "1"}}}},
@@ -38,7 +39,7 @@ def test_what_the_spec_says_of_the_pods_is_in_the_revision(more: dict[str, Any])
         {"name": "cpu-b"},
         {"platform": "cpu"},
         {"sampler": {}},
-        {"sampler": {"precision": "float32", "auditShare": "1%"}},
+        {"sampler": {"precision": "float32", "vocabShards": 1, "auditShare": "1%"}},
         {"sampler": {"auditShare": "0.01"}},
         {"template": {}},
         {"template": {"env": [], "args": [], "resources": {"limits": {}, "requests": {}}}},

@@ -55,6 +55,13 @@ def test_audit_share_is_a_plain_number() -> None:
         assert next(item["value"] for item in env if item["name"] == "SAMPLER_AUDIT_SHARE") == told
 
 
+def test_shards_are_told_only_where_there_are_any() -> None:
+    """A pod whose vocabulary is whole is told nothing of it, so that records of before stay what is rendered."""
+    names = [item["name"] for item in container(sampler={"vocabShards": 1})["env"]]
+    assert "SAMPLER_VOCAB_SHARDS" not in names
+    assert {"name": "SAMPLER_VOCAB_SHARDS", "value": "4"} in container(sampler={"vocabShards": 4})["env"]
+
+
 def test_the_grace_period_is_the_drain_time() -> None:
     assert rendered()[1]["spec"]["terminationGracePeriodSeconds"] == 90
 

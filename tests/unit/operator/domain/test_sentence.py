@@ -81,8 +81,9 @@ def test_what_differs_is_named_without_values() -> None:
 
 def test_a_change_in_one_pool_names_the_pool() -> None:
     new = spec("b")
-    new["pools"][1]["sampler"] = {"auditShare": "5%"}
+    new["pools"][1]["sampler"] = {"auditShare": "5%", "vocabShards": 4}
     said = rolled_back(new).message("RolledBack")
+    assert "vocabulary shards changed from 1 to 4 (pool cpu-b)" in said
     assert "audit share changed from 0.01 to 0.05 (pool cpu-b)" in said
     assert "image changed from sampler@sha256:aaaaaaaaaaaa… to sampler@sha256:bbbbbbbbbbbb…;" in said
 
