@@ -35,8 +35,9 @@ CAST = (
     Role(
         number=1,
         title="the first",
-        what="The production sampler, in two pools. Nothing serves yet that it could be compared with, so it goes to "
-        "full traffic once its pods are ready.",
+        what="The production sampler, in two pools: narrow (1 device, one request at a time) and wide (vocabulary over "
+        "4 emulated devices, batches of four). Nothing serves yet that it could be compared with, so it goes to full "
+        "traffic once its pods are ready.",
         image="good-1",
         expected=ESTABLISHED,
     ),

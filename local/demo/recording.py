@@ -33,15 +33,19 @@ class CheckPoint(Part):
 
 
 class PoolPoint(Part):
-    """One pool as the status showed it. Weights are in percent; ``observed`` is the share of its ready pods."""
+    """One pool as the status showed it. Weights are in percent; ``observed`` is the share of its ready pods.
+
+    ``candidate_ready`` and ``stable_ready`` are counted among its pods; None where nothing is tried, or nothing stable.
+    """
 
     name: str
     revision: str = ""
     wanted: float = 0.0
     observed: float = 0.0
-    step: str = ""
-    ready: int = 0
+    candidate_ready: int | None = None
+    stable_ready: int | None = None
     verdict: str = ""
+    check: str = ""
     checked: int = 0
     worst: str = ""
     passed_at: float | None = None
@@ -114,6 +118,33 @@ class Pair(Part):
     remark: str
 
 
+class PoolAnswer(Part):
+    """What one pool said: its tokens as text, with bytes that are no whole character as ``\\xe0``."""
+
+    pool: str
+    devices: int
+    fingerprint: str
+    tokens: list[str]
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "".join(self.tokens)
+
+
+class Agreement(Part):
+    """One request, asked of every pool by itself. ``devices`` is how many each said its vocabulary is split over."""
+
+    prompt: str
+    drawn: str
+    answers: list[PoolAnswer]
+
+    @property
+    def same(self) -> bool:
+        """Whether all pools drew the same tokens."""
+        return all(answer.tokens == self.answers[0].tokens for answer in self.answers)
+
+
 class TrafficSummary(Part):
     """A stretch of the load generator's traffic; latencies in seconds."""
 
@@ -170,9 +201,25 @@ class ReleaseRecord(Part):
     @property
     def seconds_to_decision(self) -> float | None:
         """From the first answer of the candidate to the operator's decision."""
-        if self.decided_at is None or self.first_candidate_at is None:
+        if self.decision_shown_at is None or self.first_candidate_at is None:
             return None
-        return self.decided_at - self.first_candidate_at
+        return self.decision_shown_at - self.first_candidate_at
+
+    @property
+    def decision_shown_at(self) -> float | None:
+        """When the decision is said to have been taken: the operator's time has whole seconds, its evidence does not.
+
+        It was taken within the second that status names, and not before the evidence of that second that it rests on.
+        """
+        if self.decided_at is None:
+            return None
+        verdict, decisive = ("Passed", max) if self.should_stay else ("Failed", min)
+        found: dict[tuple[str, str], float] = {}
+        for point in self.evidence:
+            if point.verdict == verdict:
+                found.setdefault((point.pool, point.check), point.at)
+        at = decisive(found.values(), default=self.decided_at)
+        return at if self.decided_at < at <= self.decided_at + 1 else self.decided_at
 
     @property
     def share_exposed(self) -> float:
@@ -211,6 +258,7 @@ class Recording(Part):
     workers: int = 0
     manifest_quality: str = ""
     releases: list[ReleaseRecord] = Field(default_factory=list)
+    agreement: Agreement | None = None
     traffic: TrafficSummary = Field(default_factory=TrafficSummary)
     failures_by_phase: dict[str, dict[str, int]] = Field(default_factory=dict)
     buckets: list[TrafficBucket] = Field(default_factory=list)

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from local.demo.recording import PoolPoint, StatusPoint
+from local.demo.report import words
 from local.demo.report.scales import clock
 
 _VERDICT_STYLE = {"Passed": "green", "Failed": "bold red"}
@@ -81,14 +82,14 @@ def table(scene: Scene) -> Table:
     shown = Table(title=scene.title or None, title_justify="left", title_style="bold", expand=False)
     for name in ("pool", "revision"):
         shown.add_column(name, no_wrap=True)
-    for name in ("wanted", "observed", "pods ready", "checked"):
+    for name in ("wanted", "observed", "ready (new/stable)", "checked"):
         shown.add_column(name, justify="right", no_wrap=True)
     shown.add_column("worst check (bad/checked)")
     shown.add_column("verdict", no_wrap=True)
     for pool in scene.status.pools if scene.status else []:
         verdict = Text(pool.verdict or "-", style=_VERDICT_STYLE.get(pool.verdict, ""))
-        cells = (pool.name, revision(pool, scene), percent(pool.wanted), percent(pool.observed), str(pool.ready))
-        shown.add_row(*cells, str(pool.checked), pool.worst or "-", verdict)
+        cells = (pool.name, revision(pool, scene), percent(pool.wanted), percent(pool.observed), ready(pool))
+        shown.add_row(*cells, checked(pool), pool.worst or "-", verdict)
     return shown
 
 
@@ -96,6 +97,17 @@ def revision(pool: PoolPoint, scene: Scene) -> str:
     """The revision, with the release's number where it is known."""
     number = scene.names.get(pool.revision)
     return f"{pool.revision or '-'}{f' ({number})' if number else ''}"
+
+
+def ready(pool: PoolPoint) -> str:
+    """Ready pods of the release that is tried, and of the one that serves."""
+    new, stable = ("-" if count is None else str(count) for count in (pool.candidate_ready, pool.stable_ready))
+    return f"{new}/{stable}"
+
+
+def checked(pool: PoolPoint) -> str:
+    """How much the worst check has counted, and of what."""
+    return f"{pool.checked} {words.unit(pool.check)}" if pool.check else "-"
 
 
 def percent(value: float) -> str:
@@ -121,6 +133,10 @@ def lines(scene: Scene) -> list[str]:
     for pool in scene.status.pools:
         found.append(
             f"{pool.name} {revision(pool, scene)}: wanted {percent(pool.wanted)}, observed {percent(pool.observed)}, "
-            f"{pool.ready} pods ready, {pool.worst or 'nothing checked yet'}, {pool.verdict or 'no verdict'}"
+            f"ready pods (new/stable) {ready(pool)}, {_worst(pool)}, {pool.verdict or 'no verdict'}"
         )
     return found
+
+
+def _worst(pool: PoolPoint) -> str:
+    return f"{pool.worst} ({words.unit(pool.check)})" if pool.worst else "nothing checked yet"

@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from local.demo.recording import Pair, Recording, ReleaseRecord, ResourceRow
+from local.demo.recording import Agreement, Pair, Recording, ReleaseRecord, ResourceRow
 from local.demo.report import words
 
 
@@ -20,6 +20,8 @@ def show(console: Console, recording: Recording) -> None:
     for release in recording.releases:
         if release.sentence:
             console.print(Text(f"release {release.number}: ", style="bold") + Text(release.sentence))
+    if recording.agreement is not None:
+        console.print(agreement(recording.agreement))
     for release in recording.releases:
         if release.pair is not None:
             console.print(pair(release, release.pair))
@@ -58,6 +60,17 @@ def pair(release: ReleaseRecord, found: Pair) -> Panel:
     text.append(f"{found.good.strip()}\n")
     text.append(f"{found.remark} ({found.drawn}; a question of the load generator's own)", style="dim")
     return Panel(text, title=f"release {release.number}: {release.title}", title_align="left")
+
+
+def agreement(found: Agreement) -> Panel:
+    """The pools' answers to one request."""
+    text = Text(f"{found.prompt}\n", style="bold")
+    for answer in found.answers:
+        text.append(f"{words.layout(answer)}: ", style="green" if found.same else "red")
+        text.append(f"{answer.text.strip()}\n")
+    told = f"the same {len(found.answers[0].tokens)} tokens" if found.same else "different tokens"
+    text.append(f"{told} ({found.drawn}; each pool was asked by itself)", style="dim")
+    return Panel(text, title="one request, every pool", title_align="left")
 
 
 def load(recording: Recording) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from local.demo.cast import ROLLED_BACK
 from local.demo.recording import Recording, ReleaseRecord, StatusPoint
+from local.demo.report import words
 
 # The story's one step. The operator must never have wanted more for a build that it rolled back.
 CANARY_WEIGHT = 50.0
@@ -14,7 +15,7 @@ CANARY_WEIGHT = 50.0
 def deviations(recording: Recording) -> list[str]:
     """All that was not as told."""
     found = [problem for release in recording.releases for problem in of_release(release, recording)]
-    found += _failures(recording)
+    found += [*_one_answer(recording), *_failures(recording)]
     return found
 
 
@@ -82,6 +83,18 @@ def _stable_again(release: ReleaseRecord, recording: Recording) -> Iterator[str]
     if good is not None and release.statuses[-1].stable != good.revisions:
         yield f"release {good.number} is not what serves after the rollback"
     yield from release.after_problems
+
+
+def _one_answer(recording: Recording) -> Iterator[str]:
+    """Whether pools of different layouts drew the same tokens."""
+    found = recording.agreement
+    if found is None:
+        yield "the pools' answers to one request could not be compared"
+        return
+    if not found.same:
+        yield words.agreement(found)
+    if not min(a.devices for a in found.answers) < max(a.devices for a in found.answers):
+        yield f"every pool has its vocabulary on {found.answers[0].devices} device(s): nothing was split"
 
 
 def _failures(recording: Recording) -> Iterator[str]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import Mapping
 
 import httpx
 
-from local.demo import findings, limits, pairs, told, traces
+from local.demo import agreement, findings, limits, pairs, told, traces
 from local.demo.answers import Answer, revision_of
 from local.demo.ask import Ask, AskSource
 from local.demo.cast import ROLLED_BACK, Role
@@ -18,9 +17,10 @@ from local.demo.load import LoadGenerator
 from local.demo.manifests import NAMESPACE, SERVICE
 from local.demo.prompts import foreign_letters, load_prompts
 from local.demo.recording import Recording, ReleaseRecord
+from local.demo.report import words
+from local.demo.view import REVISION_LABEL, is_ready, revision_label
 from local.demo.waiting import NotAsToldError, kubectl_wait, until
 
-REVISION_LABEL = "samplerrollouts.io/revision"
 PROBES = 3
 
 
@@ -76,10 +76,23 @@ class Turn:
         # Ready pods are in the Service's rules a moment later: a connection before that is refused.
         if not until("the Service's first answer", self._answers, limits.FIRST_ANSWER):
             raise NotAsToldError(f"the Service gave no answer within {limits.FIRST_ANSWER} s of Ready=True")
+        self._compare_pools()
         self._say("it serves in both pools; the load begins")
         company.resources.phase = "load"
         company.load.start()
         time.sleep(limits.ALONE)
+
+    def _compare_pools(self) -> None:
+        """Before the load: an idle server takes each request by itself, at the batch size of its pool."""
+        seen = self.company.watcher.latest()
+        serving = seen.stable if seen else {}
+        try:
+            found = agreement.ask_pools(self.company.api, serving, self.company.options.served_model)
+        except (httpx.HTTPError, agreement.OddAnswerError) as problem:  # the end says that it is missing
+            self._say(f"the pools could not be compared: {problem}", "bold red")
+            return
+        self.recording.agreement = found
+        self._say(words.agreement(found), "green" if found.same else "red")
 
     def _answers(self) -> bool:
         with contextlib.suppress(httpx.HTTPError, KeyError, ValueError):
@@ -116,7 +129,7 @@ class Turn:
         stable = set(seen.stable.values()) if seen else set()
         with contextlib.suppress(httpx.HTTPError):
             pods = self.company.api.pods(NAMESPACE, REVISION_LABEL)
-            wanted = all(_revision(p) in stable and _ready(p) for p in pods)
+            wanted = all(revision_label(p) in stable and is_ready(p) for p in pods)
             return wanted and len(pods) >= limits.PODS
         return False
 
@@ -166,13 +179,3 @@ class Turn:
     def _say_outcome(self) -> None:
         style = "red" if self.record.outcome == ROLLED_BACK else "green"
         self._say(f"Release {self.role.number}: {self.record.outcome or 'undecided'}. {self.record.sentence}", style)
-
-
-def _revision(pod: Mapping[str, dict[str, dict[str, str]]]) -> str:
-    return pod["metadata"]["labels"].get(REVISION_LABEL, "")
-
-
-def _ready(pod: Mapping[str, dict[str, object]]) -> bool:
-    conditions = pod["status"].get("conditions")
-    known = conditions if isinstance(conditions, list) else []
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in known)

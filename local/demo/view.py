@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,8 @@ from sampler_rollouts.domain.status import CheckStatus, Condition, HistoryEntry,
 from local.demo.recording import ConditionPoint, EndPoint, EventPoint, PoolPoint, StatusPoint
 
 Raw = Mapping[str, Any]
+REVISION_LABEL = "samplerrollouts.io/revision"
+POOL_LABEL = "samplerrollouts.io/pool"
 
 
 def _phase(status: Status) -> str:
@@ -20,18 +23,20 @@ def _phase(status: Status) -> str:
     return f"{status.stage.value}{f': {more}' if more else ''}"
 
 
-def status_point(raw: Raw, at: float) -> StatusPoint:
-    """One look at the object. ``at`` is Unix seconds."""
+def status_point(raw: Raw, at: float, pods: Iterable[Raw] = ()) -> StatusPoint:
+    """One look at the object and its pods. ``at`` is Unix seconds."""
     status = Status.load(raw.get("status"))
+    ready = ready_pods(pods)
+    stable, candidate = revisions(status.stable), revisions(status.candidate)
     return StatusPoint(
         at=at,
         generation=int(raw["metadata"].get("generation", 0)),
         observed_generation=status.observed_generation,
         phase=_phase(status),
         conditions=[_condition(c) for c in status.conditions],
-        pools=[_pool(p) for p in status.pools],
-        stable=revisions(status.stable),
-        candidate=revisions(status.candidate),
+        pools=[_pool(p, stable.get(p.name, ""), candidate.get(p.name, ""), ready) for p in status.pools],
+        stable=stable,
+        candidate=candidate,
         last_end=_last_end(status.history),
         verified=revisions(status.verified),
     )
@@ -94,15 +99,35 @@ def _condition(condition: Condition) -> ConditionPoint:
     )
 
 
-def _pool(pool: PoolStatus) -> PoolPoint:
+def ready_pods(pods: Iterable[Raw]) -> Counter[tuple[str, str]]:
+    """How many pods of each pool and revision take traffic."""
+    serving = (pod for pod in pods if is_ready(pod) and "deletionTimestamp" not in pod["metadata"])
+    return Counter((str(pod["metadata"]["labels"].get(POOL_LABEL, "")), revision_label(pod)) for pod in serving)
+
+
+def revision_label(pod: Raw) -> str:
+    """The revision that a pod says it is of."""
+    return str(pod["metadata"]["labels"].get(REVISION_LABEL, ""))
+
+
+def is_ready(pod: Raw) -> bool:
+    """Whether a pod's condition says so."""
+    conditions = pod["status"].get("conditions") or []
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def _pool(pool: PoolStatus, stable: str, candidate: str, ready: Counter[tuple[str, str]]) -> PoolPoint:
+    """``stable`` and ``candidate`` are the pool's revisions; a release may leave a pool as it is."""
+    tried = candidate not in ("", stable)
     return PoolPoint(
         name=pool.name,
         revision=pool.revision,
         wanted=float(pool.weight),
         observed=float(pool.observed_weight),
-        step=f"{pool.candidate_replicas}+{pool.stable_replicas}",
-        ready=pool.ready,
+        candidate_ready=ready[pool.name, candidate] if tried else None,
+        stable_ready=ready[pool.name, stable] if stable else None,
         verdict=pool.verdict or pool.blocked,
+        check=pool.worst_check.name if pool.worst_check else "",
         checked=pool.worst_check.checked if pool.worst_check else 0,
         worst=worst_text(pool.worst_check),
         passed_at=pool.passed_at.timestamp() if pool.passed_at else None,

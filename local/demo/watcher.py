@@ -12,7 +12,7 @@ import httpx
 
 from local.demo.api import Api
 from local.demo.recording import EventPoint, StatusPoint
-from local.demo.view import event_point, status_point
+from local.demo.view import REVISION_LABEL, event_point, status_point
 
 
 class Watcher:
@@ -63,7 +63,7 @@ class Watcher:
         """Look now. Raises httpx.HTTPError."""
         raw = self._api.rollout(self._namespace, self._name)
         at = time.time()
-        point = status_point(raw, at)
+        point = status_point(raw, at, self._api.pods(self._namespace, REVISION_LABEL))
         with self._lock:
             # An unchanged status is kept as a point in time, but its text once only.
             same = self._raw and self._raw[-1][1]["metadata"]["resourceVersion"] == raw["metadata"]["resourceVersion"]

@@ -136,7 +136,7 @@ class Metrics:
         self.count_check(names.CHECK_MISROUTED, route_hash, bad=intended != actual)
         self.classed.labels(intended, actual).inc()
 
-    def set_build(self, *, model: str, precision: str, revision: str) -> None:
+    def set_build(self, *, model: str, precision: str, vocab_shards: int, revision: str) -> None:
         """Say what runs here."""
         flags = os.environ.get("XLA_FLAGS", "")
         labels = {
@@ -145,6 +145,7 @@ class Metrics:
             "jaxlib": metadata.version("jaxlib"),
             "platform": jax.default_backend(),
             "precision": precision,
+            "vocab_shards": str(vocab_shards),
             "model": model,
             "build_revision": revision,
             "flags_hash": hashlib.sha256(flags.encode()).hexdigest()[:10],

@@ -1,8 +1,8 @@
 """The tensor program: what runs on the device, compiled once per shape before the server is ready.
 
 One step is one executable: decode, a barrier around the logits, sampling. (With the vocabulary split over devices the
-model's body is one before it: `split_step`.) It always returns the logits buffer, so an audited step and an unaudited one
-are the same program. Watching must not change what is watched.
+model's body is one before it: `split_step`.) It always returns the logits buffer, so an audited step and an unaudited
+one are the same program. Watching must not change what is watched.
 """
 
 from collections.abc import Callable, Sequence

@@ -36,7 +36,7 @@ class Draw(NamedTuple):
 def sample(logits: jax.Array, rows: Rows, *, vocabulary: int | None = None, tiers: tuple[int, ...] = TIERS) -> Sampled:
     """Draw one token a row from logits [B, W] of any float type; ids from `vocabulary` (default W) on are padding.
 
-    In a program that is traced with a mesh whose axis is `shards.AXIS`, the vocabulary is split over it: the same tokens.
+    In a program that is traced with a mesh whose axis is `shards.AXIS`, the vocabulary is split over it: same tokens.
     """
     width = logits.shape[1]
     real = width if vocabulary is None else vocabulary

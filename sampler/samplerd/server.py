@@ -162,7 +162,12 @@ class Process:
         """Start counting and serving."""
         metrics, settings = self._service.metrics, self._settings
         metrics.add_batch_buckets(tuple(engine.batch_sizes))
-        metrics.set_build(model=engine.model.name, precision=settings.precision, revision=settings.revision)
+        metrics.set_build(
+            model=engine.model.name,
+            precision=settings.precision,
+            vocab_shards=settings.vocab_shards,
+            revision=settings.revision,
+        )
         self._audit = Audit(metrics, share=settings.audit_share, capacity=settings.audit_queue)
         loop = asyncio.get_running_loop()
         engine.start([self._audit], on_death=lambda: loop.call_soon_threadsafe(self._stop.set))

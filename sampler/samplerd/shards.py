@@ -5,7 +5,6 @@ gathers all logits for a top-k, or gets it wrong (jax#19271).
 """
 
 from collections.abc import Callable
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -63,7 +62,7 @@ def over_mesh(
     if short:
         logits = jnp.pad(logits, ((0, 0), (0, short)))
     run: Callable[[jax.Array, Rows], Sampled] = jax.shard_map(
-        partial(part, reach=Reach(width, vocabulary, axis)),
+        lambda own, rows: part(own, rows, Reach(width, vocabulary, axis)),
         mesh=mesh,
         in_specs=(PartitionSpec(None, axis), PartitionSpec()),
         out_specs=PartitionSpec(),

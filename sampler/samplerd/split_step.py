@@ -1,8 +1,8 @@
 """A decode step whose vocabulary is split over several devices.
 
 Two programs: the model's body on the first device, then over all devices the head and whatever draws from its logits.
-Each device makes the logits of its own part of the vocabulary and keeps them, so that what the sampler reads was made by
-a dot in the same program, as in the step of one device.
+Each device makes the logits of its own part of the vocabulary and keeps them, so that what the sampler reads was made
+by a dot in the same program, as in the step of one device.
 """
 
 from collections.abc import Callable
@@ -62,7 +62,7 @@ class SplitStep:
         return self._draw(logits[:, : self._model.vocabulary], rows)
 
     def _padded(self, matrix: jax.Array) -> jax.Array:
-        """With as many tokens as fill all parts evenly; those that do not exist are cut off before anything reads them."""
+        """With as many tokens as fill all parts evenly; those that do not exist are cut off before they are read."""
         axis = self._model.head.token_axis
         pads = [(0, 0)] * matrix.ndim
         pads[axis] = (0, -matrix.shape[axis] % self._shards)

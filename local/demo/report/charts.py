@@ -83,7 +83,7 @@ def moments(plot: Plot, release: ReleaseRecord, origin: float, *, named: bool = 
     decided = "passed" if release.outcome == "promoted" else release.outcome
     found = [
         (release.first_candidate_at, "moment", "first answer"),
-        (release.decided_at, "verdict-bad" if bad else "verdict-good", decided),
+        (release.decision_shown_at, "verdict-bad" if bad else "verdict-good", decided),
     ]
     for at, kind, text in found:
         if at is not None:

@@ -16,7 +16,8 @@ _STYLE = Path(__file__).with_name("report.css")
 
 def render(recording: Recording) -> str:
     """The whole page. It needs nothing but itself: no script, no font, no address."""
-    parts = [_head(recording), _overview(recording), *(card(r) for r in recording.releases), _resources(recording)]
+    cards = (card(r) for r in recording.releases)
+    parts = [_head(recording), _overview(recording), _agreement(recording), *cards, _resources(recording)]
     style = _STYLE.read_text(encoding="utf-8")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -96,6 +97,26 @@ def _one_block(recording: Recording) -> str:
         return ""
     quality = f"<pre>{escape(recording.manifest_quality)}</pre>"
     return f"<details><summary>The one quality block, the same for all releases</summary>{quality}</details>"
+
+
+def _agreement(recording: Recording) -> str:
+    found = recording.agreement
+    if found is None:
+        return ""
+    kind = "good" if found.same else "bad"
+    answers = "".join(
+        f'<div class="answer {kind}"><small>{escape(words.layout(a))}</small><q>{escape(a.text)}</q></div>'
+        for a in found.answers
+    )
+    note = (
+        "A token is a function of the logits, the request, its seed and its place, whatever the size of the batch and "
+        "over however many devices the vocabulary is split. Each pool was asked by itself, before the load began; how "
+        "many devices it has is what its servers say."
+    )
+    return (
+        f"<section><h2>One request, every pool</h2>{paragraph(words.agreement(found), 'lead')}"
+        f'<div class="pair">{answers}</div>{paragraph(note, "remark")}</section>'
+    )
 
 
 def _resources(recording: Recording) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from quality_contract import CHECK_REPLAY_AUDIT
 
 from local.demo.recording import CheckPoint, ReleaseRecord
+from local.demo.report import words
 from local.demo.report.charts import moments, pools_of
 from local.demo.report.scales import clock, percent, time_ticks
 from local.demo.report.svg import Plot
@@ -65,8 +66,7 @@ def bounds(release: ReleaseRecord, check: str) -> str:
     plot = _plot(points, release, (lowest, 1.0), f"Bound of {check}", log_y=True)
     plot.band(lowest, limit, "zone-good")
     _grid(plot, points, release, [v for v in _RATES if v >= lowest], percent)
-    unit = "tokens" if check == CHECK_REPLAY_AUDIT else "requests"
-    plot.caption(f"{check}: bound of bad {unit}")
+    plot.caption(f"{check}: bound of bad {words.unit(check)}")
     plot.across(limit, "limit", f"passes below {percent(limit)}")
     _lines(plot, release, points, lambda p: p.upper_bound, "Passed")
     return plot.render()
@@ -106,7 +106,7 @@ def _lines(plot: Plot, release: ReleaseRecord, points: Sequence[CheckPoint], hei
         found = next((p for p in mine if p.verdict == verdict), None)
         if found is not None:
             when = clock(found.at - origin)
-            hint = f"{pool}: {verdict} after {found.checked} checked, {found.bad} bad, {when}"
+            hint = f"{pool}: {verdict} after {found.checked} checked {words.unit(found.check)}, {found.bad} bad, {when}"
             plot.dot(found.at - origin, height(found), f"dot pool-{index}", hint)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from local.demo.recording import ReleaseRecord
+from quality_contract import CHECK_REPLAY_AUDIT
+
+from local.demo.recording import Agreement, PoolAnswer, ReleaseRecord
 
 
 def seconds(value: float | None) -> str:
@@ -28,3 +30,24 @@ def fate(release: ReleaseRecord) -> str:
     return {"promoted": "promoted", "rolled back": "rolled back", "established": "established"}.get(
         release.outcome, release.outcome or "undecided"
     )
+
+
+def unit(check: str) -> str:
+    """What a check counts."""
+    return "tokens" if check == CHECK_REPLAY_AUDIT else "requests"
+
+
+def layout(answer: PoolAnswer) -> str:
+    """A pool and what its servers run on: ``wide (vocabulary over 4 devices)``."""
+    return f"{answer.pool} ({f'vocabulary over {answer.devices} devices' if answer.devices > 1 else '1 device'})"
+
+
+def agreement(found: Agreement) -> str:
+    """Whether the pools drew the same tokens, in one sentence."""
+    pools = " and ".join(layout(answer) for answer in found.answers)
+    first = found.answers[0]
+    if found.same:
+        said = f"the same {len(first.tokens)} tokens: “{first.text.strip()}”"
+    else:
+        said = "different tokens: " + " / ".join(f"“{answer.text.strip()}”" for answer in found.answers)
+    return f"One request to each pool, “{found.prompt}” ({found.drawn}). {pools} draw {said}"

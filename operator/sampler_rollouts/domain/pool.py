@@ -15,8 +15,8 @@ ALWAYS_SET_ENV: Final = (
     "SAMPLER_REVISION", "SAMPLER_POOL", "SAMPLER_ROLLOUT", "POD_NAME",
     "SAMPLER_PRECISION", "SAMPLER_AUDIT_SHARE", "SAMPLER_DRAIN_TIMEOUT",
 )  # fmt: skip
-"""What every pod is told. What was recorded without a variable stays valid: later ones are told only where they say more
-than their default."""
+"""What every pod is told. What was recorded without a variable stays valid: later ones are told only where they say
+more than their default."""
 ROUTING_ENV: Final = ("SAMPLER_CONTEXT_CLASS", "SAMPLER_CONTEXT_CLASSES")
 """What a pod is told where the spec names context classes: both, or neither."""
 RESERVED_ENV: Final = (*ALWAYS_SET_ENV, *ROUTING_ENV, "SAMPLER_VOCAB_SHARDS")

@@ -6,10 +6,12 @@ import math
 import random
 
 from local.demo.recording import (
+    Agreement,
     CheckPoint,
     ConditionPoint,
     EventPoint,
     Pair,
+    PoolAnswer,
     PoolPoint,
     Recording,
     ReleaseRecord,
@@ -65,7 +67,13 @@ def statuses(number: int) -> list[StatusPoint]:
                 conditions=conditions(number, done),
                 pools=[
                     PoolPoint(
-                        name=p, revision=revisions(number)[p], wanted=weight, observed=observed, ready=2, checked=age
+                        name=p,
+                        revision=revisions(number)[p],
+                        wanted=weight,
+                        observed=observed,
+                        candidate_ready=None if done else int(serving),
+                        stable_ready=2 - int(serving and not done),
+                        checked=age,
                     )
                     for p in POOLS
                 ],
@@ -154,6 +162,14 @@ def release(number: int) -> ReleaseRecord:
     )
 
 
+def agreement() -> Agreement:
+    answers = [
+        PoolAnswer(pool=pool, devices=devices, fingerprint=f"1{pool}-none", tokens=["Honey", ",", " mostly"])
+        for pool, devices in zip(POOLS, (1, 4), strict=True)
+    ]
+    return Agreement(prompt="What do bees make?", drawn="temperature 0.7, top_p 0.99, seed 2025", answers=answers)
+
+
 def buckets() -> list[TrafficBucket]:
     found = []
     for at in range(0, 460, 5):
@@ -175,6 +191,7 @@ def recording() -> Recording:
         workers=8,
         manifest_quality="falseRollbackRate: 1%\nchecks: ...",
         releases=[release(n) for n in (1, 2, 3, 4)],
+        agreement=agreement(),
         traffic=TrafficSummary(requests=1380, answered=1379, failed=1, failures={"unreachable": 1}, p50=2.3, p95=3.9),
         failures_by_phase={"release 2": {"unreachable": 1}},
         buckets=buckets(),

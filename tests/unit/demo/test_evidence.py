@@ -121,6 +121,9 @@ class FakeApi:
         found["metadata"]["resourceVersion"] = str(self.looks // 3)
         return found
 
+    def pods(self, namespace: str, selector: str = "") -> list[dict[str, Any]]:
+        return []
+
     def events(self, namespace: str, name: str) -> list[dict[str, Any]]:
         return [
             {"metadata": {"uid": "1", "creationTimestamp": when(3)}, "type": "Normal", "reason": "R", "message": "m"}

@@ -65,7 +65,37 @@ def test_a_status_as_the_table_shows_it():
     assert seen.candidate == {"narrow": "new-narrow", "wide": "new-wide"}
     narrow, wide = seen.pools
     assert (narrow.wanted, narrow.checked, narrow.worst) == (50.0, 12, "errors 1/12 TooFewRequests")
+    assert (narrow.check, wide.check) == ("errors", "")
     assert wide.passed_at == BEGIN + 40
+
+
+def pod(name: str, revision: str, *, ready: bool = True, leaving: bool = False) -> dict[str, Any]:
+    labels = {"samplerrollouts.io/pool": name, "samplerrollouts.io/revision": revision}
+    conditions = [{"type": "Ready", "status": str(ready)}]
+    return {
+        "metadata": {"labels": labels, **({"deletionTimestamp": when(9)} if leaving else {})},
+        "status": {"conditions": conditions},
+    }
+
+
+def test_ready_pods_are_counted_for_what_is_tried_and_what_serves():
+    status = raw(
+        "Progressing",
+        pools=[pool("narrow", 50), pool("wide", 50)],
+        stable=release("old"),
+        candidate={**release("new"), "pools": [{"name": "narrow", "revision": "new-narrow"}]},
+    )
+    pods = [
+        pod("narrow", "new-narrow"),
+        pod("narrow", "old-narrow"),
+        pod("narrow", "old-narrow", ready=False),
+        pod("wide", "old-wide"),
+        pod("wide", "old-wide", leaving=True),
+        pod("other", "old-wide"),
+    ]
+    narrow, wide = status_point(status, BEGIN, pods).pools
+    assert (narrow.candidate_ready, narrow.stable_ready) == (1, 1)
+    assert (wide.candidate_ready, wide.stable_ready) == (None, 1), "nothing is tried in this pool"
 
 
 def test_a_status_that_is_not_there_yet():

@@ -33,6 +33,7 @@ def test_the_example_is_a_valid_rollout_of_two_pools_in_one_wave_with_one_step()
         ("replay-audit", "3%"),
     }
     assert all(pool.sampler.audit_share == "100%" for pool in spec.pools)
+    assert [pool.sampler.vocab_shards for pool in spec.pools] == [1, 4]
 
 
 def test_releases_differ_in_their_images_only(tmp_path):
@@ -106,12 +107,14 @@ def scene() -> Scene:
             revision="abc",
             wanted=50,
             observed=48,
-            ready=2,
+            candidate_ready=1,
+            stable_ready=2,
             verdict="Passed",
+            check="errors",
             checked=9,
             worst="errors 0/9",
         ),
-        PoolPoint(name="wide", revision="def"),
+        PoolPoint(name="wide", revision="def", stable_ready=2, check="replay-audit", checked=70, worst="audit 0/70"),
     ]
     status = StatusPoint(at=0, generation=1, observed_generation=1, phase="Progressing", pools=pools)
     return Scene(status, "release 2", 2.5, 40, 1, {"1": 30, "2": 10}, {"abc": 2})
@@ -128,6 +131,7 @@ def printed(*things: object) -> str:
 def test_the_table_shows_each_pool():
     text = printed(table(scene()))
     assert all(word in text for word in ("abc (2)", "50 %", "48 %", "errors 0/9", "Passed", "wide"))
+    assert all(word in text for word in ("ready (new/stable)", "1/2", "-/2", "9 requests", "70 tokens"))
     assert "2.5 answers/s" in footer(scene(), 65)
     assert "release 1: 30, release 2: 10" in footer(scene(), 65)
     assert "1:05" in footer(scene(), 65)
@@ -140,7 +144,10 @@ def test_the_table_before_there_is_anything():
 
 
 def test_lines_say_the_same():
-    assert lines(scene())[1] == "narrow abc (2): wanted 50 %, observed 48 %, 2 pods ready, errors 0/9, Passed"
+    assert lines(scene())[1:] == [
+        "narrow abc (2): wanted 50 %, observed 48 %, ready pods (new/stable) 1/2, errors 0/9 (requests), Passed",
+        "wide def: wanted 0 %, observed 0 %, ready pods (new/stable) -/2, audit 0/70 (tokens), no verdict",
+    ]
 
 
 def test_the_last_words():
@@ -149,6 +156,8 @@ def test_the_last_words():
         summary.releases(recording.releases), summary.resources(recording.resources), summary.load(recording)
     )
     assert all(word in text for word in ("approximate top-k", "rolled back", "46.7 %", "54 s", "kube-apiserver"))
+    text = printed(summary.agreement(made_up.agreement()))
+    assert all(word in text for word in ("narrow (1 device)", "wide (vocabulary over 4 devices)", "the same 3 tokens"))
     assert "What colour is the sky?" in printed(summary.pair(recording.releases[2], recording.releases[2].pair))
 
 

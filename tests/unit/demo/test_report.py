@@ -94,6 +94,34 @@ def test_a_failed_check_is_marked_where_it_crossed_its_threshold(recording):
     assert "Passed after" in panels.bounds(recording.releases[1], "errors")
 
 
+@pytest.mark.parametrize(("number", "check"), [(3, "unexpected-script"), (2, "errors")])
+def test_a_decision_is_never_drawn_before_the_evidence_it_rests_on(recording, number, check):
+    """Status has whole seconds, rounded down: the look that decided may lie up to a second after what it says."""
+    release = recording.releases[number - 1]
+    verdict, decisive = ("Passed", max) if release.should_stay else ("Failed", min)
+    firsts = {(p.pool, p.check): p.at for p in reversed(release.evidence) if p.verdict == verdict}
+    at = decisive(firsts.values())
+    for told, shown in ((at - 0.9, at), (at - 1.1, at - 1.1), (at + 3, at + 3)):
+        release.decided_at = told
+        assert release.decision_shown_at == shown
+    release.decided_at = at - 0.9
+    assert release.seconds_to_decision == at - release.first_candidate_at
+    drawn = panels.evidence(release, check) if number == 3 else panels.bounds(release, check)
+    (line,) = re.findall(r'<line class="verdict-\w+" x1="([\d.]+)"', drawn)
+    dots = [float(x) for x in re.findall(r'<circle class="dot pool-\d" cx="([\d.]+)"', drawn)]
+    assert float(line) == min(dots) if number == 3 else float(line) >= max(dots)
+    release.decided_at = None
+    assert release.decision_shown_at is None
+
+
+def test_the_pools_answers_to_one_request_stand_beside_each_other(recording):
+    page = render(recording)
+    assert "narrow (1 device) and wide (vocabulary over 4 devices) draw the same 3 tokens" in page
+    assert page.count("<q>Honey, mostly</q>") == 2
+    recording.agreement.answers[0].tokens = ["Wax"]
+    assert "draw different tokens: “Wax” / “Honey, mostly”" in render(recording)
+
+
 def test_weights_are_the_candidates_and_then_stables(recording):
     good, bad = recording.releases[1], recording.releases[2]
     assert charts.weight_of(good, good.statuses[-1], "wide") == (100.0, 100.0)

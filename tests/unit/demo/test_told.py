@@ -61,6 +61,21 @@ def test_each_deviation_is_told(recording, number, words, bend):
     assert any(words in deviation and f"release {number}" in deviation for deviation in found), found
 
 
+def test_pools_that_drew_other_tokens_are_told_with_both_answers(recording):
+    recording.agreement.answers[1].tokens[2] = " rarely"
+    (said,) = told.deviations(recording)
+    assert "wide (vocabulary over 4 devices)" in said
+    assert "“Honey, mostly” / “Honey, rarely”" in said
+
+
+def test_pools_that_were_not_compared_or_all_alike_are_told(recording):
+    for answer in recording.agreement.answers:
+        answer.devices = 1
+    assert told.deviations(recording) == ["every pool has its vocabulary on 1 device(s): nothing was split"]
+    recording.agreement = None
+    assert told.deviations(recording) == ["the pools' answers to one request could not be compared"]
+
+
 def test_requests_without_an_answer_are_told_by_phase(recording):
     recording.failures_by_phase = {"release 2": {"unreachable": 3}}
     assert told.deviations(recording) == ["requests without an answer in the phase 'release 2': 3 unreachable"]

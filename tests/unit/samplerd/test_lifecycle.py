@@ -186,12 +186,16 @@ async def test_a_reader_who_never_comes_is_waited_for_briefly(executables: Execu
 
 
 def test_the_command_line_in_a_process_of_its_own(tmp_path: Path) -> None:
-    """Compile, start, answer, SIGTERM, exit 0; what was asked and answered is in no log line."""
+    """Compile, start, answer, SIGTERM, exit 0; what was asked and answered is in no log line.
+
+    Its vocabulary is split: only a process of its own has the devices that it was told to emulate.
+    """
     port, metrics = free_port(), free_port()
     environment = {
         **os.environ,
         "SAMPLER_MODEL": "synthetic",
         "SAMPLER_BATCH_SIZES": "1",
+        "SAMPLER_VOCAB_SHARDS": "2",
         "SAMPLER_HTTP_PORT": str(port),
         "SAMPLER_REVISION": "0123abcdef",
         "SAMPLER_AUDIT_SHARE": "100%",
@@ -204,13 +208,15 @@ def test_the_command_line_in_a_process_of_its_own(tmp_path: Path) -> None:
     command += ["--compile-cache", str(tmp_path)]
     subprocess.run([*command, "--compile-only"], env=environment, check=True)
     compiled = set(tmp_path.rglob("*"))
-    assert any("step" in program.name for program in compiled)
+    assert any("head_and_draw" in program.name for program in compiled)
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     try:
         wait_until_ready(port)
         answer = httpx.post(f"http://127.0.0.1:{port}/v1/completions", json={"prompt": "canary-7f3a", "max_tokens": 9})
         assert answer.json()["system_fingerprint"] == "0123abcdef-none"
-        assert 'check="errors",route_hash="none"} 1.0' in httpx.get(f"http://127.0.0.1:{metrics}/metrics").text
+        told = httpx.get(f"http://127.0.0.1:{metrics}/metrics").text
+        assert 'check="errors",route_hash="none"} 1.0' in told
+        assert 'vocab_shards="2"' in told
     finally:
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=20)
@@ -241,9 +247,10 @@ def wait_until_ready(port: int) -> None:
 
 
 def test_wrong_settings_are_named() -> None:
-    command = [sys.executable, "-m", "samplerd", "serve", "--context", "4"]
+    command = [sys.executable, "-m", "samplerd", "serve", "--context", "4", "--vocab-shards", "0"]
     environment = {**os.environ, "SAMPLER_PRECISION": "float8"}
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert "--context" in ended.stderr
+    assert "--vocab-shards" in ended.stderr
     assert "--precision" in ended.stderr

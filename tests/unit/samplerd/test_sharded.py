@@ -142,5 +142,7 @@ def test_the_vocabulary_is_whole_where_no_mesh_is_set_and_within_a_part() -> Non
 
 
 def test_more_shards_than_devices_are_refused_with_the_remedy(model: Model) -> None:
-    with pytest.raises(TooFewDevicesError, match=r"^vocab_shards: 9 devices are needed and 8 \(cpu\) are here: lower it"):
+    with pytest.raises(
+        TooFewDevicesError, match=r"^vocab_shards: 9 devices are needed and 8 \(cpu\) are here: lower it"
+    ):
         Executables(model, production_program(model), batch_sizes=(1,), chunk_sizes=(16,), vocab_shards=9)
