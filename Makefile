@@ -25,8 +25,10 @@ test: lint ## what CI runs: lint, then unit, API-server and end-to-end tests on 
 	@$(PY) -m pytest tests/unit $(PARALLEL) -q --durations=5
 	@$(PY) -m pytest tests/cluster tests/e2e -q --durations=10
 
-soak: venv ## the long proofs: many random histories, `up` stopped everywhere, then the real-model demo DEMOS times (default 5)
+soak: venv ## the long proofs: many random histories, every scenario with a fault at each write, `up` stopped everywhere, then the real-model demo DEMOS times (default 5)
 	@HISTORIES=100 $(PY) -m pytest tests/unit/operator/domain/test_properties.py tests/unit/operator/domain/test_total.py -q --timeout 7200
+	@HISTORIES=2000 $(PY) -m pytest tests/unit/operator/domain/test_model.py -q --timeout 36000
+	@$(PY) -m tests.unit.operator.scenarios.crash_table
 	@LONG=200 $(PY) -m pytest tests/unit/samplerd/test_public_failures.py tests/unit/samplerd/test_sharded.py tests/unit/samplerd/test_preflight.py -q --timeout 7200
 	@HONEST_TOKENS=10000000 $(PY) -m pytest tests/unit/seeded/test_honest.py -n auto --maxprocesses 4 --dist load -q -rP --timeout 36000
 	@$(PY) -m pytest tests/soak -q --timeout 7200

@@ -105,6 +105,8 @@ class Share(Loose):
     requests: Requests = Field(default_factory=Requests)
     alone_since: AwareDatetime | None = None
     """Since when no pod of stable has been ready in the pool."""
+    short_since: AwareDatetime | None = None
+    """Since when the pods give another share because pods of stable are not ready."""
     in_force_since: AwareDatetime | None = None
     """Since when pods have given the weight; absent while they do not."""
     counted_to: Requests | None = None

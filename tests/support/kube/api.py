@@ -6,8 +6,6 @@ are never changed in place, so that an older state of everything is a copy of on
 
 from __future__ import annotations
 
-import itertools
-import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,25 +16,11 @@ from tests.support.kube import managers
 from tests.support.kube.admission import admit, admit_status
 from tests.support.kube.fields import copied
 from tests.support.kube.managers import Manager
+from tests.support.kube.store import KINDS, PATH, WITH_STATUS, Store, plural_of, selected, under, utc_now
 
 Obj = dict[str, Any]
 Write = tuple[str, str]
 """Method and path."""
-Event = tuple[str, Obj]
-"""ADDED, MODIFIED or DELETED, and the object."""
-_PATH = re.compile(r"(?P<root>/(?:api|apis/[^/]+)/[^/]+)(?:/namespaces/(?P<ns>[^/]+))?/(?P<plural>[^/]+)(?P<rest>.*)")
-_LOG = 4096
-_STATUS = frozenset({"samplerrollouts", "deployments", "pods"})
-KINDS = {
-    "pods": ("v1", "Pod"),
-    "services": ("v1", "Service"),
-    "endpoints": ("v1", "Endpoints"),
-    "deployments": ("apps/v1", "Deployment"),
-    "replicasets": ("apps/v1", "ReplicaSet"),
-    "controllerrevisions": ("apps/v1", "ControllerRevision"),
-    "events": ("events.k8s.io/v1", "Event"),
-    "samplerrollouts": ("samplerrollouts.io/v1alpha1", "SamplerRollout"),
-}
 
 
 def _answered(obj: Obj) -> Obj:
@@ -44,16 +28,11 @@ def _answered(obj: Obj) -> Obj:
     return found
 
 
-def utc_now() -> datetime:
-    """The clock of a server that nobody gave one."""
-    return datetime.now(UTC)
-
-
-class MemoryApi:
-    """Objects by path."""
+class MemoryApi(Store):
+    """The store behind its REST."""
 
     def __init__(self, clock: Callable[[], datetime] = utc_now) -> None:
-        self.objects: dict[str, Obj] = {}
+        super().__init__(clock)
         self.writes: list[Write] = []
         self.requests: list[Write] = []
         self.before_read: Callable[[Write], None] = lambda _: None
@@ -63,11 +42,6 @@ class MemoryApi:
         """Method and plural of what RBAC forbids."""
         self.protected: set[tuple[str, str]] = set()
         """The same of what an admission webhook refuses."""
-        self.clock = clock
-        self._versions = itertools.count(1)
-        self._uids = itertools.count(1)
-        self._version = 0
-        self._log: list[tuple[int, str, Event]] = []
 
     def request(
         self,
@@ -119,87 +93,23 @@ class MemoryApi:
             made = self._merge(path, body, who)
         return _answered(made)
 
-    def watch(self, path: str, since: str) -> list[Event]:
-        """What happened under a path after a version; ConflictError (410, Gone) if that was too long ago."""
-        version = int(since)
-        if self._log and version < self._log[0][0] - 1:
-            raise ConflictError("410: too old resource version")
-        return [(kind, copied(obj)) for at, where, (kind, obj) in self._log if at > version and _under(where, path)]
-
-    @property
-    def version(self) -> str:
-        """The newest version."""
-        return str(self._version)
-
-    def put(self, path: str, obj: Obj) -> Obj:
-        """Place an object as it is, as another client would."""
-        metadata = obj.setdefault("metadata", {})
-        metadata.setdefault("uid", f"uid-{next(self._uids)}")
-        metadata.setdefault("creationTimestamp", self._now())
-        return self._store(path, obj)
-
-    def edit(self, path: str, change: Callable[[Obj], object], who: str = "controller") -> Obj:
-        """Change an object as a controller does, at once and whatever happened to it meanwhile."""
-        new = copied(self._live(path))
-        change(new)
-        live = self.objects[path]
-        if managers.same(new, live):
-            return live
-        if "managedFields" in new["metadata"]:  # what the operator never wrote, nobody keeps book of
-            new = managers.updated(live, new, Manager(who), self._now())
-        return self._store(path, new)
-
-    def drop(self, path: str) -> None:
-        """The object is gone, finalizers or not."""
-        gone = self.objects.pop(path)
-        self._note(path, "DELETED", gone)
-
-    def kinds(self, plural: str) -> dict[str, Obj]:
-        """All objects of one kind by name."""
-        return {path.rsplit("/", 1)[1]: obj for path, obj in self.objects.items() if f"/{plural}/" in path}
-
-    def skip_names(self, number: int) -> None:
-        """Give no version and no uid that another server may have given."""
-        self._versions = itertools.count(number)
-        self._uids = itertools.count(number)
-
     def _allow(self, call: Write) -> None:
         method, path = call
-        plural = _plural(path)
+        plural = plural_of(path)
         if (method, plural) in self.denied:
             raise DeniedError(f"{method} {path}: 403 {plural} is forbidden")
         if (method, plural) in self.protected:
             raise DeniedError(f'{method} {path}: 403 admission webhook "protect.example.com" denied the request')
 
-    def _now(self) -> str:
-        return self.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-    def _store(self, path: str, obj: Obj) -> Obj:
-        kind = "MODIFIED" if path in self.objects else "ADDED"
-        obj = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(next(self._versions))}}
-        self.objects[path] = obj
-        self._note(path, kind, obj)
-        return obj
-
-    def _note(self, path: str, kind: str, obj: Obj) -> None:
-        self._version = int(obj["metadata"]["resourceVersion"]) if kind != "DELETED" else next(self._versions)
-        self._log.append((self._version, path, (kind, obj)))
-        del self._log[:-_LOG]
-
-    def _live(self, path: str) -> Obj:
-        if path not in self.objects:
-            raise NotFoundError(f"{path}: 404 not found")
-        return self.objects[path]
-
     def _get(self, path: str, query: Mapping[str, str]) -> Obj:
         if path in self.objects:
             return self.objects[path]
-        found = _PATH.fullmatch(path)
+        found = PATH.fullmatch(path)
         if found is None:
             return {"resources": [{"name": plural} for plural, (group, _) in KINDS.items() if path.endswith(group)]}
         if found["rest"]:
             raise NotFoundError(f"GET {path}: 404 not found")
-        items = [obj for where, obj in sorted(self.objects.items()) if _under(where, path) and _selected(obj, query)]
+        items = [obj for where, obj in sorted(self.objects.items()) if under(where, path) and selected(obj, query)]
         start = int(query.get("continue", "0"))
         end = start + int(query.get("limit", "0") or len(items))
         more = {"continue": str(end)} if end < len(items) else {}
@@ -212,30 +122,30 @@ class MemoryApi:
         return self._create(target, body, who)
 
     def _create(self, target: str, body: Obj, who: Manager) -> Obj:
-        plural = _plural(target)
-        if plural in _STATUS:
+        plural = plural_of(target)
+        if plural in WITH_STATUS:
             body.pop("status", None)
         body = admit(plural, body, None)
-        managers.updated(None, body, who, self._now())
+        managers.updated(None, body, who, self.stamp())
         body["metadata"]["generation"] = 1
         return self.put(target, body)
 
     def _put(self, path: str, body: Obj, who: Manager) -> Obj:
         target = path.removesuffix("/status")
-        live = self._live(target)
+        live = self.live(target)
         version = body["metadata"].get("resourceVersion")
         if version is not None and version != live["metadata"]["resourceVersion"]:
             raise ConflictError(f"{target}: 409 the object has been modified")
         if body["metadata"].get("uid", live["metadata"]["uid"]) != live["metadata"]["uid"]:
             raise ConflictError(f"{target}: 409 uid mismatch")
         if path != target:
-            admit_status(_plural(target), body.get("status"))
+            admit_status(plural_of(target), body.get("status"))
             who = Manager(who.name, who.operation, "status")
             return self._replace(target, {**copied(live), "status": body.get("status", {})}, who)
         return self._replace(target, body, who)
 
     def _merge(self, path: str, body: Obj, who: Manager) -> Obj:
-        live = self._live(path)
+        live = self.live(path)
         uid = (body.get("metadata") or {}).get("uid", live["metadata"]["uid"])
         if uid != live["metadata"]["uid"]:
             raise RefusedError(f"{path}: 422 metadata.uid: field is immutable")
@@ -245,11 +155,11 @@ class MemoryApi:
         live = self.objects[path]
         new["metadata"] = {**_server_side(live), **_client_side(new)}
         if who.subresource != "status":
-            if _plural(path) in _STATUS:
+            if plural_of(path) in WITH_STATUS:
                 new.pop("status", None)
                 new |= {"status": live["status"]} if "status" in live else {}
-            new = admit(_plural(path), new, live)
-        new = managers.updated(live, new, who, self._now())
+            new = admit(plural_of(path), new, live)
+        new = managers.updated(live, new, who, self.stamp())
         return self._settle(path, live, new)
 
     def _settle(self, path: str, live: Obj, new: Obj) -> Obj:
@@ -260,17 +170,17 @@ class MemoryApi:
         if live["metadata"].get("deletionTimestamp") and not new["metadata"].get("finalizers"):
             self.drop(path)
             return live
-        return self._store(path, new)
+        return self.store(path, new)
 
     def _apply(self, path: str, body: Obj, query: Mapping[str, str]) -> Obj:
         live, uid = self.objects.get(path), body["metadata"].get("uid")
         if uid is not None and (live is None or live["metadata"]["uid"] != uid):
             raise ConflictError(f"{path}: 409 uid mismatch")
-        plural = _plural(path)
-        if plural in _STATUS:
+        plural = plural_of(path)
+        if plural in WITH_STATUS:
             body.pop("status", None)
         force = query.get("force") == "true"
-        new = managers.applied(live, body, query["fieldManager"], force, self._now())
+        new = managers.applied(live, body, query["fieldManager"], force, self.stamp())
         new = admit(plural, new, live)
         if live is None:
             new["metadata"]["generation"] = 1
@@ -278,7 +188,7 @@ class MemoryApi:
         return self._settle(path, live, new)
 
     def _delete(self, path: str, options: Obj) -> Obj:
-        live = self._live(path)
+        live = self.live(path)
         wanted = options.get("preconditions") or {}
         for name in ("uid", "resourceVersion"):
             if wanted.get(name, live["metadata"][name]) != live["metadata"][name]:
@@ -296,11 +206,11 @@ class MemoryApi:
             return live
         ends = (self.clock() + timedelta(seconds=grace)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         metadata = {**live["metadata"], "deletionTimestamp": ends, "deletionGracePeriodSeconds": grace}
-        return self._store(path, {**live, "metadata": metadata | ({"finalizers": finalizers} if finalizers else {})})
+        return self.store(path, {**live, "metadata": metadata | ({"finalizers": finalizers} if finalizers else {})})
 
     def _grace(self, path: str, live: Obj, options: Obj) -> int:
         """Only pods on a node have a grace period: their kubelet ends them."""
-        if _plural(path) != "pods" or not (live.get("spec") or {}).get("nodeName"):
+        if plural_of(path) != "pods" or not (live.get("spec") or {}).get("nodeName"):
             return 0
         return int(options.get("gracePeriodSeconds", live["spec"].get("terminationGracePeriodSeconds", 30)))
 
@@ -314,24 +224,6 @@ def _server_side(live: Obj) -> Obj:
 
 def _client_side(new: Obj) -> Obj:
     return {k: v for k, v in new["metadata"].items() if k not in _SERVER}
-
-
-def _plural(path: str) -> str:
-    found = _PATH.fullmatch(path)
-    return found["plural"] if found else ""
-
-
-def _under(path: str, folder: str) -> bool:
-    if "/namespaces/" in folder:
-        return path.rsplit("/", 1)[0] == folder
-    root, plural = folder.rsplit("/", 1)
-    return path.startswith(f"{root}/namespaces/") and path.rsplit("/", 2)[1] == plural
-
-
-def _selected(obj: Obj, query: Mapping[str, str]) -> bool:
-    wanted = [part.partition("=") for part in query.get("labelSelector", "").split(",") if part]
-    labels = obj["metadata"].get("labels") or {}
-    return all(labels.get(name) == value if is_ else name in labels for name, is_, value in wanted)
 
 
 def _patched(live: Obj, patch: Obj) -> Obj:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.scenarios.faults import Fault
-from tests.support.scenarios.language import Given, Story, Then, When
+from tests.support.scenarios.language import Given, Then, When
+from tests.support.scenarios.story import Story
 from tests.support.scenarios.world import World
 
 Telling = Callable[[Given, When, Then], None]

@@ -18,6 +18,8 @@ from sampler_rollouts.domain.quantities import duration_text, ratio_text
 from sampler_rollouts.domain.status import Requests, Share
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sampler_rollouts.domain.evidence.look import Evidence
     from sampler_rollouts.domain.plan import Rollout
 
@@ -37,18 +39,18 @@ def in_force(turn: Turn, name: str) -> bool:
 def skew(turn: Turn, name: str) -> str:
     """How a pool's share differs from what its step is for, in words with both numbers; empty if it does not.
 
-    Where stable has had no ready pod for ``progressDeadline`` no weight protects anybody any more: that is said
-    (``stable_short``), and the release goes on by its checks alone.
+    Where stable has had too few ready pods for ``progressDeadline`` the pods give the nearest share that there is, and
+    waiting protects nobody: that is said (``stable_short``), and the release goes on by its checks alone.
     """
     rollout = _tested(turn)
     if rollout is None or name not in compared(turn, rollout):
         return ""
-    if _alone(turn, rollout, name):
+    share = turn.pool(name).share
+    if share and _for_good(turn, rollout, share.alone_since):
         return ""
     said = _short(turn, rollout, name)
     if said and share_is_off(turn, name):
-        return said
-    share = turn.pool(name).share
+        return "" if share and _for_good(turn, rollout, share.short_since) else said
     if share is None or not share.skewed:
         return ""
     return (
@@ -57,11 +59,9 @@ def skew(turn: Turn, name: str) -> str:
     )
 
 
-def _alone(turn: Turn, rollout: Rollout, name: str) -> bool:
-    share = turn.pool(name).share
-    if share is None or share.alone_since is None:
-        return False
-    return (turn.now - share.alone_since).total_seconds() >= rollout.progress_deadline
+def _for_good(turn: Turn, rollout: Rollout, since: datetime | None) -> bool:
+    """Whether something has lasted for longer than pods may take."""
+    return since is not None and (turn.now - since).total_seconds() >= rollout.progress_deadline
 
 
 def stable_short(turn: Turn) -> str:
@@ -78,9 +78,8 @@ def _short(turn: Turn, rollout: Rollout, name: str) -> str:
     if old >= stable:
         return ""
     share = ratio_text(new / (new + old)) if new else "0%"
-    later = (
-        f"; when none has been for {duration_text(rollout.progress_deadline)}, checks alone decide" if not old else ""
-    )
+    limit = duration_text(rollout.progress_deadline)
+    later = f"; when that has lasted for {limit}, checks alone decide" if not old or share_is_off(turn, name) else ""
     return (
         f"in pool {name} {old} of {stable} stable pods are ready, so that release {rollout.release} has {new} of "
         f"{new + old} ready pods ({share}), its step is for {ratio_text(count / (count + stable))}{later}"
@@ -104,10 +103,13 @@ def _note(turn: Turn, rollout: Rollout, name: str) -> None:
     wanted, pool = count / (count + stable), turn.pool(name)
     share = pool.share
     if share is None or (share.weight, share.wanted) != (rollout.weight, ratio_text(wanted)):
-        alone = share.alone_since if share else None
-        share = pool.share = Share(weight=rollout.weight, wanted=ratio_text(wanted), alone_since=alone)
+        alone, short = (share.alone_since, share.short_since) if share else (None, None)
+        share = Share(weight=rollout.weight, wanted=ratio_text(wanted), alone_since=alone, short_since=short)
+        pool.share = share
     _, stable_there = ready_pods(turn, name)
     share.alone_since = None if stable_there else share.alone_since or turn.now
+    short_now = stable_there < stable and share_is_off(turn, name)
+    share.short_since = (share.short_since or turn.now) if short_now else None
     if not settled(turn, name) or share_is_off(turn, name):
         share.in_force_since = share.counted_to = None
         return

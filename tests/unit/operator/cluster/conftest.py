@@ -8,9 +8,9 @@ import pytest
 from sampler_rollouts.cluster.adapter import KubernetesCluster
 from sampler_rollouts.cluster.kinds import RolloutKey
 
+from tests.support.kube.api import MemoryApi
 from tests.unit.operator.cluster import builders
 from tests.unit.operator.cluster.builders import ROLLOUT_PATH
-from tests.unit.operator.cluster.memory_api import MemoryApi
 
 Obj = dict[str, Any]
 

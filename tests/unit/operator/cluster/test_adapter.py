@@ -12,10 +12,10 @@ from sampler_rollouts.cluster.errors import ConflictError, RefusedError
 from sampler_rollouts.cluster.kinds import RolloutKey
 from sampler_rollouts.domain.outcome import EventNote
 
+from tests.support.kube.api import MemoryApi
 from tests.unit.operator.cluster import builders
 from tests.unit.operator.cluster.applying import apply_all
 from tests.unit.operator.cluster.builders import DEPLOYMENTS, EVENTS, PODS, ROLLOUT_PATH, SERVICES
-from tests.unit.operator.cluster.memory_api import MemoryApi
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 Obj = dict[str, Any]

@@ -7,18 +7,19 @@ from typing import Any
 
 import pytest
 from sampler_rollouts.cluster.compare import differs
+from sampler_rollouts.cluster.kinds import kind_of
 
+from tests.support.kube.api import MemoryApi
 from tests.unit.operator.cluster.builders import deployment, service
-from tests.unit.operator.cluster.memory_api import MemoryApi
 
-PATH = "/apis/apps/v1/namespaces/serving/deployments/x"
 Obj = dict[str, Any]
 
 
 def applied(wanted: Obj) -> Obj:
     """The object as the server keeps it, with defaults and quantities in canonical form."""
     query = {"fieldManager": "sampler-rollouts", "force": "true"}
-    live = MemoryApi().request("PATCH", PATH, query=query, body=wanted, content_type="application/apply-patch+yaml")
+    path = kind_of(wanted).path("serving", "x")
+    live = MemoryApi().request("PATCH", path, query=query, body=wanted, content_type="application/apply-patch+yaml")
     if live["kind"] == "Deployment":
         live["spec"]["progressDeadlineSeconds"] = 600
         container = live["spec"]["template"]["spec"]["containers"][0]

@@ -9,10 +9,11 @@ from sampler_rollouts.cluster.adapter import KubernetesCluster
 from sampler_rollouts.cluster.errors import ClusterError, NotOursError
 from sampler_rollouts.cluster.kinds import kind_of
 
+from tests.support.kube.api import MemoryApi
+from tests.support.kube.fields import copied
 from tests.unit.operator.cluster import builders
 from tests.unit.operator.cluster.applying import apply_all
 from tests.unit.operator.cluster.builders import DEPLOYMENTS
-from tests.unit.operator.cluster.memory_api import MemoryApi, copied
 
 Obj = dict[str, Any]
 

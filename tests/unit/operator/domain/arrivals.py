@@ -43,6 +43,8 @@ class Arrivals:
     ended: dict[Place, float] = field(default_factory=dict)
     alone: dict[str, datetime] = field(default_factory=dict)
     """Since when no pod of stable has been ready beside a candidate, by pool."""
+    short: dict[str, datetime] = field(default_factory=dict)
+    """Since when pods have given another share because some of stable's are not ready, by pool."""
     tallies: dict[tuple[str, str, datetime, int], Tally] = field(default_factory=dict)
 
     def answer(self, ready: Iterable[Place], candidate: Release | None, seconds: float) -> None:
@@ -65,10 +67,17 @@ class Arrivals:
 
     def alone_for(self, pool: str, stable_ready: bool, now: datetime) -> float:
         """Seconds for which no pod of stable has been ready in a pool."""
-        if stable_ready:
-            self.alone.pop(pool, None)
-            return 0
-        return (now - self.alone.setdefault(pool, now)).total_seconds()
+        return _lasted(self.alone, pool, not stable_ready, now)
+
+    def short_for(self, pool: str, short: bool, now: datetime) -> float:
+        """Seconds for which stable's missing pods have made the share another one."""
+        return _lasted(self.short, pool, short, now)
+
+    def forget_all_but(self, pools: Iterable[str]) -> None:
+        """The others are at no step."""
+        for since in (self.alone, self.short):
+            for pool in set(since) - set(pools):
+                del since[pool]
 
     def traffic(self, arm: Arm) -> Traffic:
         """A few from the start, and what has ended since."""
@@ -78,3 +87,10 @@ class Arrivals:
     def of(self, pool: str, release: Release | None) -> float:
         """What a release has ended in a pool."""
         return self.ended.get((pool, release.revision(pool)), 0) if release else 0
+
+
+def _lasted(since: dict[str, datetime], pool: str, holds: bool, now: datetime) -> float:
+    if not holds:
+        since.pop(pool, None)
+        return 0
+    return (now - since.setdefault(pool, now)).total_seconds()

@@ -72,11 +72,11 @@ def a_candidate_has_no_more_pods_than_its_share_allows(world: World, outcome: Ou
 def no_weight_is_raised_while_the_share_is_another(world: World, outcome: Outcome) -> None:
     """Neither when pods give another one, nor when requests have plainly shown another one.
 
-    But where stable has had no ready pod for progressDeadline there is no share to hold to.
+    But where stable has had no ready pod for progressDeadline, or so few that the pods gave another share for as long,
+    there is no share to hold to.
     """
     before, raised = world.status, _raised(world.status, outcome.status)
-    for pool in set(world.arrivals.alone) - set(_at_a_step(before)):
-        del world.arrivals.alone[pool]
+    world.arrivals.forget_all_but(_at_a_step(before))
     for pool in _at_a_step(before):
         assert before.rollout is not None
         count, rest = _step(before, pool)
@@ -85,10 +85,11 @@ def no_weight_is_raised_while_the_share_is_another(world: World, outcome: Outcom
         within = 3 * count * (new + old) <= 4 * new * (count + rest) <= 5 * count * (new + old)
         exact = (new, old) == (count, rest) and sum(_lives(pod, pool) for pod in world.pods) == new + old
         tally.unclear = tally.unclear or (within and not exact)
-        world.arrivals.alone_for(pool, bool(old), world.now)
+        alone = world.arrivals.alone_for(pool, bool(old), world.now)
+        short = world.arrivals.short_for(pool, old < rest and not within, world.now)
         if world.metrics_up or not within:
             tally.count(exact, world.arrivals.of(pool, before.candidate), world.arrivals.of(pool, before.stable))
-        if raised and world.arrivals.alone_for(pool, bool(old), world.now) < before.rollout.progress_deadline:
+        if raised and max(alone, short) < before.rollout.progress_deadline:
             assert within, f"{new} of {new + old} ready pods of {pool}"
             assert tally.unclear or not _plainly_another(tally, count / (count + rest)), tally
 

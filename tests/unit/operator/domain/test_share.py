@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.operator.domain.story import bad_but, rolling
-from tests.unit.operator.domain.world import World, established, passing, spec
+from tests.unit.operator.domain.world import World, established, inconclusive, passing, spec
 
 DEGRADED = ("True", "StableNotReady")
 
@@ -47,13 +47,44 @@ def some_of_stable_away(**more: object) -> World:
     return world
 
 
-def test_what_is_left_of_stable_is_not_given_up_and_the_deadline_names_both_numbers() -> None:
+def test_what_is_left_of_stable_is_waited_for_as_long_as_pods_may_take() -> None:
     world = some_of_stable_away()
-    world.run(1900)
-    assert world.serving(world.revision_of("stable"))["cpu-a"] == 1
-    assert world.condition("Stalled") == ("True", "DeadlineExceeded")
-    for part in ("cpu-a", "1 of 4 stable pods are ready", "3 of 4 ready pods (75%)", "its step is for 50%"):
-        assert part in world.message("Stalled")
+    world.run(110)
+    rollout = world.status.rollout
+    assert rollout is not None
+    assert rollout.weight == 50
+    for part in ("cpu-a", "1 of 4 stable pods are ready", "3 of 4 ready pods (75%)", "its step is for 50%", "2m"):
+        assert part in world.message("Reconciling")
+
+
+def test_where_some_of_stable_are_gone_for_good_checks_alone_decide() -> None:
+    """The pods give the nearest share there is: to wait until the deadline would protect nobody."""
+    world = some_of_stable_away()
+    world.until("Serving", limit=300)
+    assert world.status.history[0].result == "Promoted"
+    assert world.condition("Degraded") == ("False", "AsWanted")
+
+
+def test_where_some_of_stable_are_gone_for_good_a_failed_check_is_still_one() -> None:
+    world = some_of_stable_away()
+    world.run(130)
+    world.judge = bad_but(world.revision_of("stable"))
+    world.tick()
+    assert world.status.stage == "RollingBack"
+
+
+def test_stable_pods_that_came_back_are_waited_for_anew() -> None:
+    world = some_of_stable_away()
+    world.run(100)
+    world.unready, world.never_ready = set(), set()
+    world.judge = inconclusive
+    world.run(30)
+    stable_unready(world, 3)
+    world.never_ready.add(world.revision_of("stable"))
+    world.judge = passing
+    world.run(100)
+    assert world.status.rollout is not None
+    assert world.status.rollout.weight == 50
 
 
 def test_where_nothing_of_stable_comes_back_checks_alone_decide() -> None:

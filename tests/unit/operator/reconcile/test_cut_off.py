@@ -17,7 +17,7 @@ from sampler_rollouts.handlers.loop import ReconcileLoop
 from sampler_rollouts.reconcile.reconciler import Reconciler
 from sampler_rollouts.reconcile.sampling import BoundedMetrics
 
-from tests.unit.operator.cluster.memory_api import MemoryApi, Obj, Write
+from tests.support.kube.api import MemoryApi, Obj, Write
 from tests.unit.operator.reconcile.world import KEY, World, spec
 
 HANGS = [("GET", "/samplerrollouts/chat"), ("GET", "/pods"), ("PUT", "/status"), ("PATCH", "/services/")]

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.unit.operator.cluster.memory_api import Write
+from tests.support.kube.api import Write
 from tests.unit.operator.reconcile.world import Obj, World, image, spec
 
 LONGER_THAN_THE_BAKE = 12

@@ -8,8 +8,8 @@ import pytest
 from sampler_rollouts.cluster.kinds import RolloutKey
 from sampler_rollouts.domain.decision.decide import LOOK_SECONDS
 
+from tests.support.kube.api import copied
 from tests.unit.operator.cluster.builders import DEPLOYMENTS, ROLLOUT_PATH
-from tests.unit.operator.cluster.memory_api import copied
 from tests.unit.operator.reconcile.world import World, image, spec
 
 FIRST, SECOND = RolloutKey("serving", "a-b"), RolloutKey("serving", "a")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sampler_rollouts.cluster.errors import ConflictError, RefusedError, UnavailableError
 
+from tests.support.kube.api import Write
 from tests.unit.operator.cluster.builders import DEPLOYMENTS, builders_of_strangers
-from tests.unit.operator.cluster.memory_api import Write
 from tests.unit.operator.reconcile.world import PATH, World, begin_bad, established, events, image, refusing, spec
 
 

@@ -16,8 +16,8 @@ from sampler_rollouts.cluster.errors import (
 from sampler_rollouts.domain.decision.decide import LOOK_SECONDS
 from sampler_rollouts.reconcile.reconciler import RETRY_REFUSED
 
+from tests.support.kube.api import Write, copied
 from tests.unit.operator.cluster.builders import SERVICES
-from tests.unit.operator.cluster.memory_api import Write, copied
 from tests.unit.operator.reconcile.world import World, begin_bad, established, events, refusing, spec
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sampler_rollouts.cluster.errors import DeniedError
 
-from tests.unit.operator.cluster.memory_api import Write
+from tests.support.kube.api import Write
 from tests.unit.operator.reconcile.world import World, begin_bad, condition, established, events, refusing, spec
 
 WORDS = 'admission webhook "protect.example.com" denied the request'

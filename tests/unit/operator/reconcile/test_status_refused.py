@@ -6,7 +6,7 @@ import pytest
 from sampler_rollouts.cluster.errors import ConflictError, DeniedError, RefusedError
 from sampler_rollouts.reconcile.refusals import SAY_AGAIN
 
-from tests.unit.operator.cluster.memory_api import Write
+from tests.support.kube.api import Write
 from tests.unit.operator.reconcile.world import World, established, events, spec
 
 

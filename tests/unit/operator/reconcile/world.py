@@ -14,8 +14,9 @@ from sampler_rollouts.domain.evidence.samples import Question, SampleSet, Series
 from sampler_rollouts.reconcile.reconciler import Reconciler, Result
 from sampler_rollouts.reconcile.sampling import BoundedMetrics
 
+from tests.support.kube.api import MemoryApi, Write
+from tests.support.kube.fields import copied
 from tests.unit.operator.cluster.builders import PODS, ROLLOUT_PATH, labelled, owner, ready
-from tests.unit.operator.cluster.memory_api import MemoryApi, Write, copied
 
 KEY = RolloutKey("serving", "chat")
 PATH = f"{ROLLOUT_PATH}/chat"
@@ -109,8 +110,8 @@ class World:
     """Everything outside the operator's process, which can be killed and started again."""
 
     def __init__(self) -> None:
-        self.api = MemoryApi()
         self.clock = Clock()
+        self.api = MemoryApi(self.clock)
         self.traffic = Traffic(self)
         self.pods_ever: dict[str, Obj] = {}
         self.start()

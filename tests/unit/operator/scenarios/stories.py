@@ -7,6 +7,7 @@ from tests.unit.operator.scenarios import (
     stories_cluster,
     stories_deletion,
     stories_metrics,
+    stories_operator,
     stories_pause,
     stories_pods,
     stories_promotion,
@@ -19,6 +20,7 @@ TOLD_IN = (
     stories_pods,
     stories_metrics,
     stories_cluster,
+    stories_operator,
     stories_pause,
     stories_deletion,
 )

@@ -174,9 +174,20 @@ def stable_crashes(given: Given, when: When, then: Then) -> None:
     when.weight_is(25)
     when.one_pod_of("a", CRASHING)
     then.is_("Degraded", "StableNotReady")
-    then.stays(40, stage="Progressing")
+    then.stays(40, stage="Progressing", weight=25)
     when.one_pod_of("a", WELL)
     then.stable("b", within=180)
+
+
+@scenario("pods of stable that are gone for good do not hold a good release up until its deadline")
+def stable_gone_for_good(given: Given, when: When, then: Then) -> None:
+    given.serving("a", steps=[25], deadline=600)
+    when.spec_asks_for("b")
+    when.weight_is(25)
+    when.one_pod_of("a", CRASHING)
+    then.stays(50, stage="Progressing", weight=25)
+    then.stable("b", within=120)
+    then.ready()
 
 
 @scenario("a bad build beside a stable that is not whole is still taken back")

@@ -1,0 +1,114 @@
+"""What must come of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.scenarios.story import PATIENCE, Story
+
+
+class Then:
+    """What must come to be, within a time, or stay so for one."""
+
+    def __init__(self, story: Story) -> None:
+        self._story = story
+
+    def stage(self, stage: str, within: float = PATIENCE) -> None:
+        """Where it stands."""
+        self._story.wait(f"stage {stage}", lambda: self._story.status.get("stage") == stage, within)
+
+    def stable(self, build: str, within: float = PATIENCE) -> None:
+        """What serves, and that nothing else is tried."""
+        self._story.wait(f"stable {build} alone", lambda: self._alone(build), within)
+
+    def _alone(self, build: str) -> bool:
+        status = self._story.status
+        return self._story.build(status.get("stable")) == build and not status.get("candidate")
+
+    def candidate(self, build: str, within: float = PATIENCE) -> None:
+        """What is tried."""
+        self._story.wait(
+            f"candidate {build}", lambda: self._story.build(self._story.status.get("candidate")) == build, within
+        )
+
+    def stable_never_was(self, build: str) -> None:
+        """It was not promoted by whatever happened."""
+        assert self._story.build(self._story.status.get("stable")) != build, self._story.told()
+
+    def is_(self, kind: str, reason: str, status: str = "True", within: float = PATIENCE) -> None:
+        """A condition."""
+        wanted = (status, reason)
+        self._story.wait(f"{kind}={status}({reason})", lambda: self._story.condition(kind)[:2] == wanted, within)
+
+    def says(self, kind: str, *parts: str) -> None:
+        """What a condition's message holds."""
+        message = self._story.condition(kind)[2]
+        missing = [part for part in parts if part not in message]
+        assert not missing, f"{kind} does not say {missing}: {message}"
+
+    def ready(self, within: float = PATIENCE) -> None:
+        """Ready, and verified when its time has come."""
+        self.is_("Ready", "FullTraffic", within=within)
+
+    def rolled_back(self, build: str, reason: str = "CheckFailed", within: float = PATIENCE) -> None:
+        """It was rejected, is gone and is held."""
+        self._story.wait(f"{build} held", lambda: build in self._held(), within)
+        self._story.wait(f"no pod of {build}", lambda: not self._pods_of(build), within)
+        self.stage("Serving", within)
+        self.is_("Stalled", "RolledBack", within=within)
+        self.is_("RolledBack", reason, within=within)
+
+    def _held(self) -> list[str]:
+        return [self._story.builds.get(item["hash"], "") for item in self._story.status.get("failed") or []]
+
+    def _pods_of(self, build: str) -> int:
+        return sum(count for (_, other), count in self._story.pods(ready=False).items() if other == build)
+
+    def pods(self, pool: str = "cpu", within: float = PATIENCE, **counts: int) -> None:
+        """How many of each build are ready."""
+
+        def there() -> bool:
+            found = self._story.pods()
+            return all(found.get((pool, build), 0) == count for build, count in counts.items())
+
+        self._story.wait(f"pods {counts} in {pool}", there, within)
+
+    def history(self, *results: tuple[str, str]) -> None:
+        """How rollouts ended, newest first."""
+        every = self._story.status.get("history") or []
+        found = [(self._story.builds.get(item["release"]), item["result"]) for item in every]
+        assert found[: len(results)] == list(results), found
+
+    def stays(self, seconds: float, **wanted: Any) -> None:
+        """For so long: ``stage``, ``weight`` of the rollout, ``candidate``, ``stable``."""
+        for _ in range(int(seconds)):
+            self._story.world.tick()
+            status = self._story.status
+            found = {
+                "stage": status.get("stage"),
+                "weight": (status.get("rollout") or {}).get("weight"),
+                "candidate": self._story.build(status.get("candidate")),
+                "stable": self._story.build(status.get("stable")),
+                "reason": self._story.condition("Ready")[1],
+            }
+            seen = {name: found[name] for name in wanted}
+            assert seen == wanted, f"{seen} where {wanted} was to stay; {self._story.told()}"
+
+    def weights(self, *expected: tuple[str, int], pool: str = "cpu") -> None:
+        """All that were seen of candidates in a pool, from the beginning of the story."""
+        seen = self._story.world.watching.weights.get(f"{self._story.name}/{pool}", [])
+        assert seen == list(expected), seen
+
+    def never_ready(self, build: str, pool: str = "cpu") -> None:
+        """No user ever got an answer of it."""
+        assert self._story.world.watching.ready.get(f"{self._story.name}/{pool}/{build}", [0]) == [0]
+
+    def nothing_is_left(self, within: float = PATIENCE) -> None:
+        """No child, no pod, no endpoint."""
+        kinds = ("deployments", "replicasets", "pods", "services", "endpoints", "controllerrevisions")
+        self._story.wait("nothing left", lambda: not any(self._story.world.api.kinds(kind) for kind in kinds), within)
+
+    def says_as_event(self, reason: str) -> None:
+        """An Event was recorded."""
+        events = self._story.world.api.kinds("events").values()
+        assert reason in {event["reason"] for event in events}, sorted({event["reason"] for event in events})

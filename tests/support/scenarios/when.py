@@ -1,0 +1,170 @@
+"""What happens in a story."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from sampler_rollouts.domain.evidence.samples import Series
+from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
+
+from tests.support.kube.lives import WELL, Life
+from tests.support.scenarios.specs import build_of, image
+from tests.support.scenarios.story import PATIENCE, Story
+from tests.support.scenarios.world import NAMESPACE
+
+
+class When:
+    """What happens: people, builds, the cluster, the metrics source, the operator's own misfortunes."""
+
+    def __init__(self, story: Story) -> None:
+        self._story = story
+        self._world = story.world
+
+    def spec_asks_for(self, build: str, **changes: Any) -> None:
+        """Another build in every pool, and whatever else changes with it."""
+        self._story.ask(build=build, **({"builds": None} | changes))
+
+    def spec_changes(self, **changes: Any) -> None:
+        """The same build."""
+        self._story.ask(**changes)
+
+    def retry_generation_rises(self) -> None:
+        """A person wants it tried again."""
+        self._story.ask(retry=self._story.asked.get("retry", 0) + 1)
+
+    def person_lets_it_go_on(self, why: str = "") -> None:
+        """The promote annotation with the candidate's hash."""
+        release = self._story.status["candidate"]["hash"]
+        self._world.annotate(PROMOTE_ANNOTATION, release + (f":{why}" if why else ""), self._story.name)
+
+    def answers_of(self, build: str, are: str = "bad", check: str = "unexpected-script", rate: float = 0.5) -> None:
+        """From now on they are bad, or good."""
+        if are == "bad":
+            self._world.traffic.bad(build, check, rate)
+        else:
+            self._world.traffic.good(build)
+
+    def answers_of_one_pod_of(self, build: str) -> None:
+        """They are bad, those of the others are not."""
+        self._world.traffic.bad_pods.add(self._a_pod_of(build))
+
+    def _a_pod_of(self, build: str) -> str:
+        pods = self._story.own("pods").items()
+        return next(n for n, pod in pods if pod["spec"]["containers"][0]["image"] == image(build))
+
+    def pods_of(self, build: str, fare: Life = WELL) -> None:
+        """From now on, those that are there too."""
+        self._world.controllers.lives[image(build)] = fare
+
+    def one_pod_of(self, build: str, fares: Life) -> None:
+        """A single one."""
+        self._world.controllers.fates[self._a_pod_of(build)] = fares
+
+    def pods_are_refused(self, build: str, why: str = 'exceeded quota "gpu"') -> None:
+        """Admission or a quota does not take them; no more if ``why`` is empty."""
+        if why:
+            self._world.controllers.refused[image(build)] = why
+        else:
+            self._world.controllers.refused.pop(image(build), None)
+
+    def somebody_scales(self, build: str, replicas: int, pool: str = "cpu") -> None:
+        """A person, or an autoscaler."""
+        self._world.scale(self._story.child("deployments", build, pool), replicas)
+
+    def somebody_deletes(self, plural: str, build: str, pool: str = "cpu") -> None:
+        """A child of ours."""
+        self._world.delete(self._story.child(plural, build, pool))
+
+    def somebody_deletes_the_service(self) -> None:
+        """The one that users call."""
+        self._world.delete(f"/api/v1/namespaces/{NAMESPACE}/services/{self._story.name}-standard")
+
+    def rollout_is_deleted(self, policy: str = "Background") -> None:
+        """``kubectl delete samplerrollout``."""
+        self._world.delete(self._world.path(self._story.name), policy)
+
+    def metrics_source_is(self, down: str = "") -> None:
+        """Why it gives no answer; empty if it answers."""
+        self._world.traffic.down, self._world.traffic.breaks = down, False
+
+    def metrics_source_breaks(self) -> None:
+        """By an error of a kind that the port does not know."""
+        self._world.traffic.breaks = True
+
+    def store_makes(self, distortion: Callable[[Series], list[Series]]) -> None:
+        """From now on, of every series."""
+        self._world.traffic.distort = distortion
+
+    def scraping_stops(self) -> None:
+        """The store answers, with older samples only."""
+        self._world.traffic.scraping = False
+
+    def scraping_goes_on(self) -> None:
+        """Again."""
+        self._world.traffic.scraping = True
+
+    def users_ask(self, per_second: float) -> None:
+        """So often."""
+        self._world.traffic.per_second = per_second
+
+    def operator_is_away(self, seconds: float) -> None:
+        """Killed, and not started again for so long."""
+        self._world.kill(seconds)
+        self.time_passes(seconds)
+
+    def operator_dies(self, for_seconds: float) -> None:
+        """Killed; what else happens, happens meanwhile."""
+        self._world.kill(for_seconds)
+
+    def operators_clock_jumps(self, seconds: float) -> None:
+        """Its machine's, not the cluster's."""
+        self._world.clock.skew += timedelta(seconds=seconds)
+
+    def reads_are_older(self, plural: str, seconds: int) -> None:
+        """A cache lags behind; 0 if it does no more."""
+        self._world.lags[plural] = seconds
+
+    def right_is_taken(self, method: str, plural: str) -> None:
+        """RBAC says 403."""
+        self._world.api.denied.add((method, plural))
+
+    def right_is_given(self, method: str, plural: str) -> None:
+        """Again."""
+        self._world.api.denied.discard((method, plural))
+
+    def webhook_refuses(self, method: str, plural: str) -> None:
+        """An admission policy says no."""
+        self._world.api.protected.add((method, plural))
+
+    def webhook_lets_pass(self, method: str, plural: str) -> None:
+        """Again."""
+        self._world.api.protected.discard((method, plural))
+
+    def status_is_wiped(self) -> None:
+        """Somebody took the operator's memory."""
+        self._world.api.edit(self._world.path(self._story.name), lambda obj: obj.update(status={}), "somebody")
+
+    def time_passes(self, seconds: float) -> None:
+        """And nothing else happens."""
+        for _ in range(int(seconds)):
+            self._world.tick()
+
+    def weight_is(self, weight: int, pool: str = "cpu", ready: bool = True, within: float = PATIENCE) -> None:
+        """As soon as the candidate has so much of a pool by status, its pods are ready and stable has made room."""
+
+        def there() -> bool:
+            rows = {row["name"]: row for row in self._story.status.get("pools") or []}
+            row, candidate = rows.get(pool, {}), self._story.status.get("candidate")
+            count = row.get("candidateReplicas", 0)
+            build = next((build_of(i["image"]) for i in (candidate or {}).get("pools", []) if i["name"] == pool), "")
+            here = row.get("weight") == weight and candidate is not None and count > 0
+            share = row.get("observedWeight") == weight and self._story.pods().get((pool, build), 0) >= count
+            return here and (share or not ready)
+
+        self._story.wait(f"weight {weight} in pool {pool}", there, within)
+
+    def stage_is(self, stage: str, within: float = PATIENCE) -> None:
+        """As soon as it is."""
+        self._story.wait(f"stage {stage}", lambda: self._story.status.get("stage") == stage, within)

@@ -1,0 +1,77 @@
+"""Every scenario with each fault at each write, as a table: ``python -m tests.unit.operator.scenarios.crash_table``.
+
+Arguments are parts of scenarios' names; none means all of them. All takes an hour of processor time; the exit status
+says whether anything differed.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+
+from tests.support.scenarios.faults import Kind
+from tests.unit.operator.scenarios.crashes import KINDS, calm, cases, failure
+from tests.unit.operator.scenarios.stories import ALL
+
+COLUMNS = (Kind.KILLED_BEFORE, *KINDS)
+
+
+@dataclass
+class Row:
+    """One scenario."""
+
+    name: str
+    counts: Counter[Kind] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+    simulated: float = 0.0
+    took: float = 0.0
+
+    def cells(self) -> list[str]:
+        """As text."""
+        kinds = [str(self.counts[kind]) for kind in COLUMNS]
+        return [self.name, f"{self.simulated:.0f} s", *kinds, str(len(self.wrong)), f"{self.took:.0f} s"]
+
+
+def row(name: str) -> Row:
+    """All cases of one scenario."""
+    logging.disable(logging.CRITICAL)
+    began, made = time.monotonic(), Row(name)
+    made.simulated = calm(name).seconds
+    for case in cases([name]):
+        made.counts[case.kind] += 1
+        if said := failure(case):
+            made.wrong.append(said)
+    made.took = time.monotonic() - began
+    return made
+
+
+def main(parts: list[str]) -> int:
+    """Print the table, then what differed."""
+    names = [one.name for one in ALL if one.faults and (not parts or any(part in one.name for part in parts))]
+    heads = ["scenario", "simulated", *(kind.value for kind in COLUMNS), "different", "took"]
+    say(f"| {' | '.join(heads)} |")
+    say("|" + "---|" * len(heads))
+    with ProcessPoolExecutor() as pool:
+        rows = []
+        for made in pool.map(row, names):
+            rows.append(made)
+            say(f"| {' | '.join(made.cells())} |")
+    every = sum(sum(one.counts.values()) for one in rows)
+    wrong = [said for one in rows for said in one.wrong]
+    say(f"\n{len(rows)} scenarios, {every} cases, {len(wrong)} of them different")
+    for said in wrong:
+        say(f"* {said}")
+    return 1 if wrong else 0
+
+
+def say(line: str) -> None:
+    """At once: the table takes long."""
+    print(line, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
