@@ -88,7 +88,7 @@ def log_e_above_one(margin: FloatArray, logs: FloatArray) -> FloatArray:
     different, which = np.unique(margin, return_inverse=True)
     firsts = first_above_one(different)
     first = int(firsts.min()) if firsts.size else 0  # below it no weight lies
-    above = column(np.arange(first, RATIO_OFFSETS.size), 2) >= firsts
+    above = np.arange(first, RATIO_OFFSETS.size)[:, None] >= firsts
     with np.errstate(divide="ignore"):
         weights = np.log(above / np.maximum(above.sum(axis=0), 1))
     weights[:, different == 1.0] = column(_OWN[first:], 2)
