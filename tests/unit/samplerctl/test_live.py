@@ -80,6 +80,13 @@ def test_watch_tells_each_change_once_and_ends(tmp_path: Path) -> None:
     assert answer.exit_code == 1  # the newest release was rolled back
 
 
+def test_watch_outlives_an_answer_that_fails(tmp_path: Path) -> None:
+    answer = ask(tmp_path, "watch", "chat", "--until-done", "--every", "0.2", bodies=[body(), {}, body(failed=True)])
+    assert answer.exit_code == 1
+    assert "is not a SamplerRollout" in answer.stderr
+    assert "RolledBack" in answer.stdout
+
+
 def test_a_status_that_a_stranger_wrote_is_shown_as_far_as_it_goes(tmp_path: Path) -> None:
     strange = body()
     strange["status"]["pools"][0]["worstCheck"] |= {"upperBound": "high", "logE": "", "logThreshold": "?"}
