@@ -47,7 +47,7 @@ class Line:
 
     def __str__(self) -> str:
         verdict = {True: "met", False: "NOT MET", None: ""}[self.met]
-        return f"{self.what:<46} {self.found:<42} {self.goal:<26} {verdict}"
+        return f"{self.what:<46} {self.found:<48} {self.goal:<26} {verdict}"
 
 
 def detection(runs: int) -> Iterator[Line]:
@@ -59,10 +59,16 @@ def detection(runs: int) -> Iterator[Line]:
             found = power.detection(asked)
             asks = bound * regression >= LEAST_BAD
             ratios = [math.inf if one is None else one / bound for one in (found.median, found.p95)]
-            text = f"bound {bound:,.0f}: {found.median:,}, {found.p95:,} = {ratios[0]:.2f} x, {ratios[1]:.2f} x"
+            text = f"bound {bound:,.0f}: {_count(found.median)}, {_count(found.p95)} = " + ", ".join(
+                f"{one:.2f} x" for one in ratios
+            )
             goal = f"{median_goal:g} x, {p95_goal:g} x" if asks else f"- ({bound * regression:.1f} bad at the bound)"
             met = ratios[0] <= median_goal and ratios[1] <= p95_goal if asks else None
             yield Line(f"alpha {alpha:g}: {baseline:.3g} to {regression:.3g}", text, goal, met)
+
+
+def _count(requests: int | None) -> str:
+    return "more than simulated" if requests is None else f"{requests:,}"
 
 
 def sixteen_percent(runs: int) -> Iterator[Line]:
@@ -166,7 +172,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1000, help="simulated rollouts of each row")
     parser.add_argument("--gates", type=int, default=300, help="rollouts through each gate; 0: no such table")
     options = parser.parse_args()
-    print(f"{'what':<46} {'found':<42} {'goal':<26}")
+    print(f"{'what':<46} {'found':<48} {'goal':<26}")
     for some in (
         detection(options.runs),
         sixteen_percent(options.runs),
