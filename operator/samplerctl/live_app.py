@@ -78,10 +78,10 @@ def watch(
     from samplerctl.output import console  # noqa: PLC0415
 
     rollouts = _asked(lambda: _rollouts(kubeconfig, context, namespace))
+    found = _asked(lambda: live.status_result(rollouts.get(name)))
     before: dict[str, Any] | None = None
-    with Live(console=console(), auto_refresh=False, transient=False) as screen:
+    with Live(console=console(), auto_refresh=False) as screen:
         while True:
-            found = _asked(lambda: live.status_result(rollouts.get(name)))
             if found != before and as_json:
                 typer.echo(json.dumps(found, allow_nan=False))
             elif found != before:
@@ -90,6 +90,10 @@ def watch(
             if until_done and live.is_done(found):
                 raise typer.Exit(0 if live.is_ready(found) else DONE_BADLY)
             time.sleep(every)
+            try:
+                found = live.status_result(rollouts.get(name))
+            except InputError as error:  # an API server that is away may come back
+                typer.echo(str(error), err=True)
 
 
 def _rollouts(kubeconfig: Path | None, context: str | None, namespace: str | None) -> Rollouts:

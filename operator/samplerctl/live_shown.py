@@ -84,7 +84,7 @@ def _limits(check: Found) -> str:
 
 def _numbers(check: Found, pool: Found) -> Iterator[RenderableType]:
     if not check["worst"]:
-        yield Text("no worse than the pool's worst" if pool["verdict"] else "not looked at yet", style="dim")
+        yield Text("no worse; numbers not in status" if pool["verdict"] else "not looked at yet", style="dim")
         return
     yield _verdict(check["verdict"], check["reason"])
     yield f"{check['checked']:,}"
@@ -101,7 +101,7 @@ def _missing(check: Found) -> str:
         return ""
     if check["clean_to_pass"] is None:
         return check["reason"] or ""
-    return f"about {check['clean_to_pass']:,} more without a bad one, to be below its limit"
+    return f"about {check['clean_to_pass']:,} more clean requests"
 
 
 def _details(found: Found) -> Iterator[Text]:

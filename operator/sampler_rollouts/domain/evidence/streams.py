@@ -203,7 +203,8 @@ def _note_ratio(
     above = ratio.first_above_one(margins.ratio_margin)[stream]
     lowest = int(above.min())
     first = min(MARGIN, lowest)
-    added = logs[in_cell[against], first:] - _contributions(margins, stream, left, first)
+    added = logs[:, first:][in_cell[against]]
+    added -= _contributions(margins, stream, left, first)
     _raise_to(state.most_above_ratio, stream, added[:, MARGIN + 1 - first :] - added[:, MARGIN - first, None])
     if int(above.max()) > lowest:  # of ratios up to 1 nothing is asked: they stay at 0, whoever shares the work
         added[np.arange(first, RATIO_OFFSETS.size) < above[:, None]] = 0.0

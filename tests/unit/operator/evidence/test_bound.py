@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sampler_rollouts.domain.evidence.bound import log_evidence_below, upper_bound
+from sampler_rollouts.domain.evidence.bound import log_evidence_below, upper_bound, upper_bounds
 from sampler_rollouts.domain.evidence.grid import IntArray
 
 counts = st.integers(1, 10**9).flatmap(lambda checked: st.tuples(st.just(checked), st.integers(0, checked)))
@@ -108,3 +108,15 @@ def test_no_data_exclude_nothing() -> None:
 def test_a_billion_requests_narrow_it() -> None:
     assert upper_bound(10**9, 10**7, 0.95) == pytest.approx(0.01, rel=0.01)
     assert upper_bound(10**9, 0, 0.95) == pytest.approx(3.2e-9, rel=0.1)
+
+
+def test_many_bounds_at_once_are_those_one_by_one() -> None:
+    """To the bit, whoever stands beside."""
+    checked = np.array([0, 1, 105, 3000, 3000, 10**9, 2**52])
+    bad = np.array([0, 1, 0, 0, 3000, 17, 10**6])
+    for confidence, effect in ((0.95, 1.0), (0.8, 3.5)):
+        every = upper_bounds(checked, bad, confidence, effect)
+        assert every.tolist() == [
+            upper_bound(int(n), int(k), confidence, effect) for n, k in zip(checked, bad, strict=True)
+        ]
+        assert every[0] == 1.0

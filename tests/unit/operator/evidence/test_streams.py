@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sampler_rollouts.domain.evidence import judge, ratio
 from sampler_rollouts.domain.evidence.grid import MARGIN, OFFSETS, RATIO_OFFSETS, WEIGHTS
-from sampler_rollouts.domain.evidence.streams import Margins, State
+from sampler_rollouts.domain.evidence.streams import Margins, PodIntervals, State, part
 
 from tests.unit.operator.evidence.streams_of import Row, folded, margins, rows, side_by_side, terms, totals
 
@@ -172,6 +172,46 @@ def test_many_cells_are_folded_in_portions(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr("sampler_rollouts.domain.evidence.streams.MOST_ROWS", most)
         again = folded(asked, rows(*found))
         assert all(np.array_equal(getattr(whole, name), getattr(again, name)) for name in State.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("most", [1, 40, 4096])
+def test_streams_of_different_margins_side_by_side(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same bits as each stream alone, however many rows are worked on at once."""
+    monkeypatch.setattr("sampler_rollouts.domain.evidence.streams.MOST_ROWS", most)
+    random = np.random.default_rng(4)
+    asked = Margins(
+        np.array([0.05, 0.01, math.nan, 0.05]),
+        np.array([1.0, 2.0, 9.5, math.nan]),
+        np.array([0.0, 0.005, 0.02, 0.0]),
+        np.array([True, True, True, False]),
+    )
+    found = [rows(*_pods(random, cells=12), stream=stream) for stream in range(4)]
+    together = folded(
+        asked, PodIntervals(*(np.concatenate(column) for column in zip(*map(_columns, found), strict=True)))
+    )
+    for stream, own in enumerate(found):
+        alone = folded(part(asked, np.array([stream])), _as_first(own))
+        for name in State.__dataclass_fields__:
+            assert np.array_equal(getattr(alone, name)[0], getattr(together, name)[stream]), (stream, name)
+    assert together.most_above_one[0, MARGIN + 1 :].any()
+    assert not together.most_above_one[0, : MARGIN + 1].any(), "nothing is asked of ratios up to 1"
+
+
+def _pods(random: np.random.Generator, cells: int) -> list[Row]:
+    return [
+        (cell, stable, checked, int(random.binomial(checked, 0.1)))
+        for cell in range(cells)
+        for stable in (False, False, True, True)
+        for checked in (int(random.integers(0, 30)),)
+    ]
+
+
+def _columns(found: PodIntervals) -> tuple[np.ndarray, ...]:
+    return found.stream, found.cell, found.stable, found.checked, found.bad
+
+
+def _as_first(found: PodIntervals) -> PodIntervals:
+    return PodIntervals(np.zeros_like(found.stream), found.cell, found.stable, found.checked, found.bad)
 
 
 @given(table)

@@ -1,0 +1,119 @@
+"""What ``status``, ``explain`` and ``watch`` say of a rollout that goes on, through a real HTTP answer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sampler_rollouts.domain.evidence.bound import upper_bound
+from samplerctl.app import app
+from typer.testing import CliRunner
+
+from tests.unit.operator.domain.world import established, failing, spec
+from tests.unit.samplerctl.api import api_server
+
+
+def body(*, failed: bool = False) -> dict[str, Any]:
+    """A SamplerRollout in mid-canary, or after a check has failed."""
+    world = established("a")
+    world.update(spec("b", quality={"checks": [{"name": "errors", "maxRate": "3%"}, {"name": "unexpected-script"}]}))
+    if failed:
+        world.judge = failing("unexpected-script")
+    for _ in range(8):
+        world.tick()
+    if failed:
+        world.until("Serving")
+    metadata = {"name": "chat", "namespace": "demo", "generation": world.generation}
+    return {"metadata": metadata, "spec": world.spec, "status": world.raw_status}
+
+
+def ask(folder: Path, *words: str, bodies: list[dict[str, Any]]) -> Any:
+    with api_server(folder, bodies) as kubeconfig:
+        return CliRunner().invoke(app, [*words, "--kubeconfig", str(kubeconfig)])
+
+
+def test_explain_shows_the_worst_check_and_names_the_others(tmp_path: Path) -> None:
+    answer = ask(tmp_path, "explain", "chat", "--json", bodies=[body()])
+    assert answer.exit_code == 0, answer.output
+    found = json.loads(answer.output)
+    assert found["waits_for"].startswith("Progressing"), found["waits_for"]
+    pool = found["pools"][0]
+    checks = {check["check"]: check for check in pool["checks"]}
+    assert set(checks) == {"errors", "unexpected-script", "replay-audit"}
+    worst = [check for check in checks.values() if check["worst"]]
+    assert len(worst) == 1
+    assert (worst[0]["checked"], worst[0]["bad"], worst[0]["reason"]) == (31, 9, "TooFewRequests")
+    assert worst[0]["lower"] < worst[0]["rate"] < 1
+    assert worst[0]["odds_to_fail"] == pytest.approx(796, rel=0.01)
+
+
+def test_what_is_missing_is_enough_and_hardly_more(tmp_path: Path) -> None:
+    found = json.loads(ask(tmp_path, "explain", "chat", "--json", bodies=[body()]).output)
+    worst = next(check for check in found["pools"][0]["checks"] if check["worst"])
+    more = worst["clean_to_pass"]
+    assert upper_bound(31 + more, 9, 0.95) < 0.03 <= upper_bound(31 + int(0.93 * more), 9, 0.95)
+
+
+@pytest.mark.parametrize("command", ["status", "explain"])
+def test_tables_say_where_it_stands(tmp_path: Path, command: str) -> None:
+    answer = ask(tmp_path, command, "chat", bodies=[body()])
+    assert answer.exit_code == 0, answer.output
+    for words in ("demo/chat: Progressing", "cpu-a", "Inconclusive", "TooFewRequests"):
+        assert words in answer.output
+
+
+def test_status_after_a_rollback_says_why(tmp_path: Path) -> None:
+    answer = ask(tmp_path, "status", "chat", bodies=[body(failed=True)])
+    assert "RolledBack" in answer.output
+    assert "check unexpected-script was bad in 9 of 31" in " ".join(answer.output.split())
+
+
+def test_watch_tells_each_change_once_and_ends(tmp_path: Path) -> None:
+    going_on, over = body(), body(failed=True)
+    answer = ask(
+        tmp_path, "watch", "chat", "--json", "--until-done", "--every", "0.2", bodies=[going_on, going_on, over]
+    )
+    stages = [json.loads(line)["stage"] for line in answer.output.splitlines() if line]
+    assert stages == ["Progressing", "Serving"]
+    assert answer.exit_code == 1  # the newest release was rolled back
+
+
+def test_watch_outlives_an_answer_that_fails(tmp_path: Path) -> None:
+    answer = ask(tmp_path, "watch", "chat", "--until-done", "--every", "0.2", bodies=[body(), {}, body(failed=True)])
+    assert answer.exit_code == 1
+    assert "is not a SamplerRollout" in answer.stderr
+    assert "RolledBack" in answer.stdout
+
+
+def test_a_status_that_a_stranger_wrote_is_shown_as_far_as_it_goes(tmp_path: Path) -> None:
+    strange = body()
+    strange["status"]["pools"][0]["worstCheck"] |= {"upperBound": "high", "logE": "", "logThreshold": "?"}
+    strange["status"]["history"] = 7
+    answer = ask(tmp_path, "explain", "chat", bodies=[strange])
+    assert answer.exit_code == 0, answer.output
+    nothing = {"metadata": {"name": "chat", "namespace": "demo", "generation": 1}}
+    answer = ask(tmp_path, "explain", "chat", bodies=[nothing])
+    assert "the operator has not looked at it yet" in answer.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["explain", "other"], "there is no SamplerRollout other in namespace demo: name another with -n"),
+        (["status", "forbidden"], "samplerrollouts is forbidden: ask your administrator"),
+        (["status", "chat", "--context", "nowhere"], "--kubeconfig: no cluster to ask"),
+    ],
+)
+def test_refusals_name_the_remedy(tmp_path: Path, words: list[str], said: str) -> None:
+    answer = ask(tmp_path, *words, bodies=[body()])
+    assert answer.exit_code == 2
+    assert said in " ".join(answer.output.split())
+
+
+def test_a_server_that_is_not_there(tmp_path: Path) -> None:
+    with api_server(tmp_path, [{}]) as kubeconfig:
+        pass
+    answer = CliRunner().invoke(app, ["status", "chat", "--kubeconfig", str(kubeconfig)])
+    assert (answer.exit_code, "the API server does not answer" in answer.output) == (2, True)
