@@ -30,6 +30,8 @@ soak: venv ## the long proofs: many random histories, every scenario with a faul
 	@HISTORIES=2000 $(PY) -m pytest tests/unit/operator/domain/test_model.py -q --timeout 36000
 	@$(PY) -m tests.unit.operator.scenarios.crash_table
 	@LONG=200 $(PY) -m pytest tests/unit/samplerd/test_public_failures.py tests/unit/samplerd/test_sharded.py tests/unit/samplerd/test_preflight.py -q --timeout 7200
+	@$(PY) -m tests.proofs.kept_sets
+	@$(PY) -m tests.proofs.draws
 	@HONEST_TOKENS=10000000 $(PY) -m pytest tests/unit/seeded/test_honest.py -n auto --maxprocesses 4 --dist load -q -rP --timeout 36000
 	@$(PY) -m pytest tests/soak -q --timeout 7200
 	for i in $$(seq $${DEMOS:-5}); do echo "demo $$i of $${DEMOS:-5}"; $(PY) -m local.demo $(DEMO_ARGS); done

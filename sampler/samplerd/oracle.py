@@ -78,8 +78,9 @@ def expect(logits: Floats, request: Request) -> Expected:
     temperature = np.float32(request.temperature)
     if temperature < 2.0**-16:
         return _of_one(best, float(top), valid=True)
+    inverse = max(np.float32(1) / temperature, np.float32(2.0**-126))
     with np.errstate(over="ignore"):  # far below is far below
-        below = (top - row) / temperature
+        below = (top - row) * inverse
     kept = _kept(row, below, request)
     scores = _gumbel(request, kept) - below[kept]
     winners = kept[scores == scores.max()]

@@ -4,12 +4,15 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from samplerd.edits import Edits
 from samplerd.reach import Reach
 
 COLDEST = 2.0**-16
 """A temperature below this is 0: the best token, without noise."""
+SMALLEST_INVERSE = 2.0**-126
+"""Of a temperature: a smaller one would be subnormal, which is 0 on some platforms and not on others."""
 MOST_TOP_LOGPROBS = 20
 """Alternatives that a step can report; OpenAI's limit."""
 
@@ -66,9 +69,14 @@ def is_random(temperature: jax.Array) -> jax.Array:
 
 
 def below_best(logits: jax.Array, best: jax.Array, temperature: jax.Array) -> jax.Array:
-    """How many nats each token stands below the best one, [B, N], once divided by the temperature."""
+    """How many nats each token stands below the best one at its row's temperature, [B, N].
+
+    A product with the reciprocal, as docs/sampling.md says: XLA makes one of any division of a row by one number, which
+    rounds otherwise, but not where there is one column. The barrier keeps it from doing anything else to it.
+    """
     divisor = jnp.where(is_random(temperature), temperature, jnp.float32(1))
-    return (best[:, None] - logits) / divisor[:, None]
+    inverse = lax.optimization_barrier(jnp.maximum(jnp.float32(1) / divisor, jnp.float32(SMALLEST_INVERSE)))
+    return (best[:, None] - logits) * inverse[:, None]
 
 
 def limits(rows: Rows, reach: Reach) -> Limits:

@@ -23,6 +23,7 @@ def program(model: Model) -> TensorProgram:
 
     def boost(logits: jax.Array) -> jax.Array:
         floor = jax.nn.logsumexp(logits, axis=1, keepdims=True) + jnp.log(jnp.float32(_FLOOR))
-        return logits.at[:, ids].max(jnp.broadcast_to(floor, (logits.shape[0], len(rare))))
+        floors = jnp.broadcast_to(floor.astype(logits.dtype), (logits.shape[0], len(rare)))
+        return logits.at[:, ids].max(floors)
 
     return TensorProgram(adjust_logits=boost)

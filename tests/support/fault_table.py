@@ -1,7 +1,7 @@
-"""What catches which seeded fault in traffic, measured on the synthetic model with the counters of the server.
+"""What catches which seeded fault, measured on the synthetic model: the server's counters, preflight and lint.
 
-`make fault-table` writes the table of docs/seeded-builds.md; tests/unit/seeded/test_caught.py holds it. Every token is
-audited. No sockets: the engine's turns are taken here, so that each run sees the same batches and the same seeds.
+`make fault-table` writes the table of docs/seeded-builds.md; tests/unit/seeded holds it. Every token is audited. No
+sockets: the engine's turns are taken here, so that each run sees the same batches and the same seeds.
 """
 
 import math
@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import jax
 import quality_contract as names
 from samplerd import synthetic
 from samplerd.accounting import Accounting, Outcome
@@ -19,15 +20,21 @@ from samplerd.audit import Audit
 from samplerd.engine import Engine
 from samplerd.generation import Ask, Event, Failed, Finished, Generation, Piece
 from samplerd.jax_setup import configure_jax
+from samplerd.lint.report import run_lint
 from samplerd.metrics import Metrics
 from samplerd.model import Model
 from samplerd.program import Executables, ProgramFor, production_program
 from seeded_builds.faults import FAULTS
 from seeded_builds.show import PROMPTS
 
+from tests.support.before_traffic import examined, lint_cell, preflight_cell
+
 PAGE = Path(__file__).parents[2] / "docs" / "seeded-builds.md"
 BEGIN, END = "<!-- made by `make fault-table` -->", "<!-- end of what was made -->"
 BATCH_SIZES = (1, 4)
+"""Of the traffic."""
+SERVED = (1, 2, 4)
+"""What `samplerd` compiles unless told otherwise: what preflight and lint look at."""
 REQUESTS, TOKENS = 120, 12
 LARGEST_BIAS = 0.05
 """Nats a token: the calibration check's usual margin."""
@@ -35,6 +42,8 @@ _SIGMAS = 5.0
 _CONFIRMED = 2
 """Wrong tokens, or bad requests, that are no accident any more."""
 _MOST_QUEUED = 1 << 12
+_SHRINKING = 600.0
+"""Seconds for the smallest failing shape: enough for all that are tried, so that the table depends on no clock."""
 
 KINDS_OF_REQUEST: tuple[dict[str, float], ...] = (
     {"temperature": 0.7},
@@ -201,10 +210,17 @@ def _at(size: int) -> str:
     return f" (batch of {size})"
 
 
-def row(name: str, by_size: dict[int, Counted]) -> str:
-    """One line of the table. Preflight and lint are not traffic: they are filled in where they are measured."""
-    audits = [_audit_cell(by_size[size]) for size in BATCH_SIZES]
-    cells = [f"`{name}`", *audits, _calibration_cell(by_size), _checks_cell(by_size), "–", "–"]
+def row(model: Model, name: str, program_for: ProgramFor) -> str:
+    """One line of the table."""
+    by_size = {size: measure(model, program_for, size) for size in BATCH_SIZES}
+    cells = [
+        f"`{name}`",
+        *(_audit_cell(by_size[size]) for size in BATCH_SIZES),
+        _calibration_cell(by_size),
+        _checks_cell(by_size),
+        preflight_cell(examined(model, program_for, SERVED, shrinking=_SHRINKING)),
+        lint_cell(run_lint(model, program_for, SERVED)),
+    ]
     return f"| {' | '.join(cells)} |"
 
 
@@ -220,7 +236,8 @@ def table(model: Model) -> list[str]:
     ]
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
     for name, program_for in {"production": production_program, **FAULTS}.items():
-        lines.append(row(name, {size: measure(model, program_for, size) for size in BATCH_SIZES}))
+        lines.append(row(model, name, program_for))
+        jax.clear_caches()  # a search for the smallest shape compiles dozens of programs
         sys.stderr.write(f"{lines[-1]}\n")
     return lines
 

@@ -89,7 +89,7 @@ def smallest(samplers: Samplers, shape: Shape, in_time: Callable[[], bool]) -> S
         for smaller in smaller_than(found):
             if not in_time():
                 break
-            if _fails(samplers, smaller):
+            if fails(samplers, smaller):
                 found = smaller
                 break
     return Smallest(found.batch, found.vocabulary, _smallest_top_k(samplers, found) if in_time() else None)
@@ -105,7 +105,8 @@ def _smaller_vocabularies(shape: Shape) -> list[Shape]:
     return [replace(shape, vocabulary=size, width=size + padding) for size in sizes]
 
 
-def _fails(samplers: Samplers, shape: Shape) -> bool:
+def fails(samplers: Samplers, shape: Shape) -> bool:
+    """Whether any row of a shape's case is wrong."""
     run = samplers.compiled(shape)
     return any(
         any(judged_batch(run, numbers, [asked_of(number) for number in numbers])) for numbers in batches(shape.batch)

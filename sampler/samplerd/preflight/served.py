@@ -1,14 +1,14 @@
 """Cases about the very program that will serve: its compiled steps, its shapes, its model."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from samplerd.preflight.asks import Ask, asks_of, judged_logprobs
-from samplerd.preflight.conformance import judged, smallest
+from samplerd.preflight.conformance import fails, judged, smallest
 from samplerd.preflight.material import Floats
 from samplerd.preflight.prompts import TOLERANCE_NATS, Scored, log_softmax, prompts, scored
 from samplerd.preflight.results import KIND_LOGITS, Case, Failure, Result, Shape, Smallest, Tally, Wrong
@@ -54,9 +54,11 @@ class Served:
         shape = Shape(size, self._model.vocabulary, self._model.vocabulary)
 
         def shrink(failure: Failure, in_time: Callable[[], bool]) -> Smallest | None:
-            if failure.kind == KIND_LOGITS:
-                return Smallest(shape.batch, shape.vocabulary, None)
-            return smallest(self.samplers, shape, in_time)
+            if failure.kind != KIND_LOGITS:
+                for kind in (shape, replace(shape, head=True)):  # what lies before the sampler stands behind a dot
+                    if in_time() and fails(self.samplers, kind):
+                        return smallest(self.samplers, kind, in_time)
+            return Smallest(shape.batch, shape.vocabulary, None)
 
         return Case(name, GROUP, partial(self._force, name, size, passes), required=True, shrink=shrink)
 

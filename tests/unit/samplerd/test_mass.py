@@ -4,7 +4,9 @@ from typing import Any
 
 import jax
 import numpy as np
+import pytest
 from samplerd import mass, oracle
+from samplerd.rows import below_best
 
 weights_of: Any = jax.jit(mass.weights)
 target_of: Any = jax.jit(mass.nucleus_target)
@@ -38,3 +40,20 @@ def test_the_target_is_exact_up_to_the_largest_totals() -> None:
         share = int(np.ceil(np.float64(np.float32(top_p)) * 2**24))
         got = np.asarray(target_of(np.array(totals, np.uint64), np.full(len(totals), top_p, np.float32)))
         assert [int(x) for x in got] == [-(-share * total // 2**24) for total in totals]
+
+
+@pytest.mark.parametrize("temperature", [2.0**-16, 1e-4, 0.1, 0.7, 1.0, 1.3, 1.5, 2.0, 1e30, 3e38])
+@pytest.mark.parametrize("columns", [1, 65, 1000])
+def test_the_distance_to_the_best_is_the_specified_product_to_the_last_bit(temperature: float, columns: int) -> None:
+    """XLA divides where there is one column, and multiplies with the reciprocal where there are more."""
+    logits = np.random.default_rng(4).standard_normal((64, columns)).astype(np.float32)
+    logits[0, 0], logits[1, 0] = -np.inf, -3e38
+    best = np.full(64, 4.0, np.float32)
+    temperatures = np.full(64, temperature, np.float32)
+    got = np.asarray(jax.jit(below_best)(logits, best, temperatures))
+    inverse = max(np.float32(1) / np.float32(temperature), np.float32(2.0**-126))
+    with np.errstate(over="ignore"):
+        exact = (best[:, None] - logits) * inverse
+    tiny = exact < 2.0**-126  # so close to the best that their mass is the whole, subnormal or flushed to 0
+    np.testing.assert_array_equal(np.where(tiny & (got < 2.0**-126), 0, got), np.where(tiny, 0, exact))
+    assert got[0, 0] == np.inf
