@@ -1,8 +1,8 @@
 """The newest samples of all rollouts of one source, read together: a few queries, however many rollouts are looked at.
 
 Looks at different rollouts come at different moments, seconds apart; what one of them has read serves the others that
-come soon after. A rollout that is alone, that has more to read than the newest samples, or whose neighbours' series
-cannot be read, asks for itself.
+come soon after. A rollout that is alone, that has never been read or has more to read than the newest samples, or whose
+neighbours' series cannot be read, asks for itself.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ LONGEST_SCRAPES: Final = 60
 """What goes further back is a history, and is read by itself."""
 ACTIVE_SECONDS, ACTIVE_SCRAPES = 60.0, 5
 """A rollout that nobody has looked at for longer is not read for."""
-APART_SECONDS: Final = 60.0
-"""For so long everybody asks for himself after an answer for all that could not be used."""
+APART_SECONDS, LONGEST_APART = 60.0, 3600.0
+"""For so long everybody asks for himself after an answer for all that could not be used; twice as long each time."""
 LONGEST_QUERY: Final = 4000
 """Characters, as for a rollout's own queries."""
 
@@ -93,7 +93,7 @@ class Shared:
         self._active = max(ACTIVE_SECONDS, ACTIVE_SCRAPES * scrape_interval)
         self._looks: dict[Place, tuple[float, Asked]] = {}
         self._answer: _Answer | None = None
-        self._apart_until = 0.0
+        self._apart, self._apart_until = APART_SECONDS, 0.0
         self._lock = threading.Lock()
 
     def within(self, deadline: Deadline) -> Together:
@@ -110,7 +110,7 @@ class Shared:
 
     def _locked(self, exchange: Exchange, asked: Asked, now: int) -> Found | None:
         clock = time.monotonic()
-        if now - asked.start > self._longest:
+        if asked.known is None or now - asked.start > self._longest:
             self._looks.pop(asked.place, None)
             return None
         self._looks[asked.place] = (clock, asked)
@@ -138,10 +138,12 @@ class Shared:
                 raise
             # One rollout's malformed series, or too many of all: nobody suffers for another's.
             logger.info("rollouts are read one by one for a while", extra={"reason": problem.reason})
-            self._apart_until = time.monotonic() + APART_SECONDS
+            self._apart_until = time.monotonic() + self._apart
+            self._apart = min(2 * self._apart, LONGEST_APART)
             if problem.reason == "SourceTimeout":  # no time is left to ask for oneself in this look
                 raise
             return None
+        self._apart = APART_SECONDS
         return _Answer(start, now, selectors, series)
 
 

@@ -166,6 +166,34 @@ def test_what_is_too_slow_for_all_is_tried_one_by_one_at_the_next_look(shop: Sho
     assert look(source, shop, "r1", 303).available
 
 
+def test_who_comes_back_is_read_from_where_it_was_left(shop: Shop) -> None:
+    """What was read for others meanwhile begins too late for it."""
+    source = PrometheusSource(config(), folding=False)
+    names = [*NAMES[:3], "r9"]
+    for name in names:
+        look(source, shop, name, 300)
+    for scrape in range(301, 330):
+        for name in names[:3]:
+            look(source, shop, name, scrape)
+    back = source.fetch(asked("r9"), at(329))
+    whole = PrometheusSource(config(), folding=False).fetch(asked("r9"), at(329))
+    times = [{(one.metric, one.pod): list(one.times) for one in found.series} for found in (back, whole)]
+    assert times[0] == times[1]
+
+
+def test_after_each_useless_answer_for_all_it_is_tried_later(shop: Shop) -> None:
+    source = begun(shop)
+    shop.fails["r5"] = "InvalidAnswer"
+    for _ in range(9):
+        source._shared._apart_until = 0.0
+        look(source, shop, "r1", 302)
+    assert source._shared._apart == shared.LONGEST_APART
+    shop.fails.clear()
+    source._shared._apart_until = 0.0
+    look(source, shop, "r1", 303)
+    assert source._shared._apart == shared.APART_SECONDS
+
+
 def test_a_long_history_is_read_by_itself(shop: Shop) -> None:
     source = begun(shop)
     look(source, shop, "r1", 300 + shared.LONGEST_SCRAPES + 20)
