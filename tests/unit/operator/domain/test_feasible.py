@@ -229,11 +229,36 @@ def test_deciding_again_changes_nothing() -> None:
     assert again.status.dump() == first.status.dump()
 
 
-def test_a_plan_that_cannot_be_read_is_no_reason_to_stop() -> None:
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("passConfidence", "often"),
+        ("passConfidence", "100%"),
+        ("falseRollbackRate", "0"),
+        ("designEffect", "0"),
+        ("designEffect", "nan"),
+        ("designEffect", "inf"),
+    ],
+)
+def test_a_plan_that_cannot_be_read_is_no_reason_to_stop(field: str, value: str) -> None:
     begun = world(5)
-    begun.raw_status["rollout"]["quality"]["passConfidence"] = "often"
+    begun.run(120)
+    said = begun.message(TYPE)
+    begun.raw_status["rollout"]["quality"][field] = value
     begun.tick()
-    assert begun.condition(TYPE) is not None
+    assert begun.message(TYPE) == said
+
+
+@pytest.mark.parametrize(
+    "check", [{"maxRate": "100%"}, {"maxRate": "0"}, {"maxRatio": "0.5"}, {"maxRatio": "inf"}, {"ignoreBelow": "1"}]
+)
+def test_nor_is_a_check_that_nobody_could_have_asked_for(check: dict[str, str]) -> None:
+    begun = world(5)
+    begun.run(120)
+    said = begun.message(TYPE)
+    begun.raw_status["rollout"]["quality"]["checks"][0] |= check
+    begun.tick()
+    assert begun.message(TYPE) == said
 
 
 def test_a_failed_check_is_still_failed() -> None:
