@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from socketserver import BaseServer
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import requests
-from prometheus_client import CollectorRegistry, Counter, Metric, start_http_server
-from quality_contract import AUDIT_MISMATCH, AUDIT_TOKENS, BAD, CHECKED
+from prometheus_client import CollectorRegistry, Counter, Histogram, Metric, start_http_server
+from quality_contract import AUDIT_MISMATCH, AUDIT_TOKENS, BAD, CHECKED, latency
 
 from local import settings, tools
 
@@ -26,7 +26,9 @@ HOST = f"127.{os.getpid() >> 16 & 255}.{os.getpid() >> 8 & 255}.{os.getpid() & 2
 """An address of this process: between the choice of a port and its use nobody on 127.0.0.1 can take it."""
 PODS = {"c1": "new", "c2": "new", "x1": "new", "s1": "old"}
 """Revisions by pod name, in every rollout. Only c1 and c2 are the candidate's."""
-ROLLOUTS = 16
+ROLLOUTS = 24
+TWICE = "r0"
+"""The rollout whose pods two jobs scrape."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -55,7 +57,7 @@ class Prometheus:
         self.url = f"http://{HOST}:{own}"
         places = [(f"r{i}", pod) for i in range(ROLLOUTS) for pod in PODS]
         self.ports = dict(zip(places, ports, strict=True))
-        self.unused = [f"r{i}" for i in range(ROLLOUTS)]
+        self.unused = [f"r{i}" for i in range(ROLLOUTS) if f"r{i}" != TWICE]
         (folder / "prometheus.yml").write_text(json.dumps(self._config()))
         files = [f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
         self._command = [program, *files, f"--web.listen-address={HOST}:{own}", "--log.level=error"]
@@ -63,12 +65,14 @@ class Prometheus:
 
     def _config(self) -> dict[str, object]:
         """Every pod that a test may start, with the labels that discovery would add."""
-        targets = []
+        targets: list[dict[str, Any]] = []
         for (rollout, pod), port in self.ports.items():
             labels = {"namespace": "team", "rollout": rollout, "pool": "pool", "pod": pod, "revision": PODS[pod]}
             targets.append({"targets": [f"{HOST}:{port}"], "labels": labels})
         interval = {"scrape_interval": "250ms", "scrape_timeout": "250ms"}
-        return {"global": interval, "scrape_configs": [{"job_name": "samplers", "static_configs": targets}]}
+        twice = [one for one in targets if one["labels"]["rollout"] == TWICE]
+        jobs = [{"job_name": "samplers", "static_configs": targets}, {"job_name": "again", "static_configs": twice}]
+        return {"global": interval, "scrape_configs": jobs}
 
     def start(self) -> None:
         self.process = subprocess.Popen(self._command)
@@ -90,15 +94,23 @@ class Prometheus:
 
 
 class Registry(CollectorRegistry):
-    """Scraped as a whole: no scrape falls between two increments made under its lock, as in the sampler."""
+    """Scraped as a whole: no scrape falls between two increments made under its lock, as in the sampler.
+
+    ``behind``: seconds by which it dates its samples back; None: it leaves their time to who scrapes.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.lock = threading.RLock()
+        self.behind: float | None = None
 
     def collect(self) -> Iterable[Metric]:
         with self.lock:
-            return list(super().collect())
+            found = list(super().collect())
+        if self.behind is not None:
+            for metric in found:
+                metric.samples = [one._replace(timestamp=time.time() - self.behind) for one in metric.samples]
+        return found
 
 
 class Exporter:
@@ -117,6 +129,9 @@ class Exporter:
         self._tokens = self._counter(AUDIT_TOKENS, ["batch_bucket", "mode"]).labels("8", "greedy")
         kinds = self._counter(AUDIT_MISMATCH, ["kind", "batch_bucket", "mode"])
         self._mismatch = kinds.labels("other-token", "8", "greedy")
+        name, bounds = latency.HISTOGRAMS[latency.CHECK_LATENCY]
+        durations = Histogram(name, "Seconds.", [latency.LABEL_CHECKED], buckets=bounds, registry=self._registry)
+        self._duration = durations.labels(latency.CHECKED_REQUESTS)
         self.serve(served)
         self.show()
 
@@ -138,6 +153,16 @@ class Exporter:
         with self._registry.lock:
             self._checked.inc(checked)
             self.bad.inc(bad)
+
+    def take(self, seconds: float, requests: int) -> None:
+        """So many requests last so long."""
+        with self._registry.lock:
+            for _ in range(requests):
+                self._duration.observe(seconds)
+
+    def date_back(self, seconds: float | None) -> None:
+        """Samples with a time of the exporter's own: older than what the store has."""
+        self._registry.behind = seconds
 
     def audit(self, tokens: int, mismatches: int) -> None:
         with self._registry.lock:

@@ -20,7 +20,7 @@ from sampler_rollouts.domain.evidence.samples import Arm, CheckPlan, Question, S
 from sampler_rollouts.metrics.config import MetricsSource
 from sampler_rollouts.metrics.prometheus import PrometheusSource
 
-from tests.cluster.scraped import Exporter, Prometheus, running, wait_for
+from tests.cluster.scraped import TWICE, Exporter, Prometheus, running, wait_for
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(240)]
 
@@ -30,13 +30,16 @@ DECLARED_SCRAPE = 2.0
 class Rollout:
     """One rollout with its pods, and the operator's view of it."""
 
-    def __init__(self, prometheus: Prometheus, name: str) -> None:
+    def __init__(self, prometheus: Prometheus, name: str, source: PrometheusSource | None = None) -> None:
         self._prometheus = prometheus
         self._name = name
         self.since = datetime.now(UTC)
         self._births: dict[str, datetime] = {}
         self.exporters: list[Exporter] = []
-        self._source = PrometheusSource(MetricsSource(url=prometheus.url, timeout=4, scrape_interval=DECLARED_SCRAPE))
+        self.checks: tuple[CheckPlan, ...] = (CheckPlan("errors", 0.03), CheckPlan("replay-audit", 0.001))
+        self.source = source or PrometheusSource(
+            MetricsSource(url=prometheus.url, timeout=4, scrape_interval=DECLARED_SCRAPE)
+        )
 
     def pod(self, name: str, served: int = 0) -> Exporter:
         exporter = Exporter(self._prometheus.ports[self._name, name])
@@ -47,12 +50,11 @@ class Rollout:
         return exporter
 
     def question(self) -> Question:
-        checks = (CheckPlan("errors", 0.03), CheckPlan("replay-audit", 0.001))
         arms = (Arm("pool", "new", dict(self._births), "old"),)
-        return Question("team", self._name, "default", self.since, arms, checks, 0.005, 0.95, 1.0, 1)
+        return Question("team", self._name, "default", self.since, arms, self.checks, 0.005, 0.95, 1.0, 1)
 
     def fetch(self) -> SampleSet:
-        return self._source.fetch(self.question(), datetime.now(UTC))
+        return self.source.fetch(self.question(), datetime.now(UTC))
 
     def evidence(self) -> Evidence:
         answer = self.fetch()
@@ -175,10 +177,11 @@ def test_what_a_restart_cut_off_may_have_been_bad(rollout: Rollout) -> None:
     rollout.becomes("Passed", 245)
 
 
-def test_a_counter_that_turns_nan_stops_counting(rollout: Rollout) -> None:
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_counter_that_turns_nan_stops_counting(rollout: Rollout, value: float) -> None:
     exporter = rollout.pod("c1", served=200)
     rollout.becomes("Passed", 200)
-    exporter.bad.inc(math.nan)
+    exporter.bad.inc(value)
     assert "NotANumber" in rollout.becomes("InvalidData", 200).detail
 
 
@@ -224,3 +227,63 @@ def test_pods_of_others_are_not_read(prometheus: Prometheus, rollout: Rollout) -
     rollout.pod("x1").serve(1000, 1000)
     wait_for(lambda: prometheus.newest(BAD, "x1"), lambda value: value == "1000", "the other pod is scraped")
     assert rollout.counted(5).bad == 0
+
+
+def test_more_bad_than_checked_is_no_evidence_of_a_fault(rollout: Rollout) -> None:
+    exporter = rollout.pod("c1", served=200)
+    rollout.becomes("Passed", 200)
+    exporter.serve(0, 90)
+    look = rollout.becomes("InvalidData", 200)
+    assert (look.bad, "BadAboveChecked" in look.detail) == (0, True)
+
+
+def test_slow_requests_are_those_above_the_bound(rollout: Rollout) -> None:
+    """By the very histogram that the sampler exposes, through a store that writes bounds in its own way."""
+    rollout.checks = (CheckPlan("latency", 0.03, slower_than=2.0),)
+    exporter = rollout.pod("c1")
+    exporter.take(1.9, 100)
+    exporter.take(2.0, 50)
+    rollout.becomes("Passed", 150, "latency")
+    exporter.take(2.1, 7)
+    look = rollout.counted(157, "latency")
+    assert look.bad == 7
+    names = {one.metric for one in rollout.fetch().series}
+    assert names == {CHECKED, BAD, "sampler_request_duration_seconds_count", "sampler_request_duration_seconds_bucket"}
+    assert {one.labels.get("le") for one in rollout.fetch().series} == {None, "2.0"}
+
+
+def test_samples_dated_back_are_no_samples(rollout: Rollout) -> None:
+    """The store refuses what is older than what it has; the exporter's own time is no excuse for silence."""
+    exporter = rollout.pod("c1", served=200)
+    rollout.becomes("Passed", 200)
+    exporter.date_back(600)
+    exporter.serve(1)
+    rollout.becomes("StaleData", 200)
+    exporter.date_back(None)
+    rollout.becomes("Passed", 201)
+
+
+def test_a_pod_that_two_jobs_scrape_counts_once(prometheus: Prometheus) -> None:
+    rollout = Rollout(prometheus, TWICE)
+    exporter = rollout.pod("c1", served=40)
+    rollout.counted(40)
+    wait_for(rollout.fetch, lambda one: len(one.series) == 8, "both jobs' copies")
+    exporter.serve(70, 1)
+    assert rollout.counted(110).bad == 1
+    exporter.hide()
+
+
+def test_rollouts_of_one_source_are_read_together(prometheus: Prometheus, rollout: Rollout) -> None:
+    other = Rollout(prometheus, prometheus.unused.pop(), rollout.source)
+    other.checks = (CheckPlan("latency", 0.03, slower_than=2.0),)
+    one, two = rollout.pod("c1", served=3), other.pod("c1")
+    two.take(9.0, 5)
+    for count in range(1, 6):
+        rollout.counted(3 * count)
+        assert other.counted(5 * count, "latency").bad == 5
+        one.serve(3)
+        two.take(0.2, 5)
+    read = rollout.source._shared._answer
+    assert read is not None
+    assert len(read.series) == 2
+    two.hide()

@@ -13,6 +13,7 @@ from sampler_rollouts.metrics.deadline import Deadline
 from sampler_rollouts.metrics.envelope import SourceProblem
 from sampler_rollouts.metrics.exchange import Exchange
 from sampler_rollouts.metrics.histories import Histories
+from sampler_rollouts.metrics.shared import Shared
 from sampler_rollouts.metrics.windows import Reading
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ class PrometheusSource:
     def __init__(self, config: MetricsSource, *, folding: bool = True) -> None:
         self._config = config
         self._histories = Histories(config.scrape_interval, folding)
+        self._shared = Shared(config.scrape_interval)
 
     def fetch(self, question: Question, now: datetime) -> SampleSet:
         """The raw samples of the candidate's pods and of stable's traffic up to ``now``, old ones folded. Never raises.
@@ -52,7 +54,8 @@ class PrometheusSource:
             self._histories.of(question, until, deadline) as history,
             Exchange(self._config, deadline) as exchange,
         ):
-            Reading(exchange, history, question, self._config.max_response_mebibytes << 20).up_to(until)
+            limit = self._config.max_response_mebibytes << 20
+            Reading(exchange, history, question, limit, self._shared.within(deadline)).up_to(until)
             samples = history.samples
         message = f"{exchange.unplaced} series without pod, pool and revision were ignored" if exchange.unplaced else ""
         return SampleSet(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from quality_contract import (
     AUDIT_MISMATCH,
@@ -28,10 +29,63 @@ PODS_A_QUERY = 50
 """Names in one query: at most 4 KB, so that it fits into any server's or proxy's limit of an address. One answer for
 thousands of pods would be too large however short the time that it covers."""
 
+OF_HISTOGRAMS = frozenset({LABEL_BOUND, LABEL_CHECKED})
+"""Labels that no series has but a histogram's: who asks for none asks for series without them."""
+
 _NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 
 
-def of_pods(question: Question, pods: Iterable[str], revisions: Iterable[str] = ()) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """All metrics in one query, so that what belongs together is read at one state of the store.
+
+    ``patterns`` are anchored alternatives of plain names; an empty one matches a series without the label.
+    """
+
+    metrics: tuple[str, ...]
+    places: tuple[tuple[str, str], ...]
+    patterns: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        matchers = [f'__name__=~"{"|".join(self.metrics)}"']
+        matchers += [f'{label}="{value}"' for label, value in self.places]
+        matchers += [f'{label}=~"{pattern}"' for label, pattern in self.patterns]
+        return f"{{{','.join(matchers)}}}"
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether the store would answer with a series of these labels."""
+        return (
+            labels.get("__name__") in self.metrics
+            and all(labels.get(label, "") == value for label, value in self.places)
+            and all(re.fullmatch(pattern, labels.get(label, "")) for label, pattern in self.patterns)
+        )
+
+
+def united(selectors: Sequence[Selector]) -> Selector:
+    """One that matches at least what any of some matches: every rollout's pods by their revisions alone.
+
+    Their number has no bound, and what is too much is left out by who asked (``Selector.matches``).
+    """
+    every = [dict(one.patterns) | {label: _any([value]) for label, value in one.places} for one in selectors]
+    named = dict.fromkeys(label for one in every for label in one if label != TARGET_POD)
+    labels = [label for label in named if label in OF_HISTOGRAMS or all(label in one for one in every)]
+    patterns = tuple((label, _either(one.get(label, "") for one in every)) for label in labels)
+    return Selector(tuple(dict.fromkeys(name for one in selectors for name in one.metrics)), (), patterns)
+
+
+def covers(wide: Selector, narrow: Selector) -> bool:
+    """Whether a united selector matches all that another one does."""
+    own = dict(narrow.patterns) | {label: _any([value]) for label, value in narrow.places}
+    within = all(set(own.get(label, "").split("|")) <= set(pattern.split("|")) for label, pattern in wide.patterns)
+    bound = all(label in own or label in OF_HISTOGRAMS for label, _ in wide.patterns)
+    return within and bound and set(narrow.metrics) <= set(wide.metrics)
+
+
+def _either(patterns: Iterable[str]) -> str:
+    return "|".join(sorted({part for pattern in patterns for part in pattern.split("|")}))
+
+
+def of_pods(question: Question, pods: Iterable[str], revisions: Iterable[str] = ()) -> Iterator[Selector]:
     """Selectors, each of a bounded number of pods, of every counter that the checks read.
 
     ``revisions`` is the candidate's unless given. Raises SourceProblem for what is not a Kubernetes name.
@@ -45,7 +99,7 @@ def of_pods(question: Question, pods: Iterable[str], revisions: Iterable[str] = 
         yield _selector(question, _metrics(question), patterns)
 
 
-def of_stable(question: Question) -> Iterator[str]:
+def of_stable(question: Question) -> Iterator[Selector]:
     """The selector of stable's pairs of the checks that compare, and of its traffic, by revision: its pods come and go.
 
     Nothing without stable.
@@ -61,7 +115,7 @@ def of_stable(question: Question) -> Iterator[str]:
         yield _selector(question, [CHECKED, BAD, *_histograms(latencies)], patterns)
 
 
-def of_rollout(question: Question) -> str:
+def of_rollout(question: Question) -> Selector:
     """The checked requests of whatever pods the rollout has: to see if there are any, and how they are labelled."""
     return _selector(question, [CHECKED], {})
 
@@ -89,15 +143,9 @@ def _bounds(latencies: Sequence[CheckPlan]) -> dict[str, str]:
     return {LABEL_CHECKED: f"|{CHECKED_REQUESTS}", LABEL_BOUND: f"|{_any(written)}"}
 
 
-def _selector(
-    question: Question, metrics: Sequence[str], patterns: Mapping[str, str], equal: Mapping[str, str] | None = None
-) -> str:
-    """All metrics in one query, so that what belongs together is read at one state of the store."""
-    places = {TARGET_NAMESPACE: _plain(question.namespace), TARGET_ROLLOUT: _plain(question.rollout), **(equal or {})}
-    matchers = [f'__name__=~"{"|".join(metrics)}"']
-    matchers += [f'{label}="{value}"' for label, value in places.items()]
-    matchers += [f'{label}=~"{pattern}"' for label, pattern in patterns.items()]
-    return f"{{{','.join(matchers)}}}"
+def _selector(question: Question, metrics: Sequence[str], patterns: Mapping[str, str]) -> Selector:
+    places = ((TARGET_NAMESPACE, _plain(question.namespace)), (TARGET_ROLLOUT, _plain(question.rollout)))
+    return Selector(tuple(metrics), places, tuple(patterns.items()))
 
 
 def _any(names: Iterable[str]) -> str:

@@ -10,6 +10,8 @@ from sampler_rollouts.metrics import selectors
 from sampler_rollouts.metrics.envelope import Identity, SourceProblem
 from sampler_rollouts.metrics.exchange import Exchange
 from sampler_rollouts.metrics.history import History, births_of
+from sampler_rollouts.metrics.selectors import Selector
+from sampler_rollouts.metrics.shared import Asked, Together
 
 BYTES_A_SAMPLE = 30
 """Of an answer: a time in milliseconds and a count, in JSON."""
@@ -23,8 +25,11 @@ SHORTEST_SCRAPES = 8
 class Reading:
     """One fetch's progress with one history."""
 
-    def __init__(self, exchange: Exchange, history: History, question: Question, max_bytes: int) -> None:
+    def __init__(
+        self, exchange: Exchange, history: History, question: Question, max_bytes: int, together: Together
+    ) -> None:
         self._exchange = exchange
+        self._together = together
         self._history = history
         self._question = question
         # Half of what is allowed: what comes next may be denser than what came last.
@@ -77,12 +82,21 @@ class Reading:
         """Read all pods from where the last look ended, and a little before."""
         births = self._history.births
         asked = [*selectors.of_pods(self._question, births), *selectors.of_stable(self._question)]
-        for start, end, found in self._windows(asked, self._history.resume(), now, len(births)):
+        start = self._history.resume()
+        shared = self._together(
+            self._exchange, Asked(self._question, tuple(asked), start, self._history.read_until), now
+        )
+        if shared is not None:
+            end, found = shared
             self._history.take(found, start)
+            self._history.advance(self._question, end)
+            return
+        for begin, end, found in self._windows(asked, start, now, len(births)):
+            self._history.take(found, begin)
             self._history.advance(self._question, end)
 
     def _windows(
-        self, asked: list[str], start: int, until: int, pods: int
+        self, asked: list[Selector], start: int, until: int, pods: int
     ) -> Iterator[tuple[int, int, dict[Identity, Series]]]:
         """Start, end and content of one window after the other, each as long as the answers before suggest."""
         history = self._history
@@ -110,12 +124,12 @@ class Reading:
                 history.span *= 2
             start = end
 
-    def _window(self, asked: list[str], start: int, end: int) -> tuple[dict[Identity, Series], int]:
+    def _window(self, asked: list[Selector], start: int, end: int) -> tuple[dict[Identity, Series], int]:
         """What all selectors find, and the size of the largest answer in samples."""
         found: dict[Identity, Series] = {}
         largest = 0
         for selector in asked:
-            answer = self._exchange.raw(selector, start, end)
+            answer = self._exchange.raw(str(selector), start, end)
             size = sum(len(one.times) + SAMPLES_A_SERIES for one in answer.values())
             largest = max(largest, size)
             found |= answer
@@ -124,7 +138,7 @@ class Reading:
     def _look_at_labels(self, now: int) -> None:
         """Nothing at all: is it there under other labels? Asked also so that a source that is gone is noticed."""
         scrapes = SHORTEST_SCRAPES * self._history.scrape
-        found = self._exchange.raw(selectors.of_rollout(self._question), now - scrapes, now)
+        found = self._exchange.raw(str(selectors.of_rollout(self._question)), now - scrapes, now)
         if self._exchange.unplaced and not found:
             raise SourceProblem(
                 "LabelsMissing", "the samples lack the labels pod, pool and revision: add them when scraping"

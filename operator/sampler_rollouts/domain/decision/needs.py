@@ -72,16 +72,25 @@ class Wanted:
 def assured(rollout: Rollout) -> Assured:
     """How sure verdicts are to be. Raises ValueError if the plan cannot be read."""
     quality = rollout.quality
-    alpha = ratio(quality.false_rollback_rate) / 2
-    return Assured(
-        math.log(max(1, quality.tests) / alpha), ratio(quality.pass_confidence), float(quality.design_effect)
-    )
+    alpha, confidence = ratio(quality.false_rollback_rate) / 2, ratio(quality.pass_confidence)
+    effect = float(quality.design_effect)
+    if not (0 < alpha < 1 and 0 < confidence < 1 and 1 <= effect < math.inf):
+        raise ValueError("not a plan that a spec could have given")
+    return Assured(math.log(max(1, quality.tests) / alpha), confidence, effect)
+
+
+def _sound(plan: CheckPlan) -> CheckPlan:
+    """A check as a spec could have given it; ValueError for what a stranger has written into status."""
+    limited = math.isnan(plan.max_rate) or 0 < plan.max_rate < 1
+    if not (limited and 0 <= plan.ignore_below < 1 and not plan.max_ratio < 1 and plan.max_ratio != math.inf):
+        raise ValueError("not a check that a spec could have given")
+    return plan
 
 
 def wanted_of(turn: Turn, rollout: Rollout, spec: Spec) -> Iterator[Wanted]:
     """Every check of every pool that moves and has not passed. Raises ValueError if the plan cannot be read."""
     sure = assured(rollout)
-    plans = {check.name: check_plan(check) for check in rollout.quality.checks}
+    plans = {check.name: _sound(check_plan(check)) for check in rollout.quality.checks}
     for pool in moving(rollout):
         if turn.pool(pool).passed_at is not None:
             continue

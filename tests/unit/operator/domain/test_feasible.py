@@ -187,15 +187,17 @@ def test_what_was_said_stands_during_an_outage_and_after_it() -> None:
 def test_the_audit_counts_once_it_has_tokens() -> None:
     quality = {"designEffect": "1", "checks": [{"name": "errors", "maxRate": "10%"}]}
     audited = spec("a", replicas=10, quality=quality)
-    begun = Counted(audited)
-    begun.arrivals.per_second = 5
+    begun = Counted(audited, tokens=0)
+    begun.arrivals.per_second = 1.5
     begun.until("Serving")
     begun.update(_rebuilt(audited))
     begun.run(70)
-    assert begun.condition(TYPE) == ("Unknown", "Measuring") or begun.status.rollout.forecast.check == "replay-audit"
-    begun.run(200)
+    assert begun.condition(TYPE) == ("Unknown", "Measuring")
+    assert "replay-audit in pool cpu-a: how much of the candidate it sees is not known yet" in begun.message(TYPE)
+    begun.tokens = 20
+    begun.run(30)
     assert begun.condition(TYPE) == ("True", "CanPass")
-    assert "replay-audit in pool" in begun.message(TYPE)
+    assert "replay-audit in pool cpu-a, needs about 160 requests" in begun.message(TYPE)
 
 
 @pytest.mark.parametrize("rate", [0.08, 0.36, 0.4, 0.45])
@@ -227,11 +229,36 @@ def test_deciding_again_changes_nothing() -> None:
     assert again.status.dump() == first.status.dump()
 
 
-def test_a_plan_that_cannot_be_read_is_no_reason_to_stop() -> None:
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("passConfidence", "often"),
+        ("passConfidence", "100%"),
+        ("falseRollbackRate", "0"),
+        ("designEffect", "0"),
+        ("designEffect", "nan"),
+        ("designEffect", "inf"),
+    ],
+)
+def test_a_plan_that_cannot_be_read_is_no_reason_to_stop(field: str, value: str) -> None:
     begun = world(5)
-    begun.raw_status["rollout"]["quality"]["passConfidence"] = "often"
+    begun.run(120)
+    said = begun.message(TYPE)
+    begun.raw_status["rollout"]["quality"][field] = value
     begun.tick()
-    assert begun.condition(TYPE) is not None
+    assert begun.message(TYPE) == said
+
+
+@pytest.mark.parametrize(
+    "check", [{"maxRate": "100%"}, {"maxRate": "0"}, {"maxRatio": "0.5"}, {"maxRatio": "inf"}, {"ignoreBelow": "1"}]
+)
+def test_nor_is_a_check_that_nobody_could_have_asked_for(check: dict[str, str]) -> None:
+    begun = world(5)
+    begun.run(120)
+    said = begun.message(TYPE)
+    begun.raw_status["rollout"]["quality"]["checks"][0] |= check
+    begun.tick()
+    assert begun.message(TYPE) == said
 
 
 def test_a_failed_check_is_still_failed() -> None:

@@ -1,0 +1,160 @@
+"""The newest samples of all rollouts of one source, read together: a few queries, however many rollouts are looked at.
+
+Looks at different rollouts come at different moments, seconds apart; what one of them has read serves the others that
+come soon after. A rollout that is alone, that has never been read or has more to read than the newest samples, or whose
+neighbours' series cannot be read, asks for itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from quality_contract import TARGET_NAMESPACE, TARGET_POD, TARGET_ROLLOUT
+
+from sampler_rollouts.domain.evidence.counters import milliseconds
+from sampler_rollouts.domain.evidence.samples import Question, Series
+from sampler_rollouts.metrics.deadline import Deadline
+from sampler_rollouts.metrics.envelope import Identity, SourceProblem
+from sampler_rollouts.metrics.exchange import Exchange
+from sampler_rollouts.metrics.selectors import Selector, covers, united
+
+logger = logging.getLogger(__name__)
+
+OLD_SECONDS: Final = 3.0
+"""Samples read so long ago are the newest still: looks at one rollout are as far apart. Half a scrape, if less."""
+LONGEST_SCRAPES: Final = 60
+"""What goes further back is a history, and is read by itself."""
+ACTIVE_SECONDS, ACTIVE_SCRAPES = 60.0, 5
+"""A rollout that nobody has looked at for longer is not read for."""
+APART_SECONDS, LONGEST_APART = 60.0, 3600.0
+"""For so long everybody asks for himself after an answer for all that could not be used; twice as long each time."""
+LONGEST_QUERY: Final = 4000
+"""Characters, as for a rollout's own queries."""
+
+Place: TypeAlias = tuple[str, str]
+"""Namespace and rollout."""
+Found: TypeAlias = tuple[int, dict[Identity, Series]]
+"""Up to when was read (Unix milliseconds), and what."""
+_OF_THE_SOURCE: Final = frozenset({"SourceUnreachable", "SourceForbids", "SourceUntrusted", "SourceMisconfigured"})
+"""Problems that who asks for himself has as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one look wants: series by selectors, from ``start`` on; ``known`` is up to when it has read already."""
+
+    question: Question
+    selectors: tuple[Selector, ...]
+    start: int
+    known: int | None
+
+    @property
+    def place(self) -> Place:
+        """Whose look it is."""
+        return self.question.namespace, self.question.rollout
+
+
+Together: TypeAlias = Callable[[Exchange, Asked, int], Found | None]
+"""Reads for one look up to now, or says None: let it ask for itself. Raises SourceProblem."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What was read for all: everything that ``selectors`` match from ``start`` to ``end``."""
+
+    start: int
+    end: int
+    selectors: tuple[Selector, ...] = ()
+    series: Mapping[Place, dict[Identity, Series]] = field(default_factory=dict)
+
+    def serves(self, asked: Asked, now: int, age: int) -> bool:
+        """Whether it holds what a look at ``now`` wants, and nothing has been read since."""
+        timely = self.start <= asked.start and max(now - age, asked.known or 0) <= self.end <= now
+        return timely and all(any(covers(one, other) for one in self.selectors) for other in asked.selectors)
+
+    def of(self, asked: Asked) -> dict[Identity, Series]:
+        """What one look would have found for itself."""
+        own = self.series.get(asked.place, {})
+        return {name: one for name, one in own.items() if any(sel.matches(dict(name)) for sel in asked.selectors)}
+
+
+class Shared:
+    """Of one source. Thread-safe: one reads, the others wait for what it finds."""
+
+    def __init__(self, scrape_interval: float) -> None:
+        self._age = milliseconds(min(OLD_SECONDS, scrape_interval / 2))
+        self._longest = LONGEST_SCRAPES * milliseconds(scrape_interval)
+        self._active = max(ACTIVE_SECONDS, ACTIVE_SCRAPES * scrape_interval)
+        self._looks: dict[Place, tuple[float, Asked]] = {}
+        self._answer: _Answer | None = None
+        self._apart, self._apart_until = APART_SECONDS, 0.0
+        self._lock = threading.Lock()
+
+    def within(self, deadline: Deadline) -> Together:
+        """For one fetch, which waits for others no longer than it may."""
+        return functools.partial(self._read, deadline)
+
+    def _read(self, deadline: Deadline, exchange: Exchange, asked: Asked, now: int) -> Found | None:
+        if not self._lock.acquire(timeout=deadline.left()):
+            raise SourceProblem("SourceTimeout", "an earlier look is still being answered")
+        try:
+            return self._locked(exchange, asked, now)
+        finally:
+            self._lock.release()
+
+    def _locked(self, exchange: Exchange, asked: Asked, now: int) -> Found | None:
+        clock = time.monotonic()
+        if asked.known is None or now - asked.start > self._longest:
+            self._looks.pop(asked.place, None)
+            return None
+        self._looks[asked.place] = (clock, asked)
+        self._looks = {place: look for place, look in self._looks.items() if clock - look[0] <= self._active}
+        if len(self._looks) < 2 or clock < self._apart_until:
+            return None
+        if self._answer is None or not self._answer.serves(asked, now, self._age):
+            self._answer = self._anew(exchange, now)
+        return (self._answer.end, self._answer.of(asked)) if self._answer else None
+
+    def _anew(self, exchange: Exchange, now: int) -> _Answer | None:
+        """Ask for all that are looked at. None if what came cannot be used for all; SourceProblem as for one."""
+        looks = [asked for _, asked in self._looks.values() if now - asked.start <= self._longest]
+        start = min(asked.start for asked in looks)
+        selectors = tuple(_grouped(one for asked in looks for one in asked.selectors))
+        series: dict[Place, dict[Identity, Series]] = {}
+        try:
+            for selector in selectors:
+                for name, one in exchange.raw(str(selector), start, now).items():
+                    labels = dict(name)
+                    place = labels.get(TARGET_NAMESPACE, ""), labels.get(TARGET_ROLLOUT, "")
+                    series.setdefault(place, {})[name] = one
+        except SourceProblem as problem:
+            if problem.reason in _OF_THE_SOURCE:
+                raise
+            # One rollout's malformed series, or too many of all: nobody suffers for another's.
+            logger.info("rollouts are read one by one for a while", extra={"reason": problem.reason})
+            self._apart_until = time.monotonic() + self._apart
+            self._apart = min(2 * self._apart, LONGEST_APART)
+            if problem.reason == "SourceTimeout":  # no time is left to ask for oneself in this look
+                raise
+            return None
+        self._apart = APART_SECONDS
+        return _Answer(start, now, selectors, series)
+
+
+def _grouped(selectors: Iterable[Selector]) -> list[Selector]:
+    """As few united ones as fit into an address: candidates' pods and stables' pods apart, for they differ in what."""
+    done: list[Selector] = []
+    kinds: dict[bool, list[Selector]] = {}
+    for one in selectors:
+        group = kinds.setdefault(any(label == TARGET_POD for label, _ in one.patterns), [])
+        if group and len(str(united([*group, one]))) > LONGEST_QUERY:
+            done.append(united(group))
+            group.clear()
+        group.append(one)
+    return [*done, *(united(group) for group in kinds.values() if group)]

@@ -1,0 +1,237 @@
+"""All rollouts of a source are read together: a few queries, and to each rollout what it would have read by itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Self
+
+import pytest
+from sampler_rollouts.domain.evidence.evaluate import evaluate
+from sampler_rollouts.domain.evidence.look import Evidence
+from sampler_rollouts.domain.evidence.samples import CheckPlan, Question, Series
+from sampler_rollouts.metrics import prometheus, shared
+from sampler_rollouts.metrics.envelope import Identity, SourceProblem
+from sampler_rollouts.metrics.prometheus import PrometheusSource
+from sampler_rollouts.metrics.selectors import Selector, covers, of_pods, of_stable, united
+
+from tests.unit.operator.evidence.build import AUDIT, ERRORS, LATENCY, at, audit, histogram, pair, question
+from tests.unit.operator.metrics.store import Store, config
+
+COUNTS = list(range(3, 1203, 3))
+NAMES = [f"r{number}" for number in range(12)]
+
+
+def counters(number: int) -> list[Series]:
+    """A candidate's and a stable's pod, in every rollout other counts."""
+    values = [count * (number + 1) for count in COUNTS]
+    bad = [value // 40 for value in values]
+    found = pair(values, bad) + histogram(values, values) + audit(values, [0] * len(values))
+    stable = {"pod": "s1", "revision": "old"}
+    return found + pair(values, bad, **stable) + histogram(values, values, **stable) + audit(values, bad, **stable)
+
+
+@dataclass
+class Shop:
+    """Stores of several rollouts behind one address."""
+
+    stores: dict[str, Store]
+    queries: list[str] = field(default_factory=list)
+    fails: dict[str, str] = field(default_factory=dict)
+    """Reason of a problem that a query has if it reaches this rollout."""
+    unplaced = 0
+
+    def raw(self, selector: str, start: int, end: int) -> dict[Identity, Series]:
+        self.queries.append(selector)
+        (pattern,) = re.findall(r'rollout=~?"([^"]*)"', selector)
+        chosen = [name for name in self.stores if re.fullmatch(pattern, name)]
+        for name in chosen:
+            if name in self.fails and (len(chosen) > 1 or self.fails[name] == "SourceUnreachable"):
+                raise SourceProblem(self.fails[name], "no")
+        inner = re.sub(r'rollout=~?"[^"]*"', 'rollout="chat"', selector)
+        return {
+            identity - {("rollout", "chat")} | {("rollout", name)}: one
+            for name in chosen
+            for identity, one in self.stores[name].raw(inner, start, end).items()
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        pass
+
+    def show(self, scrape: float) -> None:
+        """It is that late."""
+        for one in self.stores.values():
+            one.clock = at(scrape).timestamp()
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    one = Shop({name: Store(counters(number)) for number, name in enumerate(NAMES)})
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(prometheus, "Exchange", lambda *_: one)
+        yield one
+
+
+def asked(name: str) -> Question:
+    checks = (ERRORS, replace(LATENCY, max_ratio=1.5), AUDIT) if name != "r0" else (ERRORS,)
+    return replace(question(*checks, births=["c1"], compared=True), rollout=name)
+
+
+def look(source: PrometheusSource, shop: Shop, name: str, scrape: float) -> Evidence:
+    shop.show(scrape)
+    return evaluate(asked(name), source.fetch(asked(name), at(scrape)), at(scrape))
+
+
+def begun(shop: Shop) -> PrometheusSource:
+    """Everybody has read what was there."""
+    source = PrometheusSource(config())
+    for scrape in (300.0, 301.0):
+        for name in NAMES:
+            look(source, shop, name, scrape)
+    shop.queries.clear()
+    return source
+
+
+def test_one_round_of_looks_is_two_queries(shop: Shop) -> None:
+    source = begun(shop)
+    for name in NAMES:
+        look(source, shop, name, 302)
+    assert len(shop.queries) == 2, shop.queries
+
+
+def test_each_rollout_gets_what_it_would_have_read_by_itself(shop: Shop) -> None:
+    source = begun(shop)
+    for scrape in (302.0, 303.0, 310.0, 350.0):
+        for name in NAMES:
+            alone = PrometheusSource(config())
+            assert look(source, shop, name, scrape) == look(alone, shop, name, scrape), name
+    assert look(source, shop, "r3", 351).looks["pool", "errors"].checked == 4 * 3 * 351
+
+
+def test_nothing_is_seen_twice_or_lost_between_looks_at_odd_moments(shop: Shop) -> None:
+    """One look's answer serves another a moment later: what that one does not see yet it sees at its next look."""
+    source = begun(shop)
+    for step in range(40):
+        scrape = 302 + step * 0.13
+        name = NAMES[step % 3]
+        now = look(source, shop, name, scrape)
+        assert now.looks["pool", "errors"].checked in {
+            3 * (NAMES.index(name) + 1) * (int(scrape) - back) for back in (0, 1)
+        }
+    last = look(source, shop, "r1", 320).looks["pool", "errors"]
+    assert last == look(PrometheusSource(config()), shop, "r1", 320).looks["pool", "errors"]
+
+
+def test_a_rollout_alone_asks_for_itself(shop: Shop) -> None:
+    source = PrometheusSource(config())
+    for scrape in (300.0, 301.0, 302.0):
+        look(source, shop, "r1", scrape)
+    assert all('rollout="r1"' in one for one in shop.queries)
+
+
+def test_who_is_not_looked_at_any_more_is_not_read_for(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = begun(shop)
+    monkeypatch.setattr(source._shared, "_active", -1.0)
+    look(source, shop, "r1", 302)
+    assert all('rollout="r1"' in one for one in shop.queries)
+
+
+@pytest.mark.parametrize("reason", ["InvalidAnswer", "PartialAnswer", "AnswerTooLarge", "QueryFailed"])
+def test_nobody_suffers_for_another_s_series(shop: Shop, reason: str) -> None:
+    source = begun(shop)
+    shop.fails["r5"] = reason
+    for name in NAMES:
+        assert look(source, shop, name, 302).available
+    assert sum('rollout="r' in one for one in shop.queries) == 2 * len(NAMES)
+
+
+def test_a_source_that_is_gone_is_gone_for_all(shop: Shop) -> None:
+    source = begun(shop)
+    shop.fails["r5"] = "SourceUnreachable"
+    assert look(source, shop, "r1", 302).reason == "SourceUnreachable"
+    assert len(shop.queries) == 1
+    shop.fails.clear()
+    assert look(source, shop, "r1", 303).available
+
+
+def test_what_is_too_slow_for_all_is_tried_one_by_one_at_the_next_look(shop: Shop) -> None:
+    source = begun(shop)
+    shop.fails["r5"] = "SourceTimeout"
+    assert look(source, shop, "r1", 302).reason == "SourceTimeout"
+    assert look(source, shop, "r1", 303).available
+
+
+def test_who_comes_back_is_read_from_where_it_was_left(shop: Shop) -> None:
+    """What was read for others meanwhile begins too late for it."""
+    source = PrometheusSource(config(), folding=False)
+    names = [*NAMES[:3], "r9"]
+    for name in names:
+        look(source, shop, name, 300)
+    for scrape in range(301, 330):
+        for name in names[:3]:
+            look(source, shop, name, scrape)
+    back = source.fetch(asked("r9"), at(329))
+    whole = PrometheusSource(config(), folding=False).fetch(asked("r9"), at(329))
+    times = [{(one.metric, one.pod): list(one.times) for one in found.series} for found in (back, whole)]
+    assert times[0] == times[1]
+
+
+def test_after_each_useless_answer_for_all_it_is_tried_later(shop: Shop) -> None:
+    source = begun(shop)
+    shop.fails["r5"] = "InvalidAnswer"
+    for _ in range(9):
+        source._shared._apart_until = 0.0
+        look(source, shop, "r1", 302)
+    assert source._shared._apart == shared.LONGEST_APART
+    shop.fails.clear()
+    source._shared._apart_until = 0.0
+    look(source, shop, "r1", 303)
+    assert source._shared._apart == shared.APART_SECONDS
+
+
+def test_a_long_history_is_read_by_itself(shop: Shop) -> None:
+    source = begun(shop)
+    look(source, shop, "r1", 300 + shared.LONGEST_SCRAPES + 20)
+    assert all('rollout="r1"' in one for one in shop.queries)
+
+
+def test_many_rollouts_need_a_few_queries_that_fit_into_an_address(shop: Shop) -> None:
+    selectors = [
+        one
+        for number in range(300)
+        for name in [replace(asked("r1"), rollout=f"rollout-{number}", namespace=f"team-{number % 7}")]
+        for one in (*of_pods(name, ["c1"]), *of_stable(name))
+    ]
+    found = shared._grouped(selectors)
+    assert len(found) <= 8
+    assert max(len(str(one)) for one in found) <= shared.LONGEST_QUERY
+    assert all(any(covers(wide, one) for wide in found) for one in selectors)
+
+
+def test_a_united_selector_matches_all_and_covers_only_what_it_matches() -> None:
+    plain, slow = asked("r0"), asked("r1")
+    mine = [next(of_pods(one, ["c1"])) for one in (plain, slow)]
+    wide = united(mine)
+    assert 'rollout=~"r0|r1"' in str(wide)
+    assert 'le=~"|2[.]5"' in str(wide)
+    assert "pod" not in str(wide)
+    assert [covers(wide, one) for one in mine] == [True, True]
+    other = question(CheckPlan("latency", 0.01, slower_than=5.0), births=["c1"])
+    for strange in (other, replace(slow, rollout="r2"), replace(slow, namespace="else")):
+        assert not covers(wide, next(of_pods(strange, ["c1"])))
+    assert not covers(wide, next(of_stable(slow)))
+
+
+def test_a_selector_matches_what_the_store_would_answer_with() -> None:
+    one: Selector = next(of_stable(asked("r1")))
+    labels = {"__name__": "sampler_quality_bad_total", "namespace": "team", "rollout": "r1", "revision": "old"}
+    assert one.matches({**labels, "check": "errors"})
+    assert not one.matches({**labels, "check": "feedback"})
+    assert not one.matches({**labels, "check": "errors", "revision": "new"})
+    assert not one.matches({**labels, "check": "errors", "rollout": "r2"})
+    assert not one.matches({**labels, "__name__": "sampler_audit_tokens_total"})
