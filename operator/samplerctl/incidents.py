@@ -8,14 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from quality_contract import CHECK_REPLAY_AUDIT, CHECK_UNEXPECTED_SCRIPT
+from quality_contract import CHECK_MISROUTED, CHECK_REPLAY_AUDIT, CHECK_UNEXPECTED_SCRIPT
 from sampler_rollouts.domain.evidence.samples import CheckPlan
 from sampler_rollouts.domain.plan import QualityPlan
 
 from samplerctl.errors import InputError
-
-MISROUTED = "misrouted"
-"""The design's check of where requests land; any server may count it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +31,7 @@ class Incident:
 
 INCIDENTS: Mapping[str, Incident] = {
     "honest": Incident("as good as stable"),
-    "I1": Incident("requests sent to servers of another context class", MISROUTED, 0.008, published=True),
+    "I1": Incident("requests sent to servers of another context class", CHECK_MISROUTED, 0.008, published=True),
     "I2": Incident("answers with letters of a script that nobody asked for", CHECK_UNEXPECTED_SCRIPT, 0.02),
     "I3a": Incident("the best token is sometimes dropped, by mixed precision", CHECK_REPLAY_AUDIT, 0.0005),
     "I3b": Incident(

@@ -23,9 +23,10 @@ CHECKS = [
 def rollout(folder: Path, **more: Any) -> Path:
     """A file of two pools in two waves; ``more`` replaces members of the spec."""
     image = "registry.example.com/sampler@sha256:" + "a" * 64
-    pools = [{"name": name, "replicas": 4, "image": image} for name in ("cpu-a", "cpu-b")]
+    pools = [{"name": name, "replicas": 4, "image": image, "contextClass": "standard"} for name in ("cpu-a", "cpu-b")]
     spec = {
         "pools": pools,
+        "routing": {"contextClasses": [{"name": "standard", "maxTokens": 200_000}]},
         "strategy": {"steps": [{"weight": 25, "minDuration": "3m"}, {"pause": {}}], "deadline": "2h"},
         "quality": {"designEffect": "1", "checks": CHECKS},
         **more,

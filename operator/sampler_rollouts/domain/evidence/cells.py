@@ -8,6 +8,12 @@ windows is waited for no longer, and the long pod-interval with which it may com
 (``LongGap``).
 Windows in which nobody was scraped (an outage of the store) count for no pod's silence: the gap is one cell.
 
+Where traffic is thin, one of both arms may have no checked request in most windows, and nothing to be compared with. So
+a cell goes on until both have one: windows are joined by how many requests there were, never by how they ended. That
+rests on what R15 promises for, that requests fall to an arm whatever their fate; a joined cell is the smallest in which
+there is anything to compare. Where the split changes, as it does when a pod of the candidate answers its first request,
+what was joined so far is left out, for before and after are no equals.
+
 All of it is a function of the samples, so that a look that is recomputed finds the same cells (R3).
 """
 
@@ -67,10 +73,16 @@ def together(candidate: Sequence[Increments], stable: Sequence[Increments], wind
     number = np.concatenate([[0], np.cumsum(~joined)])
     complete = number[last] < _first_open(number, _behind(seen, newest, window))
     usable = short & complete
-    ends = np.zeros(int(number[-1]) + 1, dtype=np.int64)
-    np.maximum.at(ends, number[last], ended + origin)
+    cells = number[last]
+    counted = usable & (checked > 0)
+    size = int(number[-1]) + 1
+    tried, others = (_mask(cells[counted & (is_stable == arm)], size) for arm in (False, True))
+    group = _groups(tried, others, _first_answers(candidate, cells, counted))
+    usable &= group[cells] >= 0
+    ends = np.zeros(int(group.max(initial=-1)) + 1, dtype=np.int64)
+    np.maximum.at(ends, group[cells[usable]], ended[usable] + origin)
     return Cells(
-        number[last][usable],
+        group[cells[usable]],
         is_stable[usable],
         checked[usable],
         bad[usable],
@@ -78,6 +90,54 @@ def together(candidate: Sequence[Increments], stable: Sequence[Increments], wind
         long_gaps=int((~short).sum()),
         waiting=int((short & ~complete).sum()),
     )
+
+
+def _mask(places: IntArray, size: int) -> BoolArray:
+    found = np.zeros(size, dtype=np.bool_)
+    found[places] = True
+    return found
+
+
+def _first_answers(candidate: Sequence[Increments], cells: IntArray, counted: BoolArray) -> IntArray:
+    """The cells in which each pod of the candidate counted its first request, in rising order."""
+    found, start = [], 0
+    for pod in candidate:
+        mine = cells[start : start + pod.ended.size][counted[start : start + pod.ended.size]]
+        found += [int(mine.min())] if mine.size else []
+        start += pod.ended.size
+    return np.unique(np.array(found, dtype=np.int64))
+
+
+def _groups(candidate: BoolArray, stable: BoolArray, breaks: IntArray) -> IntArray:
+    """The joined cell that each cell belongs to, -1 for none. Shapes (cells,), (cells,), (breaks,) to (cells,).
+
+    A group begins with a cell in which any arm has a checked request, and ends with the first by which both have. One
+    that is under way when a break comes is left out, up to and including the break's cell; so is the last one, which
+    may still become complete.
+    """
+    group = np.full(candidate.size, -1, dtype=np.int64)
+    starts = _next_true(candidate | stable).tolist()
+    ends = np.maximum(_next_true(candidate), _next_true(stable)).tolist()
+    stops = [*breaks.tolist(), candidate.size]
+    start, count, stop = 0, 0, 0
+    while start < candidate.size and (start := starts[start]) < candidate.size:
+        while stops[stop] < start:
+            stop += 1
+        end = ends[start]
+        if start < stops[stop] <= end:
+            start = stops[stop] + 1
+            continue
+        if end >= candidate.size:
+            break
+        group[start : end + 1] = count
+        start, count = end + 1, count + 1
+    return group
+
+
+def _next_true(mask: BoolArray) -> IntArray:
+    """For each place the first one from it on that is true; the size where there is none."""
+    places = np.where(mask, np.arange(mask.size), mask.size)
+    return np.asarray(np.minimum.accumulate(places[::-1])[::-1])
 
 
 def _window(times: IntArray, window: int) -> IntArray:
