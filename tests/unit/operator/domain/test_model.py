@@ -198,6 +198,16 @@ class Rollouts(RuleBasedStateMachine):
         """Single acts alone seldom get to the rare places."""
         scene(self.world)
 
+    @rule(letter=st.sampled_from("bcdef"), then=st.sampled_from(["pass", "candidate fails", "unclear"]))
+    def an_outage_until_the_deadline(self, letter: str, then: str) -> None:
+        self.evidence("unclear")
+        self.spec_asks_for(letter, 40)
+        self.metrics(up=False)
+        for _ in range(14):
+            self.world.tick(25)
+        self.metrics(up=True)
+        self.evidence(then)
+
     @rule(paused=st.booleans())
     def pause(self, paused: bool) -> None:
         self.world.update(self.world.spec | {"paused": paused})
