@@ -42,6 +42,8 @@ class MemoryApi(Store):
         """Method and plural of what RBAC forbids."""
         self.protected: set[tuple[str, str]] = set()
         """The same of what an admission webhook refuses."""
+        self.untouchable: set[str] = set()
+        """Paths of objects whose changes it refuses."""
 
     def request(
         self,
@@ -57,7 +59,8 @@ class MemoryApi(Store):
         self.requests.append(call)
         if method == "GET":
             self.before_read(call)
-            self._allow(call)
+            if (method, plural_of(path)) in self.denied:
+                raise DeniedError(f"{method} {path}: 403 {plural_of(path)} is forbidden")
             return self.answer(method, path, query=query)
         self.before_write(call)
         self._allow(call)
@@ -98,7 +101,7 @@ class MemoryApi(Store):
         plural = plural_of(path)
         if (method, plural) in self.denied:
             raise DeniedError(f"{method} {path}: 403 {plural} is forbidden")
-        if (method, plural) in self.protected:
+        if (method, plural) in self.protected or path in self.untouchable:
             raise DeniedError(f'{method} {path}: 403 admission webhook "protect.example.com" denied the request')
 
     def _get(self, path: str, query: Mapping[str, str]) -> Obj:

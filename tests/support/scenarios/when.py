@@ -142,6 +142,14 @@ class When:
         """Again."""
         self._world.api.protected.discard((method, plural))
 
+    def pods_of_a_build_are_protected(self, build: str, pool: str = "cpu") -> None:
+        """A policy lets nobody change or delete its Deployment."""
+        self._world.api.untouchable.add(self._story.child("deployments", build, pool))
+
+    def protection_is_lifted(self) -> None:
+        """Of everything."""
+        self._world.api.untouchable.clear()
+
     def status_is_wiped(self) -> None:
         """Somebody took the operator's memory."""
         self._world.api.edit(self._world.path(self._story.name), lambda obj: obj.update(status={}), "somebody")

@@ -11,6 +11,7 @@ from sampler_rollouts.domain.decision.replicas import LEAVING, wanted
 from sampler_rollouts.domain.decision.sentence import ending, exposure
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.plan import Bake, Clock, Failure, HeldRelease
+from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.status import HistoryEntry, Result, Stage
 
 if TYPE_CHECKING:
@@ -66,10 +67,31 @@ def finish_leaving(turn: Turn) -> None:
     rolled_back = status.stage is Stage.ROLLING_BACK
     done = f"Release {rollout.release} is out of all pools; stable serves.{said_of_stable(status)}"
     turn.note("RollbackComplete" if rolled_back else "WithdrawalComplete", done)
-    for row in status.pools:  # What was found of the release that left says nothing of stable: it is in the history.
+    _end(turn, Trigger.CANDIDATE_GONE)
+
+
+def leave_behind(turn: Turn) -> None:
+    """Go on to what the spec asks for although pods of the candidate stay: the cluster lets nobody take them away.
+
+    They are told of (``PodsNotGone``) and tried again at each look, whatever else is rolled out meanwhile.
+    """
+    status, rollout = turn.status, turn.status.rollout
+    if rollout is None or any(
+        Child(name, revision_in(status.candidate, name)) in wanted(turn) for name in moving(rollout)
+    ):
+        return
+    text = f"Pods of release {rollout.release} do not go; release {turn.target} is heard all the same."
+    turn.note("LeftBehind", text, warning=True)
+    _end(turn, Trigger.PODS_STAY)
+
+
+def _end(turn: Turn, trigger: Trigger) -> None:
+    for (
+        row
+    ) in turn.status.pools:  # What was found of the release that left says nothing of stable: it is in the history.
         row.forget_verdict()
-    status.candidate = status.rollout = None
-    move(turn, Trigger.CANDIDATE_GONE)
+    turn.status.candidate = turn.status.rollout = None
+    move(turn, trigger)
 
 
 def settle(turn: Turn, trigger: Trigger, result: Result) -> None:

@@ -10,9 +10,10 @@ from sampler_rollouts.domain.decision.away import stable_away
 from sampler_rollouts.domain.decision.changes import changes
 from sampler_rollouts.domain.decision.context import Turn, Wish
 from sampler_rollouts.domain.decision.faults import as_candidate, retry_faults
-from sampler_rollouts.domain.decision.leave import record, withdraw
+from sampler_rollouts.domain.decision.leave import leave_behind, record, withdraw
 from sampler_rollouts.domain.decision.memory import clear_pools, restart_readiness, use_word
 from sampler_rollouts.domain.decision.quality import quality_plan
+from sampler_rollouts.domain.decision.remains import pods_not_gone
 from sampler_rollouts.domain.decision.replicas import LEAVING
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.plan import Clock, Fault, Release, Rollout
@@ -42,6 +43,15 @@ def choose(turn: Turn) -> None:
         withdraw(turn, Trigger.RETRY)
     elif stage in LEAVING and stable_away(turn):
         _replace_stable(turn, turn.wish)
+    elif stage in LEAVING and pods_not_gone(turn) and _is_news(turn, turn.wish):
+        leave_behind(turn)
+
+
+def _is_news(turn: Turn, wish: Wish) -> bool:
+    """Whether a release is asked for that is neither stable, nor held, nor the one that leaves."""
+    status = turn.status
+    known = {release.hash for release in (status.stable, status.candidate) if release}
+    return turn.target not in known and not status.held(turn.target) and not wish.spec.paused
 
 
 def _asks_for_other(turn: Turn) -> bool:

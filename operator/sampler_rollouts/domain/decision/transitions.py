@@ -29,6 +29,7 @@ class Trigger(StrEnum):
     PODS_STARTED = "pods could start after all"
     PERSON = "promote annotation"
     CANDIDATE_GONE = "candidate's pods gone"
+    PODS_STAY = "candidate's pods do not go, spec asks for another release"
     STABLE_AWAY = "stable does not come up, spec asks for another release"
 
 
@@ -55,8 +56,10 @@ TABLE: Final[dict[tuple[Stage, Trigger], Stage]] = {
     (Stage.RESTORING, Trigger.PODS_FAILING): Stage.ROLLING_BACK,
     (Stage.RESTORING, Trigger.OTHER_RELEASE): Stage.WITHDRAWING,
     (Stage.ROLLING_BACK, Trigger.CANDIDATE_GONE): Stage.SERVING,
+    (Stage.ROLLING_BACK, Trigger.PODS_STAY): Stage.SERVING,
     (Stage.ROLLING_BACK, Trigger.STABLE_AWAY): Stage.ESTABLISHING,
     (Stage.WITHDRAWING, Trigger.CANDIDATE_GONE): Stage.SERVING,
+    (Stage.WITHDRAWING, Trigger.PODS_STAY): Stage.SERVING,
     (Stage.WITHDRAWING, Trigger.STABLE_AWAY): Stage.ESTABLISHING,
 }
 

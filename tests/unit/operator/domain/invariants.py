@@ -212,16 +212,21 @@ def nothing_is_said_to_have_passed_that_was_not_tested(world: World, outcome: Ou
 
 
 def what_was_rejected_does_not_serve(world: World, outcome: Outcome) -> None:
-    """Once a rollback is over no pod of it is ready, whatever the cluster refuses, until a person asks for it."""
+    """Once a rollback is over no pod of it is ready until a person asks for it, whatever the cluster refuses.
+
+    But where the cluster refuses everything, and another release was asked for: then it is said.
+    """
     before, status = world.status, outcome.status
+    world.left_behind = world.left_behind or any(event.reason == "LeftBehind" for event in outcome.events)
     if any(event.reason == "RolledBack" for event in outcome.events) and before.candidate:
         world.rejected[before.candidate.hash] = {(item.name, item.revision) for item in before.candidate.pools}
     if status.stage is not Stage.SERVING or status.stable is None:
         return
     good = {(item.name, item.revision) for item in status.stable.pools}
     ready = {(pod.pool, pod.revision) for pod in world.pods if world.is_ready(pod) and pod.orphaned is None}
+    told = {(one.pool, one.revision) for one in status.remains if one.peopled} if world.left_behind else set()
     for held in status.failed:
-        assert not (world.rejected.get(held.hash, set()) - good) & ready
+        assert not (world.rejected.get(held.hash, set()) - good - told) & ready
 
 
 def what_does_not_go_is_told(world: World, outcome: Outcome) -> None:

@@ -16,11 +16,22 @@ from sampler_rollouts.domain.evidence.look import Verdict
 from sampler_rollouts.domain.outcome import Outcome
 from sampler_rollouts.domain.status import Result, Stage, Status
 
-from tests.unit.operator.domain import invariants
+from tests.unit.operator.domain import invariants, scenes
 from tests.unit.operator.domain.histories import HISTORIES, act, hear, of_build, target
 from tests.unit.operator.domain.story import bad, bad_but
 from tests.unit.operator.domain.world import World, inconclusive, passing, spec
 
+WHOLE = (
+    *(
+        scenes.promoted,
+        scenes.rejected,
+        scenes.rejected,
+        scenes.rejected_without_stable,
+        scenes.waiting,
+        scenes.withdrawn,
+    ),
+    *(scenes.first_again, scenes.previous_again, scenes.retried),
+)
 TESTED = (Stage.PROGRESSING, Stage.HOLDING)
 LEAVING = (Stage.ROLLING_BACK, Stage.WITHDRAWING)
 
@@ -176,9 +187,26 @@ class Rollouts(RuleBasedStateMachine):
     def killed(self, writes: int) -> None:
         self.world.tick(5, writes=writes)
 
-    @rule(letter=st.sampled_from("abc"))
-    def spec_asks_for(self, letter: str) -> None:
+    @rule(letter=st.sampled_from("abc"), seconds=st.sampled_from([0, 20, 40]))
+    def spec_asks_for(self, letter: str, seconds: int) -> None:
         self.world.update(of_build(self.world.spec, letter))
+        for _ in range(seconds // 5):
+            self.world.tick()
+
+    @rule(scene=st.sampled_from(WHOLE))
+    def a_whole_scene(self, scene: scenes.Scene) -> None:
+        """Single acts alone seldom get to the rare places."""
+        scene(self.world)
+
+    @rule(letter=st.sampled_from("bcdef"), then=st.sampled_from(["pass", "candidate fails", "unclear"]))
+    def an_outage_until_the_deadline(self, letter: str, then: str) -> None:
+        self.evidence("unclear")
+        self.spec_asks_for(letter, 40)
+        self.metrics(up=False)
+        for _ in range(14):
+            self.world.tick(25)
+        self.metrics(up=True)
+        self.evidence(then)
 
     @rule(paused=st.booleans())
     def pause(self, paused: bool) -> None:
@@ -196,6 +224,7 @@ class Rollouts(RuleBasedStateMachine):
     def evidence(self, how: str) -> None:
         judges = {"pass": passing, "unclear": inconclusive, "stable fails": bad(*self._stable())}
         self.world.judge = judges.get(how) or bad_but(*self._stable())
+        self.world.run(10)
 
     @rule(up=st.booleans())
     def metrics(self, up: bool) -> None:
@@ -228,5 +257,5 @@ class Rollouts(RuleBasedStateMachine):
 
 TestModel = Rollouts.TestCase
 TestModel.settings = settings(
-    max_examples=HISTORIES, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=HISTORIES, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

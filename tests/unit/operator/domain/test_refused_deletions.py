@@ -80,6 +80,44 @@ def test_pods_that_neither_scaling_nor_deleting_takes_away_are_a_matter_for_a_pe
     assert world.serving(rejects) == {}
 
 
+def test_another_release_is_heard_beside_pods_that_do_not_go() -> None:
+    world = rejected(unscalable=True)
+    rejects, old = world.revision_of("candidate"), world.revision_of("stable")
+    world.update(spec("c"))
+    world.run(60)
+    assert world.status.stage == "RollingBack", "they have their time to go"
+    world.judge = passing
+    world.until("Progressing", limit=100)
+    assert world.condition("Degraded") == ("True", "PodsNotGone")
+    assert "LeftBehind" in {event.reason for event in world.events}
+    world.until("Serving")
+    assert results(world)[:2] == ["Promoted", "RolledBack"]
+    assert world.serving(rejects)
+    assert not world.serving(old)
+    assert world.condition("Stalled") == ("True", "PodsNotGone")
+    world.unscalable = False
+    world.run(30)
+    assert world.serving(rejects) == {}
+    assert world.condition("Ready") == ("True", "FullTraffic")
+
+
+@pytest.mark.parametrize("letter", ["a", "b"])
+def test_neither_stable_nor_the_rejected_release_itself_is_news(letter: str) -> None:
+    world = rejected(unscalable=True)
+    world.update(spec(letter))
+    world.run(200)
+    assert world.status.stage == "RollingBack"
+
+
+def test_another_release_is_heard_beside_withdrawn_pods_that_do_not_go() -> None:
+    world = rolling()
+    world.undeletable = world.unscalable = True
+    world.judge = passing
+    world.update(spec("c"))
+    world.until("Serving", limit=400)
+    assert results(world)[0] == "Promoted"
+
+
 def test_a_withdrawal_that_cannot_end_says_so_too() -> None:
     world = rolling()
     world.undeletable = world.unscalable = True

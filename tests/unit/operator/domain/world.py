@@ -104,6 +104,8 @@ class World:
     """Revision to the infrastructure's reason why its pods do not start."""
     undeletable: bool = False
     """The cluster refuses every deletion."""
+    left_behind: bool = False
+    """Whether the operator has gone on although pods did not go."""
     unscalable: bool = False
     """The cluster refuses to scale what is to be deleted."""
     rejected: dict[str, set[tuple[str, str]]] = field(default_factory=dict)

@@ -198,3 +198,22 @@ def old_rollout(given: Given, when: When, then: Then) -> None:
     when.time_passes(30)
     when.reads_are_older("samplerrollouts", 0)
     then.stable("c", within=240)
+
+
+@scenario("neither scaling nor deleting is allowed, and a better build is heard all the same", "two candidates")
+def immovable_and_better(given: Given, when: When, then: Then) -> None:
+    given.serving("a", progress_deadline=30)
+    when.answers_of("b")
+    when.spec_asks_for("b")
+    when.weight_is(25)
+    when.pods_of_a_build_are_protected("b")
+    then.stage("RollingBack")
+    when.spec_asks_for("c")
+    then.candidate("c")
+    then.is_("Degraded", "PodsNotGone")
+    then.stable("c", within=180)
+    then.is_("Stalled", "PodsNotGone")
+    then.pods(a=0, b=1, c=4)
+    when.protection_is_lifted()
+    then.pods(b=0)
+    then.ready()

@@ -92,7 +92,7 @@ def bad_before_outage(given: Given, when: When, then: Then) -> None:
 
 @scenario("scrapes stop: old samples promote nothing")
 def stale(given: Given, when: When, then: Then) -> None:
-    given.serving("a")
+    given.serving("a", step_seconds=30)
     when.spec_asks_for("b")
     when.weight_is(25)
     when.time_passes(10)
