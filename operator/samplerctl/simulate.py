@@ -33,14 +33,16 @@ from samplerctl.simulated_evidence import Courses, Layout
 from samplerctl.traffic import Bursty, Diurnal, Independent, Load, Random, Sticky, Traffic
 
 START = datetime(2026, 1, 5, 12, 0, 0, tzinfo=UTC)
-DAY = 86400.0
+DAY, HOUR = 86400.0, 3600.0
 SESSION_SECONDS, SESSION_REQUESTS = 300.0, 5.0
 """A sticky session: how long it lasts and how many requests it has on average."""
 TRAFFIC = ("independent", "sticky", "bursty", "diurnal")
 TOGETHER = 50
 """Runs simulated side by side in one process."""
-LONGER = 3600.0
-"""Seconds after its deadline at which a rollout that has not ended is told as unfinished."""
+LONGER = timedelta(hours=1)
+"""How long after its deadline a rollout that has not ended is told as unfinished."""
+LOOKS_A_TIME = 100
+"""A look comes with each scrape at first, later with each hundredth of the time gone: at most 1 % too late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,21 +142,23 @@ class _Simulation:
         self.traffic = _traffic(setting, self.random, self.layout)
         self.most = max(spec_pool.replicas or 1 for spec_pool in spec.pools)
         self.stable, self.candidate = revisions(setting.file.before().spec), revisions(spec)
-        self.limit = seconds(spec.strategy.deadline) + LONGER
+        self.limit = timedelta(seconds=seconds(spec.strategy.deadline)) + LONGER
         self.runs: list[_Run] = []
 
     def run(self) -> list[Ending]:
         """How each run ends."""
         first = _established(self)
         self.runs = [_Run(first.status, first.cluster.copy()) for _ in range(self.setting.runs)]
-        began = self.now
+        began = looked = self.now
         self._decide(dict.fromkeys(range(len(self.runs))))
-        while (active := self._active()).size and (self.now - began).total_seconds() < self.limit:
+        while (active := self._active()).size and self.now - began < self.limit:
             self._serve(active)
             self.now += timedelta(seconds=self.setting.scrape)
-            self._decide(self._look(active))
-            for place in active:
-                self._end(int(place), began)
+            if (self.now - looked) * LOOKS_A_TIME >= self.now - began:
+                looked = self.now
+                self._decide(self._look(active))
+                for place in active:
+                    self._end(int(place), began)
         return [run.ending or self._ended(place, "unfinished", began) for place, run in enumerate(self.runs)]
 
     def _active(self) -> IntArray:
@@ -267,7 +271,7 @@ def _traffic(setting: Setting, random: Random, layout: Layout) -> Traffic:
     if setting.traffic == "sticky":
         return sessions(setting.scrape)
     if setting.traffic == "bursty":
-        return Bursty()
+        return Bursty(every=HOUR / setting.scrape, part=1.0 / setting.scrape)
     if setting.traffic == "diurnal":
         phase = np.repeat(random.random(layout.runs), layout.streams // layout.runs)
         return Diurnal(DAY / setting.scrape, phase)
