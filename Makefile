@@ -27,7 +27,8 @@ test: lint ## what CI runs: lint, then unit, API-server and end-to-end tests on 
 
 soak: venv ## the long proofs: many random histories, `up` stopped everywhere, then the real-model demo DEMOS times (default 5)
 	@HISTORIES=100 $(PY) -m pytest tests/unit/operator/domain/test_properties.py tests/unit/operator/domain/test_total.py -q --timeout 7200
-	@LONG=200 $(PY) -m pytest tests/unit/samplerd/test_public_failures.py tests/unit/samplerd/test_sharded.py tests/unit/samplerd/test_preflight.py -q --timeout 7200
+	@LONG=200 $(PY) -m pytest tests/unit/samplerd/test_public_failures.py tests/unit/samplerd/test_sharded.py -q --timeout 7200
+	@$(PY) -m samplerd preflight --model synthetic --long
 	@$(PY) -m tests.proofs.kept_sets
 	@$(PY) -m tests.proofs.draws
 	@HONEST_TOKENS=10000000 $(PY) -m pytest tests/unit/seeded/test_honest.py -n auto --maxprocesses 4 --dist load -q -rP --timeout 36000

@@ -5,29 +5,34 @@ import logging
 import sys
 from pathlib import Path
 
-from samplerd.jax_setup import configure_jax
+from samplerd.jax_setup import configure_jax, emulate_devices
 from samplerd.lint import report as lint
 from samplerd.model_file import ModelFileError
 from samplerd.models import load_model
 from samplerd.preflight import report
 from samplerd.preflight.baseline import differences
+from samplerd.preflight.plan import EMULATED_DEVICES
 from samplerd.preflight.results import worst_first
 from samplerd.preflight.sweep import preflight
 from samplerd.program import Executables, ProgramFor
 from samplerd.settings import Settings
 
 
-def run_preflight(settings: Settings, program_for: ProgramFor, *, baseline: Path | None, as_json: bool) -> int:
-    """Preflight a program; prints the report. 0: passed, 1: failed, 2: it could not be made."""
+def run_preflight(
+    settings: Settings, program_for: ProgramFor, *, baseline: Path | None, as_json: bool, long: bool = False
+) -> int:
+    """Preflight a program, by the plan or the long one; prints the report. 0: passed, 1: failed, 2: not made."""
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     try:
         other = None if baseline is None else report.read(baseline)
         configure_jax(settings.threads, settings.compile_cache)
+        if long:
+            emulate_devices(EMULATED_DEVICES)
         model = load_model(settings)
     except (OSError, ModelFileError, report.ReportError) as error:
         return _refused(error)
     executables = Executables(model, program_for(model), settings.batch_sizes, settings.prefill_sizes)
-    made = preflight(executables, program_for, settings, settings.preflight_budget)
+    made = preflight(executables, program_for, settings, settings.preflight_budget, long=long)
     if other is not None:
         failures = worst_first([*made.failures, *differences(made, other)])
         made = dataclasses.replace(made, failures=tuple(failures))

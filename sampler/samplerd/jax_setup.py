@@ -29,6 +29,11 @@ def configure_jax(threads: int = 0, compile_cache: Path | None = None) -> None:
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+def emulate_devices(count: int) -> None:
+    """Let the CPU look like several devices. On other platforms those that there are stay; call it before any use."""
+    jax.config.update("jax_num_cpu_devices", count)
+
+
 def cache_folder(root: Path, cpuinfo: str) -> Path | None:
     """The folder in `root` for this kind of processor; None if there is none and none can be made.
 
