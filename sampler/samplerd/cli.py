@@ -13,6 +13,8 @@ from samplerd.settings import Settings
 DEFAULTS = Settings()
 PREFLIGHT_BUDGET = 20.0
 """Seconds, where a preflight is asked for by name."""
+LONG_PREFLIGHT_BUDGET = 7200.0
+"""Seconds, where the long one is."""
 
 
 def _flag(name: str, text: str, env: str | None = None) -> Any:
@@ -111,8 +113,21 @@ def make_app(program_for: ProgramFor = production_program) -> typer.Typer:
         threads: Threads = DEFAULTS.threads,
         compile_cache: CompileCache = None,
         preflight_budget: Annotated[
-            float, _flag("preflight-budget", "seconds; cases that must run do so whatever it is")
-        ] = PREFLIGHT_BUDGET,
+            float | None,
+            _flag(
+                "preflight-budget",
+                "seconds; cases that must run do so whatever it is  "
+                f"[default: {PREFLIGHT_BUDGET:g}, with --long {LONG_PREFLIGHT_BUDGET:g}]",
+            ),
+        ] = None,
+        long: Annotated[
+            bool,
+            _flag(
+                "long",
+                "the long plan: every batch size, more parameters, emulated devices on a CPU",
+                env="SAMPLER_PREFLIGHT_LONG",
+            ),
+        ] = False,
         baseline: Annotated[
             Path | None, _flag("preflight-baseline", "another build's or pool's JSON to compare with")
         ] = None,
@@ -121,13 +136,15 @@ def make_app(program_for: ProgramFor = production_program) -> typer.Typer:
         json: AsJson = False,
     ) -> None:
         """Compare the program that would serve with the semantics. Exit code 1: something differs."""
+        if preflight_budget is None:
+            preflight_budget = LONG_PREFLIGHT_BUDGET if long else PREFLIGHT_BUDGET
         settings = _checked(dict(locals()))
         if settings.preflight_budget == 0:
             typer.echo("--preflight-budget: seconds, more than 0 (0 is off, and only for serve)", err=True)
             raise typer.Exit(2)
         from samplerd.commands import run_preflight  # noqa: PLC0415
 
-        raise typer.Exit(run_preflight(settings, program_for, baseline=baseline, as_json=json))
+        raise typer.Exit(run_preflight(settings, program_for, baseline=baseline, as_json=json, long=long))
 
     @app.command()
     def lint(

@@ -11,6 +11,7 @@ from samplerd.model_file import ModelFileError
 from samplerd.models import load_model
 from samplerd.preflight import report
 from samplerd.preflight.baseline import differences
+from samplerd.preflight.plan import EMULATED_DEVICES
 from samplerd.preflight.results import worst_first
 from samplerd.preflight.sweep import preflight
 from samplerd.program import Executables, ProgramFor
@@ -18,19 +19,22 @@ from samplerd.settings import Settings
 from samplerd.shards import TooFewDevicesError
 
 
-def run_preflight(settings: Settings, program_for: ProgramFor, *, baseline: Path | None, as_json: bool) -> int:
-    """Preflight a program; prints the report. 0: passed, 1: failed, 2: it could not be made."""
+def run_preflight(
+    settings: Settings, program_for: ProgramFor, *, baseline: Path | None, as_json: bool, long: bool = False
+) -> int:
+    """Preflight a program, by the plan or the long one; prints the report. 0: passed, 1: failed, 2: not made."""
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     try:
         other = None if baseline is None else report.read(baseline)
-        configure_jax(settings.threads, settings.compile_cache, devices=settings.vocab_shards)
+        devices = max(settings.vocab_shards, EMULATED_DEVICES if long else 1)
+        configure_jax(settings.threads, settings.compile_cache, devices=devices)
         model = load_model(settings)
         executables = Executables(
             model, program_for(model), settings.batch_sizes, settings.prefill_sizes, settings.vocab_shards
         )
     except (OSError, ModelFileError, TooFewDevicesError, report.ReportError) as error:
         return _refused(error)
-    made = preflight(executables, program_for, settings, settings.preflight_budget)
+    made = preflight(executables, program_for, settings, settings.preflight_budget, long=long)
     if other is not None:
         failures = worst_first([*made.failures, *differences(made, other)])
         made = dataclasses.replace(made, failures=tuple(failures))

@@ -5,10 +5,9 @@ import tempfile
 from collections.abc import Iterator
 
 import jax
-import numpy as np
 from jax.experimental.compilation_cache import compilation_cache
 
-from samplerd.preflight.material import asked_of, logits_of, rows_of
+from samplerd.preflight.material import asked_of
 from samplerd.preflight.results import KIND_CACHE, KIND_CRASHED, Case, Failure, Result, Shape, Tally, Wrong
 from samplerd.preflight.samplers import Samplers
 
@@ -20,20 +19,19 @@ _OPTIONS = {
 }
 
 
-def cache_case(samplers: Samplers) -> Case:
+def cache_case(samplers: Samplers, shape: Shape) -> Case:
     """Compile with an empty cache of its own, then load from it."""
-    name = f"compile cache, {SHAPE.label}"
-    return Case(name, "compile cache", lambda: _cold_and_warm(samplers, name))
+    name = f"compile cache, {shape.label}"
+    return Case(name, "compile cache", lambda: _cold_and_warm(samplers, shape, name))
 
 
-def _cold_and_warm(samplers: Samplers, name: str) -> Result:
-    numbers = range(SHAPE.batch)
-    logits = np.stack([logits_of(number, SHAPE.vocabulary) for number in numbers])
-    rows = rows_of([asked_of(number) for number in numbers])
+def _cold_and_warm(samplers: Samplers, shape: Shape, name: str) -> Result:
+    numbers = range(shape.batch)
+    asked = [asked_of(number) for number in numbers]
     with _fresh_cache(), _counted_hits() as hits:
-        cold = samplers.alone(SHAPE)(logits, rows)
+        _, cold = samplers.fresh(shape)(numbers, asked)
         before = len(hits)
-        warm = samplers.alone(SHAPE)(logits, rows)
+        _, warm = samplers.fresh(shape)(numbers, asked)
     if len(hits) == before:
         problem = "the program was compiled twice: this platform does not take it from the cache"
         return Result(1, Failure(name, KIND_CRASHED, 1, 1, {"problem": problem}))

@@ -6,7 +6,7 @@ from typing import Any
 
 from samplerd import oracle
 from samplerd.audit import drawn_in
-from samplerd.preflight.material import NATURES, PARAMETERS, Asked, Floats, asked_of
+from samplerd.preflight.material import ALL_PARAMETERS, NATURES, PARAMETERS, Asked, Floats, any_of, asked_of
 from samplerd.preflight.results import Case, Result, Shape, Smallest, Tally, Wrong
 from samplerd.preflight.samplers import Run, Samplers
 from samplerd.program import Step
@@ -28,6 +28,21 @@ def case(samplers: Samplers, shape: Shape, group: str, *, required: bool = False
         required=required,
         shrink=lambda _failure, in_time: smallest(samplers, shape, in_time),
     )
+
+
+def parameters_case(samplers: Samplers, shape: Shape) -> Case:
+    """The case of every combination of parameters at one shape."""
+    name = f"all parameters, {shape.label}"
+
+    def run() -> Result:
+        tally, compiled = Tally(name), samplers.compiled(shape)
+        for start in range(0, len(ALL_PARAMETERS), shape.batch):
+            numbers = range(start, start + shape.batch)
+            for wrong in judged_batch(compiled, numbers, [any_of(number) for number in numbers]):
+                tally.add(wrong)
+        return tally.result()
+
+    return Case(name, "parameters", run, shrink=lambda _failure, in_time: smallest(samplers, shape, in_time))
 
 
 def examined(name: str, shape: Shape, run: Run) -> Result:

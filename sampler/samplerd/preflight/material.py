@@ -1,5 +1,6 @@
 """What the sampler is asked in the sweep: logits of every nature, parameters at every edge; always the same."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -58,14 +59,34 @@ PARAMETERS = (
 )
 """Off values and edges of each, the sizes of the candidate lists, and what users ask for."""
 
+ALL_PARAMETERS = tuple(
+    Asked(temperature, top_k, top_p, min_p)
+    for temperature, top_k, top_p, min_p in itertools.product(
+        (0.0, 1e-4, 0.7, 1.0, 1.5),
+        (-1, 0, 1, 2, 33, 50, 63, 64, 65, 1023, 1024, 1025, 1499, 1500, 2**31 - 1),
+        (0.0, 1e-8, 1e-3, 0.5, 0.9, 0.95, 0.99, 0.999, 1 - 2.0**-24, 1.0),
+        (0.0, 1e-6, 0.02, 1.0),
+    )
+)
+"""Every value at which a parameter changes its meaning, with every other, for the long plan."""
+
 NATURES = ("normal", "ties", "zipf", "flat", "masked", "peaked", "negative", "zeros", "invalid")
 """What breaks a sampler depends on the nature of its logits."""
 
 
 def asked_of(number: int) -> Asked:
     """The parameters of the sweep's row `number`: each combination in turn, a seed and a position of its own."""
+    return _seeded(PARAMETERS[number % len(PARAMETERS)], number)
+
+
+def any_of(number: int) -> Asked:
+    """Likewise, of all combinations."""
+    return _seeded(ALL_PARAMETERS[number % len(ALL_PARAMETERS)], number)
+
+
+def _seeded(asked: Asked, number: int) -> Asked:
     mixed = (number * 0x9E3779B97F4A7C15 + 0x1234567) % 2**64
-    return replace(PARAMETERS[number % len(PARAMETERS)], seed=mixed, position=(mixed >> 33) % 2**20)
+    return replace(asked, seed=mixed, position=(mixed >> 33) % 2**20)
 
 
 def logits_of(number: int, vocabulary: int) -> Floats:

@@ -2,10 +2,12 @@
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import jax
 
 from samplerd.preflight import conformance
+from samplerd.preflight.compile_cache import SHAPE as CACHED
 from samplerd.preflight.compile_cache import cache_case
 from samplerd.preflight.results import Case, Shape
 from samplerd.preflight.samplers import Samplers
@@ -30,10 +32,23 @@ _TYPES = ("float32", "bfloat16", "float16")
 _LARGEST = 4_000_000
 """Logits of one case, at most: a pod has other uses for its memory."""
 _MESHES = (2, 3, 4, 8)
+EMULATED_DEVICES = max(_MESHES)
+"""On a CPU, for the long plan."""
+_LARGEST_BATCH = 513
+_STRIDE = 37
+"""Coprime to the number of batch sizes: a beginning of them holds small and large ones."""
+_SPLIT = (Shape(7, 1003, 1003), Shape(65, 4099, 4101, "bfloat16"), Shape(2, 33, 33, "float16"), Shape(33, 8192, 8192))
+"""Over devices: uneven parts, padding in the last one, parts shorter than a block, even parts."""
+_CACHED = (
+    Shape(1, 4099, 4099, "bfloat16"),
+    Shape(33, 1025, 1025, "bfloat16", head=True),
+    Shape(64, 515, 515, "float16", head=True),
+)
+_ALL_PARAMETERS = (Shape(64, 1500, 1500), Shape(64, 1500, 1500, "bfloat16", head=True))
 
 
-def cases(served: Served, suite: TokenSuite, samplers: Samplers) -> Iterator[Case]:
-    """All cases. Those that must run come first."""
+def cases(served: Served, suite: TokenSuite, samplers: Samplers, *, long: bool = False) -> Iterator[Case]:
+    """All cases. Those that must run come first; the long plan goes on where the other ends."""
     yield from served.cases()
     yield suite.case()
     first, *others = _FIRST
@@ -43,11 +58,40 @@ def cases(served: Served, suite: TokenSuite, samplers: Samplers) -> Iterator[Cas
     for devices in _MESHES:
         if devices <= len(jax.devices()):
             yield conformance.case(samplers, Shape(33, 1003, 1010, devices=devices), "devices")
-    yield cache_case(samplers)
+    yield cache_case(samplers, CACHED)
     for shape in others[2:]:
         yield conformance.case(samplers, shape, "behind a dot" if shape.head else "shapes")
     for shape in swept():
         yield conformance.case(samplers, shape, "behind a dot" if shape.head else "shapes")
+    if long:
+        yield from _further(samplers)
+
+
+def _further(samplers: Samplers) -> Iterator[Case]:
+    """What only the long plan has: all combinations of parameters, more meshes, more of the cache, all batch sizes."""
+    for shape in _ALL_PARAMETERS:
+        yield conformance.parameters_case(samplers, shape)
+    for shape, devices in itertools.product(_SPLIT, _MESHES):
+        if devices <= len(jax.devices()):
+            yield conformance.case(samplers, replace(shape, devices=devices), "devices")
+    for shape in _CACHED:
+        yield cache_case(samplers, shape)
+    for shape in every_batch():
+        yield conformance.case(samplers, shape, "behind a dot" if shape.head else "shapes")
+
+
+def every_batch() -> Iterator[Shape]:
+    """Every batch size once, with vocabularies, types and ways in turn: none of these lengths divides another."""
+    vocabularies = itertools.cycle(_VOCABULARIES[:-1])
+    kinds = itertools.cycle(itertools.product(_TYPES, (False, True)))
+    known = {*_FIRST, *swept()}
+    for turn in range(_LARGEST_BATCH):
+        batch = 1 + turn * _STRIDE % _LARGEST_BATCH
+        dtype, head = next(kinds)
+        vocabulary = next(size for size in vocabularies if batch * size <= _LARGEST)
+        shape = Shape(batch, vocabulary, vocabulary, dtype, head)
+        if shape not in known:
+            yield shape
 
 
 def swept() -> Iterator[Shape]:

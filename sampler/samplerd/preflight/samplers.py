@@ -36,8 +36,12 @@ class Samplers:
     def compiled(self, shape: Shape) -> Run:
         """Compile one, or take the last one again. Raises what the compiler raises."""
         if self._last is None or self._last[0] != shape:
-            self._last = shape, self._behind_a_dot(shape) if shape.head else self._alone(shape)
+            self._last = shape, self.fresh(shape)
         return self._last[1]
+
+    def fresh(self, shape: Shape) -> Run:
+        """Compile one, also if it is the last one again."""
+        return self._behind_a_dot(shape) if shape.head else self._alone(shape)
 
     def _alone(self, shape: Shape) -> Run:
         compiled = self.alone(shape)

@@ -38,7 +38,7 @@ class Sweep:
     not_run: list[str] = field(default_factory=list, init=False)
 
     def run(self, planned: Iterable[Case]) -> None:
-        """Run what fits. The worst failure is then shrunk, in time of its own: a failed pod serves nobody."""
+        """Run what fits. The worst ones are then shrunk, in time of its own: a failed pod serves nobody."""
         began = self.clock()
         longest = 0.0
         failed: dict[str, Case] = {}
@@ -73,18 +73,22 @@ class Sweep:
         return outcome
 
     def _shrink(self, failed: dict[str, Case]) -> None:
+        """The worst failure of each kind, as far as time goes: the first one always has some."""
         began, limit = self.clock(), max(self.least_shrinking, self.budget / 2)
+        done: set[str] = set()
         for place, failure in enumerate(self.failures):
             shrink = failed[failure.case].shrink
-            if shrink is None or failure.kind == KIND_CRASHED:
+            if shrink is None or failure.kind in done or failure.kind == KIND_CRASHED:
                 continue
+            if done and self.clock() - began >= limit:
+                return
+            done.add(failure.kind)
             try:
                 smallest = shrink(failure, lambda: self.clock() - began < limit)
             except Exception:
                 log.exception("no smaller failing shape was found")
-                return
+                continue
             self.failures[place] = replace(failure, smallest=smallest)
-            return  # the worst one that can be shrunk
 
 
 def _guarded(case: Case) -> Result:
@@ -103,15 +107,19 @@ def preflight(
     settings: Settings,
     budget: float,
     *,
+    long: bool = False,
     least_shrinking: float = LEAST_SHRINKING,
 ) -> Report:
-    """Examine a server's program. Nothing else may use the executables or compile meanwhile."""
+    """Examine a server's program, by the plan or by the long one.
+
+    Nothing else may use the executables or compile meanwhile.
+    """
     began = time.monotonic()
     samplers = Samplers(executables.model, program_for)
     served = Served(executables, samplers, settings.precision)
     suite = TokenSuite(samplers)
     sweep = Sweep(budget, least_shrinking=least_shrinking)
-    sweep.run(cases(served, suite, samplers))
+    sweep.run(cases(served, suite, samplers, long=long))
     return Report(
         subject=subject_of(executables, settings),
         budget_seconds=budget,

@@ -1,17 +1,18 @@
-"""The sweep's cases: the honest program passes each, and each sees what it is there for. LONG=1 runs the whole plan."""
+"""The sweep's cases: the honest program passes each, and each sees what it is there for."""
 
-import os
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from samplerd import program as programs
 from samplerd import sampling
 from samplerd.model import Model
 from samplerd.preflight import compile_cache, conformance, plan, suite
+from samplerd.preflight.material import ALL_PARAMETERS
 from samplerd.preflight.report import Report
 from samplerd.preflight.results import Case, Failure, Result, Shape, Smallest
 from samplerd.preflight.samplers import Samplers
@@ -22,7 +23,6 @@ from samplerd.program import Executables, Step, TensorProgram, production_progra
 from samplerd.rows import Rows, Sampled
 from samplerd.settings import Settings
 
-LONG = bool(os.environ.get("LONG"))
 SETTINGS = Settings(model="synthetic", revision="0123abcdef")
 SMALL_BUDGET = 1e-9
 """What must run, and nothing else."""
@@ -148,12 +148,10 @@ def test_mixed_precision_behind_a_dot_is_seen_where_the_barrier_is_gone(
     assert failure.wrong > failure.rows / 4
 
 
-def test_a_program_from_the_compile_cache_draws_the_same_and_the_cache_is_put_back(
-    model: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_program_from_the_compile_cache_draws_the_same_and_the_cache_is_put_back(model: Model) -> None:
     before = jax.config.jax_compilation_cache_dir
-    monkeypatch.setattr(compile_cache, "SHAPE", Shape(2, 40, 40))
-    case = compile_cache.cache_case(Samplers(model, production_program))
+    shape = Shape(2, 40, 40)
+    case = compile_cache.cache_case(Samplers(model, production_program), shape)
     assert case.run() == Result(2)
     assert jax.config.jax_compilation_cache_dir == before
     calls = []
@@ -161,32 +159,60 @@ def test_a_program_from_the_compile_cache_draws_the_same_and_the_cache_is_put_ba
     class Fickle(Samplers):
         """What comes from the cache is another program."""
 
-        def alone(self, shape: Shape) -> Any:
-            right = super().alone(shape)
+        def fresh(self, shape: Shape) -> Any:
+            right = super().fresh(shape)
             calls.append(shape)
-            return right if len(calls) == 1 else lambda *given: right(*given)._replace(token=np.array([0, 77]))
+            if len(calls) == 1:
+                return right
 
-    failure = compile_cache.cache_case(Fickle(model, production_program)).run().failure
+            def other(*given: Any) -> Any:
+                logits, sampled = right(*given)
+                return logits, sampled._replace(token=np.array([0, 77]))
+
+            return other
+
+    failure = compile_cache.cache_case(Fickle(model, production_program), shape).run().failure
     assert failure is not None
     assert failure.kind == "cache-differs"
 
 
 def test_a_platform_without_a_compile_cache_is_told_apart(model: Model) -> None:
     class Uncached(Samplers):
-        def alone(self, shape: Shape) -> Any:
-            return lambda *_: None
+        def fresh(self, shape: Shape) -> Any:
+            return lambda *_: (None, None)
 
-    failure = compile_cache.cache_case(Uncached(model, production_program)).run().failure
+    failure = compile_cache.cache_case(Uncached(model, production_program), Shape(2, 40, 40)).run().failure
     assert failure is not None
     assert "compiled twice" in failure.example["problem"]
 
 
-@pytest.mark.timeout(7200)
-def test_the_cases_of_the_plan(executables: Executables, model: Model) -> None:
+def test_the_first_cases_of_the_plan_pass_and_the_long_plan_goes_on_where_it_ends(
+    executables: Executables, model: Model
+) -> None:
     samplers = Samplers(model, production_program)
-    every: list[Case] = list(plan.cases(Served(executables, samplers, "float32"), TokenSuite(samplers), samplers))
-    assert len(every) > 150
-    for case in every if LONG else every[:2]:
+
+    def planned(*, long: bool) -> list[Case]:
+        served = Served(executables, samplers, "float32")
+        return list(plan.cases(served, TokenSuite(samplers), samplers, long=long))
+
+    short, long = planned(long=False), planned(long=True)
+    assert len(short) > 150
+    assert len(long) > 600
+    assert [case.name for case in long[: len(short)]] == [case.name for case in short]
+    assert len({case.name for case in long}) == len(long)
+    for case in short[:2]:
         assert case.run().failure is None, case.name
-        if LONG:
-            jax.clear_caches()  # hundreds of programs
+
+
+def test_every_combination_of_parameters_is_right_and_a_wrong_one_is_seen(model: Model) -> None:
+    shape = Shape(1000, 70, 70)
+    assert conformance.parameters_case(Samplers(model, production_program), shape).run() == Result(len(ALL_PARAMETERS))
+
+    def sample(logits: jax.Array, rows: Rows) -> Sampled:
+        """Takes the off value of top-k that is larger than any vocabulary for 1."""
+        return sampling.sample(logits, rows._replace(top_k=jnp.where(rows.top_k == 2**31 - 1, 1, rows.top_k)))
+
+    failure = conformance.parameters_case(Samplers(model, with_sample(sample)), shape).run().failure
+    assert failure is not None
+    assert 0 < failure.wrong < len(ALL_PARAMETERS) / 15
+    assert failure.example["top_k"] == 2**31 - 1

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from samplerd.preflight import report as reports
 from samplerd.preflight.baseline import differences
-from samplerd.preflight.plan import _FIRST, swept
+from samplerd.preflight.plan import _FIRST, every_batch, swept
 from samplerd.preflight.prompts import Scored
 from samplerd.preflight.report import Report, Subject
 from samplerd.preflight.results import Case, Failure, Result, Shape, Smallest
@@ -93,6 +93,28 @@ def test_failures_come_worst_first_and_the_worst_that_can_be_is_shrunk() -> None
     assert sweep.failures[1].sentence == "c: best-dropped in 5 of 10 rows; smallest: batch 2, vocabulary 17, top_k 1"
 
 
+def test_the_worst_of_each_kind_is_shrunk_while_there_is_time() -> None:
+    clock = Clock()
+    asked: list[str] = []
+
+    def shrinker(name: str) -> Callable[[Failure, Callable[[], bool]], Smallest | None]:
+        def shrink(_failure: Failure, _in_time: Callable[[], bool]) -> Smallest | None:
+            asked.append(name)
+            clock.now += 6
+            return Smallest(2, 17, 1)
+
+        return shrink
+
+    kinds = {"a": "best-dropped", "b": "best-dropped", "c": "other-token", "d": "kept-set"}
+    sweep = swept_by(
+        clock,
+        20.0,
+        *(clock.case(name, 1, failure=failure(name, kind), shrink=shrinker(name)) for name, kind in kinds.items()),
+    )
+    assert asked == ["a", "c"], "12 of 10 seconds are gone"
+    assert [each.smallest is not None for each in sweep.failures] == [True, False, True, False]
+
+
 def test_a_case_that_raises_has_failed_and_the_others_still_run() -> None:
     clock = Clock()
 
@@ -125,6 +147,14 @@ def test_the_plan_has_the_odd_sizes_with_every_type_alone_and_behind_a_dot() -> 
             assert {1, 2, 3, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512, 513} <= batches
     assert {shape.vocabulary % 32 for shape in shapes} >= {0, 1, 31}
     assert any(shape.width > shape.vocabulary for shape in shapes)
+
+
+def test_the_long_plan_has_every_batch_size_in_every_way() -> None:
+    known, further = {*_FIRST, *swept()}, list(every_batch())
+    assert not known & {*further}
+    assert {shape.batch for shape in (*known, *further)} == set(range(1, 514))
+    assert len({(shape.dtype, shape.head) for shape in further}) == 6
+    assert {shape.batch > 256 for shape in further[:10]} == {True, False}, "a beginning has small ones and large ones"
 
 
 def made(**values: Any) -> Report:
