@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sampler_rollouts.domain.decision import feasible_words as words
 from sampler_rollouts.domain.decision.context import Turn
@@ -30,6 +30,9 @@ NOTHING_TO_COMPARE: Final = "NothingToCompare"
 NO_MARGIN: Final = "NoMargin"
 MEASURING: Final = "Measuring"
 
+Saying: TypeAlias = tuple[Forecast, Callable[[], str]]
+"""What is found, and how it is said: words, and remedies, are worked out only when they are new."""
+
 
 def note_forecast(turn: Turn) -> None:
     """Say what the checks of the rollout under way can show, or let stand what was said."""
@@ -43,16 +46,17 @@ def note_forecast(turn: Turn) -> None:
         found = _found(turn, rollout, turn.wish.spec)
     except ValueError:  # a plan that cannot be read: nothing is asked, and nothing can be said
         return
-    if found is not None:
-        rollout.forecast = restated(rollout.forecast, found)
+    if found is not None and not _stands(rollout.forecast, found[0]):
+        forecast, words_of = found
+        rollout.forecast = forecast.model_copy(update={"message": words_of()})
 
 
-def restated(before: Forecast | None, found: Forecast) -> Forecast:
-    """What was said before, as long as it is the same for a reader."""
+def _stands(before: Forecast | None, found: Forecast) -> bool:
+    """Whether what was said before is the same for a reader."""
     if before is None or found.feasible == "Unknown":
-        return found
+        return False
     same = all(getattr(before, name) == getattr(found, name) for name in ("feasible", "reason", "pool", "check"))
-    return before if same and _near(before.rate, found.rate) and _near(before.needed, found.needed) else found
+    return same and _near(before.rate, found.rate) and _near(before.needed, found.needed)
 
 
 def _near(one: str, other: str) -> bool:
@@ -63,21 +67,21 @@ def _near(one: str, other: str) -> bool:
     return low == high or high <= OFF * low
 
 
-def _found(turn: Turn, rollout: Rollout, spec: Spec) -> Forecast | None:
+def _found(turn: Turn, rollout: Rollout, spec: Spec) -> Saying | None:
     """What can be said now; None for what was said before."""
     wanted = list(wanted_of(turn, rollout, spec))
     if not wanted:
-        return Forecast(feasible="True", reason=ALL_PASSED, message=words.all_passed(rollout))
+        return Forecast(feasible="True", reason=ALL_PASSED), lambda: words.all_passed(rollout)
     never = next((one for one in wanted if math.isinf(one.need.requests)), None)
     if never is not None:
         compared = turn.status.stable is not None and bool(turn.status.stable.revision(never.pool))
         reason = NO_MARGIN if compared else NOTHING_TO_COMPARE
-        return _named("False", reason, never, words.never(never, compared=compared))
+        return _named("False", reason, never), lambda: words.never(never, compared=compared)
     known = [one for one in wanted if one.speed is not None and not math.isnan(one.requests)]
     return _timed(turn, rollout, wanted, known) or _undecided(rollout.forecast, wanted, known)
 
 
-def _timed(turn: Turn, rollout: Rollout, wanted: list[Wanted], known: list[Wanted]) -> Forecast | None:
+def _timed(turn: Turn, rollout: Rollout, wanted: list[Wanted], known: list[Wanted]) -> Saying | None:
     left = rollout.deadline - rollout.clock.elapsed(turn.now)
     if not known or left <= 0:
         return None
@@ -85,20 +89,20 @@ def _timed(turn: Turn, rollout: Rollout, wanted: list[Wanted], known: list[Wante
     needed = _total(rollout, known, lambda speed: speed.seen)
     if _total(rollout, known, lambda speed: speed.high) > left:
         room = max(0.0, left - max(0.0, needed - _rest(slowest)))
-        text = words.too_few(turn, rollout, slowest, room=room, over=rollout.deadline + needed - left)
-        return _named("False", TOO_FEW, slowest, text)
+        over = rollout.deadline + needed - left
+        return _named("False", TOO_FEW, slowest), lambda: words.too_few(turn, rollout, slowest, room=room, over=over)
     if len(known) == len(wanted) and _total(rollout, known, lambda speed: speed.low) <= left:
-        return _named("True", CAN_PASS, slowest, words.can_pass(rollout, slowest, assured(rollout)))
+        return _named("True", CAN_PASS, slowest), lambda: words.can_pass(rollout, slowest, assured(rollout))
     return None
 
 
-def _undecided(before: Forecast | None, wanted: list[Wanted], known: list[Wanted]) -> Forecast | None:
+def _undecided(before: Forecast | None, wanted: list[Wanted], known: list[Wanted]) -> Saying | None:
     """What has been said is not disproved; at first nothing is known."""
     if before is not None and before.feasible != "Unknown":
         spoken = any((one.pool, one.plan.name) == (before.pool, before.check) for one in wanted)
         if spoken and before.reason in (CAN_PASS, TOO_FEW):
             return None
-    return Forecast(feasible="Unknown", reason=MEASURING, message=words.measuring(wanted, known))
+    return Forecast(feasible="Unknown", reason=MEASURING), lambda: words.measuring(wanted, known)
 
 
 def _slowest(known: list[Wanted], before: Forecast | None) -> Wanted:
@@ -130,13 +134,12 @@ def _of_wave(known: Iterable[Wanted], rate: Callable[[Speed], float]) -> float:
     return max(times)
 
 
-def _named(feasible: str, reason: str, one: Wanted, message: str) -> Forecast:
+def _named(feasible: str, reason: str, one: Wanted) -> Forecast:
     requests = "" if math.isinf(one.requests) or math.isnan(one.requests) else f"{one.requests:.4g}"
     return Forecast.model_validate(
         {
             "feasible": feasible,
             "reason": reason,
-            "message": message,
             "pool": one.pool,
             "check": one.plan.name,
             "rate": f"{one.speed.seen:.4g}" if one.speed else "",
