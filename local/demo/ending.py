@@ -11,7 +11,7 @@ from rich.text import Text
 from local.cluster import Cluster
 from local.demo import install
 from local.demo.manifests import NAME, NAMESPACE, SERVICE
-from local.demo.options import Options
+from local.demo.options import TREE, Options
 from local.errors import LocalError
 
 _TO_TRY = Path(__file__).with_name("to_try.txt")
@@ -59,4 +59,7 @@ def to_try(cluster: Cluster, options: Options) -> str:
         service=SERVICE,
         model=options.served_model,
         out=options.out,
+        tree=TREE,
+        release=install.RELEASE,
+        operator_namespace=install.OPERATOR_NAMESPACE,
     )

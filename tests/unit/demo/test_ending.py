@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,9 +11,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from rich.console import Console
+from sampler_rollouts.domain.resource import SpecError, parse_spec
 
-from local.demo import ending, waiting
+from local.demo import ending, manifests, waiting
 from local.demo.options import Options
 from local.errors import LocalError
 
@@ -80,11 +84,38 @@ def test_keep_leaves_all_and_says_what_to_try():
         "export KUBECONFIG=/k",
         "kubectl describe samplerrollout chat -n demo",
         "chat-standard",
+        "kubectl wait --for=condition=RolledBack samplerrollout/chat -n demo",
+        "kubectl delete samplerrollout chat -n demo",
+        "helm uninstall sampler-rollouts -n sampler-rollouts",
         "make cluster-down",
     ):
         assert word in said
     assert "$(kubectl get service" in said
     assert "PATH=/bin:$PATH" in said
+
+
+def seds(out: Path) -> list[str]:
+    """The manifests that the user is told to apply, as commands that print them."""
+    said = close(FakeCluster(), keep=True)[1]
+    told = [line.strip() for line in said.splitlines() if line.strip().startswith("sed ")]
+    return [line.removesuffix(" | kubectl apply -f -").replace(str(Options().out), str(out)) for line in told]
+
+
+def test_what_is_broken_on_purpose_is_refused_and_the_rest_is_not(tmp_path):
+    for number in (2, 3):
+        manifests.write(tmp_path, number, "localhost/sampler@sha256:" + str(number) * 64, "smollm2-135m")
+    good, remedies = [], []
+    for line in seds(tmp_path):
+        spec = yaml.safe_load(subprocess.run(shlex.split(line), check=True, capture_output=True).stdout)["spec"]
+        try:
+            good.append(parse_spec(spec, "chat"))
+        except SpecError as error:
+            remedies.append(str(error))
+    assert [spec.retry_generation for spec in good] == [1, 0]
+    assert [item.value for item in good[1].pools[0].template.env if item.name == "SAMPLER_MODEL"] == ["no-such-model"]
+    words = ("steps[0].weight", "image must be by digest", "pools[1].sampler.vocabShards", "bakingTime: unknown field")
+    assert len(remedies) == len(words)
+    assert all(word in said for word, said in zip(words, remedies, strict=True)), remedies
 
 
 def test_a_failing_clean_up_is_told_and_is_a_failure():

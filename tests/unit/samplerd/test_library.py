@@ -67,8 +67,8 @@ def test_an_invalid_row_says_so() -> None:
 
 
 def test_without_a_seed_calls_differ() -> None:
-    flat = np.zeros((1, 300), np.float32)
-    assert len({int(sample(flat, [SamplingParams()], [0]).ids[0]) for _ in range(8)}) > 1
+    flat = np.zeros_like(LOGITS)
+    assert len({tuple(sample(flat, [SamplingParams()] * 4, [0] * 4).ids.tolist()) for _ in range(3)}) > 1
 
 
 WRONG: list[tuple[str, Any]] = [

@@ -154,6 +154,7 @@ def test_sums_in_float32_and_maxima_are_not() -> None:
     assert rules(lambda x: (jnp.max(x, axis=1), lax.cummax(x, axis=1)), *LOGITS) == set()
 
 
+@pytest.mark.compiles
 def test_the_serving_program_is_clean_for_every_platform_and_type(model: Model) -> None:
     report = run_lint(model, production_program, (2,))
     assert report.passed, report.as_text()

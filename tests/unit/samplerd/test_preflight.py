@@ -118,6 +118,7 @@ def test_what_stands_between_model_and_sampler_is_seen(model: Model) -> None:
     assert found["logits, operation by operation"].example["token"] == 400
 
 
+@pytest.mark.compiles
 def test_a_wrong_sampler_is_shrunk_to_the_smallest_shape_that_fails(model: Model) -> None:
     def sample(logits: jax.Array, rows: Rows) -> Sampled:
         """Counts one token too many, in batches of three and more, with top-k from 2 on."""
@@ -186,6 +187,7 @@ def test_a_platform_without_a_compile_cache_is_told_apart(model: Model) -> None:
     assert "compiled twice" in failure.example["problem"]
 
 
+@pytest.mark.compiles
 def test_the_first_cases_of_the_plan_pass_and_the_long_plan_goes_on_where_it_ends(
     executables: Executables, model: Model
 ) -> None:

@@ -14,6 +14,8 @@ from tests.unit.samplerd import made
 
 run: Any = jax.jit(sampling.sample)
 INF = float("inf")
+ROWS, WIDE = 32, 8193
+"""One shape for all that need a large vocabulary, which is not a multiple of anything: a program takes seconds."""
 
 
 def sample(row: list[float], **parameters: Any) -> Sampled:
@@ -115,20 +117,21 @@ def test_an_invalid_row_says_so_and_leaves_its_neighbours_alone(bad: list[float]
         assert int(beside.kept[row]) == int(alone.kept[row])
 
 
-@pytest.mark.parametrize("vocabulary", [64, 3001])
-def test_a_nan_is_seen_wherever_it_stands(vocabulary: int) -> None:
-    logits = made.logits(np.random.default_rng(8), 64, vocabulary, "normal")
-    places = np.linspace(0, vocabulary - 1, 64).astype(int)
-    logits[np.arange(64), places] = np.nan
-    assert not np.asarray(run(logits, made.rows(64)).valid).any()
+@pytest.mark.parametrize(("rows", "vocabulary"), [(64, 64), (ROWS, WIDE)])
+def test_a_nan_is_seen_wherever_it_stands(rows: int, vocabulary: int) -> None:
+    for first in range(0, 64, rows):
+        logits = made.logits(np.random.default_rng(8), rows, vocabulary, "normal")
+        places = np.linspace(0, vocabulary - 1, 64).astype(int)[first : first + rows]
+        logits[np.arange(rows), places] = np.nan
+        assert not np.asarray(run(logits, made.rows(rows)).valid).any()
 
 
 @pytest.mark.parametrize("parameters", [{}, {"top_k": 40}, {"top_p": 0.9}, {"top_k": 40, "top_p": 0.9}])
 def test_a_request_gives_the_same_token_in_any_batch(parameters: dict[str, float]) -> None:
-    logits = made.logits(np.random.default_rng(5), 32, 5000, "normal")
-    rows = made.rows(32, **parameters)  # type: ignore[arg-type]
+    logits = made.logits(np.random.default_rng(5), ROWS, WIDE, "normal")
+    rows = made.rows(ROWS, **parameters)  # type: ignore[arg-type]
     together = np.asarray(run(logits, rows).token)
-    order = np.random.default_rng(6).permutation(32)
+    order = np.random.default_rng(6).permutation(ROWS)
     shuffled = run(logits[order], jax.tree.map(lambda column: column[order], rows))
     assert (np.asarray(shuffled.token) == together[order]).all()
     for row in (0, 31):
@@ -138,10 +141,10 @@ def test_a_request_gives_the_same_token_in_any_batch(parameters: dict[str, float
 
 
 def test_sizes_at_the_edges_of_tiles() -> None:
-    logits = np.full((2, 8193), -5.0, np.float32)
+    logits = np.full((ROWS, WIDE), -5.0, np.float32)
     logits[:, -1] = 5
-    got = run(logits, made.rows(2, temperature=0.0))
-    assert np.asarray(got.token).tolist() == [8192] * 2
+    got = run(logits, made.rows(ROWS, temperature=0.0))
+    assert np.asarray(got.token).tolist() == [WIDE - 1] * ROWS
 
 
 def test_the_fast_selection_stays_fast() -> None:

@@ -42,6 +42,7 @@ def report_of(model: Model, name: str) -> Report:
     return _examined[name]
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("name", CAUGHT)
 def test_what_preflight_sees(model: Model, name: str) -> None:
     report, (expected, smallest, _) = report_of(model, name), CAUGHT[name]
@@ -50,6 +51,7 @@ def test_what_preflight_sees(model: Model, name: str) -> None:
     assert report.passed == (not expected)
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("name", CAUGHT)
 def test_what_lint_sees(model: Model, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lint, "PLATFORMS", ("tpu",))
@@ -89,6 +91,7 @@ def test_the_cells_say_what_was_found_and_where() -> None:
     )
 
 
+@pytest.mark.compiles
 def test_the_boost_is_seen_in_the_logits_of_the_step_and_nowhere_else(model: Model) -> None:
     report = report_of(model, "rare-token-boost")
     (failure,) = report.failures
@@ -97,6 +100,7 @@ def test_the_boost_is_seen_in_the_logits_of_the_step_and_nowhere_else(model: Mod
     assert report.digest == report_of(model, "production").digest, "the sampler itself is right"
 
 
+@pytest.mark.compiles
 def test_the_approximation_is_seen_with_the_smallest_batch_that_has_it(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +116,7 @@ def test_the_approximation_is_seen_with_the_smallest_batch_that_has_it(
     assert report.digest != expected_digest()[0]
 
 
+@pytest.mark.compiles
 def test_what_is_wrong_before_the_sampler_is_shrunk_too(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conformance, "VOCABULARIES", ())
     monkeypatch.setattr(conformance, "_COUNTS", ())
@@ -126,6 +131,7 @@ def one_platform(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exports, "HEAD_TYPES", ())
 
 
+@pytest.mark.compiles
 @pytest.mark.usefixtures("one_platform")
 def test_the_approximation_is_linted_for_the_tpu(model: Model) -> None:
     report = lint.run_lint(model, FAULTS["approximate-top-k"], (1, 2))
@@ -140,6 +146,7 @@ def run(*arguments: str) -> tuple[int, Any]:
     return ended.exit_code, json.loads(ended.stdout)
 
 
+@pytest.mark.compiles
 @pytest.mark.usefixtures("one_platform")
 def test_the_builds_own_command_line_says_so() -> None:
     code, said = run("lint")

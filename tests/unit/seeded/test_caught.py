@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from samplerd import sampling
 from samplerd.model import Model
-from samplerd.program import production_program
+from samplerd.program import Executables, production_program
 from samplerd.reach import Reach
 from seeded_builds import excess_precision, shard_offset
 from seeded_builds.faults import FAULTS
 
-from tests.support.fault_table import BATCH_SIZES, BEGIN, END, PAGE, Counted, measure
+from tests.support.fault_table import BATCH_SIZES, BEGIN, END, PAGE, TOKENS, Counted, Traffic, measure
 from tests.unit.samplerd import made
 
 # By fault: batch sizes at which the audit sees it, whether calibration does, and the checks that do.
@@ -38,6 +38,7 @@ def by_size(model: Model, name: str) -> dict[int, Counted]:
     return _measured[name]
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("name", CAUGHT)
 def test_who_sees_what(model: Model, name: str) -> None:
     counted = by_size(model, name)
@@ -70,6 +71,7 @@ def test_the_page_says_the_same() -> None:
         assert checks or row[4] == "no"
 
 
+@pytest.mark.compiles
 def test_the_barrier_alone_cures_excess_precision(model: Model) -> None:
     cured = measure(model, excess_precision.guarded, 4, REQUESTS)
     assert cured.audited > 300
@@ -87,6 +89,21 @@ def test_the_offset_alone_is_wrong_with_shards(model: Model) -> None:
         np.testing.assert_array_equal(getattr(right, field), getattr(parts, field), err_msg=field)
 
 
+@pytest.mark.compiles
+@pytest.mark.parametrize("name", ["production", "rare-token-boost", "approximate-top-k"])
+def test_the_demos_builds_are_seen_alike_with_the_vocabulary_split(model: Model, name: str) -> None:
+    """The pool `wide` of the demo: batches of four, four devices. The same seeds give the same counters."""
+    program = FAULTS.get(name, production_program)(model)
+    executables = Executables(model, program, batch_sizes=(4,), chunk_sizes=(64,), vocab_shards=4)
+    traffic = Traffic(executables, seed=4)
+    traffic.serve(REQUESTS, TOKENS)
+    split, whole = traffic.counted(), by_size(model, name)[4]
+    assert split.audit_sees == (4 in CAUGHT[name][0])
+    assert split.mismatches == whole.mismatches
+    assert (split.audited, split.checked, split.bad) == (whole.audited, whole.checked, whole.bad)
+
+
+@pytest.mark.compiles
 def test_a_token_that_does_not_exist_fails_its_request_and_nothing_else(model: Model) -> None:
     counted = by_size(model, "padded-vocabulary")[4]
     assert 0 < counted.bad["errors"] < counted.checked["errors"]
