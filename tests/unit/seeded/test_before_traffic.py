@@ -120,7 +120,7 @@ def test_the_approximation_is_seen_with_the_smallest_batch_that_has_it(
 def test_what_is_wrong_before_the_sampler_is_shrunk_too(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conformance, "VOCABULARIES", ())
     monkeypatch.setattr(conformance, "_COUNTS", ())
-    report = examined(model, FAULTS["excess-precision"], (4,), shrinking=1000.0)
+    report = examined(model, FAULTS["excess-precision"], (2,), shrinking=1000.0)
     assert report.failures[0].smallest == Smallest(2, model.vocabulary, None), "one row is right"
 
 
