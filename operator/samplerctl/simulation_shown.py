@@ -139,7 +139,7 @@ def _headline(found: Found) -> str:
     if not found["check"]:
         return f"{text}; the candidate is as good as stable"
     usual = percent(found["usual_rates"][found["check"]])
-    origin = "" if found["rate_published"] else ", an assumed rate"
+    origin = "" if found["rate_published"] else ", not a published rate"
     return f"{text}; {found['incident']}: {found['check']} {percent(found['rate'])} instead of {usual}{origin}"
 
 
