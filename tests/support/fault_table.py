@@ -22,6 +22,7 @@ from samplerd.jax_setup import configure_jax
 from samplerd.metrics import Metrics
 from samplerd.model import Model
 from samplerd.program import Executables, ProgramFor, production_program
+from samplerd.routes import Caller
 from seeded_builds.faults import FAULTS
 from seeded_builds.show import PROMPTS
 
@@ -132,7 +133,7 @@ class Traffic:
 
     def _ask(self, number: int, tokens: int) -> None:
         prompt = PROMPTS[number % len(PROMPTS)]
-        record = self._accounting.begin(route_header=None, session=None, prompt=prompt)
+        record = self._accounting.begin(Caller(), prompt=prompt)
         pieces: list[str] = []
 
         def hear(event: Event) -> None:
