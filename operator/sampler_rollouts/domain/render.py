@@ -78,7 +78,8 @@ def child_labels(owner: Owner, child: Child) -> dict[str, str]:
     return class_labels(owner) | {LABEL_POOL: child.pool, LABEL_REVISION: child.revision}
 
 
-def _metadata(owner: Owner, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
+def metadata_of(owner: Owner, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    """The metadata of a child: found again by its label, cleaned up by its owner."""
     return {
         "name": name,
         "namespace": owner.namespace,
@@ -180,7 +181,7 @@ def controller_revision(owner: Owner, child: Child, template: Mapping[str, Any])
     return {
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",
-        "metadata": _metadata(owner, child_name(owner.name, child.pool, child.revision), child_labels(owner, child)),
+        "metadata": metadata_of(owner, child_name(owner.name, child.pool, child.revision), child_labels(owner, child)),
         "data": {"template": dict(template)},
         "revision": 1,
     }
@@ -199,7 +200,7 @@ def deployment(owner: Owner, child: Child, template: Mapping[str, Any], replicas
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": _metadata(owner, child_name(owner.name, child.pool, child.revision), labels),
+        "metadata": metadata_of(owner, child_name(owner.name, child.pool, child.revision), labels),
         "spec": {
             "replicas": replicas,
             "revisionHistoryLimit": 0,
@@ -213,7 +214,7 @@ def _service(owner: Owner, name: str, labels: Mapping[str, str]) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": _metadata(owner, name, labels),
+        "metadata": metadata_of(owner, name, labels),
         "spec": {
             "type": "ClusterIP",
             "selector": dict(labels),

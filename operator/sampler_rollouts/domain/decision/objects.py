@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sampler_rollouts.domain import render
 from sampler_rollouts.domain.decision.changes import template_of
+from sampler_rollouts.domain.decision.probing import probe_manifests
 from sampler_rollouts.domain.release import child_name
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def manifests(turn: Turn, plan: dict[render.Child, int]) -> tuple[tuple[Manifest
     records += [
         render.controller_revision(owner, child, turn.seen.templates[child.key]) for child in _remembered(turn, plan)
     ]
-    return (*records, *services, *deployments), frozenset(keep)
+    return (*records, *services, *deployments, *probe_manifests(turn, plan)), frozenset(keep)
 
 
 def _remembered(turn: Turn, plan: dict[render.Child, int]) -> list[render.Child]:
