@@ -20,6 +20,8 @@ NO_ROUTE_HASH: Final = "none"
 """The route hash of a request that carries none, or a malformed one."""
 OTHER_ROUTE_HASH: Final = "other"
 """The route hash of every request after four different ones were seen."""
+PROBE_ROUTE_HASH: Final = "probe"
+"""The route hash of synthetic probes. A gateway's are hex digits, so that none of them can be this one."""
 
 LABEL_KIND: Final = "kind"
 LABEL_BATCH_BUCKET: Final = "batch_bucket"
@@ -65,6 +67,18 @@ CERTIFIED_ROWS: Final = "sampler_certified_rows_total"
 FALLBACK_ROWS: Final = "sampler_fallback_rows_total"
 BUILD_INFO: Final = "sampler_build_info"
 LABEL_CODE: Final = "code"
+
+PROBE_REQUESTS: Final = "sampler_probe_requests_total"
+"""Probes that a server answered or refused, by ``code``: none of them is among REQUESTS or REQUESTS_STARTED."""
+
+# What the prober says of itself.
+PROBES_SENT: Final = "sampler_probes_sent_total"
+PROBES_SKIPPED: Final = "sampler_probes_skipped_total"
+PROBE_DURATION: Final = "sampler_probe_duration_seconds"
+PROBE_ADDRESSES: Final = "sampler_probe_addresses"
+LABEL_TARGET: Final = "target"
+LABEL_OUTCOME: Final = "outcome"
+LABEL_REASON: Final = "reason"
 
 CHECK_ERRORS: Final = "errors"
 CHECK_UNEXPECTED_SCRIPT: Final = "unexpected-script"

@@ -10,7 +10,7 @@ from prometheus_client import Histogram
 from samplerd.context_classes import ContextClasses
 from samplerd.generation import Generation
 from samplerd.metrics import Metrics
-from samplerd.routes import Route, RouteLabels, parse_route
+from samplerd.routes import Caller, Route, RouteLabels, parse_route
 from samplerd.scripts import has_unexpected_script
 from samplerd.sessions import SessionTable
 
@@ -25,6 +25,8 @@ class Outcome(enum.Enum):
 
 
 _BAD = {Outcome.FAILED, Outcome.TIMED_OUT}
+_PROBE_LABEL = "probe"
+"""Probes' value of the label ``checked``: synthetic prompts say nothing of how long users wait."""
 
 
 class RequestRecord:
@@ -44,6 +46,7 @@ class RequestRecord:
         self._classes = classes
         self._metrics = metrics
         self._route_hash = route_hash
+        self._probe = route_hash == names.PROBE_ROUTE_HASH
         self._checked = checked
         self._prompt = prompt
         self._time_limit = time_limit
@@ -55,7 +58,7 @@ class RequestRecord:
         if not self._open:
             return
         self._open = False
-        self._metrics.requests.labels(str(outcome.value)).inc()
+        self._metrics.answered(self._probe).labels(str(outcome.value)).inc()
         self._time(outcome, generations)
         if not self._checked:
             return
@@ -90,7 +93,7 @@ class RequestRecord:
                 self._observe(self._metrics.per_token, sum(map(_drawing, generations)) / later)
 
     def _observe(self, histogram: Histogram, seconds: float) -> None:
-        histogram.labels(str(self._checked).lower()).observe(seconds)
+        histogram.labels(_PROBE_LABEL if self._probe else str(self._checked).lower()).observe(seconds)
 
 
 def _drawing(generation: Generation) -> float:
@@ -118,39 +121,42 @@ class Accounting:
         self._routes = RouteLabels()
         self._behind_gateway = behind_gateway
 
-    def route_label(self, header: str | None) -> str:
+    def route_label(self, caller: Caller) -> str:
         """The route hash of a request; its counters exist from now on."""
-        label = self._routes.label(self._route(header))
+        if caller.probe:
+            return names.PROBE_ROUTE_HASH
+        label = self._routes.label(self._route(caller.route_header))
         self._metrics.add_route(label)
         return label
 
-    def begin(self, *, route_header: str | None, session: str | None, prompt: str, prompt_tokens: int) -> RequestRecord:
+    def begin(self, caller: Caller, *, prompt: str, prompt_tokens: int) -> RequestRecord:
         """Open the record of a request that the engine has just taken on."""
-        self._metrics.started.inc()
+        if not caller.probe:
+            self._metrics.started.inc()
         return RequestRecord(
             self._metrics,
-            route_hash=self.route_label(route_header),
-            checked=self._is_checked(route_header, session),
+            route_hash=self.route_label(caller),
+            checked=self._is_checked(caller),
             prompt=prompt,
             time_limit=self._time_limit,
             classes=None if self._classes is None else (self._classes.intended(prompt_tokens), self._classes.mine),
         )
 
-    def refuse(self, status: int, *, route_header: str | None, session: str | None) -> None:
+    def refuse(self, status: int, caller: Caller) -> None:
         """Count a request that was never taken on. The client's own errors are not checked, the server's are bad."""
-        self._metrics.requests.labels(str(status)).inc()
-        if status >= 500 and self._is_checked(route_header, session):
-            self._metrics.count_check(names.CHECK_ERRORS, self.route_label(route_header), bad=True)
+        self._metrics.answered(caller.probe).labels(str(status)).inc()
+        if status >= 500 and self._is_checked(caller):
+            self._metrics.count_check(names.CHECK_ERRORS, self.route_label(caller), bad=True)
 
     def _route(self, header: str | None) -> Route:
         return parse_route(header) if self._behind_gateway else Route()
 
-    def _is_checked(self, route_header: str | None, session: str | None) -> bool:
-        """Without a gateway, or without a session, a request is a unit of its own."""
-        epoch = self._route(route_header).epoch
-        if epoch is None or not session:
+    def _is_checked(self, caller: Caller) -> bool:
+        """Without a gateway, or without a session, a request is a unit of its own; so is each probe."""
+        epoch = None if caller.probe else self._route(caller.route_header).epoch
+        if epoch is None or not caller.session:
             return True
         before = self._sessions.evictions
-        first = self._sessions.is_first(session, epoch)
+        first = self._sessions.is_first(caller.session, epoch)
         self._metrics.evictions.inc(self._sessions.evictions - before)
         return first

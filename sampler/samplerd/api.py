@@ -21,7 +21,7 @@ from samplerd.generation import Ask, choices
 from samplerd.openai_errors import ApiError, from_validation, internal_error
 from samplerd.openai_format import AnswerForm, ChatForm, CompletionForm
 from samplerd.openai_schema import ChatRequest, CompletionRequest, SamplingRequest
-from samplerd.routes import ROUTE_HEADER, SESSION_HEADER
+from samplerd.routes import ROUTE_HEADER, SESSION_HEADER, Caller
 from samplerd.service import Service, State
 
 log = logging.getLogger(__name__)
@@ -33,17 +33,17 @@ _DEFAULT_COMPLETION_TOKENS = 16
 
 
 class Api:
-    """The handlers of one service."""
+    """The handlers of one service. With ``probing`` every request is a probe: for a port that no user reaches."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, *, probing: bool = False) -> None:
         self._service = service
+        self._probing = probing
 
     def app(self) -> Starlette:
         """The application."""
         return Starlette(
             routes=[
-                Route("/v1/completions", self._completions, methods=["POST"]),
-                Route("/v1/chat/completions", self._chat, methods=["POST"]),
+                *self.answering(),
                 Route("/v1/models", self._models),
                 Route("/healthz", self._healthz),
                 Route("/readyz", self._readyz),
@@ -51,6 +51,13 @@ class Api:
             exception_handlers={HTTPException: self._http_error},
             middleware=[Middleware(_SendAway, service=self._service)],
         )
+
+    def answering(self) -> list[Route]:
+        """The routes that answer prompts."""
+        return [
+            Route("/v1/completions", self._completions, methods=["POST"]),
+            Route("/v1/chat/completions", self._chat, methods=["POST"]),
+        ]
 
     async def _completions(self, request: Request) -> Response:
         return await self._guarded(request, CompletionRequest, CompletionForm)
@@ -70,24 +77,22 @@ class Api:
             return self._refuse(request, internal_error(error))
 
     def _refuse(self, request: Request, error: ApiError) -> Response:
-        self._service.refuse(
-            error, route_header=request.headers.get(ROUTE_HEADER), session=request.headers.get(SESSION_HEADER)
-        )
+        self._service.refuse(error, self._caller(request))
         return error.response()
+
+    def _caller(self, request: Request) -> Caller:
+        return Caller(request.headers.get(ROUTE_HEADER), request.headers.get(SESSION_HEADER), probe=self._probing)
 
     async def _answer(self, request: Request, schema: type[SamplingRequest], form: type[AnswerForm]) -> Response:
         engine = self._service.require_engine()
+        if self._probing:
+            self._service.require_room_for_probe(engine)
         asked = await _read(request, schema)
         prompt_text, prompt = _prompt(engine, asked)
         ask = _ask(engine, asked, prompt)
         self._check_model(engine, asked.model)
         exchange = Exchange(engine, choices(ask, asked.n), self._service.settings.request_timeout)
-        record = self._service.accounting.begin(
-            route_header=request.headers.get(ROUTE_HEADER),
-            session=request.headers.get(SESSION_HEADER),
-            prompt=prompt_text,
-            prompt_tokens=len(prompt),
-        )
+        record = self._service.accounting.begin(self._caller(request), prompt=prompt_text, prompt_tokens=len(prompt))
         exchange.follow(request, record)
         form_of_it = form(engine.model.name, self._fingerprint(request))
         if asked.stream:
@@ -99,7 +104,7 @@ class Api:
             raise ApiError(404, f"model: there is only {engine.model.name}", param="model", code="model_not_found")
 
     def _fingerprint(self, request: Request) -> str:
-        label = self._service.accounting.route_label(request.headers.get(ROUTE_HEADER))
+        label = self._service.accounting.route_label(self._caller(request))
         return f"{self._service.settings.revision}-{label}"
 
     async def _models(self, _request: Request) -> Response:

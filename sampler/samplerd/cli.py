@@ -1,16 +1,22 @@
-"""The command line: `samplerd serve`, `preflight`, `lint`. Every flag has a SAMPLER_* environment variable too."""
+"""The command line: `samplerd serve`, `preflight`, `lint`, `probe`. Every flag has a SAMPLER_* variable too."""
 
 import asyncio
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from samplerd.program import ProgramFor, production_program
+from samplerd.probing.settings import ProbeSettings
 from samplerd.settings import Settings
 
+if TYPE_CHECKING:
+    from samplerd.program import ProgramFor
+
+M = TypeVar("M", bound=BaseModel)
+
 DEFAULTS = Settings()
+PROBING = ProbeSettings(target=("localhost",))
 PREFLIGHT_BUDGET = 20.0
 """Seconds, where a preflight is asked for by name."""
 LONG_PREFLIGHT_BUDGET = 7200.0
@@ -19,6 +25,11 @@ LONG_PREFLIGHT_BUDGET = 7200.0
 
 def _flag(name: str, text: str, env: str | None = None) -> Any:
     return typer.Option(f"--{name}", envvar=env or f"SAMPLER_{name.upper().replace('-', '_')}", help=text)
+
+
+def _probe(name: str) -> str:
+    """A prober's variable: beside a server's in one environment it must not be mistaken for that."""
+    return f"SAMPLER_PROBE_{name}"
 
 
 ModelName = Annotated[str, _flag("model", "smollm2-135m or synthetic")]
@@ -35,8 +46,8 @@ LogLevel = Annotated[str, _flag("log-level", "debug, info, warning or error")]
 AsJson = Annotated[bool, _flag("json", "JSON on standard output instead of a table")]
 
 
-def make_app(program_for: ProgramFor = production_program) -> typer.Typer:
-    """Make the command line for a server that runs the given tensor program."""
+def make_app(program_for: "ProgramFor | None" = None) -> typer.Typer:
+    """Make the command line for a server that runs the given tensor program, by default production's."""
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
     @app.callback()
@@ -74,6 +85,12 @@ def make_app(program_for: ProgramFor = production_program) -> typer.Typer:
         behind_gateway: Annotated[
             bool, _flag("behind-gateway", "believe the route header: a gateway in front overwrites the clients'")
         ] = DEFAULTS.behind_gateway,
+        probes: Annotated[
+            bool,
+            typer.Option(
+                "--probes/--no-probes", envvar="SAMPLER_PROBES", help="answer synthetic probes on the metrics port"
+            ),
+        ] = DEFAULTS.probes,
         session_capacity: Annotated[
             int, _flag("session-capacity", "sessions remembered for the checks")
         ] = DEFAULTS.session_capacity,
@@ -96,10 +113,10 @@ def make_app(program_for: ProgramFor = production_program) -> typer.Typer:
         log_level: LogLevel = DEFAULTS.log_level,
     ) -> None:
         """Serve a model: the API on one port, /metrics on another."""
-        settings = _checked(dict(locals()))
+        settings = _checked(dict(locals()), Settings)
         from samplerd.server import run  # noqa: PLC0415  (JAX loads here: a wrong flag need not wait for it)
 
-        raise typer.Exit(asyncio.run(run(settings, program_for)))
+        raise typer.Exit(asyncio.run(run(settings, _or_production(program_for))))
 
     @app.command()
     def preflight(
@@ -138,13 +155,14 @@ def make_app(program_for: ProgramFor = production_program) -> typer.Typer:
         """Compare the program that would serve with the semantics. Exit code 1: something differs."""
         if preflight_budget is None:
             preflight_budget = LONG_PREFLIGHT_BUDGET if long else PREFLIGHT_BUDGET
-        settings = _checked(dict(locals()))
+        settings = _checked(dict(locals()), Settings)
         if settings.preflight_budget == 0:
             typer.echo("--preflight-budget: seconds, more than 0 (0 is off, and only for serve)", err=True)
             raise typer.Exit(2)
         from samplerd.commands import run_preflight  # noqa: PLC0415
 
-        raise typer.Exit(run_preflight(settings, program_for, baseline=baseline, as_json=json, long=long))
+        program = _or_production(program_for)
+        raise typer.Exit(run_preflight(settings, program, baseline=baseline, as_json=json, long=long))
 
     @app.command()
     def lint(
@@ -155,18 +173,66 @@ def make_app(program_for: ProgramFor = production_program) -> typer.Typer:
         json: AsJson = False,
     ) -> None:
         """Look for what must not stand in the exported program, for tpu, cuda and cpu. Exit code 1: it was found."""
-        settings = _checked(dict(locals()))
+        settings = _checked(dict(locals()), Settings)
         from samplerd.commands import run_lint  # noqa: PLC0415
 
-        raise typer.Exit(run_lint(settings, program_for, as_json=json))
+        raise typer.Exit(run_lint(settings, _or_production(program_for), as_json=json))
+
+    @app.command()
+    def probe(
+        target: Annotated[
+            list[str],
+            _flag("target", "host or host:port (9090); a name is all its addresses; repeat it", _probe("TARGET")),
+        ],
+        rate: Annotated[float, _flag("rate", "probes a second, to all targets", _probe("RATE"))] = PROBING.rate,
+        duration: Annotated[
+            float, _flag("duration", "seconds after which it ends; 0: at SIGTERM", _probe("DURATION"))
+        ] = PROBING.duration,
+        timeout: Annotated[
+            float, _flag("timeout", "seconds a probe may take; more than the server's limit", _probe("TIMEOUT"))
+        ] = PROBING.timeout,
+        connect_timeout: Annotated[
+            float, _flag("connect-timeout", "seconds to connect", _probe("CONNECT_TIMEOUT"))
+        ] = PROBING.connect_timeout,
+        resolve_every: Annotated[
+            float, _flag("resolve-every", "seconds after which names are asked again", _probe("RESOLVE_EVERY"))
+        ] = PROBING.resolve_every,
+        drain_timeout: Annotated[
+            float, _flag("drain-timeout", "seconds for probes under way after SIGTERM", _probe("DRAIN_TIMEOUT"))
+        ] = PROBING.drain_timeout,
+        max_tokens: Annotated[
+            int, _flag("max-tokens", "tokens of an answer at most", _probe("MAX_TOKENS"))
+        ] = PROBING.max_tokens,
+        per_address: Annotated[
+            int, _flag("per-address", "probes under way at one address at most", _probe("PER_ADDRESS"))
+        ] = PROBING.per_address,
+        metrics_port: Annotated[
+            int, _flag("metrics-port", "port of the prober's own /metrics; 0: none", _probe("METRICS_PORT"))
+        ] = PROBING.metrics_port,
+        host: Annotated[str, _flag("host", "address of that port", _probe("HOST"))] = PROBING.host,
+        log_level: LogLevel = PROBING.log_level,
+        json: AsJson = False,
+    ) -> None:
+        """Ask servers synthetic prompts, counted apart from users'. Exit code 1: none was answered."""
+        settings = _checked(dict(locals()), ProbeSettings)
+        from samplerd.probing.run import run as run_probe  # noqa: PLC0415
+
+        raise typer.Exit(run_probe(settings, as_json=json))
 
     return app
 
 
-def _checked(given: dict[str, Any]) -> Settings:
+def _or_production(program_for: "ProgramFor | None") -> "ProgramFor":
+    """Production's tensor program unless another is given. JAX loads here, and only for the commands that need it."""
+    from samplerd.program import production_program  # noqa: PLC0415
+
+    return program_for or production_program
+
+
+def _checked(given: dict[str, Any], model: type[M]) -> M:
     """The settings among a command's variables; if they are wrong, says which flags are and ends."""
     try:
-        return Settings.model_validate({name: given[name] for name in Settings.model_fields.keys() & given.keys()})
+        return model.model_validate({name: given[name] for name in model.model_fields.keys() & given.keys()})
     except ValidationError as error:
         for problem in error.errors():
             name = "-".join(str(problem["loc"][0]).split("_")) if problem["loc"] else "settings"

@@ -57,6 +57,7 @@ class Metrics:
         self.audit_dropped = self._counter(names.AUDIT_DROPPED, "Tokens that the audit had no time for.")
         self.started = self._counter(names.REQUESTS_STARTED, "Requests taken on.")
         self.requests = self._counter(names.REQUESTS, "Requests answered, by status code.", [names.LABEL_CODE])
+        self.probes = self._counter(names.PROBE_REQUESTS, "Probes answered, by status code.", [names.LABEL_CODE])
         self.tokens = self._counter(names.TOKENS, "Tokens drawn for requests.")
         self.evictions = self._counter(names.SESSION_EVICTIONS, "Sessions forgotten because the table was full.")
         self.certified = self._counter(names.CERTIFIED_ROWS, "Rows whose few candidates held the whole kept set.")
@@ -74,6 +75,7 @@ class Metrics:
         self._zero_requests()
         self.add_route(names.NO_ROUTE_HASH)
         self.add_route(names.OTHER_ROUTE_HASH)
+        self.add_route(names.PROBE_ROUTE_HASH)
 
     def _counter(self, name: str, text: str, labels: list[str] | None = None) -> Counter:
         return Counter(name.removesuffix("_total"), text, labels or [], registry=self.registry)
@@ -81,13 +83,18 @@ class Metrics:
     def _histogram(self, check: str, text: str) -> Histogram:
         name, bounds = latency.HISTOGRAMS[check]
         histogram = Histogram(name, text, [latency.LABEL_CHECKED], buckets=bounds, registry=self.registry)
-        for checked in ("true", "false"):
+        for checked in ("true", "false", "probe"):
             histogram.labels(checked)
         return histogram
 
     def _zero_requests(self) -> None:
         for code in CODES:
             self.requests.labels(str(code))
+            self.probes.labels(str(code))
+
+    def answered(self, probe: bool) -> Counter:
+        """The counter of ended requests: a probe is never among users'."""
+        return self.probes if probe else self.requests
 
     def add_route(self, route_hash: str) -> None:
         """Start every check of a route hash at zero."""

@@ -1,8 +1,9 @@
-"""The port of the metrics: `GET /metrics`, and when somebody last read it; `GET /preflight`."""
+"""The port of the metrics: `GET /metrics`, and when somebody last read it; `GET /preflight`; synthetic probes."""
 
 import asyncio
 import contextlib
 import time
+from collections.abc import Sequence
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
@@ -20,7 +21,9 @@ _PATIENCE = 2.0
 class MetricsPort:
     """Its handler runs in the loop that counts requests, so no scrape sees half of one of those counts."""
 
-    def __init__(self, metrics: Metrics, gate: Gate) -> None:
+    def __init__(self, metrics: Metrics, gate: Gate, probes: Sequence[Route] = ()) -> None:
+        """``probes``: what answers synthetic probes. No Service names this port, so that users do not come by it."""
+        self._probes = probes
         self._metrics = metrics
         self._gate = gate
         self._read = asyncio.Event()
@@ -29,7 +32,7 @@ class MetricsPort:
 
     def app(self) -> Starlette:
         """The application."""
-        return Starlette(routes=[Route("/metrics", self._show), Route("/preflight", self._preflight)])
+        return Starlette(routes=[Route("/metrics", self._show), Route("/preflight", self._preflight), *self._probes])
 
     async def _show(self, _request: Request) -> Response:
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""The route header that a gateway sets: which route table sent the request here, and in which epoch."""
+"""Where a request came from: the route header that a gateway sets (which table, in which epoch), or a prober."""
 
 import re
 from dataclasses import dataclass
@@ -24,6 +24,15 @@ def parse_route(header: str | None) -> Route:
     """Read `<hash>;<epoch>`; anything else is as good as none."""
     match = _FORM.fullmatch(header or "")
     return Route(match[1], int(match[2])) if match else Route()
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks, as far as counting goes. Whether it is a probe is told by the port it came in by, never by a header."""
+
+    route_header: str | None = None
+    session: str | None = None
+    probe: bool = False
 
 
 class RouteLabels:

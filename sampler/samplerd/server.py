@@ -34,6 +34,9 @@ _MARGIN = 1.5
 _LINGER = 0.25
 """Seconds between the end of listening and the closing of idle connections."""
 
+_PROBES_POLL = 0.05
+"""Seconds between two looks at whether a draining engine still works on a probe."""
+
 
 class _Server(uvicorn.Server):
     """A uvicorn server that has its port from the start and leaves the process's signals alone."""
@@ -92,7 +95,8 @@ class Process:
         self._service = Service(settings)
         self._stop = asyncio.Event()
         self._http = _Server(Api(self._service).app(), settings.host, settings.http_port, linger=_LINGER)
-        self._metrics_port = MetricsPort(self._service.metrics, self._gate)
+        probes = Api(self._service, probing=True).answering() if settings.probes else []
+        self._metrics_port = MetricsPort(self._service.metrics, self._gate, probes)
         self._metrics = _Server(self._metrics_port.app(), settings.host, settings.metrics_port)
         self._audit: Audit | None = None
         self._drain_ends: float | None = None
@@ -197,6 +201,7 @@ class Process:
         self._http.should_exit = True
         await asyncio.wait(servers[:1])
         if self._service.engine is not None:
+            await self._probes_end(self._service.engine)
             self._service.engine.stop(_MARGIN / 2)
         if self._audit is not None:
             self._audit.stop(_MARGIN / 2)
@@ -204,6 +209,13 @@ class Process:
             await self._metrics_port.read_once_more(max(0.0, self._drain_ends - time.monotonic()))
         self._metrics.should_exit = True
         await asyncio.wait(servers)
+
+    async def _probes_end(self, engine: Engine) -> None:
+        """Let probes under way finish: cut off by a drain, they would count against the build."""
+        while self._drain_ends is not None and time.monotonic() < self._drain_ends and not engine.failed.is_set():
+            if engine.running + engine.waiting == 0:
+                return
+            await asyncio.sleep(_PROBES_POLL)
 
 
 def _whose(settings: Settings) -> str:

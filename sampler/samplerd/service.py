@@ -7,6 +7,7 @@ from samplerd.accounting import Accounting
 from samplerd.engine import Engine
 from samplerd.metrics import Metrics
 from samplerd.openai_errors import ApiError
+from samplerd.routes import Caller
 from samplerd.settings import Settings
 
 
@@ -73,7 +74,17 @@ class Service:
             raise ApiError(503, "the server is starting", code="starting")
         return self.engine
 
-    def refuse(self, error: ApiError, *, route_header: str | None, session: str | None) -> None:
+    def require_room_for_probe(self, engine: Engine) -> None:
+        """Users come first: no probe is taken on while anybody waits for a slot, or while the server drains.
+
+        As a 429, which is not checked: it says nothing of the build.
+        """
+        if self.state is State.DRAINING:
+            raise ApiError(429, "no probe is taken on while the server drains", code="draining")
+        if engine.waiting:
+            raise ApiError(429, "no probe is taken on while requests wait", code="queue_full")
+
+    def refuse(self, error: ApiError, caller: Caller) -> None:
         """Count a request that was not taken on."""
         if self.engine is not None:
-            self.accounting.refuse(error.status, route_header=route_header, session=session)
+            self.accounting.refuse(error.status, caller)

@@ -42,6 +42,8 @@ class Settings(BaseModel):
     drain_timeout: Seconds = 60.0
     behind_gateway: bool = False
     """A gateway in front overwrites the route header. Without one it may come from anybody, and counts for nothing."""
+    probes: bool = True
+    """Answer synthetic probes on the metrics port, counted apart from users' requests."""
     session_capacity: Annotated[int, Field(ge=1)] = 100_000
 
     context_classes: dict[str, int] = {}

@@ -24,6 +24,7 @@ from samplerd.lint.report import run_lint
 from samplerd.metrics import Metrics
 from samplerd.model import Model
 from samplerd.program import Executables, ProgramFor, production_program
+from samplerd.routes import Caller
 from seeded_builds.faults import FAULTS
 from seeded_builds.show import PROMPTS
 
@@ -141,7 +142,7 @@ class Traffic:
 
     def _ask(self, number: int, tokens: int) -> None:
         prompt = PROMPTS[number % len(PROMPTS)]
-        record = self._accounting.begin(route_header=None, session=None, prompt=prompt, prompt_tokens=0)
+        record = self._accounting.begin(Caller(), prompt=prompt, prompt_tokens=0)
         pieces: list[str] = []
 
         def hear(event: Event) -> None:

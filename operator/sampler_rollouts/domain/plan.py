@@ -125,6 +125,8 @@ class QualityPlan(Loose):
     """Statistical tests that share the false-alarm rate: fixed at the start."""
     unaudited: Annotated[list[Name], Field(max_length=limits.POOLS)] = Field(default_factory=list)
     """Pools with an audit share of 0: the replay audit says nothing about them, and is not asked."""
+    probes: Number = ""
+    """Synthetic probes a second; empty where none counts as evidence."""
 
 
 class Birth(Loose):

@@ -83,7 +83,8 @@ def class_of(template: Mapping[str, Any]) -> str:
     return str(template["metadata"]["labels"][LABEL_CLASS])
 
 
-def _metadata(owner: Owner, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
+def metadata_of(owner: Owner, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    """The metadata of a child: found again by its label, cleaned up by its owner."""
     return {
         "name": name,
         "namespace": owner.namespace,
@@ -198,7 +199,7 @@ def controller_revision(owner: Owner, child: Child, template: Mapping[str, Any])
     return {
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",
-        "metadata": _metadata(owner, child_name(owner.name, child.pool, child.revision), _labels(template)),
+        "metadata": metadata_of(owner, child_name(owner.name, child.pool, child.revision), _labels(template)),
         "data": {"template": dict(template)},
         "revision": 1,
     }
@@ -217,7 +218,7 @@ def deployment(owner: Owner, child: Child, template: Mapping[str, Any], replicas
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": _metadata(owner, child_name(owner.name, child.pool, child.revision), labels),
+        "metadata": metadata_of(owner, child_name(owner.name, child.pool, child.revision), labels),
         "spec": {
             "replicas": replicas,
             "revisionHistoryLimit": 0,
@@ -231,7 +232,7 @@ def _service(owner: Owner, name: str, labels: Mapping[str, str]) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": _metadata(owner, name, labels),
+        "metadata": metadata_of(owner, name, labels),
         "spec": {
             "type": "ClusterIP",
             "selector": dict(labels),

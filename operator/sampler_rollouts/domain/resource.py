@@ -15,6 +15,7 @@ from quality_contract import CHECK_ERRORS, CHECK_MISROUTED, CHECK_REPLAY_AUDIT, 
 
 from sampler_rollouts.domain import limits, slowness
 from sampler_rollouts.domain.pool import DrainTimeout, Duration, DurationOrZero, Label, OpenRatio, Pool, matching
+from sampler_rollouts.domain.probes import Probes
 from sampler_rollouts.domain.quantities import ratio, seconds
 from sampler_rollouts.domain.routing import Routing
 from sampler_rollouts.domain.rules import Rule, Scalar, Strict, cel_ratio, violations
@@ -167,6 +168,7 @@ class Quality(Strict):
     checks: Annotated[
         list[Check], Field(min_length=1, max_length=limits.CHECKS, json_schema_extra=limits.map_by("name"))
     ] = Field(default_factory=lambda: [Check.model_validate({"name": name}) for name in DEFAULT_MAX_RATES])
+    probes: Probes | None = Field(None, description="Synthetic probes that count as evidence; default: none.")
     rules: ClassVar = (
         Rule(
             "self.checks.all(c, self.checks.exists_one(d, d.name == c.name))",

@@ -35,7 +35,7 @@ def key_of(question: Question) -> Key:
     """What the samples depend on, but for the births: those may grow."""
     arms = tuple((arm.pool, arm.revision, arm.stable_revision) for arm in question.arms)
     checks = tuple((plan.name, plan.slower_than, frozenset(plan.labels.items())) for plan in question.checks)
-    return question.namespace, question.rollout, question.since, arms, checks
+    return question.namespace, question.rollout, question.since, arms, checks, question.probes
 
 
 def births_of(question: Question) -> dict[str, datetime]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sampler_rollouts.domain import render
 from sampler_rollouts.domain.decision.changes import class_names, template_of
+from sampler_rollouts.domain.decision.probing import probe_manifests
 from sampler_rollouts.domain.release import child_name
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def manifests(turn: Turn, plan: dict[render.Child, int]) -> tuple[tuple[Manifest
     if keep:
         # Which of them a lost record's pods belong to is not known.
         keep |= _class_services_seen(turn) - {service["metadata"]["name"] for service in services}
-    return (*records, *services, *deployments), frozenset(keep)
+    return (*records, *services, *deployments, *probe_manifests(turn, plan)), frozenset(keep)
 
 
 def _class_services_seen(turn: Turn) -> set[str]:

@@ -50,12 +50,14 @@ def quality_plan(spec: Spec, pools: list[str]) -> QualityPlan:
     unaudited = [pool.name for pool in spec.pools if pool.name in pools and ratio(pool.sampler.audit_share) == 0]
     if pools and len(unaudited) == len(pools):
         del checks[CHECK_REPLAY_AUDIT]
+    probes = spec.quality.probes
     return QualityPlan(
         metrics_source=spec.quality.metrics_source,
         false_rollback_rate=spec.quality.false_rollback_rate,
         pass_confidence=spec.quality.pass_confidence,
         design_effect=spec.quality.design_effect,
         checks=list(checks.values()),
-        tests=count_tests([check_plan(check) for check in checks.values()], pools),
+        tests=count_tests([check_plan(check) for check in checks.values()], pools, probes=probes is not None),
+        probes=probes.requests_per_second if probes else "",
         unaudited=unaudited,
     )

@@ -80,6 +80,7 @@ def _question(meta: ResourceMeta, plan: QualityPlan, since: datetime, arms: list
         pass_confidence=ratio(plan.pass_confidence),
         design_effect=float(plan.design_effect),
         tests=max(1, plan.tests),
+        probes=plan.probes != "",
     )
 
 

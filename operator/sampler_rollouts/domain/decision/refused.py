@@ -33,7 +33,8 @@ def remember_refusals(turn: Turn) -> None:
 
 def _with_refused_pods(seen: Observation, refusals: list[RefusedWrite]) -> Observation:
     """A Deployment that was not taken has no new pods; one that could not even be made has none."""
-    why = {(one.pool, one.revision): one.message for one in refusals if (one.kind, one.verb) == ("Deployment", "apply")}
+    told = [one for one in refusals if (one.kind, one.verb) == ("Deployment", "apply") and one.pool]  # not the prober's
+    why = {(one.pool, one.revision): one.message for one in told}
     known = [replace(item, refused=item.refused or why.get((item.pool, item.revision), "")) for item in seen.workloads]
     there = {(item.pool, item.revision) for item in known}
     missing = [WorkloadState(*place, 0, text, made=False) for place, text in why.items() if place not in there]

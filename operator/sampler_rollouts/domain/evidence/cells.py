@@ -140,6 +140,20 @@ def _next_true(mask: BoolArray) -> IntArray:
     return np.asarray(np.minimum.accumulate(places[::-1])[::-1])
 
 
+def apart(one: Cells, other: Cells) -> Cells:
+    """Cells of two kinds of requests of the same pods: each kind is compared with its own, never with the other."""
+    later = int(one.cell.max()) + 1 if one.cell.size else 0
+    return Cells(
+        np.concatenate([one.cell, other.cell + later]),
+        np.concatenate([one.stable, other.stable]),
+        np.concatenate([one.checked, other.checked]),
+        np.concatenate([one.bad, other.bad]),
+        np.concatenate([one.ends, other.ends]),
+        long_gaps=one.long_gaps + other.long_gaps,
+        waiting=one.waiting + other.waiting,
+    )
+
+
 def _window(times: IntArray, window: int) -> IntArray:
     """The window that ends with or after each time: its end is part of it."""
     return -(-times // window)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sampler_rollouts.domain.evidence import judge
-from sampler_rollouts.domain.evidence.cells import Cells, alone, together
+from sampler_rollouts.domain.evidence.cells import Cells, alone, apart, together
 from sampler_rollouts.domain.evidence.grid import IntArray
 from sampler_rollouts.domain.evidence.intervals import Increments
 from sampler_rollouts.domain.evidence.ratio import bounds
@@ -47,10 +47,19 @@ class Stream:
     plan: CheckPlan
     candidate: Sequence[Increments]
     stable: Sequence[Increments] | None = None
+    probes: Stream | None = None
+    """Synthetic probes of the same check and pods. Both arms' probes are compared with each other: they are other
+    requests than users', in other shares."""
 
     def cells(self, window: int) -> Cells:
         """Its pod-intervals, put together where both arms are compared. ``window`` in milliseconds."""
-        return alone(self.candidate) if self.stable is None else together(self.candidate, self.stable, window)
+        own = alone(self.candidate) if self.stable is None else together(self.candidate, self.stable, window)
+        return own if self.probes is None else apart(own, self.probes.cells(window))
+
+    @property
+    def counted(self) -> Sequence[Increments]:
+        """All of the candidate's pod-intervals."""
+        return self.candidate if self.probes is None else (*self.candidate, *self.probes.counted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +107,9 @@ def totals_of(streams: Sequence[Stream]) -> judge.Totals:
     """All of the candidate's checked requests, compared or not, and the doubtful ones."""
 
     def total(name: str) -> IntArray:
-        return np.array([sum(int(getattr(one, name).sum()) for one in stream.candidate) for stream in streams])
+        return np.array([sum(int(getattr(one, name).sum()) for one in stream.counted) for stream in streams])
 
-    doubtful = np.array([sum(one.doubtful for one in stream.candidate) for stream in streams], dtype=np.int64)
+    doubtful = np.array([sum(one.doubtful for one in stream.counted) for stream in streams], dtype=np.int64)
     return judge.Totals(total("checked").astype(np.int64), total("bad").astype(np.int64), doubtful)
 
 

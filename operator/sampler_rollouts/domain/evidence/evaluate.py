@@ -13,21 +13,26 @@ import numpy as np
 from sampler_rollouts.domain.evidence.audit import confirmed_threshold, describe_mismatches, mismatch_intervals
 from sampler_rollouts.domain.evidence.bound import upper_bound
 from sampler_rollouts.domain.evidence.cells import LONG_GAP
-from sampler_rollouts.domain.evidence.comparison import Assurance, Compared, Stream, compare
+from sampler_rollouts.domain.evidence.comparison import Assurance, Compared, Stream
 from sampler_rollouts.domain.evidence.counters import milliseconds
 from sampler_rollouts.domain.evidence.grid import IntArray
 from sampler_rollouts.domain.evidence.intervals import RESTART, Increments
 from sampler_rollouts.domain.evidence.look import CheckLook, Evidence, Traffic, Verdict
+from sampler_rollouts.domain.evidence.probed import QUESTIONS, compare_both, said_of
 from sampler_rollouts.domain.evidence.reading import Reader, Window, window_of
 from sampler_rollouts.domain.evidence.samples import Arm, CheckPlan, Question, SampleSet, is_compared
 from sampler_rollouts.domain.evidence.verdict import of_audit, of_rate
 
 MOST_PODS_NAMED = 3
+NO_PROBES: Mapping[str, Increments] = {}
 
 
-def count_tests(checks: Iterable[CheckPlan], pools: Iterable[str]) -> int:
-    """Tests that share alpha: each check in each pool, but for the replay audit, which spends none."""
-    return sum(map(is_compared, checks)) * len(set(pools))
+def count_tests(checks: Iterable[CheckPlan], pools: Iterable[str], *, probes: bool = False) -> int:
+    """Tests that share alpha: each check in each pool, but for the replay audit, which spends none.
+
+    Where ``probes`` count, each asks two questions.
+    """
+    return sum(map(is_compared, checks)) * len(set(pools)) * (QUESTIONS if probes else 1)
 
 
 def evaluate(question: Question, samples: SampleSet, now: datetime) -> Evidence:
@@ -52,10 +57,11 @@ def evaluate(question: Question, samples: SampleSet, now: datetime) -> Evidence:
 def _looks(question: Question, reader: Reader, scrape: int) -> dict[tuple[str, str], CheckLook]:
     """One look for each pool and check, those of rates worked out together."""
     asked = [(arm, plan) for arm in question.arms for plan in question.checks]
-    tallies = [_tally(reader.check(arm, plan)) for arm, plan in asked]
+    probes = [_probes(question, arm, plan, reader) for arm, plan in asked]
+    tallies = [_tally(reader.check(arm, plan), more) for (arm, plan), more in zip(asked, probes, strict=True)]
     rates = [place for place, (_, plan) in enumerate(asked) if is_compared(plan)]
     streams = [_stream(*asked[place], tallies[place], reader) for place in rates]
-    found = dict(zip(rates, compare(streams, _assurance(question), scrape), strict=True))
+    found = dict(zip(rates, compare_both(streams, _assurance(question), scrape, probes=question.probes), strict=True))
     looks = {}
     for place, ((arm, plan), tally) in enumerate(zip(asked, tallies, strict=True)):
         reason, why = _unusable(arm, tally, reader.window)
@@ -68,8 +74,18 @@ def _looks(question: Question, reader: Reader, scrape: int) -> dict[tuple[str, s
 
 
 def _stream(arm: Arm, plan: CheckPlan, tally: _Tally, reader: Reader) -> Stream:
-    stable = tuple(reader.stable(arm, plan).values()) if arm.compared else None
-    return Stream(plan, tuple(tally.pods.values()), stable)
+    users = Stream(plan, tuple(tally.pods.values()), _stable(arm, plan, reader))
+    if not tally.probes:
+        return users
+    return replace(users, probes=Stream(plan, tuple(tally.probes.values()), _stable(arm, plan, reader, probes=True)))
+
+
+def _stable(arm: Arm, plan: CheckPlan, reader: Reader, *, probes: bool = False) -> tuple[Increments, ...] | None:
+    return tuple(reader.stable(arm, plan, probes=probes).values()) if arm.compared else None
+
+
+def _probes(question: Question, arm: Arm, plan: CheckPlan, reader: Reader) -> Mapping[str, Increments]:
+    return reader.check(arm, plan, probes=True) if question.probes and is_compared(plan) else {}
 
 
 def _assurance(question: Question) -> Assurance:
@@ -78,9 +94,10 @@ def _assurance(question: Question) -> Assurance:
 
 @dataclass(frozen=True, slots=True)
 class _Tally:
-    """All pods of one check in one pool. Arrays of shape (pod-intervals,)."""
+    """All pods of one check in one pool, and their probes. Arrays of shape (pod-intervals,)."""
 
     pods: Mapping[str, Increments]
+    probes: Mapping[str, Increments]
     checked: IntArray
     bad: IntArray
     doubtful: int
@@ -91,13 +108,14 @@ class _Tally:
         return max((one.newest for one in self.pods.values() if one.newest is not None), default=None)
 
 
-def _tally(pods: Mapping[str, Increments]) -> _Tally:
-    empty = np.zeros(0, dtype=np.int64)
+def _tally(pods: Mapping[str, Increments], probes: Mapping[str, Increments] = NO_PROBES) -> _Tally:
+    empty, every = np.zeros(0, dtype=np.int64), [*pods.values(), *probes.values()]
     return _Tally(
         pods=pods,
-        checked=np.concatenate([empty, *(one.checked for one in pods.values())]),
-        bad=np.concatenate([empty, *(one.bad for one in pods.values())]),
-        doubtful=sum(one.doubtful for one in pods.values()),
+        probes=probes,
+        checked=np.concatenate([empty, *(one.checked for one in every)]),
+        bad=np.concatenate([empty, *(one.bad for one in every)]),
+        doubtful=sum(one.doubtful for one in every),
     )
 
 
@@ -229,7 +247,7 @@ def _unusable(arm: Arm, tally: _Tally, window: Window) -> tuple[str, str]:
 
 def _drops(tally: _Tally) -> Counter[str]:
     drops: Counter[str] = Counter()
-    for one in tally.pods.values():
+    for one in (*tally.pods.values(), *tally.probes.values()):
         drops.update(one.drops)
     return drops
 
@@ -237,7 +255,7 @@ def _drops(tally: _Tally) -> Counter[str]:
 def _detail(tally: _Tally, why: str) -> str:
     drops = _drops(tally)
     restarts = drops.pop(RESTART, 0)
-    parts = [why]
+    parts = [said_of(tally.probes), why]
     if drops:
         parts.append("not believed: " + ", ".join(f"{count} {reason}" for reason, count in sorted(drops.items())))
     if restarts:

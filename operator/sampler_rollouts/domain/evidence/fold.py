@@ -13,7 +13,16 @@ import numpy as np
 
 from sampler_rollouts.domain.evidence.intervals import Folded, Increments, no_counts
 from sampler_rollouts.domain.evidence.reading import Reader, Window
-from sampler_rollouts.domain.evidence.samples import TRAFFIC, Arm, Place, Question, SampleSet, Series, is_compared
+from sampler_rollouts.domain.evidence.samples import (
+    TRAFFIC,
+    Arm,
+    Place,
+    Question,
+    SampleSet,
+    Series,
+    is_compared,
+    probed,
+)
 
 
 def fold(question: Question, samples: SampleSet, horizon: int, at_least: int = 0) -> SampleSet:
@@ -73,6 +82,9 @@ def _pod(
     for plan in question.checks:
         if birth is not None or is_compared(plan):
             yield (*place, pod, plan.name), Folded(cut, reader.pod(*place, plan, pod, birth))
+            if question.probes and is_compared(plan):
+                probes = reader.pod(*place, plan, pod, birth, probes=True)
+                yield (*place, pod, probed(plan.name)), Folded(cut, probes)
     yield (*place, pod, TRAFFIC), Folded(cut, _total(reader.ended(*place, pod, birth)))
 
 

@@ -129,9 +129,15 @@ def restart_times(tracks: Iterable[Track]) -> IntArray:
 
 
 def pod_increments(
-    groups: Iterable[PairedTracks], from_zero: bool, drops: Drops, before: Folded | None = None
+    groups: Iterable[PairedTracks],
+    from_zero: bool,
+    drops: Drops,
+    before: Folded | None = None,
+    beside: Iterable[PairedTracks] = (),
 ) -> Increments:
     """Fold one pod's paired tracks into pod-intervals. ``drops`` is what reading them already dropped.
+
+    ``beside`` are tracks of the same process that are counted elsewhere: a restart shows in all of them.
 
     With ``from_zero`` False the first sample of the pod is only the base line; a label set that appears on an already
     scraped pod still counts from zero (R11). With ``before`` the tracks begin at its time, and the result is that of
@@ -141,7 +147,7 @@ def pod_increments(
     drops = Counter(drops)
     earlier = before.increments if before else Increments()
     after = before.until if before else -1
-    all_checked = [track for group in groups for track in group.checked.values()]
+    all_checked = [track for group in (*groups, *beside) for track in group.checked.values()]
     if not groups:
         return earlier.then(Increments(drops=+drops))
     last_seen = max((track.last_seen for track in all_checked), default=None)

@@ -17,6 +17,8 @@ from quality_contract import (
     CHECK_ERRORS,
     CHECKED,
     LABEL_CHECK,
+    LABEL_ROUTE_HASH,
+    PROBE_ROUTE_HASH,
 )
 
 from sampler_rollouts.domain.evidence import latency
@@ -24,12 +26,22 @@ from sampler_rollouts.domain.evidence.counters import Drops, LabelKey, Track, mi
 from sampler_rollouts.domain.evidence.intervals import Increments, PairedTracks, common, no_counts, pod_increments
 from sampler_rollouts.domain.evidence.latency import is_latency
 from sampler_rollouts.domain.evidence.look import Traffic
-from sampler_rollouts.domain.evidence.samples import TRAFFIC, Arm, CheckPlan, Question, SampleSet, Series, is_compared
+from sampler_rollouts.domain.evidence.samples import (
+    TRAFFIC,
+    Arm,
+    CheckPlan,
+    Question,
+    SampleSet,
+    Series,
+    is_compared,
+    probed,
+)
 
 BIRTH_TOLERANCE = timedelta(seconds=2)
 """Kubernetes cuts creation times to whole seconds: a pod seen this little before the rollout is the rollout's."""
 FRESH_SCRAPES = 3
 _FAMILIES = (CHECKED, BAD, AUDIT_TOKENS, AUDIT_MISMATCH, *(metric for pair in latency.PAIRS for metric in pair))
+_PROBED = (LABEL_ROUTE_HASH, PROBE_ROUTE_HASH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +87,10 @@ class Reader:
                 found[pod] = milliseconds(float(seen.max()))
         return found
 
-    def check(self, arm: Arm, plan: CheckPlan) -> dict[str, Increments]:
-        """The pod-intervals of one check by candidate pod, for every pod of ``births``."""
-        return {pod: self.pod(arm.pool, arm.revision, plan, pod, birth) for pod, birth in arm.births.items()}
+    def check(self, arm: Arm, plan: CheckPlan, *, probes: bool = False) -> dict[str, Increments]:
+        """The pod-intervals of one check by candidate pod, for every pod of ``births``: users', or the probes'."""
+        place = (arm.pool, arm.revision)
+        return {pod: self.pod(*place, plan, pod, birth, probes=probes) for pod, birth in arm.births.items()}
 
     def traffic(self, arm: Arm) -> Traffic:
         """Requests of both arms that the ``errors`` check counted since the rollout started."""
@@ -91,43 +104,65 @@ class Reader:
         """The pods of stable's revision, by what the store holds of them."""
         return self._pods(arm.pool, arm.stable_revision, CHECKED).keys() - arm.births.keys()
 
-    def stable(self, arm: Arm, plan: CheckPlan) -> dict[str, Increments]:
-        """The pod-intervals of one check by stable's pod."""
+    def stable(self, arm: Arm, plan: CheckPlan, *, probes: bool = False) -> dict[str, Increments]:
+        """The pod-intervals of one check by stable's pod: users', or the probes'."""
         place = (arm.pool, arm.stable_revision)
-        return {pod: self.pod(*place, plan, pod, None) for pod in sorted(self.stable_pods(arm))}
+        return {pod: self.pod(*place, plan, pod, None, probes=probes) for pod in sorted(self.stable_pods(arm))}
 
-    def pod(self, pool: str, revision: str, plan: CheckPlan, pod: str, birth: datetime | None) -> Increments:
-        """The pod-intervals of one check of one pod; without ``birth``, of one of stable's."""
+    def pod(
+        self, pool: str, revision: str, plan: CheckPlan, pod: str, birth: datetime | None, *, probes: bool = False
+    ) -> Increments:
+        """The pod-intervals of one check of one pod, users' or the probes'; without ``birth``, of one of stable's.
+
+        The audit's are of all requests: a wrong token is one whoever asked.
+        """
         drops: Drops = Counter()
         after = self._after(birth)
-        if is_latency(plan):
-            groups = self._latency(pool, revision, plan, pod, after, drops)
+        beside: list[PairedTracks] = []
+        if is_latency(plan):  # of users' requests alone
+            groups = [] if probes else self._latency(pool, revision, plan, pod, after, drops)
         else:
-            groups = self._pair(pool, revision, plan, pod, after, drops)
-        return pod_increments(groups, after is None, drops, self._folded.get((pool, revision, pod, plan.name)))
+            groups, beside = self._pair(pool, revision, plan, pod, after, drops, probes=probes)
+        name = probed(plan.name) if probes else plan.name
+        return pod_increments(groups, after is None, drops, self._folded.get((pool, revision, pod, name)), beside)
 
     def _pair(
-        self, pool: str, revision: str, plan: CheckPlan, pod: str, after: int | None, drops: Drops
-    ) -> list[PairedTracks]:
+        self,
+        pool: str,
+        revision: str,
+        plan: CheckPlan,
+        pod: str,
+        after: int | None,
+        drops: Drops,
+        *,
+        probes: bool,
+    ) -> tuple[list[PairedTracks], list[PairedTracks]]:
         audit = not is_compared(plan)
         wanted = dict(plan.labels) if audit else {**plan.labels, LABEL_CHECK: plan.name}
         metrics = (AUDIT_TOKENS, AUDIT_MISMATCH) if audit else (CHECKED, BAD)
         checked, bad = (self._tracks(pool, revision, metric, pod, wanted, after, drops) for metric in metrics)
-        return [PairedTracks(checked, bad)] if audit else _same_labels(checked, bad)
+        return ([PairedTracks(checked, bad)], []) if audit else _apart(checked, bad, probes=probes)
 
     def _latency(
-        self, pool: str, revision: str, plan: CheckPlan, pod: str, after: int | None, drops: Drops
+        self,
+        pool: str,
+        revision: str,
+        plan: CheckPlan,
+        pod: str,
+        after: int | None,
+        drops: Drops,
     ) -> list[PairedTracks]:
         every = (self._pods(pool, revision, metric).get(pod, []) for metric in latency.counters(plan))
         count, within = (tracks(latency.of_bound(series, plan), after, self.window.until, drops) for series in every)
         return [latency.paired(count, within, drops)] if count or within else []
 
     def ended(self, pool: str, revision: str, pod: str, birth: datetime | None) -> Increments:
-        """The requests of one pod that the ``errors`` check counted; without ``birth``, those of a stable pod."""
+        """Users' requests of one pod that ``errors`` counted, never probes; without ``birth``, of a stable pod."""
         after = self._after(birth)
         found = self._tracks(pool, revision, CHECKED, pod, {LABEL_CHECK: CHECK_ERRORS}, after, Counter())
         before = self._folded.get((pool, revision, pod, TRAFFIC))
-        return pod_increments([PairedTracks(found, found)], after is None, Counter(), before)
+        users, others = _apart(found, found, probes=False)
+        return pod_increments(users, after is None, Counter(), before, others)
 
     def cut(self, pool: str, revision: str, pod: str, birth: datetime | None) -> int | None:
         """The newest time at which every counter of a pod has a believable sample: where its samples can be folded.
@@ -173,6 +208,17 @@ class Reader:
 
 def _matching(series: Iterable[Series], wanted: Mapping[str, str]) -> list[Series]:
     return [one for one in series if wanted.items() <= one.labels.items()]
+
+
+def _apart(
+    checked: Mapping[LabelKey, Track], bad: Mapping[LabelKey, Track], *, probes: bool
+) -> tuple[list[PairedTracks], list[PairedTracks]]:
+    """The pairs that are asked for, and the others: probes' counters are never added to users'."""
+    asked, others = (
+        [{key: one for key, one in found.items() if (_PROBED in key) == wanted} for found in (checked, bad)]
+        for wanted in (probes, not probes)
+    )
+    return _same_labels(*asked), _same_labels(*others)
 
 
 def _same_labels(checked: Mapping[LabelKey, Track], bad: Mapping[LabelKey, Track]) -> list[PairedTracks]:

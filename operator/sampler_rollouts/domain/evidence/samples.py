@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
-from quality_contract import CHECK_REPLAY_AUDIT
+from quality_contract import CHECK_REPLAY_AUDIT, PROBE_ROUTE_HASH
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.evidence.grid import FloatArray
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 Place: TypeAlias = tuple[str, str, str, str]
 """Pool, revision, pod, and what is counted: the name of a check, or ``TRAFFIC``."""
 TRAFFIC = ""
+
+
+def probed(check: str) -> str:
+    """What is counted of a check's probes, in a Place: no check's name holds a colon."""
+    return f"{PROBE_ROUTE_HASH}:{check}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,8 @@ class Question:
     tests: int
     """Statistical tests that share ``alpha`` (checks with a test times pools), fixed when the rollout starts:
     ``count_tests``."""
+    probes: bool = False
+    """Whether synthetic probes count as evidence beside users' requests. Otherwise they are not read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 from sampler_rollouts.domain.decision import decide, question
 from sampler_rollouts.domain.decision.verdicts import required
 from sampler_rollouts.domain.evidence.look import Verdict
-from sampler_rollouts.domain.outcome import Outcome
+from sampler_rollouts.domain.outcome import Manifest, Outcome
 from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 from sampler_rollouts.domain.status import Result, Stage, Status
@@ -115,6 +115,11 @@ def nothing_grows_after_failed(world: World, outcome: Outcome) -> None:
         assert pool.candidate_replicas <= earlier.candidate_replicas
 
 
+def is_servers(body: Manifest) -> bool:
+    """Whether it is a Deployment of servers: the prober's has no pool."""
+    return body["kind"] == "Deployment" and LABEL_POOL in body["metadata"]["labels"]
+
+
 def some_server_is_wanted_everywhere(world: World, outcome: Outcome) -> None:
     """Where anything serves, in each pool of the release that stays and on the whole, something goes on serving."""
     staying = outcome.status.stable or outcome.status.candidate
@@ -123,7 +128,7 @@ def some_server_is_wanted_everywhere(world: World, outcome: Outcome) -> None:
     mine = [pod for pod in world.pods if world.is_ready(pod) and pod.orphaned is None]
     kept: dict[str, int] = {}
     for body in outcome.objects:
-        if body["kind"] == "Deployment":
+        if is_servers(body):
             labels = body["metadata"]["labels"]
             ready = sum((pod.pool, pod.revision) == (labels[LABEL_POOL], labels[LABEL_REVISION]) for pod in mine)
             kept[labels[LABEL_POOL]] = kept.get(labels[LABEL_POOL], 0) + min(ready, body["spec"]["replicas"])
@@ -245,7 +250,7 @@ def a_lost_status_puts_nothing_at_risk(world: World, outcome: Outcome) -> None:
     told = {
         (body["metadata"]["labels"][LABEL_POOL], body["metadata"]["labels"][LABEL_REVISION])
         for (kind, _), body in world.children.items()
-        if kind == "Deployment"
+        if kind == "Deployment" and LABEL_POOL in body["metadata"]["labels"]
     }
     if world.status.stage is not Stage.IDLE or not told or outcome.hands_off:
         return
@@ -257,7 +262,7 @@ def a_lost_status_puts_nothing_at_risk(world: World, outcome: Outcome) -> None:
     kept = {
         (body["metadata"]["labels"][LABEL_POOL], body["metadata"]["labels"][LABEL_REVISION]): body["spec"]["replicas"]
         for body in outcome.objects
-        if body["kind"] == "Deployment"
+        if is_servers(body)
     }
     asked = {pool["name"]: pool["replicas"] for pool in world.spec["pools"]}
     for place in told if status.previous is None else ():

@@ -146,7 +146,7 @@ class World:
         return Status.load(self.raw_status)
 
     def observe(self) -> Observation:
-        deployments = [body for (kind, _), body in self.children.items() if kind == "Deployment"]
+        deployments = self._servers()
         services = [body for (kind, _), body in self.children.items() if kind == "Service"]
         records = [body for (kind, _), body in self.children.items() if kind == "ControllerRevision"]
         return Observation(
@@ -156,6 +156,11 @@ class World:
             services={body["metadata"]["name"]: body["spec"]["selector"] for body in services},
             refusals=self.refused,
         )
+
+    def _servers(self) -> list[dict[str, Any]]:
+        """Deployments of servers: the prober's is none, and nor is its pod."""
+        found = [body for (kind, _), body in self.children.items() if kind == "Deployment"]
+        return [body for body in found if LABEL_POOL in body["metadata"]["labels"]]
 
     def _state(self, pod: Pod) -> PodState:
         return PodState(
@@ -258,7 +263,10 @@ class World:
         if key[0] == "Deployment" and body["spec"]["replicas"] > 0:
             self._refuse(key, "scale")
         elif key[0] == "Deployment" and any(
-            (one.pool, one.revision) == _child(body) and one.terminating_since is None for one in self.pods
+            LABEL_POOL in body["metadata"]["labels"]
+            and (one.pool, one.revision) == _child(body)
+            and one.terminating_since is None
+            for one in self.pods
         ):
             return
         if self.undeletable:
@@ -288,9 +296,7 @@ class World:
         self._scale()
 
     def _scale(self) -> None:
-        wanted = {
-            _child(body): body["spec"]["replicas"] for (kind, _), body in self.children.items() if kind == "Deployment"
-        }
+        wanted = {_child(body): body["spec"]["replicas"] for body in self._servers()}
         alive: dict[tuple[str, str], list[Pod]] = {}
         for one in self.pods:
             if one.terminating_since is None and one.orphaned is None:

@@ -86,6 +86,8 @@ class Traffic:
         bad = tuple(count * rate // 1 for count in checked)
         names = (AUDIT_TOKENS, AUDIT_MISMATCH) if audit else (CHECKED, BAD)
         labels = pod["metadata"]["labels"]
+        if "samplerrollouts.io/pool" not in labels:
+            return []  # the prober's
         where = (labels["samplerrollouts.io/pool"], labels["samplerrollouts.io/revision"])
         return [
             Series(name, pod["metadata"]["name"], *where, {"check": check, "route_hash": "none"}, times, values)
@@ -177,10 +179,11 @@ class World:
 
     def _create_pod(self, name: str, deployment: Obj) -> None:
         labels = deployment["metadata"]["labels"]
+        place = [labels.get(f"samplerrollouts.io/{part}", "") for part in ("pool", "revision")]
         metadata = {
             "name": name,
             "namespace": "serving",
-            "labels": labelled(labels["samplerrollouts.io/pool"], labels["samplerrollouts.io/revision"]),
+            "labels": labelled(*place) if all(place) else dict(labels),  # the prober's pod has no place
             "creationTimestamp": self.clock.now.isoformat(),
             "ownerReferences": owner("uid-rs", "ReplicaSet", "rs"),
         }
