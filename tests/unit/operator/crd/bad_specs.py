@@ -112,6 +112,12 @@ BAD = [
     ),
     Bad("unknown platform", put("pools.0.platform", "gpu"), "pools[0].platform", "'cpu'", 'supported values: "cpu"'),
     Bad("design effect missing", drop("quality.designEffect"), "quality.designEffect", "is required", "Required value"),
+    Bad(
+        "probes at no rate",
+        put("quality.probes", {"requestsPerSecond": "-1"}),
+        "quality.probes.requestsPerSecond",
+        "must be a number below 1000",
+    ),
     Bad("design effect below 1", put("quality.designEffect", "0.5"), "quality.designEffect", "at least 1"),
     Bad("quality missing", drop("quality"), "quality", "is required", "Required value"),
     Bad("rate above 1", put("quality.falseRollbackRate", "101%"), "quality.falseRollbackRate", "between 0 and 1"),
