@@ -26,6 +26,8 @@ class OddAnswerError(Exception):
 
 def ask_pools(api: Api, revisions: Mapping[str, str], model: str) -> Agreement:
     """Ask the Service of each pool's revision. Raises httpx.HTTPError and OddAnswerError."""
+    if not revisions:
+        raise OddAnswerError("no pool serves a release")
     answers = [_ask(api, pool, revision, model) for pool, revision in sorted(revisions.items())]
     return Agreement(prompt=ASK.prompt, drawn=ASK.described(), answers=answers)
 

@@ -84,9 +84,8 @@ class Turn:
 
     def _compare_pools(self) -> None:
         """Before the load: an idle server takes each request by itself, at the batch size of its pool."""
-        seen = self.company.watcher.latest()
-        serving = seen.stable if seen else {}
         try:
+            serving = self.company.watcher.look().stable
             found = agreement.ask_pools(self.company.api, serving, self.company.options.served_model)
         except (httpx.HTTPError, agreement.OddAnswerError) as problem:  # the end says that it is missing
             self._say(f"the pools could not be compared: {problem}", "bold red")

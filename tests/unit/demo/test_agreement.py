@@ -62,3 +62,8 @@ def test_every_pool_is_asked_the_same_at_its_own_service(
     asked = [server.seen for server in pools.values()]
     assert asked[0] == asked[1]
     assert (asked[0][0]["seed"], asked[0][0]["temperature"], asked[0][0]["logprobs"]) == (2025, 0.7, True)
+
+
+def test_where_no_pool_serves_there_is_no_agreement() -> None:
+    with pytest.raises(agreement.OddAnswerError, match="no pool serves"):
+        agreement.ask_pools(None, {}, "synthetic")  # type: ignore[arg-type]
