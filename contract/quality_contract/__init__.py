@@ -69,6 +69,8 @@ CHECK_ERRORS: Final = "errors"
 CHECK_UNEXPECTED_SCRIPT: Final = "unexpected-script"
 CHECK_REPLAY_AUDIT: Final = "replay-audit"
 """Built in: read from the two audit counters, not from CHECKED and BAD."""
+CHECK_CALIBRATION: Final = "calibration"
+"""Built in: read from the four counters of calibration."""
 
 # Target labels that the scrape adds from the pod's own labels.
 TARGET_NAMESPACE: Final = "namespace"

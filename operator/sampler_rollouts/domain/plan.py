@@ -105,6 +105,8 @@ class CheckSpec(Loose):
     """Empty where only stable is the measure; so are the other two where nothing is compared with stable."""
     max_ratio: Number = ""
     ignore_below: Number = ""
+    max_bias_nats: Number = ""
+    """Of calibration alone."""
 
 
 class QualityPlan(Loose):
@@ -118,7 +120,7 @@ class QualityPlan(Loose):
     tests: Count
     """Statistical tests that share the false-alarm rate: fixed at the start."""
     unaudited: Annotated[list[Name], Field(max_length=limits.POOLS)] = Field(default_factory=list)
-    """Pools with an audit share of 0: the replay audit says nothing about them, and is not asked."""
+    """Pools with an audit share of 0: replay audit and calibration say nothing about them, and are not asked."""
 
 
 class Birth(Loose):

@@ -75,6 +75,10 @@ class CheckStatus(Loose):
     bad: Count = 0
     max_rate: Number = ""
     max_ratio: Number = ""
+    max_bias_nats: Number = ""
+    """Of calibration alone: ``checked`` counts tokens, and ``upperBound`` is of the bias' size, in nats."""
+    bias_nats: Number = ""
+    """What was found: positive where tokens are more surprising than the logits say."""
     upper_bound: Number = ""
     log_e: Number = ""
     log_threshold: Number = ""

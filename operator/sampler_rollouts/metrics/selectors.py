@@ -19,7 +19,8 @@ from quality_contract import (
     TARGET_ROLLOUT,
 )
 
-from sampler_rollouts.domain.evidence.samples import Question, is_compared
+from sampler_rollouts.domain.evidence import draws
+from sampler_rollouts.domain.evidence.samples import Question, is_calibration, is_compared
 from sampler_rollouts.metrics.envelope import SourceProblem
 
 PODS_A_QUERY = 50
@@ -59,7 +60,12 @@ def of_rollout(question: Question) -> str:
 
 def _metrics(question: Question) -> list[str]:
     audited = any(plan.name == CHECK_REPLAY_AUDIT for plan in question.checks)
-    return [CHECKED, BAD, *([AUDIT_TOKENS, AUDIT_MISMATCH] if audited else [])]
+    calibrated = any(map(is_calibration, question.checks))
+    return [
+        *(CHECKED, BAD),
+        *((AUDIT_TOKENS, AUDIT_MISMATCH) if audited else ()),
+        *(draws.COUNTERS if calibrated else ()),
+    ]
 
 
 def _selector(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from quality_contract import CHECK_REPLAY_AUDIT
 
 from sampler_rollouts.domain.evidence.evaluate import count_tests
-from sampler_rollouts.domain.evidence.samples import CheckPlan
+from sampler_rollouts.domain.evidence.samples import AUDITED, CheckPlan
 from sampler_rollouts.domain.plan import CheckSpec, QualityPlan
-from sampler_rollouts.domain.quantities import ratio
+from sampler_rollouts.domain.quantities import nats, ratio
 from sampler_rollouts.domain.resource import DEFAULT_MAX_RATES
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def check_spec(check: Check) -> CheckSpec:
         max_rate=check.rate_text,
         max_ratio=check.max_ratio or "",
         ignore_below=check.ignore_below or "",
+        max_bias_nats=check.max_bias_nats or "",
     )
 
 
@@ -37,6 +38,7 @@ def check_plan(check: CheckSpec) -> CheckPlan:
         max_rate=ratio(check.max_rate) if check.max_rate else math.nan,
         max_ratio=float(check.max_ratio) if check.max_ratio else math.nan,
         ignore_below=ratio(check.ignore_below) if check.ignore_below else 0.0,
+        max_bias=nats(check.max_bias_nats) if check.max_bias_nats else math.nan,
     )
 
 
@@ -46,7 +48,7 @@ def quality_plan(spec: Spec, pools: list[str]) -> QualityPlan:
     checks.setdefault(CHECK_REPLAY_AUDIT, CheckSpec(name=CHECK_REPLAY_AUDIT, max_rate=_AUDIT_RATE))
     unaudited = [pool.name for pool in spec.pools if pool.name in pools and ratio(pool.sampler.audit_share) == 0]
     if pools and len(unaudited) == len(pools):
-        del checks[CHECK_REPLAY_AUDIT]
+        checks = {name: check for name, check in checks.items() if name not in AUDITED}
     return QualityPlan(
         metrics_source=spec.quality.metrics_source,
         false_rollback_rate=spec.quality.false_rollback_rate,

@@ -11,7 +11,7 @@ from quality_contract import CHECK_REPLAY_AUDIT
 from sampler_rollouts.domain.decision.context import moving, weight_of
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.plan import Rollout
-from sampler_rollouts.domain.quantities import ratio_text
+from sampler_rollouts.domain.quantities import nats_text, ratio_text
 from sampler_rollouts.domain.status import Requests
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ def moment(when: datetime) -> str:
 
 def failed_check(look: CheckLook) -> str:
     """Why one check failed, with its numbers."""
+    if not math.isnan(look.max_bias):
+        return _biased(look)
     limits = [] if math.isnan(look.max_rate) else [ratio_text(look.max_rate)]
     limits += [] if math.isnan(look.max_ratio) else [f"{look.max_ratio:g} times stable's rate"]
     limit = f"limit {' and '.join(limits)}"
@@ -38,6 +40,15 @@ def failed_check(look: CheckLook) -> str:
     else:
         odds = f"odds against an honest build more than {_odds(look.log_threshold)} to 1"
         text = f"check {look.check} was bad in {look.bad} of {look.checked} checked requests ({limit}, {odds})"
+    return f"{text} ({look.detail})" if look.detail else text
+
+
+def _biased(look: CheckLook) -> str:
+    """Calibration, which is about nats."""
+    than = "more" if look.bias > 0 else "less"
+    found = f"found tokens {nats_text(abs(look.bias))} {than} surprising than the logits say"
+    odds = f"odds against an honest build more than {_odds(look.log_threshold)} to 1"
+    text = f"check {look.check} {found}, over {look.checked} audited tokens (limit {nats_text(look.max_bias)}, {odds})"
     return f"{text} ({look.detail})" if look.detail else text
 
 

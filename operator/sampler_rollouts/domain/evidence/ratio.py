@@ -42,11 +42,6 @@ def contributions(
     return np.asarray(np.where(both[:, None], logs, 0.0), dtype=np.float64)
 
 
-def log_e_above_margin(logs: FloatArray) -> FloatArray:
-    """ln of the e-value against "ratio <= margin". ``logs`` is l on the grid, shape (grid, ...) to (...)."""
-    return log_mixture(logs[MARGIN + 1 :] - logs[MARGIN], LOG_WEIGHTS)
-
-
 def log_e_below_margin(logs: FloatArray) -> FloatArray:
     """ln of the e-value against "ratio >= margin": what ``Passed`` rests on. Shape (grid, ...) to (...)."""
     return log_mixture(logs[MARGIN - 1 :: -1] - logs[MARGIN], LOG_WEIGHTS)

@@ -19,10 +19,20 @@ from quality_contract import (
     LABEL_CHECK,
 )
 
+from sampler_rollouts.domain.evidence import draws
 from sampler_rollouts.domain.evidence.counters import Drops, LabelKey, Track, milliseconds, tracks
 from sampler_rollouts.domain.evidence.intervals import Increments, PairedTracks, common, no_counts, pod_increments
 from sampler_rollouts.domain.evidence.look import Traffic
-from sampler_rollouts.domain.evidence.samples import TRAFFIC, Arm, CheckPlan, Question, SampleSet, Series, is_compared
+from sampler_rollouts.domain.evidence.samples import (
+    TRAFFIC,
+    Arm,
+    CheckPlan,
+    Question,
+    SampleSet,
+    Series,
+    is_calibration,
+    is_compared,
+)
 
 BIRTH_TOLERANCE = timedelta(seconds=2)
 """Kubernetes cuts creation times to whole seconds: a pod seen this little before the rollout is the rollout's."""
@@ -95,6 +105,8 @@ class Reader:
 
     def pod(self, pool: str, revision: str, plan: CheckPlan, pod: str, birth: datetime | None) -> Increments:
         """The pod-intervals of one check of one pod; without ``birth``, of one of stable's."""
+        if is_calibration(plan):
+            return self._draws((pool, revision, pod), plan, birth)
         audit = not is_compared(plan)
         wanted = dict(plan.labels) if audit else {**plan.labels, LABEL_CHECK: plan.name}
         metrics = (AUDIT_TOKENS, AUDIT_MISMATCH) if audit else (CHECKED, BAD)
@@ -103,6 +115,13 @@ class Reader:
         checked, bad = (self._tracks(pool, revision, metric, pod, wanted, after, drops) for metric in metrics)
         groups = [PairedTracks(checked, bad)] if audit else _same_labels(checked, bad)
         return pod_increments(groups, after is None, drops, self._folded.get((pool, revision, pod, plan.name)))
+
+    def _draws(self, place: tuple[str, str, str], plan: CheckPlan, birth: datetime | None) -> Increments:
+        drops: Drops = Counter()
+        pool, revision, pod = place
+        after = self._after(birth)
+        families = [self._tracks(pool, revision, metric, pod, plan.labels, after, drops) for metric in draws.COUNTERS]
+        return draws.draw_increments(families, after is None, drops, self._folded.get((*place, plan.name)))
 
     def ended(self, pool: str, revision: str, pod: str, birth: datetime | None) -> Increments:
         """The requests of one pod that the ``errors`` check counted; without ``birth``, those of a stable pod."""
@@ -118,14 +137,15 @@ class Reader:
         whose twin is not there yet (what it has gained by then counts once both are).
         """
         by_metric: dict[str, dict[LabelKey, Track]] = {}
-        for metric in (CHECKED, BAD, AUDIT_TOKENS, AUDIT_MISMATCH):
+        for metric in (CHECKED, BAD, AUDIT_TOKENS, AUDIT_MISMATCH, *draws.COUNTERS):
             series = self._pods(pool, revision, metric).get(pod, [])
-            by_metric[metric] = tracks(series, self._after(birth), self.window.until, Counter())
+            by_metric[metric] = tracks(series, self._after(birth), self.window.until, Counter(), draws.unit(metric))
             if len(by_metric[metric]) < len(series):
                 return None
         twins = by_metric[CHECKED].keys() == by_metric[BAD].keys()
         families = bool(by_metric[AUDIT_TOKENS]) == bool(by_metric[AUDIT_MISMATCH])
-        if not (twins and families):
+        calibrated = len({frozenset(by_metric[metric]) for metric in draws.COUNTERS}) == 1
+        if not (twins and families and calibrated):
             return None
         times = [track.times for found in by_metric.values() for track in found.values()]
         shared = functools.reduce(common, times) if times else no_counts()
@@ -148,7 +168,7 @@ class Reader:
         drops: Drops,
     ) -> dict[LabelKey, Track]:
         series = self._pods(pool, revision, metric).get(pod, [])
-        return tracks(_matching(series, wanted), after, self.window.until, drops)
+        return tracks(_matching(series, wanted), after, self.window.until, drops, draws.unit(metric))
 
 
 def _matching(series: Iterable[Series], wanted: Mapping[str, str]) -> list[Series]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from quality_contract import AUDIT_MISMATCH, AUDIT_TOKENS, BAD, CHECKED
+from sampler_rollouts.domain.evidence.draws import COUNTERS
 from sampler_rollouts.domain.evidence.look import CheckLook
 from sampler_rollouts.domain.evidence.samples import Arm, CheckPlan, Question, SampleSet, Series
 
@@ -15,6 +16,7 @@ SCRAPE = 2.0
 ERRORS = CheckPlan("errors", 0.03)
 SCRIPT = CheckPlan("unexpected-script", 0.03)
 AUDIT = CheckPlan("replay-audit", 0.001)
+CALIBRATION = CheckPlan("calibration", max_bias=0.05)
 NAN = float("nan")
 
 Values = Sequence[float | None]
@@ -58,6 +60,15 @@ def audit(
         series(AUDIT_TOKENS, tokens, **where, **labels),
         series(AUDIT_MISMATCH, mismatches, **where, kind=kind, **labels),
     ]
+
+
+def draws(
+    count: Values, surprisal: Values, entropy: Values, variance: Values, *, mode: str = "full", **where: Any
+) -> list[Series]:
+    """The four counters of calibration of one pod."""
+    labels: dict[str, Any] = {"batch_bucket": "8", "mode": mode}
+    every = zip(COUNTERS, (count, surprisal, entropy, variance), strict=True)
+    return [series(metric, values, **where, **labels) for metric, values in every]
 
 
 def question(

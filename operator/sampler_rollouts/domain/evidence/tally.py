@@ -1,0 +1,62 @@
+"""All pods of one check in one pool, and what was wrong with their data, in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from sampler_rollouts.domain.evidence.grid import IntArray
+from sampler_rollouts.domain.evidence.intervals import RESTART, Increments
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Arrays of shape (pod-intervals,)."""
+
+    pods: Mapping[str, Increments]
+    checked: IntArray
+    bad: IntArray
+    doubtful: int
+
+    @classmethod
+    def of(cls, pods: Mapping[str, Increments]) -> Tally:
+        """Put the pod-intervals of all pods together."""
+        empty = np.zeros(0, dtype=np.int64)
+        return cls(
+            pods=pods,
+            checked=np.concatenate([empty, *(one.checked for one in pods.values())]),
+            bad=np.concatenate([empty, *(one.bad for one in pods.values())]),
+            doubtful=sum(one.doubtful for one in pods.values()),
+        )
+
+    @property
+    def newest(self) -> int | None:
+        """The newest believed scrape of any pod, in Unix milliseconds."""
+        return max((one.newest for one in self.pods.values() if one.newest is not None), default=None)
+
+    @property
+    def newest_sample(self) -> datetime | None:
+        """The same as a time."""
+        return None if self.newest is None else datetime.fromtimestamp(self.newest / 1000, UTC)
+
+    def drops(self) -> Counter[str]:
+        """What was not believed, by reason."""
+        drops: Counter[str] = Counter()
+        for one in self.pods.values():
+            drops.update(one.drops)
+        return drops
+
+    def detail(self, *said: str) -> str:
+        """What is to be said, then what was dropped."""
+        drops = self.drops()
+        restarts = drops.pop(RESTART, 0)
+        parts = list(said)
+        if drops:
+            parts.append("not believed: " + ", ".join(f"{count} {reason}" for reason, count in sorted(drops.items())))
+        if restarts:
+            parts.append(f"counters started anew {restarts} times")
+        return "; ".join(filter(None, parts))
