@@ -6,7 +6,17 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sampler_rollouts.domain.decision import aborts, adopt, baking, entrance, faults, memory, progress, share
+from sampler_rollouts.domain.decision import (
+    aborts,
+    adopt,
+    bake_alarm,
+    baking,
+    entrance,
+    faults,
+    memory,
+    progress,
+    share,
+)
 from sampler_rollouts.domain.decision.conditions import write_conditions
 from sampler_rollouts.domain.decision.context import ResourceMeta, Turn, Wish
 from sampler_rollouts.domain.decision.leave import finish_leaving
@@ -36,6 +46,7 @@ POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
     remember_verdicts,
     # R7: abort conditions, then deadlines, then progress. A new wish does not hide that the last one has failed (R6).
     aborts.abort_on_failed_check,
+    bake_alarm.abort_while_baking,
     aborts.abort_on_crashes,
     adopt.adopt,
     choose,

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from quality_contract import LARGEST_SURPRISAL_NATS
 
+from sampler_rollouts.domain.evidence.alone import bake_threshold, in_bake
 from sampler_rollouts.domain.evidence.audit import confirmed_threshold, describe_mismatches, mismatch_intervals
 from sampler_rollouts.domain.evidence.bound import upper_bound
 from sampler_rollouts.domain.evidence.calibrated import judge_calibration
@@ -61,7 +62,10 @@ def _looks(question: Question, reader: Reader, scrape: int) -> dict[tuple[str, s
     tallies = [Tally.of(reader.check(arm, plan)) for arm, plan in asked]
     rates = [place for place, (_, plan) in enumerate(asked) if is_compared(plan)]
     streams = [_stream(*asked[place], tallies[place], reader) for place in rates]
-    found = dict(zip(rates, compare(streams, _assurance(question), scrape), strict=True))
+    compared = compare(streams, _assurance(question), scrape)
+    if question.bake_intervals:
+        compared = [in_bake(question, *pair) for pair in zip(streams, compared, strict=True)]
+    found = dict(zip(rates, compared, strict=True))
     looks = {}
     for place, ((arm, plan), tally) in enumerate(zip(asked, tallies, strict=True)):
         reason, why = _unusable(arm, tally, reader.window)
@@ -248,4 +252,6 @@ def _unavailable(question: Question, samples: SampleSet) -> Evidence:
 
 
 def _threshold(question: Question, plan: CheckPlan) -> float:
+    if question.bake_intervals and is_compared(plan):
+        return bake_threshold(question)
     return _assurance(question).log_threshold if spends_alpha(plan) else confirmed_threshold()

@@ -90,6 +90,8 @@ class Question:
     tests: int
     """Statistical tests that share ``alpha`` (checks with a test times pools), fixed when the rollout starts:
     ``count_tests``."""
+    bake_intervals: int = 0
+    """Of a release at full traffic: the minutes of its bake time, and ``since`` is when they began. 0 before."""
 
 
 @dataclass(frozen=True, slots=True)

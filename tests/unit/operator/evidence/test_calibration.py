@@ -185,3 +185,35 @@ def test_a_billion_draws_are_finite() -> None:
     for sign in (1, -1):
         assert math.isfinite(log_e_biased(one(1e9, 5e9 + sign * 1e9, 5e9, 3e9), 0.05, leave_one_out=True))
     assert np.exp(LOG_WEIGHTS).sum() == pytest.approx(1.0)
+
+
+def rare_boosted(logits: np.ndarray) -> np.ndarray:
+    """One draw in twenty is of the rarest tenth."""
+    how = 0.95 * row(logits)[0]
+    how[np.argsort(logits)[: logits.size // 10]] += 0.05 / (logits.size // 10)
+    return how
+
+
+def first_alarm(random: np.random.Generator, fault: str, tokens: int) -> int | None:
+    """Tokens until ``Failed`` at 4 tests and alpha 0.005, looked at every 500; None if there was none."""
+    parts = []
+    for seen in range(500, tokens + 1, 500):
+        logits = random.normal(0, 2.2, 1000)
+        how = {"honest": row(logits)[0], "cold": at_temperature(logits, 0.95), "rare": rare_boosted(logits)}[fault]
+        parts.append(drawn(random, logits, how, 500, parts=2))
+        every = Draws(*(np.concatenate([getattr(part, name) for part in parts]) for name in Draws.__slots__))
+        if log_e_biased(every, 0.05, leave_one_out=True) >= math.log(4 / 0.005):
+            return seen
+    return None
+
+
+@pytest.mark.parametrize(("fault", "within"), [("cold", 15_000), ("rare", 8000)])
+def test_tokens_to_detection(fault: str, within: int) -> None:
+    """A temperature of 0.95 instead of 1, and rare tokens boosted, each row of logits another (docs/evidence.md)."""
+    for seed in range(4):
+        found = first_alarm(np.random.default_rng(seed), fault, within)
+        assert found is not None, f"{fault}, seed {seed}"
+
+
+def test_an_honest_sampler_never_alarms() -> None:
+    assert [first_alarm(np.random.default_rng(seed), "honest", 15_000) for seed in range(4)] == [None] * 4
