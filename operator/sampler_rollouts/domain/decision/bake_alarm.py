@@ -54,15 +54,14 @@ def _looks(turn: Turn, watch: QualityPlan, stable: Release) -> Iterator[CheckLoo
 
 
 def _target(turn: Turn, stable: Release, pool: str) -> Release | None:
-    """The release to go back to: one that has other pods where the fault shows, and is known to the last template."""
+    """The release to go back to: not held, with other pods where the fault shows, and known to the last template."""
     status = turn.status
-    for release in (status.verified, status.previous):
-        known = release is not None and all(
-            template_of(turn, Child(item.name, item.revision)) is not None for item in release.pools
-        )
-        if release is not None and known and release.revision(pool) != stable.revision(pool):
-            return None if status.held(release.hash) else release
-    return None
+    others = (release for release in (status.verified, status.previous) if release and not status.held(release.hash))
+    return next((one for one in others if one.revision(pool) != stable.revision(pool) and _known(turn, one)), None)
+
+
+def _known(turn: Turn, release: Release) -> bool:
+    return all(template_of(turn, Child(item.name, item.revision)) is not None for item in release.pools)
 
 
 def _go_back(turn: Turn, bake: Bake, target: Release, look: CheckLook) -> None:

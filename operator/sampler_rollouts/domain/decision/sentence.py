@@ -69,7 +69,8 @@ def _exposed(requests: Requests) -> str:
         return "how many requests were exposed is not known"
     share = 100 * requests.exposed / requests.total
     # Counters are of requests that have ended: those in flight are not among them.
-    return f"{requests.exposed} of {requests.total} answered requests ({share:.2g}%) were exposed"
+    written = f"{share:.2g}" if share < 99.5 else "100"
+    return f"{requests.exposed} of {requests.total} answered requests ({written}%) were exposed"
 
 
 def ending(turn: Turn, rollout: Rollout, did: str, pool: str, why: str) -> str:

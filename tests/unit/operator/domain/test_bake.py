@@ -131,6 +131,7 @@ class TestAlarm:
         assert world.condition("RolledBack") == ("True", "CheckFailed")
         assert "in its bake time" in world.message("RolledBack")
         assert "at full traffic" in world.message("RolledBack")
+        assert "(100%) were exposed" in world.message("RolledBack")
         assert results(world)[0] == "RolledBack"
         world.run(400)
         assert world.condition("Verified") == ("True", "BakeTimeOver"), "it is watched like any other"
