@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from sampler_rollouts.domain.decision import question
 
 from tests.unit.operator.domain.story import bad, results, rolling, silent
 from tests.unit.operator.domain.world import World, established, inconclusive, passing, spec
@@ -213,3 +214,30 @@ def test_a_bake_that_an_older_operator_began_is_watched_too() -> None:
         world.raw_status["bake"].pop(member, None)
     world.run(400)
     assert world.condition("Verified") == ("True", "BakeTimeOver")
+
+
+def test_the_bakes_minutes_are_asked_for_from_full_traffic_on() -> None:
+    """A candidate is tested by the e-process, and what serves all traffic for a change (design, section 7)."""
+
+    def minutes(world: World) -> int:
+        asked = question(world.meta, world.spec, world.status, world.now)
+        assert asked is not None
+        return asked.bake_intervals
+
+    assert minutes(established()) == 5
+    world = rolling()
+    assert minutes(world) == 0
+    world.judge = passing
+    world.until("Serving")
+    world.run(10)
+    assert minutes(world) == 5
+
+
+def test_what_a_pod_that_has_gone_counted_stays_evidence() -> None:
+    world = promoted()
+    gone = world.pods.pop(0)
+    world.run(20)
+    births = {birth.pod: birth for birth in world.status.bake.births}
+    assert gone.name in births
+    assert not births[gone.name].serving
+    assert len(births) == 5
