@@ -72,7 +72,8 @@ def draw_increments(
     labels = sorted(set().union(*families))
     parts = [_part(key, families, restarts, base_line, after, drops) for key in labels]
     seen = max(track.last_seen for track in counts.values())
-    return earlier.then(replace(_by_scrape(parts, last, after, drops), last_seen=seen, drops=+drops))
+    start = -1 if earlier.newest is None else after
+    return earlier.then(replace(_by_scrape(parts, last, start, drops), last_seen=seen, drops=+drops))
 
 
 @dataclass(frozen=True, slots=True)

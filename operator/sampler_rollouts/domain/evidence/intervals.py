@@ -151,7 +151,9 @@ def pod_increments(
     first = min((track.first_seen for track in all_checked), default=0)
     base_line = None if from_zero else first
     parts = [_paired(group, restarts, base_line, after, drops) for group in groups]
-    found = _believed(parts, restarts, first_flapping(restarts, earlier.drops[RESTART]), after, drops)
+    # Counters that were not there yet at the fold have their first sample after it: it starts where it ends.
+    start = -1 if earlier.newest is None else after
+    found = _believed(parts, restarts, first_flapping(restarts, earlier.drops[RESTART]), start, drops)
     return earlier.then(replace(found, last_seen=last_seen))
 
 
