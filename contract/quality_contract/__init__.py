@@ -86,6 +86,8 @@ CHECK_MISROUTED: Final = "misrouted"
 """Of servers that know the context classes of their release alone."""
 CHECK_REPLAY_AUDIT: Final = "replay-audit"
 """Built in: read from the two audit counters, not from CHECKED and BAD."""
+CHECK_CALIBRATION: Final = "calibration"
+"""Built in: read from the four counters of calibration."""
 
 # Target labels that the scrape adds from the pod's own labels.
 TARGET_NAMESPACE: Final = "namespace"

@@ -92,6 +92,8 @@ def replay(
         _refuse(error)
     for name in core.unknown_checks(recording, block):
         typer.echo(f"check {name}: not in {quality}, so it was not looked at", err=True)
+    for name in core.unrecorded_checks(block):
+        typer.echo(f"check {name}: a recording holds counts, not nats, so it was not looked at", err=True)
     found = output.replay_result(courses, recording.start, block)
     _show(found, output.replay_table, as_json)
 

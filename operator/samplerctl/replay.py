@@ -14,7 +14,7 @@ from sampler_rollouts.domain.evidence.counters import milliseconds
 from sampler_rollouts.domain.evidence.evaluate import count_tests, evaluate
 from sampler_rollouts.domain.evidence.fold import fold
 from sampler_rollouts.domain.evidence.look import CheckLook, Verdict
-from sampler_rollouts.domain.evidence.samples import Arm, Question, SampleSet
+from sampler_rollouts.domain.evidence.samples import Arm, CheckPlan, Question, SampleSet, is_calibration
 from sampler_rollouts.domain.quantities import ratio
 from sampler_rollouts.domain.resource import Quality
 from sampler_rollouts.domain.rules import violations
@@ -74,7 +74,7 @@ def replay(recording: Recording, quality: Quality) -> dict[tuple[str, str], Cour
     """Look at every scrape of the recording. By (check, pool), for each check of the quality block."""
     samples = SampleSet(series=recording.series, scrape_interval=recording.scrape)
     courses: dict[tuple[str, str], Course] = {
-        (check.name, pool): Course() for check in quality.checks for pool in recording.pools
+        (plan.name, pool): Course() for plan in _looked_at(quality) for pool in recording.pools
     }
     for number, time in enumerate(recording.looks):
         asked = _question(recording, quality, time)
@@ -92,6 +92,20 @@ def unknown_checks(recording: Recording, quality: Quality) -> list[str]:
     return sorted(set(recording.checks) - {check.name for check in quality.checks})
 
 
+def unrecorded_checks(quality: Quality) -> list[str]:
+    """Checks that a recording of counts cannot hold: calibration is about sums of nats."""
+    return [check.name for check in quality.checks if check.max_bias_nats is not None]
+
+
+def _looked_at(quality: Quality) -> tuple[CheckPlan, ...]:
+    """What is recorded of a latency check are the two counters, not the histogram that they are read from."""
+    return tuple(replace(plan, slower_than=0.0) for plan in _plans(quality) if not is_calibration(plan))
+
+
+def _plans(quality: Quality) -> tuple[CheckPlan, ...]:
+    return tuple(check_plan(check_spec(check)) for check in quality.checks)
+
+
 def first_failure(courses: Mapping[tuple[str, str], Course]) -> tuple[float, CheckLook] | None:
     """What would have rolled the release back."""
     failures = [course.failed for course in courses.values() if course.failed]
@@ -99,8 +113,6 @@ def first_failure(courses: Mapping[tuple[str, str], Course]) -> tuple[float, Che
 
 
 def _question(recording: Recording, quality: Quality, now: float) -> Question:
-    # What is recorded of a latency check are the two counters, not the histogram that they are read from.
-    checks = tuple(replace(check_plan(check_spec(check)), slower_than=0.0) for check in quality.checks)
     # Just before the candidate's first sample: stable's sample of that time is its base line.
     since = _moment(recording.start - 0.001)
     return Question(
@@ -109,11 +121,11 @@ def _question(recording: Recording, quality: Quality, now: float) -> Question:
         source="",
         since=since,
         arms=tuple(_arm(recording, pool, since, now) for pool in recording.pools),
-        checks=checks,
+        checks=_looked_at(quality),
         alpha=ratio(quality.false_rollback_rate) / 2,
         pass_confidence=ratio(quality.pass_confidence),
         design_effect=float(quality.design_effect),
-        tests=max(1, count_tests(checks, recording.pools)),
+        tests=max(1, count_tests(_plans(quality), recording.pools)),
     )
 
 

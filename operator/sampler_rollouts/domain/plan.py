@@ -111,6 +111,8 @@ class CheckSpec(Loose):
     ignore_below: Number = ""
     slower_than: Number = ""
     """Empty unless it is about latency."""
+    max_bias_nats: Number = ""
+    """Of calibration alone."""
 
 
 class QualityPlan(Loose):
@@ -124,7 +126,7 @@ class QualityPlan(Loose):
     tests: Count
     """Statistical tests that share the false-alarm rate: fixed at the start."""
     unaudited: Annotated[list[Name], Field(max_length=limits.POOLS)] = Field(default_factory=list)
-    """Pools with an audit share of 0: the replay audit says nothing about them, and is not asked."""
+    """Pools with an audit share of 0: replay audit and calibration say nothing about them, and are not asked."""
     probes: Number = ""
     """Synthetic probes a second; empty where none counts as evidence."""
 

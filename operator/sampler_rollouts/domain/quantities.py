@@ -8,11 +8,13 @@ from typing import Final
 
 DURATION_PATTERN: Final = "^([0-9]{1,4}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$"
 RATIO_PATTERN: Final = "^[0-9]{1,3}([.][0-9]{1,8})?%?$"
+NATS_PATTERN: Final = "^[0-9]([.][0-9]{1,8})?$"
 LONGEST_DURATION: Final = 2400 * 3600
 """A hundred days: no rollout is planned for longer, and the metrics source must keep samples for as long."""
 
 _DURATION = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,6})s)?")
 _RATIO = re.compile(r"(\d{1,3}(?:\.\d{1,8})?)(%?)")
+_NATS = re.compile(r"\d(?:\.\d{1,8})?")
 _QUANTITY = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)(\D*)")
 _SUFFIXES: Final = {"": Fraction(1), "m": Fraction(1, 1000)} | {
     letter + binary: Fraction(base) ** power
@@ -39,6 +41,13 @@ def ratio(text: str) -> float:
     return number / 100 if match.group(2) else number
 
 
+def nats(text: str) -> float:
+    """Parse ``0.05``; raise ValueError for anything else."""
+    if _NATS.fullmatch(text) is None or not text.isascii():
+        raise ValueError(f"not a number of nats such as 0.05: {text!r}")
+    return float(text)
+
+
 def quantity(text: str) -> Fraction:
     """Parse a Kubernetes quantity such as ``500m``, ``2`` or ``1.5Gi``; raise ValueError for anything else."""
     match = _QUANTITY.fullmatch(text)
@@ -60,6 +69,11 @@ def ratio_text(value: float) -> str:
     return f"{value * 100:.3g}%"
 
 
+def nats_text(value: float) -> str:
+    """Write nats with up to three significant digits: ``0.0123 nats``."""
+    return f"{value:.3g} nats"
+
+
 def is_duration(text: str, *, least: int) -> bool:
     """Whether ``text`` is a duration of ``least`` seconds or more, and not absurdly long."""
     try:
@@ -72,6 +86,14 @@ def is_open_ratio(text: str) -> bool:
     """Whether ``text`` is a ratio strictly between 0 and 1."""
     try:
         return 0 < ratio(text) < 1
+    except ValueError:
+        return False
+
+
+def is_nats(text: str) -> bool:
+    """Whether ``text`` is a number of nats above 0 and at most 1."""
+    try:
+        return 0 < nats(text) <= 1
     except ValueError:
         return False
 

@@ -11,9 +11,16 @@ from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, ValidationError
-from quality_contract import CHECK_ERRORS, CHECK_MISROUTED, CHECK_REPLAY_AUDIT, CHECK_UNEXPECTED_SCRIPT
+from quality_contract import (
+    CHECK_CALIBRATION,
+    CHECK_ERRORS,
+    CHECK_MISROUTED,
+    CHECK_REPLAY_AUDIT,
+    CHECK_UNEXPECTED_SCRIPT,
+)
 
-from sampler_rollouts.domain import limits, slowness
+from sampler_rollouts.domain import bias, limits, slowness
+from sampler_rollouts.domain.evidence.samples import AUDITED
 from sampler_rollouts.domain.pool import DrainTimeout, Duration, DurationOrZero, Label, OpenRatio, Pool, matching
 from sampler_rollouts.domain.probes import Probes
 from sampler_rollouts.domain.quantities import ratio, seconds
@@ -117,14 +124,18 @@ class Check(Strict):
     slower_than: Annotated[str, Field(max_length=9)] | None = Field(
         None, description="Of a latency check: from which time on a request is bad; a bound that servers count by."
     )
+    max_bias_nats: bias.Nats | None = Field(
+        None, description="Of calibration: how many nats a token may be more or less surprising than the logits say."
+    )
     rules: ClassVar = (
         *slowness.RULES,
+        *bias.RULES,
         Rule(
-            "has(self.maxRate) || has(self.maxRatio) || self.name in ["
-            + ", ".join(f"'{name}'" for name in DEFAULT_MAX_RATES)
+            "has(self.maxRate) || has(self.maxRatio) || has(self.maxBiasNats) || self.name in ["
+            + ", ".join(f"'{name}'" for name in (*DEFAULT_MAX_RATES, CHECK_CALIBRATION))
             + "]",
             'maxRate or maxRatio is required for a check without a default: add for example maxRate: "1%"',
-            lambda check: check.rate_text != "" or check.max_ratio is not None,
+            lambda check: check.rate_text != "" or check.max_ratio is not None or check.max_bias_nats is not None,
         ),
         Rule(
             "!has(self.ignoreBelow) || has(self.maxRatio)",
@@ -258,11 +269,12 @@ class Spec(Strict):
         ),
         Rule(
             f"self.pools.all(p, {cel_ratio('p.sampler.auditShare')} > 0.0) || "
-            f"self.quality.checks.exists(c, c.name != '{CHECK_REPLAY_AUDIT}')",
-            f"checks hold only {CHECK_REPLAY_AUDIT}, which an auditShare of 0 turns off: add a check or raise it",
+            f"self.quality.checks.exists(c, !(c.name in {sorted(AUDITED)}))",
+            f"checks hold only {' and '.join(sorted(AUDITED, reverse=True))}, which an auditShare of 0 turns off: "
+            "add a check or raise it",
             lambda spec: (
                 all(ratio(pool.sampler.audit_share) for pool in spec.pools)
-                or any(check.name != CHECK_REPLAY_AUDIT for check in spec.quality.checks)
+                or any(check.name not in AUDITED for check in spec.quality.checks)
             ),
             "quality.checks",
         ),

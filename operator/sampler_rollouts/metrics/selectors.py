@@ -21,8 +21,9 @@ from quality_contract import (
 )
 from quality_contract.latency import CHECKED_REQUESTS, LABEL_BOUND, LABEL_CHECKED
 
+from sampler_rollouts.domain.evidence import draws
 from sampler_rollouts.domain.evidence.latency import bound_label, counters, is_latency
-from sampler_rollouts.domain.evidence.samples import CheckPlan, Question, is_compared
+from sampler_rollouts.domain.evidence.samples import CheckPlan, Question, is_calibration, is_compared
 from sampler_rollouts.metrics.envelope import SourceProblem
 
 PODS_A_QUERY = 50
@@ -122,8 +123,13 @@ def of_rollout(question: Question) -> Selector:
 
 def _metrics(question: Question) -> list[str]:
     audited = any(plan.name == CHECK_REPLAY_AUDIT for plan in question.checks)
-    latencies = filter(is_latency, question.checks)
-    return [CHECKED, BAD, *([AUDIT_TOKENS, AUDIT_MISMATCH] if audited else []), *_histograms(latencies)]
+    calibrated = any(map(is_calibration, question.checks))
+    return [
+        *(CHECKED, BAD),
+        *((AUDIT_TOKENS, AUDIT_MISMATCH) if audited else ()),
+        *(draws.COUNTERS if calibrated else ()),
+        *_histograms(filter(is_latency, question.checks)),
+    ]
 
 
 def _histograms(latencies: Iterable[CheckPlan]) -> list[str]:

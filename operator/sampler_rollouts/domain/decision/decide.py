@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sampler_rollouts.domain.decision import (
     aborts,
     adopt,
+    bake_alarm,
     baking,
     entrance,
     faults,
@@ -46,6 +47,7 @@ POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
     remember_verdicts,
     # R7: abort conditions, then deadlines, then progress. A new wish does not hide that the last one has failed (R6).
     aborts.abort_on_failed_check,
+    bake_alarm.abort_while_baking,
     aborts.abort_on_crashes,
     adopt.adopt,
     choose,

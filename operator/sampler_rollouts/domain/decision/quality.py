@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from quality_contract import CHECK_REPLAY_AUDIT
 
 from sampler_rollouts.domain.evidence.evaluate import count_tests
-from sampler_rollouts.domain.evidence.samples import CheckPlan
+from sampler_rollouts.domain.evidence.samples import AUDITED, CheckPlan
 from sampler_rollouts.domain.plan import CheckSpec, QualityPlan
-from sampler_rollouts.domain.quantities import ratio
+from sampler_rollouts.domain.quantities import nats, ratio
 from sampler_rollouts.domain.resource import DEFAULT_MAX_RATES
 from sampler_rollouts.domain.slowness import slower_than
 
@@ -29,6 +29,7 @@ def check_spec(check: Check) -> CheckSpec:
         max_ratio=check.max_ratio or "",
         ignore_below=check.ignore_below or "",
         slower_than=check.slower_than or "",
+        max_bias_nats=check.max_bias_nats or "",
     )
 
 
@@ -40,6 +41,7 @@ def check_plan(check: CheckSpec) -> CheckPlan:
         max_ratio=float(check.max_ratio) if check.max_ratio else math.nan,
         ignore_below=ratio(check.ignore_below) if check.ignore_below else 0.0,
         slower_than=slower_than(check.name, check.slower_than),
+        max_bias=nats(check.max_bias_nats) if check.max_bias_nats else math.nan,
     )
 
 
@@ -49,7 +51,7 @@ def quality_plan(spec: Spec, pools: list[str]) -> QualityPlan:
     checks.setdefault(CHECK_REPLAY_AUDIT, CheckSpec(name=CHECK_REPLAY_AUDIT, max_rate=_AUDIT_RATE))
     unaudited = [pool.name for pool in spec.pools if pool.name in pools and ratio(pool.sampler.audit_share) == 0]
     if pools and len(unaudited) == len(pools):
-        del checks[CHECK_REPLAY_AUDIT]
+        checks = {name: check for name, check in checks.items() if name not in AUDITED}
     probes = spec.quality.probes
     return QualityPlan(
         metrics_source=spec.quality.metrics_source,

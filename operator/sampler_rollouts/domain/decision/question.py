@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sampler_rollouts.domain.decision.context import weight_of
 from sampler_rollouts.domain.decision.quality import check_plan
 from sampler_rollouts.domain.evidence.samples import Arm, Question
+from sampler_rollouts.domain.evidence.shiryaev import intervals_in
 from sampler_rollouts.domain.quantities import ratio
 from sampler_rollouts.domain.status import Stage, Status
 
@@ -32,7 +33,8 @@ def question(meta: ResourceMeta, spec: Mapping[str, Any], status: Status, now: d
     try:
         if rollout is not None and under_test is not None:
             arms = [_arm(status, rollout, under_test, pool) for wave in rollout.waves for pool in wave]
-            return _question(meta, rollout.quality, rollout.started_at, arms)
+            seconds = _bake_seconds(status, rollout) if status.stage is Stage.SERVING else None
+            return _question(meta, rollout.quality, rollout.started_at, arms, seconds)
         return _of_bake(meta, status)
     except ValueError:  # A plan that cannot be read: nothing can be asked, so nothing passes or fails.
         return None
@@ -64,10 +66,17 @@ def _of_bake(meta: ResourceMeta, status: Status) -> Question | None:
     if bake is None or bake.watch is None or stable is None:
         return None
     arms = [_own_arm(bake.births, item.name, item.revision, "") for item in stable.pools]
-    return _question(meta, bake.watch, stable.since, arms)
+    return _question(meta, bake.watch, stable.since, arms, bake.seconds)
 
 
-def _question(meta: ResourceMeta, plan: QualityPlan, since: datetime, arms: list[Arm]) -> Question:
+def _bake_seconds(status: Status, rollout: Rollout) -> int:
+    return status.bake.seconds if status.bake else rollout.bake_time
+
+
+def _question(
+    meta: ResourceMeta, plan: QualityPlan, since: datetime, arms: list[Arm], bake_seconds: int | None
+) -> Question:
+    """``bake_seconds`` is of a release that serves all traffic; None of a candidate."""
     return Question(
         namespace=meta.namespace,
         rollout=meta.name,
@@ -75,12 +84,13 @@ def _question(meta: ResourceMeta, plan: QualityPlan, since: datetime, arms: list
         since=since,
         arms=tuple(arms),
         checks=tuple(check_plan(check) for check in plan.checks),
-        # The other half of the rate is the bake time's.
+        # One half of the rate is the rollout's, the other the bake time's.
         alpha=ratio(plan.false_rollback_rate) / 2,
         pass_confidence=ratio(plan.pass_confidence),
         design_effect=float(plan.design_effect),
         tests=max(1, plan.tests),
         probes=plan.probes != "",
+        bake_intervals=0 if bake_seconds is None else intervals_in(bake_seconds),
     )
 
 

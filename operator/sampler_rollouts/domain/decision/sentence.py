@@ -11,7 +11,7 @@ from quality_contract import CHECK_REPLAY_AUDIT
 from sampler_rollouts.domain.decision.context import moving, weight_of
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.plan import Rollout
-from sampler_rollouts.domain.quantities import ratio_text
+from sampler_rollouts.domain.quantities import nats_text, ratio_text
 from sampler_rollouts.domain.slowness import bound_text
 from sampler_rollouts.domain.status import Requests
 
@@ -30,6 +30,8 @@ def moment(when: datetime) -> str:
 
 def failed_check(look: CheckLook) -> str:
     """Why one check failed, with its numbers."""
+    if not math.isnan(look.max_bias):
+        return _biased(look)
     limits = [] if math.isnan(look.max_rate) else [ratio_text(look.max_rate)]
     limits += [] if math.isnan(look.max_ratio) else [f"{look.max_ratio:g} times stable's rate"]
     limit = f"limit {' and '.join(limits)}"
@@ -40,6 +42,15 @@ def failed_check(look: CheckLook) -> str:
         odds = f"odds against an honest build more than {_odds(look.log_threshold)} to 1"
         was = f"slower than {bound_text(look.slower_than)}" if look.slower_than else "bad"
         text = f"check {look.check} was {was} in {look.bad} of {look.checked} checked requests ({limit}, {odds})"
+    return f"{text} ({look.detail})" if look.detail else text
+
+
+def _biased(look: CheckLook) -> str:
+    """Calibration, which is about nats."""
+    than = "more" if look.bias > 0 else "less"
+    found = f"found tokens {nats_text(abs(look.bias))} {than} surprising than the logits say"
+    odds = f"odds against an honest build more than {_odds(look.log_threshold)} to 1"
+    text = f"check {look.check} {found}, over {look.checked} audited tokens (limit {nats_text(look.max_bias)}, {odds})"
     return f"{text} ({look.detail})" if look.detail else text
 
 
@@ -60,7 +71,8 @@ def _exposed(requests: Requests) -> str:
         return "how many requests were exposed is not known"
     share = 100 * requests.exposed / requests.total
     # Counters are of requests that have ended: those in flight are not among them.
-    return f"{requests.exposed} of {requests.total} answered requests ({share:.2g}%) were exposed"
+    written = f"{share:.2g}" if share < 99.5 else "100"
+    return f"{requests.exposed} of {requests.total} answered requests ({written}%) were exposed"
 
 
 def ending(turn: Turn, rollout: Rollout, did: str, pool: str, why: str) -> str:

@@ -40,6 +40,7 @@ TABLE: Final[dict[tuple[Stage, Trigger], Stage]] = {
     (Stage.ESTABLISHING, Trigger.PODS_READY): Stage.SERVING,
     (Stage.SERVING, Trigger.NEW_RELEASE): Stage.PROGRESSING,
     (Stage.SERVING, Trigger.KNOWN_RELEASE): Stage.RESTORING,
+    (Stage.SERVING, Trigger.CHECK_FAILED): Stage.ROLLING_BACK,
     (Stage.PROGRESSING, Trigger.FULL_TRAFFIC): Stage.SERVING,
     (Stage.PROGRESSING, Trigger.CHECK_FAILED): Stage.ROLLING_BACK,
     (Stage.PROGRESSING, Trigger.PODS_FAILING): Stage.ROLLING_BACK,

@@ -6,13 +6,12 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from quality_contract import CHECK_REPLAY_AUDIT
-
 from sampler_rollouts.domain.decision.context import Turn, begun
 from sampler_rollouts.domain.decision.share import SKEWED, skew
 from sampler_rollouts.domain.evidence.look import SHARED_DEGRADATION, CheckLook, Verdict
+from sampler_rollouts.domain.evidence.samples import AUDITED
 from sampler_rollouts.domain.limits import REASON, clip
-from sampler_rollouts.domain.quantities import ratio_text
+from sampler_rollouts.domain.quantities import nats_text, ratio_text
 from sampler_rollouts.domain.slowness import bound_text
 from sampler_rollouts.domain.status import CheckStatus
 
@@ -30,7 +29,7 @@ def required(rollout: Rollout, pool: str) -> list[str]:
 def checks_of(quality: QualityPlan, pool: str) -> list[str]:
     """The checks of a plan that say something about a pool."""
     audited = pool not in quality.unaudited
-    return [check.name for check in quality.checks if audited or check.name != CHECK_REPLAY_AUDIT]
+    return [check.name for check in quality.checks if audited or check.name not in AUDITED]
 
 
 def looks_of(turn: Turn, rollout: Rollout, pool: str) -> Iterator[CheckLook]:
@@ -100,7 +99,8 @@ def _badness(look: CheckLook) -> tuple[int, float, float]:
     """Failed before inconclusive before passed; then the nearer to its threshold; then the wider bound."""
     order = {Verdict.FAILED: 2, Verdict.INCONCLUSIVE: 1}.get(look.verdict, 0)
     nearness = look.log_e / look.log_threshold if look.log_threshold > 0 else look.log_e
-    return order, max(0.0, nearness), look.upper_bound / look.max_rate if look.max_rate > 0 else 0.0
+    limit = look.max_rate if math.isnan(look.max_bias) else look.max_bias
+    return order, max(0.0, nearness), look.upper_bound / limit if limit > 0 else 0.0
 
 
 def _shown(look: CheckLook) -> CheckStatus:
@@ -113,7 +113,9 @@ def _shown(look: CheckLook) -> CheckStatus:
         max_rate="" if math.isnan(look.max_rate) else ratio_text(look.max_rate),
         max_ratio="" if math.isnan(look.max_ratio) else f"{look.max_ratio:g}",
         slower_than=bound_text(look.slower_than) if look.slower_than else "",
-        upper_bound=ratio_text(look.upper_bound),
+        max_bias_nats="" if math.isnan(look.max_bias) else f"{look.max_bias:g}",
+        bias_nats="" if math.isnan(look.bias) else f"{look.bias:.3g}",
+        upper_bound=ratio_text(look.upper_bound) if math.isnan(look.max_bias) else nats_text(look.upper_bound),
         log_e=f"{look.log_e:.4g}",
         log_threshold=f"{look.log_threshold:.4g}",
         detail=clip(look.detail),

@@ -44,15 +44,18 @@ def milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def tracks(series: Iterable[Series], after: int | None, until: int, drops: Drops) -> dict[LabelKey, Track]:
+def tracks(
+    series: Iterable[Series], after: int | None, until: int, drops: Drops, unit: float = 1.0
+) -> dict[LabelKey, Track]:
     """One track for each label set of one metric of one pod. ``after`` (not included) and ``until`` in milliseconds.
 
     A counter that comes in several copies (two scrape jobs, two stores behind one) is read from one of them: the most
     recent, then the longest. Adding copies would count requests twice; mixing them would show falls that never were.
+    A sum with a fraction is read in whole parts, of which ``unit`` make one.
     """
     copies: dict[LabelKey, list[Track]] = {}
     for one in series:
-        track = _believable(one, after, until, drops)
+        track = _believable(one, after, until, drops, unit)
         if track is not None:
             copies.setdefault(label_key(one.labels), []).append(track)
     return {key: max(found, key=_recent_then_long) for key, found in copies.items()}
@@ -62,10 +65,10 @@ def _recent_then_long(track: Track) -> tuple[int, int]:
     return (int(track.times[-1]) if track.times.size else 0, track.times.size)
 
 
-def _believable(series: Series, after: int | None, until: int, drops: Drops) -> Track | None:
+def _believable(series: Series, after: int | None, until: int, drops: Drops, unit: float) -> Track | None:
     """The series without what cannot be a counter's sample; None when nothing of it lies in the window."""
     seconds = np.asarray(series.times, dtype=np.float64)
-    values = np.asarray(series.values, dtype=np.float64)
+    values = _in_parts(np.asarray(series.values, dtype=np.float64), unit)
     timed = (seconds >= 0) & (seconds < np.inf)
     drops["NoTime"] += timed.size - int(np.count_nonzero(timed))
     with np.errstate(over="ignore"):
@@ -77,6 +80,12 @@ def _believable(series: Series, after: int | None, until: int, drops: Drops) -> 
     countable = _countable(values, drops)
     kept_times, kept_values = _in_order(times[countable], values[countable].astype(np.int64), drops)
     return Track(kept_times, kept_values, first_seen=int(times.min()), last_seen=int(times.max()))
+
+
+def _in_parts(values: FloatArray, unit: float) -> FloatArray:
+    """Whole parts; what is no number stays none."""
+    with np.errstate(over="ignore"):
+        return values if unit == 1.0 else np.round(values * unit)
 
 
 def _countable(values: FloatArray, drops: Drops) -> BoolArray:

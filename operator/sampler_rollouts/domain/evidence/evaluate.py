@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 
-import numpy as np
+from quality_contract import LARGEST_SURPRISAL_NATS
 
+from sampler_rollouts.domain.evidence.alone import bake_threshold, in_bake
 from sampler_rollouts.domain.evidence.audit import confirmed_threshold, describe_mismatches, mismatch_intervals
 from sampler_rollouts.domain.evidence.bound import upper_bound
+from sampler_rollouts.domain.evidence.calibrated import judge_calibration
 from sampler_rollouts.domain.evidence.cells import LONG_GAP
 from sampler_rollouts.domain.evidence.comparison import Assurance, Compared, Stream
 from sampler_rollouts.domain.evidence.counters import milliseconds
-from sampler_rollouts.domain.evidence.grid import IntArray
-from sampler_rollouts.domain.evidence.intervals import RESTART, Increments
+from sampler_rollouts.domain.evidence.intervals import Increments
 from sampler_rollouts.domain.evidence.look import CheckLook, Evidence, Traffic, Verdict
 from sampler_rollouts.domain.evidence.probed import QUESTIONS, compare_both, said_of
 from sampler_rollouts.domain.evidence.reading import Reader, Window, window_of
-from sampler_rollouts.domain.evidence.samples import Arm, CheckPlan, Question, SampleSet, is_compared
+from sampler_rollouts.domain.evidence.samples import (
+    Arm,
+    CheckPlan,
+    Question,
+    SampleSet,
+    is_calibration,
+    is_compared,
+    spends_alpha,
+)
+from sampler_rollouts.domain.evidence.tally import Tally
 from sampler_rollouts.domain.evidence.verdict import of_audit, of_rate
 
 MOST_PODS_NAMED = 3
-NO_PROBES: Mapping[str, Increments] = {}
 
 
 def count_tests(checks: Iterable[CheckPlan], pools: Iterable[str], *, probes: bool = False) -> int:
@@ -32,7 +40,7 @@ def count_tests(checks: Iterable[CheckPlan], pools: Iterable[str], *, probes: bo
 
     Where ``probes`` count, each asks two questions.
     """
-    return sum(map(is_compared, checks)) * len(set(pools)) * (QUESTIONS if probes else 1)
+    return sum(map(spends_alpha, checks)) * len(set(pools)) * (QUESTIONS if probes else 1)
 
 
 def evaluate(question: Question, samples: SampleSet, now: datetime) -> Evidence:
@@ -58,22 +66,28 @@ def _looks(question: Question, reader: Reader, scrape: int) -> dict[tuple[str, s
     """One look for each pool and check, those of rates worked out together."""
     asked = [(arm, plan) for arm in question.arms for plan in question.checks]
     probes = [_probes(question, arm, plan, reader) for arm, plan in asked]
-    tallies = [_tally(reader.check(arm, plan), more) for (arm, plan), more in zip(asked, probes, strict=True)]
+    tallies = [Tally.of(reader.check(arm, plan), more) for (arm, plan), more in zip(asked, probes, strict=True)]
     rates = [place for place, (_, plan) in enumerate(asked) if is_compared(plan)]
     streams = [_stream(*asked[place], tallies[place], reader) for place in rates]
-    found = dict(zip(rates, compare_both(streams, _assurance(question), scrape, probes=question.probes), strict=True))
+    compared = compare_both(streams, _assurance(question), scrape, probes=question.probes)
+    if question.bake_intervals:
+        compared = [in_bake(question, *pair) for pair in zip(streams, compared, strict=True)]
+    found = dict(zip(rates, compared, strict=True))
     looks = {}
     for place, ((arm, plan), tally) in enumerate(zip(asked, tallies, strict=True)):
         reason, why = _unusable(arm, tally, reader.window)
         if place in found:
             look = _judge_rate(question, plan, arm, tally, found[place], reason, why)
+        elif is_calibration(plan):
+            log_threshold = _threshold(question, plan)
+            look = judge_calibration(plan, arm.pool, tally, reason, why, log_threshold, question.pass_confidence)
         else:
-            look = _judge_audit(question, plan, arm.pool, tally, reason, _detail(tally, why))
+            look = _judge_audit(question, plan, arm.pool, tally, reason, tally.detail(why))
         looks[arm.pool, plan.name] = look
     return looks
 
 
-def _stream(arm: Arm, plan: CheckPlan, tally: _Tally, reader: Reader) -> Stream:
+def _stream(arm: Arm, plan: CheckPlan, tally: Tally, reader: Reader) -> Stream:
     users = Stream(plan, tuple(tally.pods.values()), _stable(arm, plan, reader))
     if not tally.probes:
         return users
@@ -92,35 +106,8 @@ def _assurance(question: Question) -> Assurance:
     return Assurance(question.alpha, question.tests, question.pass_confidence, question.design_effect)
 
 
-@dataclass(frozen=True, slots=True)
-class _Tally:
-    """All pods of one check in one pool, and their probes. Arrays of shape (pod-intervals,)."""
-
-    pods: Mapping[str, Increments]
-    probes: Mapping[str, Increments]
-    checked: IntArray
-    bad: IntArray
-    doubtful: int
-
-    @property
-    def newest(self) -> int | None:
-        """The newest pair of any pod, in Unix milliseconds."""
-        return max((one.newest for one in self.pods.values() if one.newest is not None), default=None)
-
-
-def _tally(pods: Mapping[str, Increments], probes: Mapping[str, Increments] = NO_PROBES) -> _Tally:
-    empty, every = np.zeros(0, dtype=np.int64), [*pods.values(), *probes.values()]
-    return _Tally(
-        pods=pods,
-        probes=probes,
-        checked=np.concatenate([empty, *(one.checked for one in every)]),
-        bad=np.concatenate([empty, *(one.bad for one in every)]),
-        doubtful=sum(one.doubtful for one in every),
-    )
-
-
 def _judge_rate(
-    question: Question, plan: CheckPlan, arm: Arm, tally: _Tally, found: Compared, reason: str, why: str
+    question: Question, plan: CheckPlan, arm: Arm, tally: Tally, found: Compared, reason: str, why: str
 ) -> CheckLook:
     """The statistical test."""
     verdict, reason = of_rate(
@@ -133,7 +120,8 @@ def _judge_rate(
     )
     log_e = found.log_e if math.isfinite(found.log_e) else 0.0
     bound = _bound(question, tally, tally.doubtful)
-    detail = "; ".join(filter(None, [_against_stable(plan, arm, found), _detail(tally, why)]))
+    said = tally.detail(said_of(tally.probes), why)
+    detail = "; ".join(filter(None, [_against_stable(plan, arm, found), said]))
     look = _check_look(plan, arm.pool, tally, verdict, reason, bound, log_e, _threshold(question, plan), detail)
     return replace(
         look,
@@ -144,7 +132,7 @@ def _judge_rate(
     )
 
 
-def _why_not_yet(question: Question, plan: CheckPlan, arm: Arm, tally: _Tally, found: Compared) -> str:
+def _why_not_yet(question: Question, plan: CheckPlan, arm: Arm, tally: Tally, found: Compared) -> str:
     if not arm.compared and math.isnan(plan.max_rate):
         return "NothingToCompare"
     if arm.compared and not found.stable_checked and int(tally.checked.sum()):
@@ -163,7 +151,7 @@ def _against_stable(plan: CheckPlan, arm: Arm, found: Compared) -> str:
     return text + (f", {found.long_gaps} {LONG_GAP}" if found.long_gaps else "")
 
 
-def _judge_audit(question: Question, plan: CheckPlan, pool: str, tally: _Tally, reason: str, detail: str) -> CheckLook:
+def _judge_audit(question: Question, plan: CheckPlan, pool: str, tally: Tally, reason: str, detail: str) -> CheckLook:
     """The invariant, over all pod-intervals."""
     seen = mismatch_intervals(tally.bad)
     bound = _bound(question, tally, tally.doubtful)
@@ -175,13 +163,13 @@ def _judge_audit(question: Question, plan: CheckPlan, pool: str, tally: _Tally, 
     return _check_look(plan, pool, tally, verdict, reason, bound, log_e, log_threshold, detail)
 
 
-def _bound(question: Question, tally: _Tally, doubtful: int) -> float:
+def _bound(question: Question, tally: Tally, doubtful: int) -> float:
     """The upper bound if every doubtful request was bad."""
     checked, bad = int(tally.checked.sum()) + doubtful, int(tally.bad.sum()) + doubtful
     return upper_bound(checked, bad, question.pass_confidence, question.design_effect)
 
 
-def _not_yet(question: Question, plan: CheckPlan, tally: _Tally, otherwise: str) -> str:
+def _not_yet(question: Question, plan: CheckPlan, tally: Tally, otherwise: str) -> str:
     """Why nothing is shown yet: the doubtful requests, if without them it would have passed."""
     return "InvalidData" if tally.doubtful and _bound(question, tally, 0) < plan.max_rate else otherwise
 
@@ -189,7 +177,7 @@ def _not_yet(question: Question, plan: CheckPlan, tally: _Tally, otherwise: str)
 def _check_look(
     plan: CheckPlan,
     pool: str,
-    tally: _Tally,
+    tally: Tally,
     verdict: Verdict,
     reason: str,
     bound: float,
@@ -197,7 +185,6 @@ def _check_look(
     log_threshold: float,
     detail: str,
 ) -> CheckLook:
-    newest = None if tally.newest is None else datetime.fromtimestamp(tally.newest / 1000, UTC)
     return CheckLook(
         pool=pool,
         check=plan.name,
@@ -208,11 +195,12 @@ def _check_look(
         max_rate=plan.max_rate,
         max_ratio=plan.max_ratio,
         slower_than=plan.slower_than,
+        max_bias=plan.max_bias,
         upper_bound=bound,
         log_e=log_e,
         log_threshold=log_threshold,
-        newest_sample=newest,
-        dropped=dict(_drops(tally)),
+        newest_sample=tally.newest_sample,
+        dropped=dict(tally.drops()),
         detail=detail,
     )
 
@@ -230,7 +218,7 @@ def _missing(arm: Arm, newest: Mapping[str, int | None] | Mapping[str, int], win
     return sorted(serving - fresh - young)
 
 
-def _unusable(arm: Arm, tally: _Tally, window: Window) -> tuple[str, str]:
+def _unusable(arm: Arm, tally: Tally, window: Window) -> tuple[str, str]:
     """Why the data must not pass anything, as a reason and in words; two empty strings when they may."""
     newest = {pod: one.newest for pod, one in tally.pods.items()}
     missing = _missing(arm, newest, window)
@@ -245,34 +233,16 @@ def _unusable(arm: Arm, tally: _Tally, window: Window) -> tuple[str, str]:
     return "StaleData", f"no sample of {named} in three scrapes"
 
 
-def _drops(tally: _Tally) -> Counter[str]:
-    drops: Counter[str] = Counter()
-    for one in (*tally.pods.values(), *tally.probes.values()):
-        drops.update(one.drops)
-    return drops
-
-
-def _detail(tally: _Tally, why: str) -> str:
-    drops = _drops(tally)
-    restarts = drops.pop(RESTART, 0)
-    parts = [said_of(tally.probes), why]
-    if drops:
-        parts.append("not believed: " + ", ".join(f"{count} {reason}" for reason, count in sorted(drops.items())))
-    if restarts:
-        parts.append(f"counters started anew {restarts} times")
-    return "; ".join(filter(None, parts))
-
-
 def _unavailable(question: Question, samples: SampleSet) -> Evidence:
     """The source gave no complete answer: nothing passes, nothing fails."""
     looks = {
         (arm.pool, plan.name): _check_look(
             plan,
             arm.pool,
-            _tally({}),
+            Tally.of({}),
             Verdict.INCONCLUSIVE,
             samples.unavailable,
-            1.0,
+            LARGEST_SURPRISAL_NATS if is_calibration(plan) else 1.0,
             0.0,
             _threshold(question, plan),
             "",
@@ -286,4 +256,6 @@ def _unavailable(question: Question, samples: SampleSet) -> Evidence:
 
 
 def _threshold(question: Question, plan: CheckPlan) -> float:
-    return _assurance(question).log_threshold if is_compared(plan) else confirmed_threshold()
+    if question.bake_intervals and is_compared(plan):
+        return bake_threshold(question)
+    return _assurance(question).log_threshold if spends_alpha(plan) else confirmed_threshold()

@@ -34,13 +34,14 @@ class Increments:
     ``newest`` is the time of the last paired scrape in Unix milliseconds, also when nothing was gained; ``last_seen``
     that of the last sample of any kind. ``contradicted`` counts the requests of intervals that were dropped because the
     two counters contradict each other, ``cut_off`` those seen in the intervals of restarts. ``by_label`` splits the bad
-    ones by label set.
+    ones by label set. ``sums`` is of calibration alone (``draws``), of shape (3, intervals).
     """
 
     checked: IntArray = field(default_factory=no_counts)
     bad: IntArray = field(default_factory=no_counts)
     started: IntArray = field(default_factory=no_counts)
     ended: IntArray = field(default_factory=no_counts)
+    sums: IntArray = field(default_factory=lambda: np.zeros((3, 0), dtype=np.int64))
     newest: int | None = None
     last_seen: int | None = None
     contradicted: int = 0
@@ -64,6 +65,7 @@ class Increments:
             bad=np.concatenate([self.bad, later.bad]),
             started=np.concatenate([self.started, later.started]),
             ended=np.concatenate([self.ended, later.ended]),
+            sums=np.concatenate([self.sums, later.sums], axis=1),
             newest=self.newest if later.newest is None else later.newest,
             last_seen=self.last_seen if later.last_seen is None else later.last_seen,
             contradicted=self.contradicted + later.contradicted,
@@ -155,11 +157,13 @@ def pod_increments(
     first = min((track.first_seen for track in all_checked), default=0)
     base_line = None if from_zero else first
     parts = [_paired(group, restarts, base_line, after, drops) for group in groups]
-    found = _believed(parts, restarts, _first_flapping(restarts, earlier.drops[RESTART]), after, drops)
+    # Counters that were not there yet at the fold have their first sample after it: it starts where it ends.
+    start = -1 if earlier.newest is None else after
+    found = _believed(parts, restarts, first_flapping(restarts, earlier.drops[RESTART]), start, drops)
     return earlier.then(replace(found, last_seen=last_seen))
 
 
-def _first_flapping(restarts: IntArray, earlier: int) -> int:
+def first_flapping(restarts: IntArray, earlier: int) -> int:
     """The time of the restart that is one too many: from it on nothing is believed."""
     left = MOST_RESTARTS - earlier
     if left < 0:
@@ -169,15 +173,15 @@ def _first_flapping(restarts: IntArray, earlier: int) -> int:
 
 def _paired(group: PairedTracks, restarts: IntArray, base_line: int | None, after: int, drops: Drops) -> _Gains:
     """Gains at the scrape times later than ``after`` at which both metrics were read."""
-    checked_times = _times(group.checked.values())
-    bad_times = _times(group.bad.values())
+    checked_times = every_time(group.checked.values())
+    bad_times = every_time(group.bad.values())
     times = common(checked_times, bad_times)
     newest = int(times[-1]) if times.size else np.iinfo(np.int64).max
     odd = np.setxor1d(checked_times, bad_times, assume_unique=True)
     # One half of the newest scrape may just not be stored yet.
     drops["Unpaired"] += int(((odd < newest) & (odd > after)).sum())
-    checked = _gains_at(times, group.checked, restarts, base_line)
-    bad = _gains_at(times, group.bad, restarts, base_line)
+    checked = gains_at(times, group.checked, restarts, base_line)
+    bad = gains_at(times, group.bad, restarts, base_line)
     fell = np.zeros(times.size, dtype=np.bool_)
     for one in chain(checked.values(), bad.values()):
         fell |= one < 0
@@ -189,7 +193,7 @@ def common(one: IntArray, other: IntArray) -> IntArray:
     return one if np.array_equal(one, other) else np.intersect1d(one, other, assume_unique=True)
 
 
-def _times(found: Iterable[Track]) -> IntArray:
+def every_time(found: Iterable[Track]) -> IntArray:
     """Every time at which one of them has a sample."""
     times = no_counts()
     for track in found:
@@ -198,7 +202,7 @@ def _times(found: Iterable[Track]) -> IntArray:
     return times
 
 
-def _gains_at(
+def gains_at(
     times: IntArray, found: Mapping[LabelKey, Track], restarts: IntArray, base_line: int | None
 ) -> dict[LabelKey, IntArray]:
     """Gains of each track on the axis of the paired scrapes, each of shape (len(times),). A gap is one interval."""

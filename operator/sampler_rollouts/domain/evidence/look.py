@@ -55,6 +55,10 @@ class CheckLook:
     log_e: float
     log_threshold: float
     newest_sample: datetime | None = None
+    max_bias: float = math.nan
+    """Of calibration alone, in nats a token: ``checked`` counts tokens, and ``upper_bound`` is of the bias' size."""
+    bias: float = math.nan
+    """What was found: positive where tokens are more surprising than the logits say."""
     max_ratio: float = math.nan
     slower_than: float = 0.0
     """Of a latency check the seconds above which a request is bad."""

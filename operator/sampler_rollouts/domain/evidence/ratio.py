@@ -70,11 +70,6 @@ def first_above_one(margin: FloatArray) -> IntArray:
     return np.searchsorted(RATIO_OFFSETS, 1e-9 - np.log(margin), side="right")
 
 
-def log_e_above_margin(logs: FloatArray) -> FloatArray:
-    """ln of the e-value against "ratio <= margin". ``logs`` is l on the grid, shape (grid, ...) to (...)."""
-    return log_mixture(logs[MARGIN + 1 :] - logs[MARGIN], LOG_WEIGHTS)
-
-
 def log_e_below_margin(logs: FloatArray) -> FloatArray:
     """ln of the e-value against "ratio >= margin": what ``Passed`` rests on. Shape (grid, ...) to (...)."""
     return log_mixture(logs[MARGIN - 1 :: -1] - logs[MARGIN], LOG_WEIGHTS)

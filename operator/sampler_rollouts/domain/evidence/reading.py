@@ -21,7 +21,7 @@ from quality_contract import (
     PROBE_ROUTE_HASH,
 )
 
-from sampler_rollouts.domain.evidence import latency
+from sampler_rollouts.domain.evidence import draws, latency
 from sampler_rollouts.domain.evidence.counters import Drops, LabelKey, Track, milliseconds, tracks
 from sampler_rollouts.domain.evidence.intervals import Increments, PairedTracks, common, no_counts, pod_increments
 from sampler_rollouts.domain.evidence.latency import is_latency
@@ -33,6 +33,7 @@ from sampler_rollouts.domain.evidence.samples import (
     Question,
     SampleSet,
     Series,
+    is_calibration,
     is_compared,
     probed,
 )
@@ -40,7 +41,8 @@ from sampler_rollouts.domain.evidence.samples import (
 BIRTH_TOLERANCE = timedelta(seconds=2)
 """Kubernetes cuts creation times to whole seconds: a pod seen this little before the rollout is the rollout's."""
 FRESH_SCRAPES = 3
-_FAMILIES = (CHECKED, BAD, AUDIT_TOKENS, AUDIT_MISMATCH, *(metric for pair in latency.PAIRS for metric in pair))
+_TWINS = ((AUDIT_TOKENS, AUDIT_MISMATCH), *latency.PAIRS)
+_FAMILIES = (CHECKED, BAD, *(metric for pair in _TWINS for metric in pair), *draws.COUNTERS)
 _PROBED = (LABEL_ROUTE_HASH, PROBE_ROUTE_HASH)
 
 
@@ -116,6 +118,8 @@ class Reader:
 
         The audit's are of all requests: a wrong token is one whoever asked.
         """
+        if is_calibration(plan):
+            return self._draws((pool, revision, pod), plan, birth)
         drops: Drops = Counter()
         after = self._after(birth)
         beside: list[PairedTracks] = []
@@ -156,6 +160,13 @@ class Reader:
         count, within = (tracks(latency.of_bound(series, plan), after, self.window.until, drops) for series in every)
         return [latency.paired(count, within, drops)] if count or within else []
 
+    def _draws(self, place: tuple[str, str, str], plan: CheckPlan, birth: datetime | None) -> Increments:
+        drops: Drops = Counter()
+        pool, revision, pod = place
+        after = self._after(birth)
+        families = [self._tracks(pool, revision, metric, pod, plan.labels, after, drops) for metric in draws.COUNTERS]
+        return draws.draw_increments(families, after is None, drops, self._folded.get((*place, plan.name)))
+
     def ended(self, pool: str, revision: str, pod: str, birth: datetime | None) -> Increments:
         """Users' requests of one pod that ``errors`` counted, never probes; without ``birth``, of a stable pod."""
         after = self._after(birth)
@@ -173,12 +184,13 @@ class Reader:
         by_metric: dict[str, dict[LabelKey, Track]] = {}
         for metric in _FAMILIES:
             series = self._pods(pool, revision, metric).get(pod, [])
-            by_metric[metric] = tracks(series, self._after(birth), self.window.until, Counter())
+            by_metric[metric] = tracks(series, self._after(birth), self.window.until, Counter(), draws.unit(metric))
             if len(by_metric[metric]) < len(series):
                 return None
         twins = by_metric[CHECKED].keys() == by_metric[BAD].keys()
-        families = ((AUDIT_TOKENS, AUDIT_MISMATCH), *latency.PAIRS)
-        if not twins or any(bool(by_metric[one]) != bool(by_metric[other]) for one, other in families):
+        families = all(bool(by_metric[one]) == bool(by_metric[other]) for one, other in _TWINS)
+        calibrated = len({frozenset(by_metric[metric]) for metric in draws.COUNTERS}) == 1
+        if not (twins and families and calibrated):
             return None
         for count, buckets in latency.PAIRS:
             by_metric[buckets] = latency.slow_tracks(by_metric[count], by_metric[buckets], Counter())
@@ -203,7 +215,7 @@ class Reader:
         drops: Drops,
     ) -> dict[LabelKey, Track]:
         series = self._pods(pool, revision, metric).get(pod, [])
-        return tracks(_matching(series, wanted), after, self.window.until, drops)
+        return tracks(_matching(series, wanted), after, self.window.until, drops, draws.unit(metric))
 
 
 def _matching(series: Iterable[Series], wanted: Mapping[str, str]) -> list[Series]:

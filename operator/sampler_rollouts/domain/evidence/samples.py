@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from quality_contract import CHECK_REPLAY_AUDIT, PROBE_ROUTE_HASH
+from quality_contract import CHECK_CALIBRATION, CHECK_REPLAY_AUDIT, PROBE_ROUTE_HASH
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.evidence.grid import FloatArray
@@ -97,6 +97,8 @@ class Question:
     ``count_tests``."""
     probes: bool = False
     """Whether synthetic probes count as evidence beside users' requests. Otherwise they are not read."""
+    bake_intervals: int = 0
+    """Of a release at full traffic: the minutes of its bake time, and ``since`` is when they began. 0 before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +116,24 @@ class CheckPlan:
     ignore_below: float = 0.0
     slower_than: float = 0.0
     """Of a latency check the seconds above which a request is bad, a bucket's bound; 0 of any other."""
+    max_bias: float = math.nan
+    """Of calibration alone: the largest bias that is still acceptable, in nats a token."""
+
+
+AUDITED: Final = frozenset({CHECK_REPLAY_AUDIT, CHECK_CALIBRATION})
+"""Checks that are read from what the audit counts, of the candidate alone: its oracle is what they compare with."""
 
 
 def is_compared(plan: CheckPlan) -> bool:
-    """Whether a check is about a rate, which stable has too; the replay audit is an invariant."""
+    """Whether a check is about a rate, which stable has too."""
+    return plan.name not in AUDITED
+
+
+def is_calibration(plan: CheckPlan) -> bool:
+    """Whether a check is about the mean of surprisal less entropy."""
+    return plan.name == CHECK_CALIBRATION
+
+
+def spends_alpha(plan: CheckPlan) -> bool:
+    """Whether a check is a statistical test; the replay audit is an invariant."""
     return plan.name != CHECK_REPLAY_AUDIT

@@ -1,65 +1,84 @@
 """The test of a release that serves without stable beside it: a change for the worse at an unknown time (R22).
 
 An e-process asks "was it always worse?", and a long good past weighs against it. The e-Shiryaev-Roberts procedure sums
-over all times at which a change may have come (Shin, Ramdas, Rinaldo 2022): for each alternative q
+over all intervals j in which a change may have begun (Shin, Ramdas, Rinaldo 2022): for each alternative q
 
-    R_t = (1 + R_{t-1}) LR_t(q),    R = sum_q w(q) R_t(q),
+    R_t = sum over j <= t of w_j LR_j(q) ... LR_t(q),    R = sum over q of w(q) R_t(q),
 
-with the likelihood ratios of ``eprocess`` over fixed intervals. While the rate is at most the limit, R_t - t is a
-supermartingale, so that over T intervals P(R ever >= A) <= T / A: with A = tests * T / alpha the whole bake time errs
-with a chance of at most alpha / tests, however often one looks.
+with the likelihood ratios of ``eprocess`` over fixed intervals in which requests were checked. While the rate is at
+most the limit R_t - (w_1 + ... + w_t) is a supermartingale, so that P(R ever >= A) <= (sum of all w) / A. With T
+intervals in the bake time w_j is 1 up to T and (T/j)^2 after it, which is less than 2 T in all: the clock of the bake
+may stand while data come, and what comes later still counts. With A = tests * 2 T / alpha a bake errs with a chance of
+at most alpha / tests, however long it lasts and however often one looks, also in mid-interval.
+
+All of it is worked out anew from the pod-intervals at each look: a restarted operator finds the very same (R3).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
 from sampler_rollouts.domain.evidence.eprocess import log_ratios
 from sampler_rollouts.domain.evidence.grid import LOG_WEIGHTS, POINTS, FloatArray, IntArray, log_mixture
+from sampler_rollouts.domain.evidence.intervals import Increments
 
 INTERVAL_SECONDS = 60
 """The intervals are fixed, so that the number of looks does not change what is tested."""
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
-    """ln R_t(q) of many streams, of shape (grid, streams); ``least`` with any single pod-interval left out (R15).
+def intervals_in(seconds: float) -> int:
+    """T: the intervals of a bake time; at least one."""
+    return max(1, math.ceil(seconds / INTERVAL_SECONDS))
 
-    Nothing is seen yet where both are -inf.
+
+def log_threshold(tests: int, planned: int, alpha: float) -> float:
+    """ln of the value at which it alarms: ``tests`` checks times pools, over a bake of ``planned`` intervals."""
+    return math.log(max(tests, 1) * 2 * planned / alpha)
+
+
+def log_e(
+    pods: Sequence[Increments], limit: float, since: int, planned: int, design_effect: float = 1.0
+) -> tuple[float, float]:
+    """ln R of all pod-intervals, and with the single one left out that supports it most, or less (R15).
+
+    ``since`` in Unix milliseconds is where the intervals begin. -inf without a checked request.
     """
-
-    logs: FloatArray
-    least: FloatArray
-
-    @property
-    def log_e(self) -> FloatArray:
-        """ln R with the pod-interval left out that supports it most, or less. Shape (streams,)."""
-        return log_mixture(self.least, LOG_WEIGHTS)
-
-
-def begin(streams: int) -> Course:
-    """Before the first interval."""
-    return Course(*(np.full((POINTS, streams), -np.inf) for _ in range(2)))
+    ended, checked, bad = (np.concatenate([np.zeros(0, np.int64), *parts]) for parts in _columns(pods))
+    if ended.size == 0:
+        return -math.inf, -math.inf
+    _, place = np.unique((ended - since) // (1000 * INTERVAL_SECONDS), return_inverse=True)
+    gains, most = _gains(place, checked, bad, limit)
+    whole, least = _sums(gains / design_effect, most / design_effect, planned)
+    return float(log_mixture(whole, LOG_WEIGHTS)), float(log_mixture(least, LOG_WEIGHTS))
 
 
-def advance(course: Course, limit: FloatArray, stream: IntArray, checked: IntArray, bad: IntArray) -> Course:
-    """One interval further. ``limit`` has shape (streams,); the others (rows,), one row for each pod of a stream.
+def _columns(pods: Sequence[Increments]) -> list[list[IntArray]]:
+    return [[one.ended for one in pods], [one.checked for one in pods], [one.bad for one in pods]]
 
-    A stream without rows has an interval without requests. Leaving one pod-interval out takes it out of every sum that
-    holds it: of what was least before, or of all that is now.
+
+def _gains(place: IntArray, checked: IntArray, bad: IntArray, limit: float) -> tuple[FloatArray, FloatArray]:
+    """ln LR of each interval, and the most, at least 0, that one pod-interval adds to it. Two of (grid, intervals)."""
+    size = int(place.max()) + 1
+    total, events = (np.bincount(place, weights=counts, minlength=size) for counts in (checked, bad))
+    most = np.zeros((size, POINTS))
+    hit = bad > 0  # what has none adds nothing
+    np.maximum.at(most, place[hit], log_ratios(checked[hit], bad[hit], limit).T)
+    return log_ratios(total, events, limit), most.T
+
+
+def _sums(gains: FloatArray, most: FloatArray, planned: int) -> tuple[FloatArray, FloatArray]:
+    """ln R_t at each alternative, and its least with any one pod-interval left out. Two of shape (grid,).
+
+    A pod-interval of interval i is in the terms of all j <= i and in no other.
     """
-    streams = limit.size
-    total, events = (np.bincount(stream, weights=counts, minlength=streams) for counts in (checked, bad))
-    gain = log_ratios(total, events, limit)
-    most = np.zeros((POINTS, streams))
-    np.maximum.at(most.T, stream, log_ratios(checked, bad, limit[stream]).T)
-    grown = np.logaddexp(0.0, course.logs) + gain
-    return Course(grown, np.minimum(np.logaddexp(0.0, course.least) + gain, grown - most))
-
-
-def log_threshold(tests: int, seconds: float, alpha: float) -> float:
-    """ln of the value at which it alarms: ``tests`` checks times pools, over a bake time of so many seconds."""
-    return math.log(max(tests, 1) * max(1, math.ceil(seconds / INTERVAL_SECONDS)) / alpha)
+    number = np.arange(1, gains.shape[1] + 1)
+    run = np.cumsum(gains, axis=1)
+    begun = np.minimum(0.0, 2 * np.log(planned / number)) - run + gains  # ln w_j less what was before j
+    up_to = np.logaddexp.accumulate(begun, axis=1)
+    after = np.full_like(up_to, -np.inf)
+    after[:, :-1] = np.logaddexp.accumulate(begun[:, :0:-1], axis=1)[:, ::-1]
+    left_out = np.logaddexp(up_to - most, after)
+    return run[:, -1] + up_to[:, -1], run[:, -1] + left_out.min(axis=1)

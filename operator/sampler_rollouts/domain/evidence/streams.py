@@ -81,11 +81,6 @@ class State:
     most_above_rate: FloatArray
     most_above_ignored: FloatArray
 
-    @property
-    def bytes_per_stream(self) -> int:
-        """Memory that one stream takes."""
-        return sum(getattr(self, field.name)[:1].nbytes for field in fields(self))
-
 
 Streams = TypeVar("Streams")
 """A dataclass of arrays whose first axis is the stream."""

@@ -155,6 +155,36 @@ BAD = [
         "ignoreBelow is above maxRate",
     ),
     Bad(
+        "calibration without a margin",
+        put("quality.checks", [{"name": "calibration"}]),
+        "quality.checks[0]",
+        "maxBiasNats is required for calibration",
+    ),
+    Bad(
+        "nats of a rate",
+        put("quality.checks", [{"name": "errors", "maxBiasNats": "0.05"}]),
+        "quality.checks[0]",
+        "maxBiasNats is only for calibration",
+    ),
+    Bad(
+        "a rate of nats",
+        put("quality.checks", [{"name": "calibration", "maxBiasNats": "0.05", "maxRate": "1%"}]),
+        "quality.checks[0]",
+        "remove maxRate and maxRatio",
+    ),
+    Bad(
+        "nats of 0",
+        put("quality.checks", [{"name": "calibration", "maxBiasNats": "0.0"}]),
+        "quality.checks[0].maxBiasNats",
+        "number of nats above 0 and at most 1",
+    ),
+    Bad(
+        "too many nats",
+        put("quality.checks", [{"name": "calibration", "maxBiasNats": "1.5"}]),
+        "quality.checks[0].maxBiasNats",
+        "number of nats above 0 and at most 1",
+    ),
+    Bad(
         "an invariant has no ratio",
         put("quality.checks", [{"name": "replay-audit", "maxRatio": "2"}]),
         "quality.checks[0]",

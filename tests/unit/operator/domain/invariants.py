@@ -82,7 +82,10 @@ def _lasting(status: Status) -> dict[str, Any]:
 
 def nothing_is_promoted_without_passed(world: World, outcome: Outcome) -> None:
     before, after = world.status, outcome.status
-    if after.stable and before.stable and after.stable.hash != before.stable.hash and not _restored(after):
+    if after.stage is Stage.ROLLING_BACK and before.stage is Stage.SERVING:
+        assert after.stable
+        assert after.stable.hash in {one.hash for one in (before.verified, before.previous) if one}
+    elif after.stable and before.stable and after.stable.hash != before.stable.hash and not _restored(after):
         moved = [item.name for item in after.stable.pools if before.stable.revision(item.name) != item.revision]
         assert all((pool := before.pool(name)) and pool.passed_at for name in moved)
     rollout = after.rollout
@@ -223,8 +226,9 @@ def what_was_rejected_does_not_serve(world: World, outcome: Outcome) -> None:
     """
     before, status = world.status, outcome.status
     world.left_behind = world.left_behind or any(event.reason == "LeftBehind" for event in outcome.events)
-    if any(event.reason == "RolledBack" for event in outcome.events) and before.candidate:
-        world.rejected[before.candidate.hash] = {(item.name, item.revision) for item in before.candidate.pools}
+    left = before.candidate or before.stable
+    if any(event.reason == "RolledBack" for event in outcome.events) and left:
+        world.rejected[left.hash] = {(item.name, item.revision) for item in left.pools}
     if status.stage is not Stage.SERVING or status.stable is None:
         return
     good = {(item.name, item.revision) for item in status.stable.pools}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from sampler_rollouts.domain.decision import question
 
-from tests.unit.operator.domain.story import rolling, silent
-from tests.unit.operator.domain.world import World, established, failing, inconclusive, passing, spec
+from tests.unit.operator.domain.story import bad, results, rolling, silent
+from tests.unit.operator.domain.world import World, established, inconclusive, passing, spec
 
 
 def promoted() -> World:
@@ -109,12 +110,92 @@ def test_what_was_asked_for_a_bake_says_nothing_of_the_share_exposed() -> None:
     assert world.status.pool("cpu-a").requests == before
 
 
-def test_a_check_that_fails_in_the_bake_of_a_later_release_keeps_it_from_being_verified() -> None:
-    world = promoted()
-    world.judge = failing()
-    world.run(1000)
-    assert world.condition("Verified") == ("False", "CheckFailed")
-    assert world.condition("Ready") == ("True", "FullTraffic")
+class TestAlarm:
+    """A check fails while a later release bakes (R20)."""
+
+    def test_the_release_that_was_replaced_comes_back_and_the_other_is_held(self) -> None:
+        world = rolling()
+        old = world.revision_of("stable")
+        world.judge = passing
+        world.until("Serving")
+        world.run(60)
+        new = world.revision_of("stable")
+        world.judge = bad(new)
+        world.tick()
+        assert world.status.stage == "RollingBack"
+        assert world.serving(new) == {"cpu-a": 1, "cpu-b": 1}, "half of each pool serves on until others are ready"
+        world.run(60)
+        assert world.status.stage == "Serving"
+        assert world.serving(old) == {"cpu-a": 2, "cpu-b": 2}
+        assert world.serving(new) == {}
+        assert world.condition("Stalled") == ("True", "RolledBack")
+        assert world.condition("RolledBack") == ("True", "CheckFailed")
+        assert "in its bake time" in world.message("RolledBack")
+        assert "at full traffic" in world.message("RolledBack")
+        assert "(100%) were exposed" in world.message("RolledBack")
+        assert results(world)[0] == "RolledBack"
+        world.run(400)
+        assert world.condition("Verified") == ("True", "BakeTimeOver"), "it is watched like any other"
+
+    def test_a_verified_release_comes_back_rather_than_the_replaced_one(self) -> None:
+        world = established()
+        world.run(400)
+        first = world.status.verified.hash
+        world.judge = passing
+        world.update(spec("b"))
+        world.until("Serving")
+        world.update(spec("c"))
+        world.tick()
+        world.until("Serving")
+        assert world.status.previous.hash != first
+        world.judge = bad(world.revision_of("stable"))
+        world.run(60)
+        assert world.status.stable.hash == first
+        assert world.condition("Verified") == ("True", "BakeTimeOver")
+
+    def test_killed_at_any_write_it_ends_the_same(self) -> None:
+        for writes in range(8):
+            world = promoted()
+            new = world.revision_of("stable")
+            world.judge = bad(new)
+            world.tick(5, writes=writes)
+            world.run(80)
+            assert results(world)[:2] == ["RolledBack", "Promoted"]
+            assert world.serving(new) == {}
+
+    def test_paused_it_is_taken_back_all_the_same(self) -> None:
+        world = promoted()
+        world.update(world.spec | {"paused": True})
+        world.judge = bad(world.revision_of("stable"))
+        world.run(80)
+        assert world.condition("RolledBack") == ("True", "CheckFailed")
+
+    def test_without_a_record_of_another_it_stays_and_is_not_well(self) -> None:
+        world = promoted()
+        stable = world.revision_of("stable")
+        for key in [key for key in world.children if key[0] == "ControllerRevision" and stable not in key[1]]:
+            del world.children[key]
+        world.judge = bad(stable)
+        world.run(60)
+        assert world.condition("Stalled") == ("True", "FirstReleaseFailed")
+        assert world.serving(stable) == {"cpu-a": 2, "cpu-b": 2}
+
+    def test_a_mended_release_comes_with_steps(self) -> None:
+        world = promoted()
+        world.judge = bad(world.revision_of("stable"))
+        world.run(80)
+        world.update(spec("c"))
+        world.judge = passing
+        world.tick()
+        assert world.status.stage == "Progressing"
+        world.until("Serving")
+        assert world.condition("Ready") == ("True", "FullTraffic")
+
+    def test_a_release_that_only_stops_being_asked_about_is_not_taken_back(self) -> None:
+        world = promoted()
+        world.judge = silent
+        world.run(1000)
+        assert world.condition("Ready") == ("True", "FullTraffic")
 
 
 def test_a_bake_without_length_is_over_at_once() -> None:
@@ -133,3 +214,30 @@ def test_a_bake_that_an_older_operator_began_is_watched_too() -> None:
         world.raw_status["bake"].pop(member, None)
     world.run(400)
     assert world.condition("Verified") == ("True", "BakeTimeOver")
+
+
+def test_the_bakes_minutes_are_asked_for_from_full_traffic_on() -> None:
+    """A candidate is tested by the e-process, and what serves all traffic for a change (design, section 7)."""
+
+    def minutes(world: World) -> int:
+        asked = question(world.meta, world.spec, world.status, world.now)
+        assert asked is not None
+        return asked.bake_intervals
+
+    assert minutes(established()) == 5
+    world = rolling()
+    assert minutes(world) == 0
+    world.judge = passing
+    world.until("Serving")
+    world.run(10)
+    assert minutes(world) == 5
+
+
+def test_what_a_pod_that_has_gone_counted_stays_evidence() -> None:
+    world = promoted()
+    gone = world.pods.pop(0)
+    world.run(20)
+    births = {birth.pod: birth for birth in world.status.bake.births}
+    assert gone.name in births
+    assert not births[gone.name].serving
+    assert len(births) == 5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from sampler_rollouts.domain.decision import question
 from sampler_rollouts.domain.evidence.samples import Question
@@ -99,10 +101,13 @@ def test_pods_of_an_earlier_try_are_not_counted() -> None:
 
 
 def test_the_replay_audit_is_on_unless_the_share_is_zero() -> None:
-    only_errors = {"quality": {"checks": [{"name": "errors"}]}}
+    both = [{"name": "errors"}, {"name": "calibration", "maxBiasNats": "0.05"}]
+    only_errors: dict[str, Any] = {"quality": {"checks": both}}
     found = asked(rolling(**only_errors))
     assert found is not None
-    assert [check.name for check in found.checks] == ["errors", "replay-audit"]
+    assert [check.name for check in found.checks] == ["errors", "calibration", "replay-audit"]
+    assert found.checks[1].max_bias == 0.05
+    assert found.tests == 4, "calibration shares alpha, in each of two pools"
     world = established(**only_errors)
     unaudited = spec("b", **only_errors)
     for pool in unaudited["pools"]:

@@ -55,6 +55,16 @@ def test_a_failed_audit_speaks_of_tokens_and_kinds() -> None:
     )
 
 
+@pytest.mark.parametrize(("bias", "than"), [(0.0812, "more"), (-0.0812, "less")])
+def test_a_failed_calibration_speaks_of_nats(bias: float, than: str) -> None:
+    numbers = {"max_rate": math.nan, "upper_bound": 0.1, "log_e": 9.0, "log_threshold": math.log(800)}
+    found = CheckLook("p", "calibration", Verdict.FAILED, "", 9000, 0, **numbers, max_bias=0.05, bias=bias)
+    assert failed_check(found) == (
+        f"check calibration found tokens 0.0812 nats {than} surprising than the logits say, over 9000 audited tokens "
+        "(limit 0.05 nats, odds against an honest build more than 800 to 1)"
+    )
+
+
 @pytest.mark.parametrize("threshold", [math.nan, math.inf, -math.inf, 1e9])
 def test_nonsense_is_still_a_sentence(threshold: float) -> None:
     strange = CheckLook("p", "errors", Verdict.FAILED, "", 0, 0, math.nan, math.nan, math.nan, threshold)

@@ -10,6 +10,7 @@ from sampler_rollouts.domain.decision import transitions
 from sampler_rollouts.domain.status import Stage
 
 from tests.unit.operator.domain import (
+    test_bake,
     test_first_release,
     test_lost_status,
     test_outages,
@@ -40,6 +41,7 @@ COVERING = [
     test_outages.test_a_metrics_outage_beyond_the_deadline_holds,
     test_pods.test_pods_that_cannot_start_hold_the_release_and_it_goes_on_by_itself,
     test_pause_and_hold.test_crashes_while_holding_roll_back,
+    test_bake.TestAlarm().test_the_release_that_was_replaced_comes_back_and_the_other_is_held,
     test_pause_and_hold.test_a_retry_while_holding_starts_again_from_the_first_wave,
     test_pause_and_hold.test_another_release_while_holding,
     test_which_release.test_the_release_just_replaced_comes_back_without_steps_during_the_bake,

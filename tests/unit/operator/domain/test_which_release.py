@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.unit.operator.domain.story import results, rolling
-from tests.unit.operator.domain.world import established, failing, passing, spec
+from tests.unit.operator.domain.story import bad, results, rolling
+from tests.unit.operator.domain.world import established, passing, spec
 
 
 def test_a_third_release_replaces_the_candidate() -> None:
@@ -50,11 +50,12 @@ def test_the_verified_release_comes_back_without_steps() -> None:
     world = established()
     world.run(400)
     assert world.condition("Verified") == ("True", "BakeTimeOver")
+    first = world.revision_of("stable")
     world.judge = passing
     world.update(spec("b"))
     world.until("Serving")
     world.update(spec("a"))
-    world.judge = failing()
+    world.judge = bad(first)
     world.tick()
     assert world.status.stage == "Restoring"
     world.run(30)

@@ -8,6 +8,7 @@ from typing import Any
 
 from quality_contract import AUDIT_MISMATCH, AUDIT_TOKENS, BAD, CHECKED
 from quality_contract.latency import BUCKET, COUNT, REQUEST_DURATION
+from sampler_rollouts.domain.evidence.draws import COUNTERS
 from sampler_rollouts.domain.evidence.look import CheckLook
 from sampler_rollouts.domain.evidence.samples import Arm, CheckPlan, Question, SampleSet, Series
 
@@ -17,6 +18,7 @@ ERRORS = CheckPlan("errors", 0.03)
 SCRIPT = CheckPlan("unexpected-script", 0.03)
 AUDIT = CheckPlan("replay-audit", 0.001)
 LATENCY = CheckPlan("latency", 0.03, slower_than=2.5)
+CALIBRATION = CheckPlan("calibration", max_bias=0.05)
 NAN = float("nan")
 
 Values = Sequence[float | None]
@@ -70,6 +72,15 @@ def histogram(
         series(name + COUNT, count, **where, checked=checked),
         series(name + BUCKET, within, **where, checked=checked, le=le),
     ]
+
+
+def draws(
+    count: Values, surprisal: Values, entropy: Values, variance: Values, *, mode: str = "full", **where: Any
+) -> list[Series]:
+    """The four counters of calibration of one pod."""
+    labels: dict[str, Any] = {"batch_bucket": "8", "mode": mode}
+    every = zip(COUNTERS, (count, surprisal, entropy, variance), strict=True)
+    return [series(metric, values, **where, **labels) for metric, values in every]
 
 
 def question(

@@ -9,16 +9,27 @@ import numpy as np
 from hypothesis import strategies as st
 from quality_contract import AUDIT_MISMATCH, AUDIT_TOKENS, BAD, CHECKED
 from quality_contract.latency import BUCKET, COUNT, REQUEST_DURATION
+from sampler_rollouts.domain.evidence.draws import COUNTERS
 from sampler_rollouts.domain.evidence.samples import Question, Series
 
-from tests.unit.operator.evidence.build import AUDIT, ERRORS, LATENCY, NAN, SCRIPT, at, question, series
+from tests.unit.operator.evidence.build import (
+    AUDIT,
+    CALIBRATION,
+    ERRORS,
+    LATENCY,
+    NAN,
+    SCRIPT,
+    at,
+    question,
+    series,
+)
 
 SCRAPES = 24
 BIRTHS = {"c1": at(0.5), "c2": at(9), "old": at(-100)}
 """One pod of the first look, one that appears later, and one older than the rollout."""
 COMPARED = replace(SCRIPT, max_ratio=2.0, ignore_below=0.005)
 SLOW = replace(LATENCY, max_ratio=1.5)
-ASKED = question(ERRORS, COMPARED, AUDIT, SLOW, births=BIRTHS, compared=True)
+ASKED = question(ERRORS, COMPARED, AUDIT, SLOW, CALIBRATION, births=BIRTHS, compared=True)
 
 FAMILIES: tuple[tuple[str, str, Mapping[str, str]], ...] = (
     (CHECKED, BAD, {"check": "errors", "route_hash": "none"}),
@@ -62,6 +73,28 @@ def _pod(random: np.random.Generator, pod: str, revision: str, trouble: float) -
             hidden = missed | (life < born + start) | (random.random(life.size) < trouble / 4)
             shown = [None if gone else float(value) for gone, value in zip(hidden, values, strict=True)]
             found.append(series(metric, shown, pod=pod, revision=revision, first=born, **labels, **more))
+    return found + _draws(random, pod, revision, born, restarts, trouble)
+
+
+def _draws(
+    random: np.random.Generator, pod: str, revision: str, born: int, restarts: np.ndarray, trouble: float
+) -> list[Series]:
+    """The counters of calibration: sums of numbers with fractions."""
+    found = []
+    for mode in ("full", "truncated"):
+        missed = random.random(restarts.size) < trouble
+        late = np.arange(restarts.size) < (0 if mode == "full" else random.integers(0, restarts.size))
+        count = random.integers(0, 300, restarts.size) * ~late
+        bias = random.choice([0.0, 0.4, -0.4])
+        entropy = random.uniform(0.5, 2.0, restarts.size) * count
+        surprisal = np.maximum(0.0, entropy + bias * count + random.normal(0, 1, restarts.size) * np.sqrt(count))
+        for metric, gains in zip(COUNTERS, (count, surprisal, entropy, count * 1.1), strict=True):
+            values = _counter(gains, restarts).astype(np.float64)
+            values[random.random(values.size) < trouble / 8] = random.choice([NAN, -1.0, 2.0])
+            still = np.arange(restarts.size) < late.sum() + (random.random() < trouble) * random.integers(0, 4)
+            hidden = missed | still | (random.random(values.size) < trouble / 8)
+            shown = [None if gone else float(value) for gone, value in zip(hidden, values, strict=True)]
+            found.append(series(metric, shown, pod=pod, revision=revision, first=born, batch_bucket="8", mode=mode))
     return found
 
 

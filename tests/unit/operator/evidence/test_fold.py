@@ -97,3 +97,13 @@ def test_the_fold_keeps_arrays_not_lists() -> None:
     done = fold(question(births=["c1"]), samples(audit([1, 2], [0, 0]), pair([1, 2], [0, 0])), milliseconds(2))
     assert all(isinstance(one.times, np.ndarray) for one in done.series)
     assert {one.metric for one in done.series} >= {AUDIT_TOKENS}
+
+
+def test_counters_that_appear_after_the_fold_start_where_they_would_have_without_it() -> None:
+    """The audit is scraped from the start, the checks from the fifth scrape on: what came before is no silence."""
+    asked = question(ERRORS, AUDIT, births=["c1"], compared=True)
+    found = audit([1] * 8, [0] * 8) + pair([4, 9, 12], [0, 1, 2], first=6)
+    found += pair([3 * n for n in range(9)], list(range(9)), pod="s1", revision="old", first=0)
+    done = fold(asked, samples(up_to(found, 4)), milliseconds(4))
+    assert ("pool", "new", "c1", "errors") in done.folded
+    assert evaluate(asked, appended(done, up_to(found, 8, 4)), at(8)) == evaluate(asked, samples(found), at(8))

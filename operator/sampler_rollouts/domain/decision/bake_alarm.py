@@ -1,0 +1,104 @@
+"""A check that fails in the bake: back to the last verified release, else to the one that was replaced (R20)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sampler_rollouts.domain.decision.changes import changes, template_of
+from sampler_rollouts.domain.decision.faults import note_fault
+from sampler_rollouts.domain.decision.leave import roll_back
+from sampler_rollouts.domain.decision.question import watched
+from sampler_rollouts.domain.decision.sentence import failed_check
+from sampler_rollouts.domain.decision.transitions import Trigger
+from sampler_rollouts.domain.decision.verdicts import checks_of
+from sampler_rollouts.domain.evidence.look import Verdict
+from sampler_rollouts.domain.plan import Bake, Clock, Rollout
+from sampler_rollouts.domain.quantities import seconds
+from sampler_rollouts.domain.render import Child
+from sampler_rollouts.domain.status import Requests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sampler_rollouts.domain.decision.context import Turn
+    from sampler_rollouts.domain.evidence.look import CheckLook
+    from sampler_rollouts.domain.plan import QualityPlan, Release
+
+CHECK_FAILED: Final = "CheckFailed"
+ALONE: Final = "in its bake time, where no stable serves beside it: an outage of what it depends on looks the same"
+USUAL_PROGRESS_DEADLINE: Final = 600
+
+
+def abort_while_baking(turn: Turn) -> None:
+    """``Failed`` in any pool takes the release back from all; without another to go back to it is not well."""
+    status = turn.status
+    bake, stable = watched(status), status.stable
+    if bake is None or stable is None or bake.watch is None:
+        return
+    look = next((one for one in _looks(turn, bake.watch, stable) if one.verdict is Verdict.FAILED), None)
+    if look is None:
+        return
+    target = _target(turn, stable, look.pool)
+    if target is None:
+        note_fault(turn, CHECK_FAILED, look.pool, failed_check(look))
+    else:
+        _go_back(turn, bake, target, look)
+
+
+def _looks(turn: Turn, watch: QualityPlan, stable: Release) -> Iterator[CheckLook]:
+    for pool in stable.names() if turn.evidence else ():
+        for name in checks_of(watch, pool):
+            look = turn.evidence.looks.get((pool, name)) if turn.evidence else None
+            if look is not None:
+                yield look
+
+
+def _target(turn: Turn, stable: Release, pool: str) -> Release | None:
+    """The release to go back to: not held, with other pods where the fault shows, and known to the last template."""
+    status = turn.status
+    others = (release for release in (status.verified, status.previous) if release and not status.held(release.hash))
+    return next((one for one in others if one.revision(pool) != stable.revision(pool) and _known(turn, one)), None)
+
+
+def _known(turn: Turn, release: Release) -> bool:
+    return all(template_of(turn, Child(item.name, item.revision)) is not None for item in release.pools)
+
+
+def _go_back(turn: Turn, bake: Bake, target: Release, look: CheckLook) -> None:
+    """The target is stable again, and what serves is a candidate that leaves: one decision for all pools (R18, R19)."""
+    status, leaving, watch = turn.status, turn.status.stable, bake.watch
+    if leaving is None or watch is None:
+        return
+    moved = [name for name in leaving.names() if leaving.revision(name) != target.revision(name)]
+    status.candidate, status.stable = leaving, target.model_copy(update={"since": turn.now})
+    status.rollout = Rollout(
+        release=leaving.hash,
+        started_at=leaving.since,
+        quality=watch,
+        waves=[moved],
+        progress_deadline=_progress_deadline(turn),
+        bake_time=bake.seconds,
+        weight=100,
+        births=[birth for birth in bake.births if birth.pool in moved],
+        changes=changes(turn, target, leaving),
+        clock=Clock(since=turn.now),
+    )
+    status.previous = None
+    known = status.verified is not None and status.verified.hash == target.hash
+    # What comes back without a gate is watched like any other once it is there.
+    again = Bake(release=target.hash, clock=Clock(since=turn.now), seconds=bake.seconds, watch=watch)
+    status.bake = None if known else again
+    _count_all(turn, moved)
+    roll_back(turn, Trigger.CHECK_FAILED, CHECK_FAILED, look.pool, f"{failed_check(look)}, {ALONE}")
+
+
+def _progress_deadline(turn: Turn) -> int:
+    return seconds(turn.wish.spec.strategy.progress_deadline) if turn.wish else USUAL_PROGRESS_DEADLINE
+
+
+def _count_all(turn: Turn, moved: list[str]) -> None:
+    """Every pod of these pools may have to stay until the target's are ready, and every request was its own."""
+    for name in moved:
+        row, traffic = turn.pool(name), turn.evidence.traffic.get(name) if turn.evidence else None
+        row.candidate_replicas = turn.replicas(name)
+        row.requests = Requests(exposed=traffic.candidate, total=traffic.candidate) if traffic else None
