@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from quality_contract import CHECK_REPLAY_AUDIT
 from sampler_rollouts.domain.evidence.bound import lower_bound, upper_bounds
+from sampler_rollouts.domain.evidence.samples import AUDITED
 from sampler_rollouts.domain.plan import CheckSpec, QualityPlan, Rollout
 from sampler_rollouts.domain.quantities import ratio
 from sampler_rollouts.domain.status import CheckStatus, PoolStatus, Status
@@ -118,7 +118,7 @@ def _waits_for(conditions: list[dict[str, Any]]) -> str:
 
 def _checks(pool: PoolStatus, quality: QualityPlan) -> Iterator[dict[str, Any]]:
     for check in quality.checks:
-        if check.name == CHECK_REPLAY_AUDIT and pool.name in quality.unaudited:
+        if check.name in AUDITED and pool.name in quality.unaudited:
             continue
         worst = pool.worst_check if pool.worst_check and pool.worst_check.name == check.name else None
         yield _limits(check) | (_numbers(worst, quality) if worst else {"worst": False})
@@ -130,21 +130,29 @@ def _limits(check: CheckSpec) -> dict[str, Any]:
         "max_rate": check.max_rate or None,
         "max_ratio": check.max_ratio or None,
         "ignore_below": check.ignore_below or None,
+        "slower_than": check.slower_than or None,
+        "max_bias_nats": check.max_bias_nats or None,
     }
 
 
 def _numbers(check: CheckStatus, quality: QualityPlan) -> dict[str, Any]:
     confidence, effect = _number(quality.pass_confidence, 0.95), _number(quality.design_effect, 1.0)
     log_e, threshold = _number(check.log_e, 0.0), _number(check.log_threshold, math.nan)
+    rates = {
+        "bad": check.bad,
+        "rate": check.bad / check.checked if check.checked else None,
+        "lower": lower_bound(check.checked, check.bad, confidence, effect),
+        "upper": _number(check.upper_bound, 1.0),
+    }
     return {
         "worst": True,
         "verdict": check.verdict,
         "reason": check.reason or None,
         "checked": check.checked,
-        "bad": check.bad,
-        "rate": check.bad / check.checked if check.checked else None,
-        "lower": lower_bound(check.checked, check.bad, confidence, effect),
-        "upper": _number(check.upper_bound, 1.0),
+        # Calibration is about nats, and has no rate.
+        **(dict.fromkeys(rates) if check.max_bias_nats else rates),
+        "bias_nats": _finite(check.bias_nats),
+        "bias_bound_nats": _finite(check.upper_bound.removesuffix(" nats")) if check.max_bias_nats else None,
         "odds": math.exp(min(log_e, 700.0)),
         "odds_to_fail": math.exp(min(threshold, 700.0)) if math.isfinite(threshold) else None,
         "clean_to_pass": _missing(check, confidence, effect),
@@ -161,6 +169,12 @@ def _missing(check: CheckStatus, confidence: float, effect: float) -> int | None
     bounds = upper_bounds(check.checked + more, np.full(more.size, check.bad), confidence, effect)
     enough = np.flatnonzero(bounds < limit)
     return int(more[enough[0]]) if enough.size else None
+
+
+def _finite(text: str) -> float | None:
+    """A number of nats, if it is one."""
+    found = _number(text, math.nan)
+    return found if math.isfinite(found) else None
 
 
 def _number(text: str, otherwise: float) -> float:

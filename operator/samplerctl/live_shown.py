@@ -78,6 +78,8 @@ def _limits(check: Found) -> str:
         f"up to {check['max_rate']}" if check["max_rate"] else "",
         f"{check['max_ratio']} times stable's" if check["max_ratio"] else "",
         f"ignored below {check['ignore_below']}" if check["ignore_below"] else "",
+        f"slower than {check['slower_than']}" if check["slower_than"] else "",
+        f"up to {check['max_bias_nats']} nats" if check["max_bias_nats"] else "",
     ]
     return ", ".join(filter(None, parts))
 
@@ -88,12 +90,24 @@ def _numbers(check: Found, pool: Found) -> Iterator[RenderableType]:
         return
     yield _verdict(check["verdict"], check["reason"])
     yield f"{check['checked']:,}"
-    yield f"{check['bad']:,}"
-    yield "" if check["rate"] is None else percent(check["rate"])
-    yield f"{percent(check['lower'])} to {percent(check['upper'])}"
+    yield from _bias(check) if check["max_bias_nats"] else _rate(check)
     needed = "" if check["odds_to_fail"] is None else f" of {check['odds_to_fail']:,.0f}"
     yield f"{check['odds']:,.3g}{needed}"
     yield _missing(check)
+
+
+def _rate(check: Found) -> Iterator[str]:
+    yield _count(check["bad"])
+    yield "" if check["rate"] is None else percent(check["rate"])
+    yield "" if check["upper"] is None else f"{percent(check['lower'])} to {percent(check['upper'])}"
+
+
+def _bias(check: Found) -> Iterator[str]:
+    """What stands where a rate and its bounds would."""
+    bias, bound = check["bias_nats"], check["bias_bound_nats"]
+    yield ""
+    yield "" if bias is None else f"{bias:+.3g} nats"
+    yield "" if bound is None else f"up to {bound:.3g} nats either way"
 
 
 def _missing(check: Found) -> str:

@@ -19,7 +19,7 @@ from sampler_rollouts.domain.decision import ResourceMeta, decide, question
 from sampler_rollouts.domain.decision.quality import check_plan, quality_plan
 from sampler_rollouts.domain.evidence.grid import BoolArray, FloatArray, IntArray
 from sampler_rollouts.domain.evidence.look import Evidence
-from sampler_rollouts.domain.evidence.samples import Question
+from sampler_rollouts.domain.evidence.samples import Question, is_calibration
 from sampler_rollouts.domain.quantities import ratio, seconds
 from sampler_rollouts.domain.release import revisions
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
@@ -128,6 +128,8 @@ class _Simulation:
         quality = quality_plan(spec, list(self.pools))
         need_check(setting.incident, quality, list(self.pools))
         plans = [check_plan(check) for check in quality.checks]
+        if any(map(is_calibration, plans)):
+            raise InputError("spec.quality.checks: calibration is about nats, which are not simulated: leave it out")
         self.rates = usual_rates(plans, setting.usual)
         self.layout = Layout(
             setting.runs,

@@ -117,3 +117,18 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
         pass
     answer = CliRunner().invoke(app, ["status", "chat", "--kubeconfig", str(kubeconfig)])
     assert (answer.exit_code, "the API server does not answer" in answer.output) == (2, True)
+
+
+def test_calibration_is_told_in_nats(tmp_path: Path) -> None:
+    found = body()
+    pool = found["status"]["pools"][0]
+    found["status"]["rollout"]["quality"]["checks"].append({"name": "calibration", "maxBiasNats": "0.05"})
+    pool["worstCheck"] = {"name": "calibration", "verdict": "Inconclusive", "reason": "TooFewTokens", "checked": 900}
+    pool["worstCheck"] |= {"maxBiasNats": "0.05", "biasNats": "-0.012", "upperBound": "0.21 nats"}
+    told = json.loads(ask(tmp_path, "explain", "chat", "--json", bodies=[found]).output)
+    check = next(one for one in told["pools"][0]["checks"] if one["worst"])
+    assert (check["bias_nats"], check["bias_bound_nats"], check["max_bias_nats"]) == (-0.012, 0.21, "0.05")
+    assert (check["rate"], check["upper"], check["clean_to_pass"]) == (None, None, None)
+    table = " ".join(ask(tmp_path, "explain", "chat", bodies=[found]).output.split())
+    assert "-0.012" in table
+    assert "%" not in table.split("calibration")[1].split("cpu-b")[0]

@@ -11,6 +11,7 @@ from quality_contract import CHECK_REPLAY_AUDIT
 from sampler_rollouts.domain.decision.needs import Wanted, assured, share_at
 from sampler_rollouts.domain.evidence.bound import upper_bound
 from sampler_rollouts.domain.evidence.feasibility import (
+    MAX_BIAS,
     Assured,
     Stretch,
     requests_within,
@@ -93,8 +94,10 @@ def _enough_weight(turn: Turn, rollout: Rollout, slowest: Wanted, seen: float, r
 
 
 def _enough_margin(slowest: Wanted, sure: Assured, requests: float) -> str:
-    """The narrowest limit that so many more requests can show."""
+    """The narrowest limit that so many more requests can show; nothing of calibration, which is about nats."""
     field, error = slowest.need.field, 1.0 - sure.pass_confidence
+    if field == MAX_BIAS:
+        return ""
     relative = field != "maxRate"
     confidence = 1.0 - (IGNORED_SHARE * error if relative else error)
     counted = math.floor((requests + slowest.had) * slowest.counted)
@@ -108,6 +111,8 @@ def _enough_margin(slowest: Wanted, sure: Assured, requests: float) -> str:
 def never(wanted: Wanted, *, compared: bool) -> str:
     """A check that no number of requests lets pass."""
     where = f"check {wanted.plan.name} in pool {wanted.pool} can never pass"
+    if wanted.need.field == MAX_BIAS:
+        return f"{where}: no number of audited tokens shows so small a bias; raise {MAX_BIAS}"
     if not compared:
         return f'{where}: it is only compared with stable, which has no such pool; add for example maxRate: "1%"'
     return f'{where}: as good as stable is at its very limit; raise maxRatio above 1, or add ignoreBelow: "1%"'
@@ -120,6 +125,8 @@ def measuring(wanted: list[Wanted], known: list[Wanted]) -> str:
         return "the traffic that was seen so far is near what the checks need before the deadline"
     if missing.speed is None:
         return f"how many requests pool {missing.pool} has is not known yet"
+    if missing.need.field == MAX_BIAS:
+        return f"check {missing.plan.name} in pool {missing.pool}: how random its audited tokens are is not known yet"
     if missing.need.field != "maxRate":
         return f"check {missing.plan.name} in pool {missing.pool}: how often stable is bad is not known yet"
     return f"check {missing.plan.name} in pool {missing.pool}: how much of the candidate it sees is not known yet"
@@ -127,7 +134,7 @@ def measuring(wanted: list[Wanted], known: list[Wanted]) -> str:
 
 def untested(quality: QualityPlan) -> str:
     """The checks that only stable measures: a release that serves alone is not tested by them."""
-    names = [check.name for check in quality.checks if not check.max_rate]
+    names = [check.name for check in quality.checks if not (check.max_rate or check.max_bias_nats)]
     if not names:
         return ""
     return f"; without a maxRate not tested once the release serves alone: {', '.join(names)}"

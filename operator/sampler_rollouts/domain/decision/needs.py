@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from quality_contract import CHECK_REPLAY_AUDIT
-
 from sampler_rollouts.domain.decision.context import Turn, begun, moving, this_wave
 from sampler_rollouts.domain.decision.quality import check_plan
 from sampler_rollouts.domain.decision.replicas import candidate_count
 from sampler_rollouts.domain.decision.verdicts import required
 from sampler_rollouts.domain.evidence.feasibility import Assured, Need, Stretch, rate_interval, to_pass
-from sampler_rollouts.domain.evidence.samples import CheckPlan
+from sampler_rollouts.domain.evidence.samples import AUDITED, CheckPlan, is_calibration
 from sampler_rollouts.domain.quantities import ratio, seconds
 
 if TYPE_CHECKING:
@@ -82,7 +80,9 @@ def assured(rollout: Rollout) -> Assured:
 def _sound(plan: CheckPlan) -> CheckPlan:
     """A check as a spec could have given it; ValueError for what a stranger has written into status."""
     limited = math.isnan(plan.max_rate) or 0 < plan.max_rate < 1
-    if not (limited and 0 <= plan.ignore_below < 1 and not plan.max_ratio < 1 and plan.max_ratio != math.inf):
+    biased = not is_calibration(plan) or 0 < plan.max_bias <= 1
+    related = 0 <= plan.ignore_below < 1 and not plan.max_ratio < 1 and plan.max_ratio != math.inf
+    if not (limited and biased and related):
         raise ValueError("not a check that a spec could have given")
     return plan
 
@@ -113,7 +113,8 @@ def _wanted(
     whole, ramp = ramps
     compared = _has_stable(turn, pool)
     share = whole[-1].share if whole else 0.5
-    need = to_pass(plan, sure, compared=compared, stable_rate=_stable_rate(look), share=share)
+    known = {"stable_rate": _stable_rate(look), "variance": _variance(look)}
+    need = to_pass(plan, sure, compared=compared, share=share, **known)
     candidate = traffic.candidate if traffic else 0
     return Wanted(pool, plan, need, _counted(plan, look, candidate), candidate, ramp, whole, speed)
 
@@ -129,9 +130,16 @@ def _stable_rate(look: CheckLook | None) -> float:
     return float(f"{look.stable_bad / look.stable_checked:.2g}")
 
 
+def _variance(look: CheckLook | None) -> float:
+    """How random the audited tokens are, to two digits; NaN while too few are seen to speak of it."""
+    if look is None or look.checked < FEW or math.isnan(look.variance):
+        return math.nan
+    return float(f"{max(0.0, look.variance):.2g}")
+
+
 def _counted(plan: CheckPlan, look: CheckLook | None, candidate: int) -> float:
     """How many of what a check counts one answer of the candidate gives, to two digits."""
-    audit = plan.name == CHECK_REPLAY_AUDIT
+    audit = plan.name in AUDITED
     if look is None or not (candidate >= REQUESTS or (audit and look.checked >= FEW)):
         return math.nan if audit else 1.0
     return float(f"{max(1, look.checked) / max(1, candidate):.2g}")

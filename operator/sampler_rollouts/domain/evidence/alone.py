@@ -17,11 +17,17 @@ def bake_threshold(question: Question) -> float:
 
 
 def in_bake(question: Question, stream: Stream, found: Compared) -> Compared:
-    """What the core found, with the bake's test in place of the e-process. What it takes to pass stays."""
+    """What the core found, with the bake's test in place of the e-process. What it takes to pass stays.
+
+    Where probes count both questions are asked of it: of all requests, and of users' alone (``probed``).
+    """
     if math.isnan(stream.plan.max_rate):
         return replace(found, failed=False, shared=False, burst=False, log_e=-math.inf)
     since = milliseconds(question.since.timestamp())
-    whole, least = log_e(stream.candidate, stream.plan.max_rate, since, question.bake_intervals, question.design_effect)
+    asked = [stream.candidate] if stream.probes is None else [stream.candidate, stream.counted]
+    effect = question.design_effect
+    values = [log_e(pods, stream.plan.max_rate, since, question.bake_intervals, effect) for pods in asked]
+    whole, least = (max(of_each) for of_each in zip(*values, strict=True))
     wanted = bake_threshold(question)
     failed = least >= wanted
     return replace(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sampler_rollouts.domain.evidence.calibration import Draws, bias, bias_bound, log_e_biased
+from sampler_rollouts.domain.evidence.calibration import Draws, bias, bias_bound, log_e_biased, mean_variance
 from sampler_rollouts.domain.evidence.draws import draws_of
 from sampler_rollouts.domain.evidence.look import CheckLook, Verdict
 from sampler_rollouts.domain.evidence.samples import CheckPlan
@@ -32,6 +32,7 @@ def judge_calibration(
         max_rate=plan.max_rate,
         max_bias=plan.max_bias,
         bias=bias(draws),
+        variance=mean_variance(draws),
         upper_bound=bound,
         log_e=log_e,
         log_threshold=log_threshold,

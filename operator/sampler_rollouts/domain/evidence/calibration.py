@@ -100,6 +100,12 @@ def bias(draws: Draws) -> float:
     return float(all_of.excess / all_of.count) if all_of.count else math.nan
 
 
+def mean_variance(draws: Draws) -> float:
+    """Squared nats a draw; NaN without draws."""
+    all_of = draws.total()
+    return float(all_of.variance / all_of.count) if all_of.count else math.nan
+
+
 def bias_bound(draws: Draws, confidence: float, doubtful: float = 0.0) -> float:
     """A bound of the bias' size that is too low, at any of all looks, with a chance of at most 1 - ``confidence``.
 

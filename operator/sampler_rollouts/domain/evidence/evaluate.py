@@ -38,9 +38,10 @@ MOST_PODS_NAMED = 3
 def count_tests(checks: Iterable[CheckPlan], pools: Iterable[str], *, probes: bool = False) -> int:
     """Tests that share alpha: each check in each pool, but for the replay audit, which spends none.
 
-    Where ``probes`` count, each asks two questions.
+    Where ``probes`` count, each of a rate asks two questions; calibration takes tokens as they come.
     """
-    return sum(map(spends_alpha, checks)) * len(set(pools)) * (QUESTIONS if probes else 1)
+    asked = (QUESTIONS if probes and is_compared(plan) else 1 for plan in checks if spends_alpha(plan))
+    return sum(asked) * len(set(pools))
 
 
 def evaluate(question: Question, samples: SampleSet, now: datetime) -> Evidence:

@@ -15,14 +15,16 @@ from typing import Final
 import numpy as np
 
 from sampler_rollouts.domain.evidence.bound import log_evidence_below
+from sampler_rollouts.domain.evidence.calibration import Draws, log_e_unbiased
 from sampler_rollouts.domain.evidence.eprocess import log_e_value
 from sampler_rollouts.domain.evidence.judge import IGNORED_SHARE, RATIO_SHARE
 from sampler_rollouts.domain.evidence.ratio import contributions, log_e_below_margin
-from sampler_rollouts.domain.evidence.samples import CheckPlan
+from sampler_rollouts.domain.evidence.samples import CheckPlan, is_calibration
 
 MOST: Final = 1e12
 """Requests beyond which nobody need count."""
 _CLOSE: Final = 1e-3
+MAX_BIAS: Final = "maxBiasNats"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class Assured:
 class Need:
     """Checked requests that ``Passed`` takes a good candidate, and which limit of the check asks for the most.
 
-    ``requests`` is infinite where nothing passes, and NaN where it depends on a rate that is not known yet.
+    Of the audit's checks they are tokens. ``requests`` is infinite where nothing passes, and NaN where it depends on
+    something that is not known yet.
     """
 
     requests: float
@@ -54,13 +57,22 @@ class Stretch:
 
 
 def to_pass(
-    plan: CheckPlan, sure: Assured, *, compared: bool, stable_rate: float = math.nan, share: float = 0.5
+    plan: CheckPlan,
+    sure: Assured,
+    *,
+    compared: bool,
+    stable_rate: float = math.nan,
+    share: float = 0.5,
+    variance: float = math.nan,
 ) -> Need:
     """Requests until a check passes: one without a bad request, or, measured by stable's rate, one as good as stable.
 
     ``compared``: whether stable serves beside the candidate, which has this ``share`` of both arms' requests.
+    ``variance`` is of calibration's draws, in squared nats.
     """
     error, effect = 1.0 - sure.pass_confidence, sure.design_effect
+    if is_calibration(plan):
+        return Need(_unbiased(plan.max_bias, error, variance), MAX_BIAS)
     parts = []
     if not math.isnan(plan.max_rate):
         parts.append(Need(_clean(plan.max_rate, error, effect), "maxRate"))
@@ -88,6 +100,20 @@ def _clean(limit: float, error: float, effect: float) -> float:
     """Requests without a bad one after which a rate of ``limit`` is ruled out."""
     wanted = -math.log(error)
     return _first(lambda count: float(log_evidence_below(limit, count / effect, 0.0)) >= wanted)
+
+
+@functools.lru_cache(maxsize=1024)
+def _unbiased(margin: float, error: float, variance: float) -> float:
+    """Draws as surprising as the logits say after which a bias of ``margin`` is ruled out. No design effect applies."""
+    if math.isnan(variance):
+        return math.nan
+    wanted = -math.log(error)
+
+    def shown(count: float) -> bool:
+        drawn = Draws(*(np.asarray(part) for part in (count, 0.0, 0.0, count * variance)))
+        return log_e_unbiased(drawn, margin) >= wanted
+
+    return _first(shown)
 
 
 @functools.lru_cache(maxsize=1024)

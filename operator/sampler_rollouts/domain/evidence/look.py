@@ -59,6 +59,8 @@ class CheckLook:
     """Of calibration alone, in nats a token: ``checked`` counts tokens, and ``upper_bound`` is of the bias' size."""
     bias: float = math.nan
     """What was found: positive where tokens are more surprising than the logits say."""
+    variance: float = math.nan
+    """How random its tokens were: the mean of the draws' exact variances, in squared nats."""
     max_ratio: float = math.nan
     slower_than: float = 0.0
     """Of a latency check the seconds above which a request is bad."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sampler_rollouts.domain.evidence.look import Evidence, Traffic, Verdict
-from sampler_rollouts.domain.evidence.samples import Question
+from sampler_rollouts.domain.evidence.samples import AUDITED, Question
 
 from tests.unit.operator.domain.world import World, image, passing, pool, spec
 
@@ -27,6 +28,7 @@ class Counted(World):
     """Looks that count what has arrived since the rollout began, all of it good; the audit sees two tokens each."""
 
     tokens: float = 2.0
+    variance: float = 4.0
     before: dict[datetime, dict[tuple[str, str], float]] = field(default_factory=dict)
 
     def evidence(self, asked: Question | None) -> Evidence | None:
@@ -42,8 +44,9 @@ class Counted(World):
         looks = {
             (pool, check): replace(
                 look,
-                checked=int(traffic[pool].candidate * (self.tokens if check == "replay-audit" else 1)),
+                checked=int(traffic[pool].candidate * (self.tokens if check in AUDITED else 1)),
                 bad=0,
+                variance=self.variance if check == "calibration" else math.nan,
             )
             for (pool, check), look in seen.looks.items()
         }
@@ -198,6 +201,44 @@ def test_the_audit_counts_once_it_has_tokens() -> None:
     begun.run(30)
     assert begun.condition(TYPE) == ("True", "CanPass")
     assert "replay-audit in pool cpu-a, needs about 160 requests" in begun.message(TYPE)
+
+
+def _calibrated(margin: str, rate: float, tokens: float) -> Counted:
+    checks = [{"name": "errors", "maxRate": "10%"}, {"name": "calibration", "maxBiasNats": margin}]
+    audited = spec("a", replicas=10, quality={"designEffect": "1", "checks": checks})
+    begun = Counted(audited, tokens=tokens)
+    begun.arrivals.per_second = rate
+    begun.until("Serving")
+    begun.update(_rebuilt(audited))
+    return begun
+
+
+def test_calibration_counts_once_its_tokens_are_known() -> None:
+    begun = _calibrated("0.1", rate=1.5, tokens=0)
+    begun.run(70)
+    assert begun.condition(TYPE) == ("Unknown", "Measuring")
+    begun.tokens = 20
+    begun.run(30)
+    assert begun.condition(TYPE) == ("True", "CanPass")
+    assert "the slowest, calibration in pool cpu-a, needs about" in begun.message(TYPE)
+    assert "not tested once the release serves alone" not in begun.message(TYPE)
+
+
+def test_calibration_that_takes_too_long_is_named_without_a_rate() -> None:
+    begun = _calibrated("0.02", rate=1, tokens=20)
+    begun.run(600)
+    assert begun.condition(TYPE) == ("False", "TooFewRequests")
+    assert "check calibration in pool cpu-a can hardly pass" in begun.message(TYPE)
+    assert "strategy.deadline of" in begun.message(TYPE)
+    assert "maxRate" not in begun.message(TYPE)
+    assert "ignoreBelow" not in begun.message(TYPE)
+
+
+def test_a_bias_that_no_tokens_can_show() -> None:
+    begun = _calibrated("0.00000001", rate=5, tokens=20)
+    begun.run(100)
+    assert begun.condition(TYPE) == ("False", "NoMargin")
+    assert "raise maxBiasNats" in begun.message(TYPE)
 
 
 @pytest.mark.parametrize("rate", [0.08, 0.36, 0.4, 0.45])

@@ -22,7 +22,7 @@ from sampler_rollouts.domain.evidence.feasibility import (
 )
 from sampler_rollouts.domain.evidence.samples import CheckPlan
 
-from tests.unit.operator.evidence.build import NAN, at, pair, question, samples
+from tests.unit.operator.evidence.build import CALIBRATION, NAN, at, draws, pair, question, samples
 
 SURE = Assured(math.log(800), 0.95, 1.0)
 
@@ -52,6 +52,28 @@ def test_a_bad_build_fails_at_exactly_so_many() -> None:
     count = to_fail(0.03, 0.3, SURE)
     assert log_e_value(count, 0.3 * count, 0.03) >= SURE.log_threshold > log_e_value(count - 1, 0.3 * count - 0.3, 0.03)
     assert to_fail(0.03, 0.03, SURE) == math.inf
+
+
+@pytest.mark.parametrize("variance", [0.1, 3.7])
+def test_calibrated_draws_pass_at_exactly_so_many(variance: float) -> None:
+    def calibrated(count: int) -> str:
+        counters = [[count * each * part for part in (0.5, 1)] for each in (4.7, 4.7, variance)]
+        given = draws([count // 2, count], *counters)
+        found = evaluate(question(CALIBRATION, births=["c1"]), samples(given), at(3)).looks["pool", "calibration"]
+        assert found.variance == pytest.approx(variance, rel=1e-3)
+        return str(found.verdict)
+
+    clustered = Assured(math.log(800), 0.95, 4.0)
+    need = to_pass(CALIBRATION, clustered, compared=True, variance=variance)
+    assert need.field == "maxBiasNats"
+    assert calibrated(math.ceil(need.requests * 1.002)) == "Passed"
+    assert calibrated(math.floor(need.requests * 0.995) - 1) == "Inconclusive"
+
+
+def test_of_calibration_nothing_is_known_before_the_first_draws() -> None:
+    assert math.isnan(to_pass(CALIBRATION, SURE, compared=True).requests)
+    narrow = CheckPlan("calibration", max_bias=1e-8)
+    assert to_pass(narrow, SURE, compared=True, variance=1.0).requests == math.inf
 
 
 def test_the_shorter_way_counts_of_a_ratio() -> None:

@@ -11,7 +11,7 @@ from sampler_rollouts.domain.evidence.fold import fold
 from sampler_rollouts.domain.evidence.look import CheckLook, Evidence, Traffic
 from sampler_rollouts.domain.evidence.samples import CheckPlan, Series
 
-from tests.unit.operator.evidence.build import AUDIT, ERRORS, at, pair, question, samples, summary
+from tests.unit.operator.evidence.build import AUDIT, CALIBRATION, ERRORS, at, pair, question, samples, summary
 
 SCRAPES = 21
 RATIO = CheckPlan("errors", max_ratio=2.0)
@@ -106,3 +106,17 @@ def test_folded_or_not_the_evidence_is_the_same() -> None:
 
 def test_two_questions_share_alpha() -> None:
     assert count_tests([ERRORS, AUDIT], ["a", "b"], probes=True) == 2 * count_tests([ERRORS, AUDIT], ["a", "b"])
+
+
+def test_of_calibration_one_question_is_asked() -> None:
+    assert count_tests([CALIBRATION, AUDIT], ["a"], probes=True) == 1
+    assert count_tests([ERRORS, CALIBRATION], ["a", "b"], probes=True) == 6
+
+
+def test_in_the_bake_probes_find_a_change_and_hide_none() -> None:
+    baking = {"bake_intervals": 5, "since": at(-1)}
+    assert look(users(0.2, 0), probes(5, 0), **baking).verdict != "Failed"
+    assert look(users(0.2, 0), probes(5, 2.5), **baking).verdict == "Failed", "users alone are too few"
+    hidden = look(users(5, 2.5), probes(500, 0), **baking)
+    assert hidden.bad / hidden.checked < ERRORS.max_rate, "diluted, the share is well below the limit"
+    assert hidden.verdict == "Failed"
