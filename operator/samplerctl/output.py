@@ -14,7 +14,7 @@ from samplerctl.numbers import duration, percent
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.evidence.look import CheckLook
-    from sampler_rollouts.domain.resource import Quality
+    from sampler_rollouts.domain.quality_spec import Quality
 
     from samplerctl.power import Detection, Question
     from samplerctl.replay import Course

@@ -15,8 +15,8 @@ from sampler_rollouts.domain.evidence.evaluate import count_tests, evaluate
 from sampler_rollouts.domain.evidence.fold import fold
 from sampler_rollouts.domain.evidence.look import CheckLook, Verdict
 from sampler_rollouts.domain.evidence.samples import Arm, CheckPlan, Question, SampleSet, is_calibration
+from sampler_rollouts.domain.quality_spec import Quality
 from sampler_rollouts.domain.quantities import ratio
-from sampler_rollouts.domain.resource import Quality
 from sampler_rollouts.domain.rules import violations
 
 from samplerctl.errors import InputError

@@ -11,18 +11,12 @@ from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, ValidationError
-from quality_contract import (
-    CHECK_CALIBRATION,
-    CHECK_ERRORS,
-    CHECK_MISROUTED,
-    CHECK_REPLAY_AUDIT,
-    CHECK_UNEXPECTED_SCRIPT,
-)
+from quality_contract import CHECK_MISROUTED
 
-from sampler_rollouts.domain import bias, limits, slowness
+from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.evidence.samples import AUDITED
-from sampler_rollouts.domain.pool import DrainTimeout, Duration, DurationOrZero, Label, OpenRatio, Pool, matching
-from sampler_rollouts.domain.probes import Probes
+from sampler_rollouts.domain.pool import DrainTimeout, Duration, DurationOrZero, Label, Pool, matching
+from sampler_rollouts.domain.quality_spec import Quality
 from sampler_rollouts.domain.quantities import ratio, seconds
 from sampler_rollouts.domain.routing import Routing
 from sampler_rollouts.domain.rules import Rule, Scalar, Strict, cel_ratio, violations
@@ -32,9 +26,6 @@ VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 KIND: Final = "SamplerRollout"
 PROMOTE_ANNOTATION: Final = f"{GROUP}/promote"
-
-DEFAULT_MAX_RATES: Final = {CHECK_ERRORS: "1%", CHECK_UNEXPECTED_SCRIPT: "0.5%", CHECK_REPLAY_AUDIT: "0.1%"}
-_DESIGN_PATTERN = "^[1-9][0-9]{0,3}([.][0-9]{1,4})?$"
 
 
 Pause = Annotated[
@@ -103,89 +94,6 @@ class Strategy(Strict):
             "steps need at least one weight: add {weight: 50, minDuration: 15m}",
             lambda strategy: any(step.weight is not None for step in strategy.steps),
             "steps",
-        ),
-    )
-
-
-class Check(Strict):
-    """One question about a release: is the share of bad requests above ``maxRate``, or too far above stable's?"""
-
-    name: Label
-    max_rate: OpenRatio | None = Field(None, description="The share of bad requests that is still acceptable.")
-    max_ratio: (
-        Annotated[
-            str,
-            Field(max_length=9),
-            matching(_DESIGN_PATTERN, 'must be a number of at least 1, as a string: "2" for twice stable\'s rate'),
-        ]
-        | None
-    ) = Field(None, description="How many times stable's share of bad requests is still acceptable.")
-    ignore_below: OpenRatio | None = Field(None, description="A share of bad requests up to which no ratio matters.")
-    slower_than: Annotated[str, Field(max_length=9)] | None = Field(
-        None, description="Of a latency check: from which time on a request is bad; a bound that servers count by."
-    )
-    max_bias_nats: bias.Nats | None = Field(
-        None, description="Of calibration: how many nats a token may be more or less surprising than the logits say."
-    )
-    rules: ClassVar = (
-        *slowness.RULES,
-        *bias.RULES,
-        Rule(
-            "has(self.maxRate) || has(self.maxRatio) || has(self.maxBiasNats) || self.name in ["
-            + ", ".join(f"'{name}'" for name in (*DEFAULT_MAX_RATES, CHECK_CALIBRATION))
-            + "]",
-            'maxRate or maxRatio is required for a check without a default: add for example maxRate: "1%"',
-            lambda check: check.rate_text != "" or check.max_ratio is not None or check.max_bias_nats is not None,
-        ),
-        Rule(
-            "!has(self.ignoreBelow) || has(self.maxRatio)",
-            'ignoreBelow softens maxRatio: add for example maxRatio: "2", or remove it',
-            lambda check: check.ignore_below is None or check.max_ratio is not None,
-        ),
-        Rule(
-            "!has(self.ignoreBelow) || !has(self.maxRate) || "
-            f"{cel_ratio('self.ignoreBelow')} <= {cel_ratio('self.maxRate')}",
-            "ignoreBelow is above maxRate, which holds whatever the ratio: lower it",
-            lambda check: (
-                check.ignore_below is None
-                or check.max_rate is None
-                or ratio(check.ignore_below) <= ratio(check.max_rate)
-            ),
-        ),
-        Rule(
-            f"self.name != '{CHECK_REPLAY_AUDIT}' || !has(self.maxRatio)",
-            f"{CHECK_REPLAY_AUDIT} is compared with the oracle, not with stable: remove maxRatio",
-            lambda check: check.name != CHECK_REPLAY_AUDIT or check.max_ratio is None,
-        ),
-    )
-
-    @property
-    def rate_text(self) -> str:
-        """The limit as written, or this check's default; empty for a check that is only compared with stable."""
-        return self.max_rate or DEFAULT_MAX_RATES.get(self.name, "")
-
-
-class Quality(Strict):
-    """What the evidence must show, and how sure we want to be."""
-
-    metrics_source: Label = "default"
-    false_rollback_rate: OpenRatio = "1%"
-    pass_confidence: OpenRatio = "95%"  # noqa: S105 - no password
-    design_effect: Annotated[
-        str,
-        Field(max_length=9),
-        matching(_DESIGN_PATTERN, 'must be a number of at least 1, as a string: "1" if requests fail independently'),
-    ]
-    checks: Annotated[
-        list[Check], Field(min_length=1, max_length=limits.CHECKS, json_schema_extra=limits.map_by("name"))
-    ] = Field(default_factory=lambda: [Check.model_validate({"name": name}) for name in DEFAULT_MAX_RATES])
-    probes: Probes | None = Field(None, description="Synthetic probes that count as evidence; default: none.")
-    rules: ClassVar = (
-        Rule(
-            "self.checks.all(c, self.checks.exists_one(d, d.name == c.name))",
-            "checks must have different names: remove the duplicate",
-            lambda quality: limits.unique(check.name for check in quality.checks),
-            "checks",
         ),
     )
 

@@ -13,7 +13,7 @@ from quality_contract.latency import HISTOGRAMS, REQUEST_LIMIT
 from sampler_rollouts.domain.rules import Rule
 
 if TYPE_CHECKING:
-    from sampler_rollouts.domain.resource import Check
+    from sampler_rollouts.domain.quality_spec import Check
 
 
 def bound_text(seconds: float) -> str:

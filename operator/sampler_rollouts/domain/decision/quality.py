@@ -10,12 +10,13 @@ from quality_contract import CHECK_REPLAY_AUDIT
 from sampler_rollouts.domain.evidence.evaluate import count_tests
 from sampler_rollouts.domain.evidence.samples import AUDITED, CheckPlan
 from sampler_rollouts.domain.plan import CheckSpec, QualityPlan
+from sampler_rollouts.domain.quality_spec import DEFAULT_MAX_RATES
 from sampler_rollouts.domain.quantities import nats, ratio
-from sampler_rollouts.domain.resource import DEFAULT_MAX_RATES
 from sampler_rollouts.domain.slowness import slower_than
 
 if TYPE_CHECKING:
-    from sampler_rollouts.domain.resource import Check, Spec
+    from sampler_rollouts.domain.quality_spec import Check
+    from sampler_rollouts.domain.resource import Spec
 
 
 _AUDIT_RATE = DEFAULT_MAX_RATES[CHECK_REPLAY_AUDIT]
