@@ -76,15 +76,15 @@ NATURES = ("normal", "ties", "zipf", "flat", "masked", "peaked", "negative", "ze
 
 def asked_of(number: int) -> Asked:
     """The parameters of the sweep's row `number`: each combination in turn, a seed and a position of its own."""
-    return _seeded(PARAMETERS[number % len(PARAMETERS)], number)
+    return _with_seed(PARAMETERS[number % len(PARAMETERS)], number)
 
 
 def any_of(number: int) -> Asked:
     """Likewise, of all combinations."""
-    return _seeded(ALL_PARAMETERS[number % len(ALL_PARAMETERS)], number)
+    return _with_seed(ALL_PARAMETERS[number % len(ALL_PARAMETERS)], number)
 
 
-def _seeded(asked: Asked, number: int) -> Asked:
+def _with_seed(asked: Asked, number: int) -> Asked:
     mixed = (number * 0x9E3779B97F4A7C15 + 0x1234567) % 2**64
     return replace(asked, seed=mixed, position=(mixed >> 33) % 2**20)
 

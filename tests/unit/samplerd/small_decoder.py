@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from samplerd import transformer
-from samplerd.model import Model
+from samplerd.model import Head, Model
 from samplerd.model_file import Shape
 from samplerd.synthetic import ToyTokenizer
 from samplerd.transformer import Layer, Weights
@@ -63,6 +63,7 @@ def model(context: int) -> Model:
         tokenizer=tokenizer,
         weights=weights(shape, context),
         empty_cache=lambda slots: transformer.empty_cache(shape, slots, context),
-        decode=partial(transformer.decode, shape),
+        body=partial(transformer.body, shape),
+        head=Head(matrices=lambda weights: weights.embedding, logits=transformer.head, token_axis=0),
         prefill=partial(transformer.prefill, shape),
     )
