@@ -68,7 +68,8 @@ def test_good_release_survives_crash_and_outage_and_bad_one_is_rolled_back(
         assert status["candidate"]["hash"] != first, "rolled back without data"
         assert all(pool["weight"] == CANARY_WEIGHT for pool in status["pools"])
         waits = rollouts.condition(NAME, "Reconciling")
-        assert (waits["reason"], "fresh data" in waits["message"]) == ("Progressing", True)
+        assert waits["reason"] == "Progressing"
+        assert "fresh data" in waits["message"], waits["message"]
     rollouts.wait_condition(NAME, "Ready", timeout=180)
     second = rollouts.status(NAME)["stable"]["hash"]
     assert second != first

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from sampler_rollouts.cluster import notes
 from sampler_rollouts.cluster.compare import differs
-from sampler_rollouts.cluster.errors import ClusterError, ConflictError, NotFoundError
+from sampler_rollouts.cluster.errors import ClusterError, ConflictError, NotFoundError, RefusedError
 from sampler_rollouts.cluster.kinds import (
     CONTROLLER_REVISION,
     DEPLOYMENT,
@@ -154,7 +155,8 @@ class KubernetesCluster:
         if terminating(live):
             raise ConflictError(f"{_name(wanted)} is still being deleted")
         # The uid makes sure that what we write over is what we looked at.
-        self._patch(rollout, _with_uid(wanted, metadata(live)["uid"]), force=True)
+        with _the_same_object(live):
+            self._patch(rollout, _with_uid(wanted, metadata(live)["uid"]), force=True)
 
     def _patch(self, rollout: Manifest, wanted: Manifest, *, force: bool) -> None:
         key = key_of(rollout)
@@ -186,7 +188,8 @@ class KubernetesCluster:
         body = {"metadata": {"uid": target["uid"]}, "spec": {"replicas": 0}}
         path, query = kind_of(child).path(key.namespace, target["name"]), {"fieldManager": FIELD_MANAGER}
         try:
-            self._api.request("PATCH", path, query=query, body=body, content_type=_MERGE)
+            with _the_same_object(child):
+                self._api.request("PATCH", path, query=query, body=body, content_type=_MERGE)
         except NotFoundError:
             return
         logger.info("emptied", extra={"rollout": str(key), "child": _name(child)})
@@ -250,6 +253,17 @@ def _check_belongs(rollout: Manifest, wanted: Manifest) -> None:
 
 def _pool_revision(child: Manifest) -> tuple[str, str]:
     return labels(child).get(LABEL_POOL, ""), labels(child).get(LABEL_REVISION, "")
+
+
+@contextmanager
+def _the_same_object(live: Manifest) -> Iterator[None]:
+    """A write that names the uid of what was looked at: an API server calls another object's a field that is fixed."""
+    try:
+        yield
+    except RefusedError as error:
+        if "metadata.uid" not in str(error):
+            raise
+        raise ConflictError(f"{_name(live)} is another object than the one looked at") from error
 
 
 def _with_uid(wanted: Manifest, uid: str) -> Manifest:

@@ -177,8 +177,10 @@ class MemoryApi(Store):
 
     def _apply(self, path: str, body: Obj, query: Mapping[str, str]) -> Obj:
         live, uid = self.objects.get(path), body["metadata"].get("uid")
-        if uid is not None and (live is None or live["metadata"]["uid"] != uid):
+        if uid is not None and live is None:
             raise ConflictError(f"{path}: 409 uid mismatch")
+        if live is not None and uid not in (None, live["metadata"]["uid"]):
+            raise RefusedError(f"{path}: 422 metadata.uid: field is immutable")
         plural = plural_of(path)
         if plural in WITH_STATUS:
             body.pop("status", None)

@@ -83,7 +83,7 @@ def a_services_selector_is_one_value_and_its_ports_are_a_map(calls: Calls) -> An
     return found["spec"]["selector"], [port["port"] for port in found["spec"]["ports"]]
 
 
-@case(("Conflict", "Conflict", ""))
+@case(("Refused", "Conflict", ""))
 def an_apply_that_names_a_uid_is_for_that_object_alone(calls: Calls) -> Any:
     there = calls.apply(CONTROLLER_REVISION, record("uid"))
     wrong, absent, right = record("uid"), record("uid-absent"), record("uid")
