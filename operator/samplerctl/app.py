@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
 
 from samplerctl import live_app, numbers, output
+from samplerctl.answering import Json, refuse, show
 from samplerctl.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-
-Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 @app.callback()
@@ -67,8 +65,8 @@ def power(
             )
         found = output.power_result(asked, core.detection(asked), core.requests_to_pass(asked), rps)
     except InputError as error:
-        _refuse(error)
-    _show(found, output.power_table, as_json)
+        refuse(error)
+    show(found, output.power_table, as_json)
 
 
 @app.command()
@@ -89,13 +87,13 @@ def replay(
         if plot is not None:
             _write(plot, page(courses, recording.start))
     except InputError as error:
-        _refuse(error)
+        refuse(error)
     for name in core.unknown_checks(recording, block):
         typer.echo(f"check {name}: not in {quality}, so it was not looked at", err=True)
     for name in core.unrecorded_checks(block):
         typer.echo(f"check {name}: a recording holds counts, not nats, so it was not looked at", err=True)
     found = output.replay_result(courses, recording.start, block)
-    _show(found, output.replay_table, as_json)
+    show(found, output.replay_table, as_json)
 
 
 @app.command()
@@ -131,15 +129,8 @@ def simulate(
         if plot is not None:
             _write(plot, shown.page(found, asked.incident))
     except InputError as error:
-        _refuse(error)
-    _show(found, shown.table, as_json)
-
-
-def _show(found: dict[str, Any], table: Any, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(found, allow_nan=False, indent=2))
-    else:
-        table(found)
+        refuse(error)
+    show(found, shown.table, as_json)
 
 
 def _write(path: Path, text: str) -> None:
@@ -147,8 +138,3 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(f"--plot: {path} cannot be written: {error}") from None
-
-
-def _refuse(error: InputError) -> NoReturn:
-    typer.echo(str(error), err=True)
-    raise typer.Exit(2)

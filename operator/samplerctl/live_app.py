@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from samplerctl.answering import Json, refuse, show
 from samplerctl.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ Name = Annotated[str, typer.Argument(help="the SamplerRollout")]
 Namespace = Annotated[str | None, typer.Option("-n", "--namespace", help="default: the context's")]
 Kubeconfig = Annotated[Path | None, typer.Option(help="default: $KUBECONFIG, or ~/.kube/config")]
 Context = Annotated[str | None, typer.Option(help="of the kubeconfig; default: the current one")]
-Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 DONE_BADLY = 1
 """The exit code of ``watch --until-done`` where the candidate did not come to serve."""
@@ -43,7 +43,7 @@ def status(
     from samplerctl import live, live_shown  # noqa: PLC0415  (help need not wait for NumPy and the client)
 
     found = _asked(lambda: live.status_result(_rollouts(kubeconfig, context, namespace).get(name)))
-    _show(found, live_shown.status_table, as_json)
+    show(found, live_shown.status_table, as_json)
 
 
 def explain(
@@ -57,7 +57,7 @@ def explain(
     from samplerctl import live, live_shown  # noqa: PLC0415  (as above)
 
     found = _asked(lambda: live.explain_result(_rollouts(kubeconfig, context, namespace).get(name)))
-    _show(found, live_shown.explain_table, as_json)
+    show(found, live_shown.explain_table, as_json)
 
 
 def watch(
@@ -106,12 +106,4 @@ def _asked(question: Callable[[], T]) -> T:
     try:
         return question()
     except InputError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None
-
-
-def _show(found: dict[str, Any], table: Callable[[dict[str, Any]], None], as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(found, allow_nan=False, indent=2))
-    else:
-        table(found)
+        refuse(error)

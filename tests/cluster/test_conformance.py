@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -27,17 +27,7 @@ class Real:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._api = KubernetesApi()
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: Any = None,
-        content_type: str = "application/json",
-    ) -> dict[str, Any]:
-        return self._api.request(method, path, query=query, body=body, content_type=content_type)
+        self.request = self._api.request
 
     def watch(self, path: str, since: str) -> list[tuple[str, dict[str, Any]]]:
         asked = f"{path}?watch=1&resourceVersion={since}&timeoutSeconds=2"

@@ -145,6 +145,25 @@ def pod_template(owner: Owner, spec: Spec, pool: Pool, child: Child) -> dict[str
     return closed_form(owner, child, drain, _free(owner, spec, pool, child), pool.context_class or STANDARD)
 
 
+def pod_security() -> dict[str, Any]:
+    """What the restricted Pod Security standard asks of a pod. Made anew each time: callers own what they get."""
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": USER,
+        "runAsGroup": USER,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def container_security() -> dict[str, Any]:
+    """What it asks of a container, and a root file system that nobody writes."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
 def closed_form(
     owner: Owner, child: Child, drain: int, free: Mapping[str, Any], context_class: str = STANDARD
 ) -> dict[str, Any]:
@@ -160,11 +179,7 @@ def closed_form(
         "startupProbe": _probe("/healthz", 3, STARTUP_SECONDS // 3),
         "livenessProbe": _probe("/healthz", 10, 6),
         "readinessProbe": _probe("/readyz", 2, 3),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": container_security(),
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - the pod's own emptyDir
     }
     return {
@@ -173,13 +188,7 @@ def closed_form(
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": drain,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": USER,
-                "runAsGroup": USER,
-                "fsGroup": USER,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
+            "securityContext": pod_security() | {"fsGroup": USER},
             "containers": [container | dict(free)],
             "volumes": [{"name": "tmp", "emptyDir": {}}],
             "topologySpreadConstraints": [

@@ -16,10 +16,11 @@ from sampler_rollouts.domain.render import (
     LABEL_REVISION,
     LABEL_ROLLOUT,
     METRICS_PORT,
-    USER,
     Child,
     Owner,
+    container_security,
     metadata_of,
+    pod_security,
 )
 from sampler_rollouts.domain.resource import GROUP
 
@@ -86,21 +87,12 @@ def _pod(image: str, arguments: list[str]) -> dict[str, Any]:
         "ports": [{"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"}],
         "resources": RESOURCES,
         "readinessProbe": {"httpGet": {"path": "/metrics", "port": "metrics"}, "periodSeconds": 5},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": container_security(),
     }
     return {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security(),
         "containers": [container],
     }

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
+from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED
 from sampler_rollouts.domain.evidence.look import CheckLook, Verdict
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _cause(status: Status, looks: Mapping[tuple[str, str], CheckLook]) -> tuple[
     held = max(status.failed, key=lambda item: item.at, default=None)
     reason = held.reason if held else ""
     failed = next((look.check for look in looks.values() if look.verdict is Verdict.FAILED), "")
-    return reason, failed if reason == "CheckFailed" else ""
+    return reason, failed if reason == CHECK_FAILED else ""
 
 
 def _families() -> dict[str, GaugeMetricFamily]:

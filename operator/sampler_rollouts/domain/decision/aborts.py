@@ -12,7 +12,7 @@ from sampler_rollouts.domain.decision.memory import clocks_run, expected, first_
 from sampler_rollouts.domain.decision.sentence import failed_check
 from sampler_rollouts.domain.decision.share import skew
 from sampler_rollouts.domain.decision.transitions import Trigger, move
-from sampler_rollouts.domain.decision.verdicts import failed_look
+from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED, failed_look
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.plan import Failure
 from sampler_rollouts.domain.quantities import duration_text
@@ -27,7 +27,6 @@ EXITS: Final = 3
 TESTED: Final = frozenset({Stage.PROGRESSING, Stage.HOLDING})
 STARTING: Final = frozenset({Stage.ESTABLISHING, Stage.RESTORING})
 
-CHECK_FAILED: Final = "CheckFailed"
 PODS_FAILING: Final = "PodsFailing"
 PODS_NOT_STARTED: Final = "PodsNotStarted"
 DEADLINE_EXCEEDED: Final = "DeadlineExceeded"

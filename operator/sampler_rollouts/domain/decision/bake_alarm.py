@@ -10,7 +10,7 @@ from sampler_rollouts.domain.decision.leave import roll_back
 from sampler_rollouts.domain.decision.question import watched
 from sampler_rollouts.domain.decision.sentence import failed_check
 from sampler_rollouts.domain.decision.transitions import Trigger
-from sampler_rollouts.domain.decision.verdicts import checks_of
+from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED, looks_at
 from sampler_rollouts.domain.evidence.look import Verdict
 from sampler_rollouts.domain.plan import Bake, Clock, Rollout
 from sampler_rollouts.domain.quantities import seconds
@@ -18,13 +18,10 @@ from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.status import Requests
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sampler_rollouts.domain.decision.context import Turn
     from sampler_rollouts.domain.evidence.look import CheckLook
-    from sampler_rollouts.domain.plan import QualityPlan, Release
+    from sampler_rollouts.domain.plan import Release
 
-CHECK_FAILED: Final = "CheckFailed"
 ALONE: Final = "in its bake time, where no stable serves beside it: an outage of what it depends on looks the same"
 USUAL_PROGRESS_DEADLINE: Final = 600
 
@@ -35,7 +32,8 @@ def abort_while_baking(turn: Turn) -> None:
     bake, stable = watched(status), status.stable
     if bake is None or stable is None or bake.watch is None:
         return
-    look = next((one for one in _looks(turn, bake.watch, stable) if one.verdict is Verdict.FAILED), None)
+    every = (look for pool in stable.names() for look in looks_at(turn, bake.watch, pool))
+    look = next((one for one in every if one.verdict is Verdict.FAILED), None)
     if look is None:
         return
     target = _target(turn, stable, look.pool)
@@ -43,14 +41,6 @@ def abort_while_baking(turn: Turn) -> None:
         note_fault(turn, CHECK_FAILED, look.pool, failed_check(look))
     else:
         _go_back(turn, bake, target, look)
-
-
-def _looks(turn: Turn, watch: QualityPlan, stable: Release) -> Iterator[CheckLook]:
-    for pool in stable.names() if turn.evidence else ():
-        for name in checks_of(watch, pool):
-            look = turn.evidence.looks.get((pool, name)) if turn.evidence else None
-            if look is not None:
-                yield look
 
 
 def _target(turn: Turn, stable: Release, pool: str) -> Release | None:

@@ -11,7 +11,7 @@ from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.decision.context import Turn, moving
 from sampler_rollouts.domain.decision.quality import quality_plan
 from sampler_rollouts.domain.decision.question import watched
-from sampler_rollouts.domain.decision.verdicts import NO_DATA, checks_of
+from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED, NO_DATA, checks_of
 from sampler_rollouts.domain.evidence.look import UNDECIDED, Verdict
 from sampler_rollouts.domain.plan import Birth
 from sampler_rollouts.domain.status import Stage
@@ -90,7 +90,7 @@ def _lacking(turn: Turn, bake: Bake) -> Standing:
         for name in checks_of(quality, pool):
             look = turn.evidence.looks.get((pool, name))
             if look is not None and look.verdict is Verdict.FAILED:
-                return "CheckFailed", f"check {name} has failed in pool {pool}"
+                return CHECK_FAILED, f"check {name} has failed in pool {pool}"
             if reason := _unusable(look):
                 return reason, f"no valid data of check {name} in pool {pool} ({reason})"
         if not turn.evidence.fresh.get(pool, False):

@@ -164,6 +164,11 @@ def revision_in(release: Release | None, pool: str) -> str:
     return release.revision(pool) if release else ""
 
 
+def has_stable(turn: Turn, pool: str) -> bool:
+    """Whether a stable release serves in a pool, beside whatever is tried."""
+    return revision_in(turn.status.stable, pool) != ""
+
+
 def names(*releases: Release | None) -> list[str]:
     """All pools of some releases, in order, each once."""
     found: Iterable[str] = (name for release in releases if release for name in release.names())

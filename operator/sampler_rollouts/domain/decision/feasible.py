@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sampler_rollouts.domain.decision import feasible_words as words
-from sampler_rollouts.domain.decision.context import Turn
+from sampler_rollouts.domain.decision.context import Turn, has_stable
 from sampler_rollouts.domain.decision.needs import Speed, Wanted, assured, wanted_of
 from sampler_rollouts.domain.evidence.feasibility import MAX_BIAS, seconds_until
 from sampler_rollouts.domain.plan import Forecast
@@ -74,7 +74,7 @@ def _found(turn: Turn, rollout: Rollout, spec: Spec) -> Saying | None:
         return Forecast(feasible="True", reason=ALL_PASSED), lambda: words.all_passed(rollout)
     never = next((one for one in wanted if math.isinf(one.need.requests)), None)
     if never is not None:
-        compared = turn.status.stable is not None and bool(turn.status.stable.revision(never.pool))
+        compared = has_stable(turn, never.pool)
         reason = NO_MARGIN if compared or never.need.field == MAX_BIAS else NOTHING_TO_COMPARE
         return _named("False", reason, never), lambda: words.never(never, compared=compared)
     known = [one for one in wanted if one.speed is not None and not math.isnan(one.requests)]

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sampler_rollouts.domain.decision.context import Turn, begun, moving, this_wave
+from sampler_rollouts.domain.decision.context import Turn, begun, has_stable, moving, this_wave
 from sampler_rollouts.domain.decision.quality import check_plan
-from sampler_rollouts.domain.decision.replicas import candidate_count
+from sampler_rollouts.domain.decision.replicas import pods_at
 from sampler_rollouts.domain.decision.verdicts import required
 from sampler_rollouts.domain.evidence.feasibility import Assured, Need, Stretch, rate_interval, to_pass
 from sampler_rollouts.domain.evidence.samples import AUDITED, CheckPlan, is_calibration
@@ -111,16 +111,12 @@ def _wanted(
     look = turn.evidence.looks.get((pool, plan.name)) if turn.evidence else None
     traffic = turn.evidence.traffic.get(pool) if turn.evidence else None
     whole, ramp = ramps
-    compared = _has_stable(turn, pool)
+    compared = has_stable(turn, pool)
     share = whole[-1].share if whole else 0.5
     known = {"stable_rate": _stable_rate(look), "variance": _variance(look)}
     need = to_pass(plan, sure, compared=compared, share=share, **known)
     candidate = traffic.candidate if traffic else 0
     return Wanted(pool, plan, need, _counted(plan, look, candidate), candidate, ramp, whole, speed)
-
-
-def _has_stable(turn: Turn, pool: str) -> bool:
-    return turn.status.stable is not None and bool(turn.status.stable.revision(pool))
 
 
 def _stable_rate(look: CheckLook | None) -> float:
@@ -160,18 +156,17 @@ def _ramps(turn: Turn, rollout: Rollout, spec: Spec, pool: str) -> tuple[tuple[S
 
 def share_at(turn: Turn, pool: str, weight: int) -> float:
     """The candidate's share of a pool's requests at a weight: whole pods, and all of them where there is no stable."""
-    if not _has_stable(turn, pool):
+    if not has_stable(turn, pool):
         return 1.0
-    replicas = turn.replicas(pool)
-    count = candidate_count(weight, replicas)
-    return count / (count + max(1, replicas - count))
+    count, stable = pods_at(turn, pool, weight)
+    return count / (count + stable)
 
 
 def speed_of(turn: Turn, rollout: Rollout, pool: str, design_effect: float) -> Speed | None:
     """What has been seen of a pool's traffic since it was first watched; None if that was too short a time."""
     traffic = turn.evidence.traffic.get(pool) if turn.evidence else None
     since = rollout.started_at
-    if not _has_stable(turn, pool):
+    if not has_stable(turn, pool):
         births = [birth.at for birth in rollout.births if birth.pool == pool]
         if pool not in begun(rollout) or not births:
             return None

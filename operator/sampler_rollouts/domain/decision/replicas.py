@@ -21,11 +21,16 @@ def candidate_count(weight: int, replicas: int) -> int:
     return max(1, (weight * replicas + 50) // 100) if weight > 0 else 0
 
 
-def step_pods(turn: Turn, rollout: Rollout, pool: str) -> tuple[int, int]:
-    """Candidate's and stable's pods of one pool as its weight asks for them, when all are well."""
+def pods_at(turn: Turn, pool: str, weight: int) -> tuple[int, int]:
+    """Candidate's and stable's pods of one pool as a weight asks for them, when all are well."""
     replicas = turn.replicas(pool)
-    count = candidate_count(weight_of(rollout, pool), replicas)
+    count = candidate_count(weight, replicas)
     return count, max(1, replicas - count)
+
+
+def step_pods(turn: Turn, rollout: Rollout, pool: str) -> tuple[int, int]:
+    """The same at the weight that the pool is to have now."""
+    return pods_at(turn, pool, weight_of(rollout, pool))
 
 
 def ready_pods(turn: Turn, pool: str) -> tuple[int, int]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sampler_rollouts.domain.plan import QualityPlan, Rollout
 
 NO_DATA = "NoData"
+CHECK_FAILED = "CheckFailed"
 
 
 def required(rollout: Rollout, pool: str) -> list[str]:
@@ -34,9 +35,14 @@ def checks_of(quality: QualityPlan, pool: str) -> list[str]:
 
 def looks_of(turn: Turn, rollout: Rollout, pool: str) -> Iterator[CheckLook]:
     """This look's results of the required checks that have one."""
+    return looks_at(turn, rollout.quality, pool)
+
+
+def looks_at(turn: Turn, quality: QualityPlan, pool: str) -> Iterator[CheckLook]:
+    """This look's results of the checks of a plan that have one in the pool."""
     if turn.evidence is None:
         return
-    for name in required(rollout, pool):
+    for name in checks_of(quality, pool):
         look = turn.evidence.looks.get((pool, name))
         if look is not None:
             yield look

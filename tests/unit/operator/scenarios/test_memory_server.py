@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,17 +22,7 @@ class InMemory:
 
     def __init__(self) -> None:
         self._api = MemoryApi()
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: Any = None,
-        content_type: str = "application/json",
-    ) -> dict[str, Any]:
-        return self._api.request(method, path, query=query, body=body, content_type=content_type)
+        self.request = self._api.request
 
     def watch(self, path: str, since: str) -> list[tuple[str, dict[str, Any]]]:
         return self._api.watch(path, since)
