@@ -135,7 +135,13 @@ def _act_more(world: World, kind: str, value: Any) -> None:
 def _without_pool(old: dict[str, Any], name: str) -> dict[str, Any]:
     waves = [[pool for pool in wave if pool != name] for wave in old["strategy"]["waves"]]
     strategy = old["strategy"] | {"waves": [wave for wave in waves if wave]}
-    return old | {"pools": [pool for pool in old["pools"] if pool["name"] != name], "strategy": strategy}
+    pools = [pool for pool in old["pools"] if pool["name"] != name]
+    new = old | {"pools": pools, "strategy": strategy}
+    if "routing" in old:  # a class without a pool is refused
+        served = {pool["contextClass"] for pool in pools}
+        classes = [one for one in old["routing"]["contextClasses"] if one["name"] in served]
+        new["routing"] = {"contextClasses": classes}
+    return new
 
 
 def hear(world: World) -> None:
