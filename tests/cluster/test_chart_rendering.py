@@ -194,10 +194,9 @@ def test_samplers_are_scraped_only_where_the_operator_looks(render: Any) -> None
 
 
 def test_the_network_policy_lets_out_to_what_is_configured_and_nothing_else(render: Any) -> None:
-    sources = {"default": {"url": "https://one/p"}, "two": {"url": "http://two:9091"}, "three": {"url": "http://three"}}
     peer = {"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}
     policy = {"enabled": True, "metricsSources": {"to": [peer]}, "scrapedFrom": [peer]}
-    spec = render(metricsSources=sources, networkPolicy=policy)["NetworkPolicy/rel-sampler-rollouts"]["spec"]
+    spec = render(networkPolicy=policy)["NetworkPolicy/rel-sampler-rollouts"]["spec"]
     (ingress,) = spec["ingress"]
     names, server, metrics = spec["egress"]
 
@@ -205,8 +204,18 @@ def test_the_network_policy_lets_out_to_what_is_configured_and_nothing_else(rend
     assert ingress == {"ports": [{"port": "probes", "protocol": "TCP"}], "from": [peer]}
     assert {port["port"] for port in names["ports"]} == {53}
     assert {port["port"] for port in server["ports"]} == {443, 6443}
-    assert {port["port"] for port in metrics["ports"]} == {80, 443, 9091}
-    assert metrics["to"] == [peer]
+    assert metrics == {"ports": [{"port": 9090, "protocol": "TCP"}], "to": [peer]}
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [("https://one/p", 443), ("http://one", 80), ("http://one:9091/p:1", 9091), ("https://[::1]:8443", 8443)],
+)
+def test_the_network_policy_knows_the_port_of_a_source(render: Any, url: str, port: int) -> None:
+    given = {"metricsSources": {"default": {"url": url}}, "networkPolicy": {"enabled": True}}
+    *_, metrics = render(**given)["NetworkPolicy/rel-sampler-rollouts"]["spec"]["egress"]
+
+    assert [one["port"] for one in metrics["ports"]] == [port]
 
 
 @pytest.mark.parametrize(
