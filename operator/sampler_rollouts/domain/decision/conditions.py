@@ -15,7 +15,7 @@ from sampler_rollouts.domain.decision.context import Turn
 from sampler_rollouts.domain.decision.drift import drift
 from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED, said_of_stable
 from sampler_rollouts.domain.decision.feasible_words import untested
-from sampler_rollouts.domain.decision.memory import unready_for
+from sampler_rollouts.domain.decision.memory import spoken, unready_for
 from sampler_rollouts.domain.decision.progress import blocker, how_to_continue, position
 from sampler_rollouts.domain.decision.remains import (
     NOT_DELETED,
@@ -121,8 +121,12 @@ def _not_well(turn: Turn, fault: Fault) -> Word:
 
 def _waiting_or(turn: Turn, reason: str, message: str) -> Word:
     if turn.paused:
-        return Word(RECONCILING, "True", "Paused", f"spec.paused is true: {message}")
+        return Word(RECONCILING, "True", "Paused", f"{_paused_by(turn)}: {message}")
     return Word(RECONCILING, "True", reason, message)
+
+
+def _paused_by(turn: Turn) -> str:
+    return f"a person paused it{spoken(turn.pause)}" if turn.pause else "spec.paused is true"
 
 
 def _hold_message(turn: Turn, rollout: Rollout) -> str:

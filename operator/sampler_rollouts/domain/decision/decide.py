@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sampler_rollouts.domain.decision import (
     aborts,
+    acts,
     adopt,
     bake_alarm,
     baking,
@@ -49,6 +50,8 @@ POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
     aborts.abort_on_failed_check,
     bake_alarm.abort_while_baking,
     aborts.abort_on_crashes,
+    # A person takes nothing back that a rule has already taken back.
+    acts.hear,
     adopt.adopt,
     choose,
     aborts.fail_on_progress_deadline,

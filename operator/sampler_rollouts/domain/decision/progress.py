@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sampler_rollouts.domain.decision.acts import promoted
 from sampler_rollouts.domain.decision.context import Turn, begun, this_wave
 from sampler_rollouts.domain.decision.leave import settle
 from sampler_rollouts.domain.decision.memory import restart_readiness, use_word, word
@@ -38,6 +39,7 @@ def hear_person(turn: Turn) -> None:
     overdue = turn.status.stage is Stage.HOLDING
     if not overdue and not (turn.status.stage is Stage.PROGRESSING and rollout.waiting):
         return
+    promoted(turn, rollout)
     use_word(turn)
     turn.note("Continued", f"A person let release {rollout.release} go on.")
     if overdue:
