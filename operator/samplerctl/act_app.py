@@ -32,6 +32,7 @@ HELP: Final = {
     "abort": "Take the candidate back from every pool, and hold it.",
     "retry": "Try a release again that was rolled back, or that holds.",
     "pause": "Stop the clocks of the release that the spec asks for. What fails is rolled back all the same.",
+    "clear-suspect": "Say that a build which failed elsewhere may go on here.",
     "resume": "Take a pause back. (What spec.paused says is changed in the spec.)",
 }
 EXAMPLES: Final = {
@@ -39,6 +40,7 @@ EXAMPLES: Final = {
     "abort": 'samplerctl abort chat -n demo --reason "users report odd answers"',
     "retry": 'samplerctl retry chat -n demo --reason "it was the balancer"',
     "pause": 'samplerctl pause chat -n demo --reason "until the incident is over"',
+    "clear-suspect": 'samplerctl clear-suspect chat -n demo --reason "another model, looked at it"',
     "resume": "samplerctl resume chat -n demo",
     "rollback": "samplerctl rollback --suspect sha256:3f2a… -n demo",
 }

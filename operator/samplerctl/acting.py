@@ -67,7 +67,7 @@ def meant(body: Body, act: Acts) -> str:
         return status.pause.release if status.pause else _nothing(body, "no act has paused it; spec.paused is yours")
     if act in (Acts.PROMOTE, Acts.ABORT):
         return candidate or _nothing(body, "no release is under way")
-    if act is Acts.ROLLBACK:
+    if act in (Acts.ROLLBACK, Acts.CLEAR_SUSPECT):
         return candidate or stable or _nothing(body, "no release serves")
     return candidate if candidate and status.stage is Stage.HOLDING else _asked_for(body)
 

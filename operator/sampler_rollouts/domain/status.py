@@ -27,6 +27,7 @@ from sampler_rollouts.domain.plan import (
     Release,
     Remains,
     Rollout,
+    Suspicion,
     Text,
 )
 
@@ -63,6 +64,7 @@ class Acts(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     ROLLBACK = "rollback"
+    CLEAR_SUSPECT = "clear-suspect"
 
 
 class Act(Loose):
@@ -213,6 +215,7 @@ class Status(Loose):
         default_factory=list
     )
     """The last word of each kind, newest first."""
+    suspicions: Annotated[list[Suspicion], Field(max_length=limits.SUSPECTS)] = Field(default_factory=list)
     rollout: Rollout | None = None
     bake: Bake | None = None
     refusals: Annotated[list[RefusedWrite], Field(max_length=limits.REFUSALS)] = Field(default_factory=list)

@@ -10,9 +10,11 @@ from sampler_rollouts.domain.evidence.samples import Series
 from sampler_rollouts.domain.resource import ACT_PREFIX, PROMOTE_ANNOTATION
 
 from tests.support.kube.lives import WELL, Life
-from tests.support.scenarios.specs import build_of, image
+from tests.support.scenarios.specs import build_of, image, spec
 from tests.support.scenarios.story import PATIENCE, Story
 from tests.support.scenarios.world import NAMESPACE
+
+OTHER = "other"
 
 
 class When:
@@ -38,6 +40,10 @@ class When:
         """The promote annotation with the candidate's hash."""
         release = self._story.status["candidate"]["hash"]
         self._world.annotate(PROMOTE_ANNOTATION, release + (f":{why}" if why else ""), self._story.name)
+
+    def another_rollout_asks_for(self, build: str) -> None:
+        """A second SamplerRollout of the namespace, ``other``."""
+        self._world.declare(spec(build=build), OTHER)
 
     def person_says(self, act: str, role: str = "candidate", why: str = "") -> None:
         """The annotation of an act, for the release that has a role: ``candidate``, ``stable``, ``failed``."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from sampler_rollouts.domain.decision.bake_alarm import go_back, target_for
 from sampler_rollouts.domain.decision.leave import roll_back
 from sampler_rollouts.domain.decision.memory import LONGEST_WORD, spoken
+from sampler_rollouts.domain.decision.suspects import clear_suspects, suspected
 from sampler_rollouts.domain.decision.transitions import Trigger
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.resource import ACT_PREFIX
@@ -31,6 +32,7 @@ def hear(turn: Turn) -> None:
     _end_of_pause(turn)
     _refuse_promote(turn)
     for act, answer in (
+        (Acts.CLEAR_SUSPECT, _clear_suspect),
         (Acts.RESUME, _resume),
         (Acts.PAUSE, _pause),
         (Acts.ROLLBACK, _roll_back),
@@ -73,8 +75,8 @@ def take_retry(turn: Turn) -> bool:
         and status.stage in RETRIABLE
         and bool(rollout.hold is not None or rollout.failure is not None)
     )
-    if not (status.held(turn.target) or not_well or stuck):
-        _refuse(turn, said, "it is neither held nor holding nor failed: there is nothing to try again")
+    if not (status.held(turn.target) or not_well or stuck or suspected(turn)):
+        _refuse(turn, said, "it is neither held nor holding, failed nor suspect: there is nothing to try again")
         return False
     do(turn, said, "Retried", f"A person has release {turn.target} tried again")
     return True
@@ -135,6 +137,16 @@ def _resume(turn: Turn, said: Act) -> None:
     else:
         turn.status.pause = None
         do(turn, said, "Resumed", f"A person let release {said.release} resume")
+
+
+def _clear_suspect(turn: Turn, said: Act) -> None:
+    status = turn.status
+    if said.release not in {release.hash for release in (status.candidate, status.stable) if release}:
+        _refuse(turn, said, "it is neither tried nor does it serve")
+    elif clear_suspects(turn):
+        do(turn, said, "SuspectCleared", f"A person cleared what was suspect of release {said.release}")
+    else:
+        _refuse(turn, said, "nothing of it is suspect")
 
 
 def _abort(turn: Turn, said: Act) -> None:

@@ -26,6 +26,7 @@ from sampler_rollouts.domain.decision.remains import (
 )
 from sampler_rollouts.domain.decision.replicas import LEAVING
 from sampler_rollouts.domain.decision.share import stable_short
+from sampler_rollouts.domain.decision.suspects import suspected
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.plan import Fault, Release, Rollout
 from sampler_rollouts.domain.quantities import duration_text
@@ -179,6 +180,7 @@ def _words(turn: Turn) -> Iterator[Word]:
     yield _metrics(turn)
     yield _feasible(turn)
     yield _drift(turn)
+    yield _suspect(turn)
 
 
 def _verified(turn: Turn) -> Word:
@@ -271,6 +273,11 @@ def _drift(turn: Turn) -> Word:
         text = f"{', '.join(fields)} changed after the rollout started; the change applies to the next one"
         return Word("PlanDrift", "True", "SpecChanged", text)
     return Word("PlanDrift", "False", "AsPlanned", "")
+
+
+def _suspect(turn: Turn) -> Word:
+    said = suspected(turn)
+    return Word("Suspect", str(bool(said)), "FailedElsewhere" if said else "NotMarked", said)
 
 
 def write_conditions(turn: Turn) -> None:

@@ -18,6 +18,7 @@ from sampler_rollouts.domain.decision import (
     memory,
     progress,
     share,
+    suspects,
 )
 from sampler_rollouts.domain.decision.conditions import write_conditions
 from sampler_rollouts.domain.decision.context import ResourceMeta, Turn, Wish
@@ -54,6 +55,7 @@ POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
     acts.hear,
     adopt.adopt,
     choose,
+    suspects.note_suspects,
     aborts.fail_on_progress_deadline,
     aborts.hold_or_roll_back_on_deadline,
     aborts.resume_when_pods_start,

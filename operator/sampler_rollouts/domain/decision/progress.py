@@ -10,6 +10,7 @@ from sampler_rollouts.domain.decision.leave import settle
 from sampler_rollouts.domain.decision.memory import restart_readiness, use_word, word
 from sampler_rollouts.domain.decision.replicas import needed_still, settled
 from sampler_rollouts.domain.decision.share import skew
+from sampler_rollouts.domain.decision.suspects import stopped
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.decision.verdicts import fresh, shared_degradation
 from sampler_rollouts.domain.plan import Clock
@@ -70,7 +71,7 @@ def how_to_continue(turn: Turn, rollout: Rollout) -> str:
 def next_step(turn: Turn) -> None:
     """End a step that has done its time at observed weight with fresh data and no failed check."""
     rollout = turn.status.rollout
-    if rollout is None or turn.status.stage is not Stage.PROGRESSING or turn.paused or rollout.waiting:
+    if rollout is None or turn.status.stage is not Stage.PROGRESSING or turn.paused or rollout.waiting or stopped(turn):
         return
     if rollout.waves and rollout.weight == 0:
         _next_step(turn, rollout)
@@ -83,7 +84,7 @@ def next_step(turn: Turn) -> None:
 
 def blocker(turn: Turn, rollout: Rollout) -> str:
     """What the present step waits for, or nothing. Where no pods change there is nothing to test."""
-    return _missing_pods(turn, rollout) or (_missing_evidence(turn, rollout) if rollout.waves else "")
+    return stopped(turn) or _missing_pods(turn, rollout) or (_missing_evidence(turn, rollout) if rollout.waves else "")
 
 
 def _missing_pods(turn: Turn, rollout: Rollout) -> str:

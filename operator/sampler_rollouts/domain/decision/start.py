@@ -16,6 +16,7 @@ from sampler_rollouts.domain.decision.memory import clear_pools, restart_readine
 from sampler_rollouts.domain.decision.quality import quality_plan
 from sampler_rollouts.domain.decision.remains import pods_not_gone
 from sampler_rollouts.domain.decision.replicas import LEAVING
+from sampler_rollouts.domain.decision.suspects import clear_suspects
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.plan import Clock, Fault, Release, Rollout
 from sampler_rollouts.domain.quantities import seconds
@@ -72,6 +73,7 @@ def _see_retry(turn: Turn, wish: Wish) -> bool:
     if rose:
         turn.status.failed = [item for item in turn.status.failed if item.hash != turn.target]
         retry_faults(turn)
+        clear_suspects(turn)
     return rose
 
 

@@ -90,3 +90,21 @@ def rolled_back(given: Given, when: When, then: Then) -> None:
     then.stable("a")
     then.pods(a=4, b=0)
     then.rolled_back("b", "ByPerson")
+
+
+@scenario("a build that failed in another rollout waits for a person, without pods")
+def suspect(given: Given, when: When, then: Then) -> None:
+    given.serving("a")
+    when.another_rollout_asks_for("a")
+    then.other("a")
+    when.answers_of("b")
+    when.another_rollout_asks_for("b")
+    then.other("a", failed=True)
+    when.spec_asks_for("b")
+    then.is_("Suspect", "FailedElsewhere")
+    then.stays(60, stage="Progressing", weight=0)
+    then.never_ready("b")
+    when.answers_of("b", are="good")
+    when.person_says("clear-suspect", why="dan, another model")
+    then.stable("b")
+    then.is_("Suspect", "NotMarked", "False")
