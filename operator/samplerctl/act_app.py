@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -53,6 +54,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog=f"Example: {EXAMPLES['rollback']}")(rollback)
     app.command(epilog="Example: samplerctl history chat -n demo --json")(history)
     app.command(epilog="Example: samplerctl validate rollout.yaml")(validate)
+    app.command(epilog="Example: samplerctl selftest chat -n demo --rps 20")(selftest)
 
 
 def _act(act: str) -> Callable[..., None]:
@@ -142,6 +144,43 @@ def validate(
     show(found, acting_shown.checked, as_json)
     if not found["valid"]:
         raise typer.Exit(2)
+
+
+def selftest(
+    name: Annotated[str | None, typer.Argument(help="the SamplerRollout of a cluster; or --file")] = None,
+    file: Annotated[Path | None, typer.Option("-f", "--file", help="YAML: the SamplerRollout")] = None,
+    rps: Annotated[
+        float | None, typer.Option(min=1e-6, help="each pool's checked requests a second; default: as observed")
+    ] = None,
+    traffic: Annotated[str, typer.Option(help="independent, sticky, bursty or diurnal")] = "independent",
+    runs: Annotated[int, typer.Option(min=1, max=1000, help="rollouts for each incident")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="of the simulation")] = 1,
+    namespace: Namespace = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    as_json: Json = False,
+) -> None:
+    """Which check would catch each known incident at this traffic, and after how many requests: 1 if one is missed."""
+    from samplerctl import acting_shown  # noqa: PLC0415  (as above)
+    from samplerctl import selftest as core  # noqa: PLC0415
+    from samplerctl.rollout_file import read_rollout  # noqa: PLC0415
+
+    try:
+        if (name is None) == (file is None):
+            raise InputError("selftest: name a SamplerRollout of a cluster, or a file with -f")
+        if file is not None:
+            if rps is None:
+                raise InputError("--rps: a file has no traffic: give the checked requests a second of a pool")
+            rollout = read_rollout(file)
+        else:
+            body = connect(kubeconfig, context, namespace).get(name or "")
+            rollout, rps = core.of_cluster(body), rps or core.observed_rps(body, time.time())
+        found = core.selftest(rollout, rps, traffic, runs, seed)
+    except InputError as error:
+        refuse(error)
+    show(found, acting_shown.selftested, as_json)
+    if not found["trusted"]:
+        raise typer.Exit(NOT_DONE)
 
 
 def _word(act: str, by: str | None, reason: str, release: str) -> Word:

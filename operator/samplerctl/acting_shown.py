@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from samplerctl.numbers import duration
 from samplerctl.output import console
 
 Found = Mapping[str, Any]
@@ -51,3 +52,23 @@ def checked(found: Found) -> None:
             console().print(Text(f"{one['name']}: valid", style="green"))
         for problem in one["problems"]:
             console().print(Text(f"{one['name']}: {problem}", style="red"), soft_wrap=True)
+
+
+def selftested(found: Found) -> None:
+    """Which check catches what, after how many requests."""
+    traffic = f"{found['rps']:.3g} requests a second and pool ({found['traffic']})"
+    console().print(Text(f"{found['rollout']}: {found['runs']} rollouts for each incident, {traffic}"))
+    table = Table(box=None, pad_edge=False)
+    for name in ("incident", "caught", "by", "after requests", "after", "what"):
+        table.add_column(name)
+    for one in found["incidents"]:
+        caught = Text(f"{one['caught']} of {found['runs']}", style="green" if one["right"] else "red")
+        after = "" if one["seconds"] is None else duration(one["seconds"])
+        requests = "" if one["requests"] is None else f"{one['requests']:,}"
+        table.add_row(one["incident"], caught, ", ".join(one["by"]), requests, after, one["what"])
+    console().print(table)
+    for one in found["incidents"]:
+        if one["remedy"]:
+            console().print(Text(f"{one['incident']}: {one['remedy']}"), soft_wrap=True)
+    for name in found["not_simulated"]:
+        console().print(Text(f"check {name} is about nats, which are not simulated: not tested"))
