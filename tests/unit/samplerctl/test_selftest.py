@@ -16,7 +16,6 @@ from typer.testing import CliRunner
 from tests.unit.operator.domain.story import rolling
 from tests.unit.samplerctl.test_simulate import BIAS, CHECKS, rollout
 
-
 SHORT = {"steps": [{"weight": 25, "minDuration": "1m"}], "deadline": "5m"}
 
 
