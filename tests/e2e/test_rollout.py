@@ -42,7 +42,7 @@ def load(established: Rollouts) -> Iterator[LoadGenerator]:
         yield generator
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_good_release_survives_crash_and_outage_and_bad_ones_are_rolled_back(
     cluster: Cluster, established: Rollouts, load: LoadGenerator, images: dict[str, str]
 ) -> None:
