@@ -7,8 +7,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
-# Pure tests share nothing but the processor. A file stays together, with what its tests compile or load once.
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+# Pure tests share nothing but the processor. Each worker begins with a stretch of neighbouring files, so that most of what
+# a file compiles or loads once is there once; who has nothing left takes from the end of another's.
+PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 # A change of these rebuilds the environment.
 REQUIREMENTS := requirements/dev.txt requirements/model.txt
 STAMP := $(VENV)/.installed

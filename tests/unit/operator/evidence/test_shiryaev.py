@@ -56,6 +56,7 @@ def test_it_gains_at_most_one_an_interval(rate: float) -> None:
         assert mean <= min(intervals, 2 * planned) * (1 + 1e-12)
 
 
+@pytest.mark.long
 def test_false_alarms_over_a_bake_time() -> None:
     """600 bakes at the limit, 60 intervals of 10 requests on two pods, each looked at: at 20 % seldom, not never."""
     random = np.random.default_rng(4)

@@ -109,6 +109,7 @@ def test_the_combination_is_valid_for_every_allowed_rate(stable_rate: float) -> 
         assert float((chances * np.exp(found)).sum()) <= 1 + 1e-9
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("rate", "stable_rate", "asked", "seldom"),
     [
