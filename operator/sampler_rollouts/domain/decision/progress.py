@@ -83,7 +83,7 @@ def blocker(turn: Turn, rollout: Rollout) -> str:
     """What the present step waits for, or nothing. Where no pods change there is nothing to test."""
     pods = _missing_pods(turn, rollout)
     if pods and rollout.waves and _blind(turn):
-        return f"{pods}; and for fresh data ({turn.evidence_reason})"
+        return f"fresh data ({turn.evidence_reason}); and for {pods}"  # the outage first: the end may be clipped
     return pods or (_missing_evidence(turn, rollout) if rollout.waves else "")
 
 

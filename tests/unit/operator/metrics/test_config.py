@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from sampler_rollouts.metrics.config import ConfigError, load_sources, parse_sources
+from sampler_rollouts.reconcile.sampling import TIME_LIMIT
 
 GOOD = """
 metricsSources:
@@ -26,6 +27,12 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     assert (source.bearer_token_file, source.ca_file) == (Path("/var/run/secrets/token"), Path("/etc/ca.pem"))
 
 
+def test_no_source_may_take_longer_than_a_look() -> None:
+    """Otherwise the look is given up first, and never says which source was slow."""
+    longest = parse_sources("metricsSources: {default: {url: 'https://p', timeout: 7.5}}").metrics_sources["default"]
+    assert longest.timeout < TIME_LIMIT
+
+
 def test_defaults_fit_the_reconcile() -> None:
     source = parse_sources("metricsSources: {default: {url: 'https://p'}}").metrics_sources["default"]
     assert (source.timeout, source.scrape_interval) == (5.0, 15.0)
@@ -44,6 +51,11 @@ def test_defaults_fit_the_reconcile() -> None:
         ("metricsSources: {a: {url: 'http://p/?x=hunter2'}}", "metricsSources.a.url", "before /api/v1"),
         ("metricsSources: {a: {url: 'http://p', timeout: soon}}", "metricsSources.a.timeout", "5m"),
         ("metricsSources: {a: {url: 'http://p', timeout: 0}}", "metricsSources.a.timeout", "greater"),
+        (
+            "metricsSources: {a: {url: 'http://p', timeout: 8s}}",
+            "metricsSources.a.timeout",
+            "less than or equal to 7.5",
+        ),
         ("metricsSources: {a: {url: 'http://p', timeout: true}}", "metricsSources.a.timeout", "such as 15s"),
         ("metricsSources: {a: {url: 'http://p', caFile: ca.pem}}", "metricsSources.a.caFile", "absolute"),
         ("metricsSources: {a: {url: 'http://p', token: hunter2}}", "metricsSources.a.token", "bearerTokenFile"),
