@@ -17,7 +17,7 @@ STAMP := $(VENV)/.installed
 .PHONY: help demo test soak fault-table unit lint venv cluster-up cluster-down cluster-status crds requirements clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: venv ## a real cluster, a real model: one good release promoted, two bad ones rolled back (KEEP=1 leaves it up)
 	@$(PY) -m local.demo $(if $(KEEP),--keep) $(DEMO_ARGS)
