@@ -86,8 +86,9 @@ def test_a_rate_that_is_given_counts(tmp_path: Path) -> None:
 
 def test_the_same_seed_gives_the_same_and_another_another(tmp_path: Path) -> None:
     path = rollout(tmp_path)
-    assert found(path, "I2") == found(path, "I2")
-    assert found(path, "I2")["results"] != found(path, "I2", "--seed", "4")["results"]
+    one = found(path, "I2")
+    assert one == found(path, "I2")
+    assert one["results"] != found(path, "I2", "--seed", "4")["results"]
 
 
 def test_the_page_and_the_table_of_all_kinds(tmp_path: Path) -> None:
