@@ -73,6 +73,7 @@ def test_what_the_approximation_loses() -> None:
     assert kept[0, 9] == -np.inf, "the best token of all"
 
 
+@pytest.mark.compiles
 def test_the_approximation_shows_every_kind_of_mismatch() -> None:
     rng = np.random.default_rng(2)
     logits = made.logits(rng, 400, 1000, "normal")
