@@ -39,6 +39,7 @@ class Told:
     """Rollout, pool and build of what was ready when the story began."""
     fault: Fault | None = None
     breaches: list[str] = field(default_factory=list)
+    headlines: set[str] = field(default_factory=set)
 
     def begins_with(self, place: str) -> bool:
         """Whether it served before the story began."""
@@ -84,4 +85,5 @@ def told(one: Scenario, fault: Fault | None = None) -> Told:
         begun_with=frozenset(begun["ready"]),
         fault=fault,
         breaches=world.watching.breaches,
+        headlines=world.watching.headlines,
     )

@@ -7,6 +7,7 @@ import logging
 import pytest
 
 from tests.support.scenarios.telling import Scenario, told
+from tests.unit.operator.gitops.states import HEADLINES
 from tests.unit.operator.scenarios.stories import ALL
 
 LEAST = 40
@@ -26,3 +27,4 @@ def test_there_are_enough_of_them() -> None:
 def test_scenario(one: Scenario) -> None:
     how = told(one)
     assert how.breaches == []
+    assert how.headlines <= HEADLINES, "docs/gitops.md says what GitOps tools make of each: add it to STATES there"
