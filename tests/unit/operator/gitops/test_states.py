@@ -46,13 +46,6 @@ def test_what_a_kustomization_lists_is_there() -> None:
         assert (folder / name).is_file()
 
 
-def test_the_example_is_right_and_leaves_out_of_git_what_people_set() -> None:
-    """Argo CD's actions and an on-call's kubectl would be taken back otherwise."""
-    example()
-    (rollout,) = objects(KIND)
-    assert {"paused", "retryGeneration"}.isdisjoint(rollout["spec"])
-
-
 def test_flux_waits_longer_than_a_rollout_may_take() -> None:
     waits = [one["spec"] for one in objects("Kustomization") if one.get("spec", {}).get("wait")]
     assert waits
