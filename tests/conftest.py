@@ -7,12 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from local.cluster import Cluster
 from local.errors import LocalError
+from tests.support.examples import examples
 from tests.support.rollouts import refuse_installed_operator
 
 TESTS = Path(__file__).parent
+
+settings.register_profile("share", max_examples=examples(settings.default.max_examples))
+settings.load_profile("share")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -111,6 +111,9 @@ def test_the_addons_are_rendered_whole(here: Settings) -> None:
             o["kind"] == "Deployment" and o["metadata"] == {**o["metadata"], "name": name, "namespace": namespace}
             for o in objects
         )
+    (prometheus,) = (o for o in objects if o["kind"] == "Deployment" and o["metadata"]["name"] == "prometheus")
+    # A seeded outage must last until it is ended: the kubelet would end it by a new process.
+    assert "livenessProbe" not in prometheus["spec"]["template"]["spec"]["containers"][0]
     config = next(o for o in objects if o["kind"] == "ConfigMap" and o["metadata"]["name"] == "prometheus")
     scrape = yaml.safe_load(config["data"]["prometheus.yml"])
     assert scrape["global"]["scrape_interval"] == "7s"
