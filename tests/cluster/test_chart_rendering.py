@@ -58,6 +58,7 @@ def test_all_namespaces_by_default(render: Any) -> None:
         "ConfigMap/rel-sampler-rollouts",
         "CustomResourceDefinition/samplerrollouts.samplerrollouts.io",
         "Deployment/rel-sampler-rollouts",
+        "Pod/rel-sampler-rollouts-check",
         "ServiceAccount/rel-sampler-rollouts",
     ]
 
@@ -94,18 +95,79 @@ def test_the_rights_are_those_that_the_code_uses(render: Any) -> None:
     }
 
 
-def test_the_pod_meets_the_restricted_standard(render: Any) -> None:
-    pod = render()["Deployment/rel-sampler-rollouts"]["spec"]["template"]["spec"]
-    (container,) = pod["containers"]
+def pods(objects: dict[str, Obj]) -> list[Obj]:
+    """The operator's, and that of `helm test`."""
+    return [
+        objects["Deployment/rel-sampler-rollouts"]["spec"]["template"]["spec"],
+        objects["Pod/rel-sampler-rollouts-check"]["spec"],
+    ]
 
-    assert pod["securityContext"]["runAsNonRoot"]
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-    assert container["image"] == f"sampler-rollouts/operator@{DIGEST}"
+
+def test_the_pods_meet_the_restricted_standard(render: Any) -> None:
+    for pod in pods(render()):
+        (container,) = pod["containers"]
+
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert container["image"] == f"sampler-rollouts/operator@{DIGEST}"
+
+
+def test_helm_test_checks_what_the_operator_needs_and_nothing_selects_its_pod(render: Any) -> None:
+    objects = render(watchNamespaces=["a"], networkPolicy={"enabled": True})
+    check, operator = objects["Pod/rel-sampler-rollouts-check"], objects["Deployment/rel-sampler-rollouts"]
+    selector = operator["spec"]["selector"]["matchLabels"]
+
+    assert check["metadata"]["annotations"]["helm.sh/hook"] == "test"
+    assert parse(check["spec"]["containers"][0]["args"], {}).check
+    assert parse(check["spec"]["containers"][0]["args"], {}).namespaces == ("a",)
+    assert check["spec"]["serviceAccountName"] == operator["spec"]["template"]["spec"]["serviceAccountName"]
+    assert not selector.items() <= check["metadata"]["labels"].items()
+
+
+def test_secrets_of_metrics_sources_are_mounted_by_reference(render: Any) -> None:
+    token, ca = {"name": "token", "key": "bearer"}, {"name": "ca", "key": "bundle.pem"}
+    one, two = {"bearerTokenSecret": token, "caConfigMap": ca}, {"caSecret": ca, "bearerTokenFile": "/mine"}
+    objects = render(metricsSources={"default": {"url": "http://p"} | one, "b": {"url": "http://q"} | two})
+    sources = parse_sources(objects["ConfigMap/rel-sampler-rollouts"]["data"]["config.yaml"]).metrics_sources
+    credentials = "/var/run/sampler-rollouts/metrics"
+
+    assert str(sources["default"].bearer_token_file) == f"{credentials}/default/token"
+    assert str(sources["default"].ca_file) == f"{credentials}/default/ca.crt"
+    assert (str(sources["b"].bearer_token_file), str(sources["b"].ca_file)) == ("/mine", f"{credentials}/b/ca.crt")
+    for pod in pods(objects):
+        (volume,) = (one for one in pod["volumes"] if one["name"] == "credentials")
+        (mount,) = (one for one in pod["containers"][0]["volumeMounts"] if one["name"] == "credentials")
+        assert (mount["mountPath"], mount["readOnly"]) == (credentials, True)
+        assert volume["projected"]["sources"] == [
+            {"secret": {"name": "ca", "items": [{"key": "bundle.pem", "path": "b/ca.crt"}]}},
+            {"secret": {"name": "token", "items": [{"key": "bearer", "path": "default/token"}]}},
+            {"configMap": {"name": "ca", "items": [{"key": "bundle.pem", "path": "default/ca.crt"}]}},
+        ]
+
+
+def test_without_references_nothing_is_mounted_for_them(render: Any) -> None:
+    assert all({volume["name"] for volume in pod["volumes"]} == {"config", "tmp"} for pod in pods(render()))
+
+
+def test_further_volumes_are_mounted(render: Any) -> None:
+    volume, mount = {"name": "more", "emptyDir": {}}, {"name": "more", "mountPath": "/m"}
+    for pod in pods(render(extraVolumes=[volume], extraVolumeMounts=[mount])):
+        assert volume in pod["volumes"]
+        assert mount in pod["containers"][0]["volumeMounts"]
+
+
+def test_the_dashboards_are_rendered_as_they_were_written(render: Any) -> None:
+    files = {path.name: json.loads(path.read_text()) for path in (CHART / "dashboards").glob("*.json")}
+    maps = {name: one for name, one in render(dashboards={"enabled": True}).items() if name not in render()}
+    found = {name: json.loads(text) for one in maps.values() for name, text in one["data"].items()}
+
+    assert found == files
+    assert all(one["metadata"]["labels"]["grafana_dashboard"] == "1" for one in maps.values())
 
 
 def test_the_process_understands_its_arguments_and_its_file(render: Any) -> None:
@@ -140,6 +202,8 @@ def test_the_crd_is_rendered_as_it_was_generated(render: Any) -> None:
     assert name not in render(crds={"enabled": False})
 
 
+REFERENCE: Obj = {"name": "one", "key": "two"}
+BOTH_TOKENS: Obj = {"bearerTokenSecret": REFERENCE, "bearerTokenFile": "/token"}
 MONITORING: Obj = {
     "podMonitor": {"operator": {"enabled": True}, "samplers": {"enabled": True}},
     "prometheusRule": {"enabled": True, "runbookUrl": "https://docs.example/runbooks/"},
@@ -244,6 +308,9 @@ def test_the_timeouts_that_the_chart_takes_are_those_of_the_process(render: Any,
         ({"podMonitor": {"operator": {"interval": "often"}}}, "interval"),
         ({"prometheusRule": {"runbookUrl": "docs/runbooks"}}, "runbookUrl"),
         ({"networkPolicy": {"apiServer": {"ports": []}}}, "ports"),
+        ({"metricsSources": {"default": {"bearerTokenSecret": {"name": "t"}}}}, "key"),
+        ({"metricsSources": {"default": BOTH_TOKENS}}, "default: give bearerTokenSecret or bearerTokenFile, not both"),
+        ({"metricsSources": {"default": {"caSecret": REFERENCE, "caConfigMap": REFERENCE}}}, "give one of caSecret"),
     ],
 )
 def test_wrong_values_are_refused(render: Any, values: Obj, message: str) -> None:
