@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,39 +13,10 @@ from sampler_rollouts.cluster.kinds import CONTROLLER_REVISION, DEPLOYMENT, EVEN
 from sampler_rollouts.handlers.options import parse
 from sampler_rollouts.metrics.config import parse_sources
 
-from local import tools
-from local.settings import load
+from tests.cluster.conftest import CHART, DIGEST, Obj
+from tests.cluster.test_chart_monitoring import MONITORING
 
-ROOT = Path(__file__).parents[2]
-CHART = ROOT / "charts" / "sampler-rollouts"
-DIGEST = "sha256:" + "a" * 64
-Obj = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def helm() -> Path:
-    """The local cluster's Helm, built if it is not there yet."""
-    return tools.ensure(load(), ["helm"])["helm"]
-
-
-@pytest.fixture
-def render(helm: Path, tmp_path: Path) -> Any:
-    """Renders the chart and gives the objects by kind and name."""
-
-    def call(fails: str = "", **values: Any) -> dict[str, Obj]:
-        given = tmp_path / "values.json"
-        given.write_text(json.dumps({"image": {"digest": DIGEST}, **values}))
-        environ = {f"HELM_{what}_HOME": str(tmp_path) for what in ("CACHE", "CONFIG", "DATA")}
-        line = [helm, "template", "rel", CHART, "-n", "home", "--kube-version", "1.36", "-f", given]
-        done = subprocess.run(line, env=environ, capture_output=True, text=True, check=False, timeout=60)
-        if fails:
-            assert done.returncode != 0
-            assert re.search(fails, done.stderr), done.stderr
-            return {}
-        assert done.returncode == 0, done.stderr
-        return {f"{o['kind']}/{o['metadata']['name']}": o for o in yaml.safe_load_all(done.stdout) if o}
-
-    return call
+ROOT = CHART.parents[1]
 
 
 def test_all_namespaces_by_default(render: Any) -> None:
@@ -161,15 +131,6 @@ def test_further_volumes_are_mounted(render: Any) -> None:
         assert mount in pod["containers"][0]["volumeMounts"]
 
 
-def test_the_dashboards_are_rendered_as_they_were_written(render: Any) -> None:
-    files = {path.name: json.loads(path.read_text()) for path in (CHART / "dashboards").glob("*.json")}
-    maps = {name: one for name, one in render(dashboards={"enabled": True}).items() if name not in render()}
-    found = {name: json.loads(text) for one in maps.values() for name, text in one["data"].items()}
-
-    assert found == files
-    assert all(one["metadata"]["labels"]["grafana_dashboard"] == "1" for one in maps.values())
-
-
 def test_the_process_understands_its_arguments_and_its_file(render: Any) -> None:
     source = {"url": "https://metrics.example/prom", "scrapeInterval": "2s", "caFile": "/ca.crt"}
     objects = render(metricsSources={"default": source, "other": {"url": "http://other:9090"}}, threads=3)
@@ -202,84 +163,36 @@ def test_the_crd_is_rendered_as_it_was_generated(render: Any) -> None:
     assert name not in render(crds={"enabled": False})
 
 
+@pytest.fixture
+def notes(render: Any, tmp_path: Path) -> Any:
+    """What helm says after an installation: it renders that only beside a cluster, so here as part of an object."""
+    chart = shutil.copytree(CHART, tmp_path / "chart")
+    (chart / "templates" / "NOTES.txt").rename(chart / "notes")
+    said = 'kind: Said\nmetadata: {name: notes}\ntext: |\n  {{- tpl (.Files.Get "notes") . | nindent 2 }}\n'
+    (chart / "templates" / "said.yaml").write_text(said)
+    return lambda **values: render(chart=chart, **values)["Said/notes"]["text"]
+
+
+def test_the_notes_say_what_to_do_next(notes: Any) -> None:
+    text = notes()
+
+    assert "helm test rel -n home" in text
+    assert "podMonitor.samplers.enabled" in text
+    assert "prometheusRule.enabled" in text
+    assert "The CRD and every SamplerRollout stay" in text
+    assert "EVERY SamplerRollout" in notes(crds={"keep": False})
+
+
+def test_the_notes_do_not_ask_for_what_is_there(notes: Any) -> None:
+    text = notes(**MONITORING, watchNamespaces=["a", "b"])
+
+    assert "looks after a, b" in text
+    assert "for default the chart's PodMonitor does that" in text
+    assert "prometheusRule" not in text
+
+
 REFERENCE: Obj = {"name": "one", "key": "two"}
 BOTH_TOKENS: Obj = {"bearerTokenSecret": REFERENCE, "bearerTokenFile": "/token"}
-MONITORING: Obj = {
-    "podMonitor": {"operator": {"enabled": True}, "samplers": {"enabled": True}},
-    "prometheusRule": {"enabled": True, "runbookUrl": "https://docs.example/runbooks/"},
-}
-
-
-def test_the_alerts_are_rendered_as_they_were_written(render: Any) -> None:
-    written = (CHART / "alerts" / "alerts.yaml").read_text().replace("${stale_seconds}", "300")
-    expected = yaml.safe_load(written)["groups"]
-    for rule in expected[0]["rules"]:
-        rule["annotations"]["runbook_url"] = f"https://docs.example/runbooks/{rule['alert']}.md"
-
-    assert render(**MONITORING)["PrometheusRule/rel-sampler-rollouts"]["spec"]["groups"] == expected
-
-
-def test_an_operator_that_lists_rarely_is_not_taken_for_one_that_hangs(render: Any) -> None:
-    rules = render(**MONITORING, resyncSeconds=120)["PrometheusRule/rel-sampler-rollouts"]["spec"]["groups"][0]["rules"]
-    (expression,) = (rule["expr"] for rule in rules if rule["alert"] == "SamplerOperatorNotReconciling")
-
-    assert "sampler_rollouts_last_resync_age_seconds > 600" in expression
-
-
-def test_the_operators_series_keep_their_rollouts_namespace(render: Any) -> None:
-    objects = render(**MONITORING)
-    monitor = objects["PodMonitor/rel-sampler-rollouts"]["spec"]
-    pod = objects["Deployment/rel-sampler-rollouts"]["spec"]["template"]
-    (endpoint,) = monitor["podMetricsEndpoints"]
-
-    assert endpoint["honorLabels"] is True
-    assert endpoint["port"] in {port["name"] for port in pod["spec"]["containers"][0]["ports"]}
-    assert monitor["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
-
-
-@pytest.mark.parametrize(("given", "interval"), [("2s", "2s"), (2, "2000ms"), (0.5, "500ms"), (None, "15s")])
-def test_samplers_are_scraped_as_often_as_the_operator_is_told(render: Any, given: Any, interval: str) -> None:
-    source = {"url": "http://p"} | ({"scrapeInterval": given} if given else {})
-    monitoring = {"podMonitor": {"samplers": {"enabled": True, "source": "own"}}}
-    monitor = render(**monitoring, metricsSources={"own": source})["PodMonitor/rel-sampler-rollouts-samplers"]["spec"]
-    (endpoint,) = monitor["podMetricsEndpoints"]
-
-    assert endpoint["interval"] == interval
-    assert {rule["targetLabel"] for rule in endpoint["relabelings"]} == {
-        "namespace", "pod", "rollout", "pool", "revision"
-    }  # fmt: skip
-    assert monitor["namespaceSelector"] == {"any": True}
-
-
-def test_samplers_are_scraped_only_where_the_operator_looks(render: Any) -> None:
-    monitor = render(**MONITORING, watchNamespaces=["a", "b"])["PodMonitor/rel-sampler-rollouts-samplers"]["spec"]
-
-    assert monitor["namespaceSelector"] == {"matchNames": ["a", "b"]}
-
-
-def test_the_network_policy_lets_out_to_what_is_configured_and_nothing_else(render: Any) -> None:
-    peer = {"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}
-    policy = {"enabled": True, "metricsSources": {"to": [peer]}, "scrapedFrom": [peer]}
-    spec = render(networkPolicy=policy)["NetworkPolicy/rel-sampler-rollouts"]["spec"]
-    (ingress,) = spec["ingress"]
-    names, server, metrics = spec["egress"]
-
-    assert spec["policyTypes"] == ["Ingress", "Egress"]
-    assert ingress == {"ports": [{"port": "probes", "protocol": "TCP"}], "from": [peer]}
-    assert {port["port"] for port in names["ports"]} == {53}
-    assert {port["port"] for port in server["ports"]} == {443, 6443}
-    assert metrics == {"ports": [{"port": 9090, "protocol": "TCP"}], "to": [peer]}
-
-
-@pytest.mark.parametrize(
-    ("url", "port"),
-    [("https://one/p", 443), ("http://one", 80), ("http://one:9091/p:1", 9091), ("https://[::1]:8443", 8443)],
-)
-def test_the_network_policy_knows_the_port_of_a_source(render: Any, url: str, port: int) -> None:
-    given = {"metricsSources": {"default": {"url": url}}, "networkPolicy": {"enabled": True}}
-    *_, metrics = render(**given)["NetworkPolicy/rel-sampler-rollouts"]["spec"]["egress"]
-
-    assert [one["port"] for one in metrics["ports"]] == [port]
 
 
 @pytest.mark.parametrize(("given", "seconds"), [("1s", 1.0), ("0m7s", 7.0), (0.1, 0.1), (7.5, 7.5)])
