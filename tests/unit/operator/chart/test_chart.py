@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from sampler_rollouts.domain.resource import GROUP
 from sampler_rollouts.metrics.config import ConfigError, MetricsSource, parse_sources
 
 from tests.support import pages
@@ -19,13 +20,20 @@ ROOT = Path(__file__).parents[4]
 CHART = ROOT / "charts" / "sampler-rollouts"
 
 
-def test_the_charts_crd_is_the_generated_one() -> None:
-    """After a change: cp crds/* charts/sampler-rollouts/files/"""
+@pytest.mark.parametrize("folder", [CHART / "files", ROOT / "kustomize" / "base"], ids=["chart", "kustomize"])
+def test_the_copies_of_the_crd_are_the_generated_one(folder: Path) -> None:
+    """After a change: make crds"""
     generated = {path.name: path.read_text() for path in (ROOT / "crds").glob("*.yaml")}
-    copied = {path.name: path.read_text() for path in (CHART / "files").glob("*.yaml")}
 
     assert generated
-    assert copied == generated
+    assert {path.name: path.read_text() for path in folder.glob(f"*.{GROUP}.yaml")} == generated
+
+
+def test_the_kustomize_base_lists_every_crd() -> None:
+    base = ROOT / "kustomize" / "base"
+    listed = yaml.safe_load((base / "kustomization.yaml").read_text())["resources"]
+
+    assert sorted(listed) == sorted(["operator.yaml", *(path.name for path in (ROOT / "crds").glob("*.yaml"))])
 
 
 def test_the_schema_knows_every_value_and_every_setting_of_a_source() -> None:
