@@ -71,9 +71,10 @@ cluster-down: venv ## stop it and leave nothing behind
 cluster-status: venv ## its components: pid, memory, health
 	@$(PY) -m local.cluster status
 
-crds: venv ## generate the CRD from the pydantic models into crds/ and the chart
+crds: venv ## generate the CRD from the pydantic models into crds/, the chart and the kustomize base
 	@$(PY) -m sampler_rollouts.crd
 	@cp crds/*.yaml charts/sampler-rollouts/files/
+	@cp crds/*.yaml kustomize/base/
 
 requirements: venv ## resolve the hash-pinned requirements anew
 	@unset PIP_FIND_LINKS; C="$(VENV)/bin/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras --allow-unsafe --no-header"

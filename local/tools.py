@@ -51,6 +51,7 @@ TOOLS: Mapping[str, Tool] = {
     "prometheus": Tool("prometheus", "github.com/prometheus/prometheus/cmd/prometheus", "prometheus"),
     "coredns": Tool("coredns", ".", "coredns"),
     "pause": Tool("pause", ".", "pause"),
+    "kstatus": Tool("kstatus", ".", "kstatus"),
 }
 
 # Without these, `kubectl version` and clients' version checks fail on a placeholder.
@@ -80,6 +81,7 @@ _COLD = {
     "coredns": "3 min",
     "prometheus": "3 min",
     "pause": "seconds",
+    "kstatus": "half a minute",
 }
 
 

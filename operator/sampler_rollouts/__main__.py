@@ -16,11 +16,19 @@ def main() -> int:
     chosen = options.parse(sys.argv[1:])
     logs.configure(chosen.log_level, chosen.log_format)
     try:
+        if chosen.check:
+            return _check(chosen)
         asyncio.run(app.run(chosen))
     except (ConfigError, ConfigException) as error:
         sys.stderr.write(f"sampler_rollouts: {error}\n")
         return 2
     return 0
+
+
+def _check(chosen: options.Options) -> int:
+    found = app.check(chosen)
+    sys.stdout.writelines(f"{finding}\n" for finding in found)
+    return 1 if any(finding.problem for finding in found) else 0
 
 
 if __name__ == "__main__":

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,39 +13,10 @@ from sampler_rollouts.cluster.kinds import CONTROLLER_REVISION, DEPLOYMENT, EVEN
 from sampler_rollouts.handlers.options import parse
 from sampler_rollouts.metrics.config import parse_sources
 
-from local import tools
-from local.settings import load
+from tests.cluster.conftest import CHART, DIGEST, Obj
+from tests.cluster.test_chart_monitoring import MONITORING
 
-ROOT = Path(__file__).parents[2]
-CHART = ROOT / "charts" / "sampler-rollouts"
-DIGEST = "sha256:" + "a" * 64
-Obj = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def helm() -> Path:
-    """The local cluster's Helm, built if it is not there yet."""
-    return tools.ensure(load(), ["helm"])["helm"]
-
-
-@pytest.fixture
-def render(helm: Path, tmp_path: Path) -> Any:
-    """Renders the chart and gives the objects by kind and name."""
-
-    def call(fails: str = "", **values: Any) -> dict[str, Obj]:
-        given = tmp_path / "values.json"
-        given.write_text(json.dumps({"image": {"digest": DIGEST}, **values}))
-        environ = {f"HELM_{what}_HOME": str(tmp_path) for what in ("CACHE", "CONFIG", "DATA")}
-        line = [helm, "template", "rel", CHART, "-n", "home", "--kube-version", "1.36", "-f", given]
-        done = subprocess.run(line, env=environ, capture_output=True, text=True, check=False, timeout=60)
-        if fails:
-            assert done.returncode != 0
-            assert re.search(fails, done.stderr), done.stderr
-            return {}
-        assert done.returncode == 0, done.stderr
-        return {f"{o['kind']}/{o['metadata']['name']}": o for o in yaml.safe_load_all(done.stdout) if o}
-
-    return call
+ROOT = CHART.parents[1]
 
 
 def test_all_namespaces_by_default(render: Any) -> None:
@@ -58,6 +28,7 @@ def test_all_namespaces_by_default(render: Any) -> None:
         "ConfigMap/rel-sampler-rollouts",
         "CustomResourceDefinition/samplerrollouts.samplerrollouts.io",
         "Deployment/rel-sampler-rollouts",
+        "Pod/rel-sampler-rollouts-check",
         "ServiceAccount/rel-sampler-rollouts",
     ]
 
@@ -94,18 +65,70 @@ def test_the_rights_are_those_that_the_code_uses(render: Any) -> None:
     }
 
 
-def test_the_pod_meets_the_restricted_standard(render: Any) -> None:
-    pod = render()["Deployment/rel-sampler-rollouts"]["spec"]["template"]["spec"]
-    (container,) = pod["containers"]
+def pods(objects: dict[str, Obj]) -> list[Obj]:
+    """The operator's, and that of `helm test`."""
+    return [
+        objects["Deployment/rel-sampler-rollouts"]["spec"]["template"]["spec"],
+        objects["Pod/rel-sampler-rollouts-check"]["spec"],
+    ]
 
-    assert pod["securityContext"]["runAsNonRoot"]
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-    assert container["image"] == f"sampler-rollouts/operator@{DIGEST}"
+
+def test_the_pods_meet_the_restricted_standard(render: Any) -> None:
+    for pod in pods(render()):
+        (container,) = pod["containers"]
+
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert container["image"] == f"sampler-rollouts/operator@{DIGEST}"
+
+
+def test_helm_test_checks_what_the_operator_needs_and_nothing_selects_its_pod(render: Any) -> None:
+    objects = render(watchNamespaces=["a"], networkPolicy={"enabled": True})
+    check, operator = objects["Pod/rel-sampler-rollouts-check"], objects["Deployment/rel-sampler-rollouts"]
+    selector = operator["spec"]["selector"]["matchLabels"]
+
+    assert check["metadata"]["annotations"]["helm.sh/hook"] == "test"
+    assert parse(check["spec"]["containers"][0]["args"], {}).check
+    assert parse(check["spec"]["containers"][0]["args"], {}).namespaces == ("a",)
+    assert check["spec"]["serviceAccountName"] == operator["spec"]["template"]["spec"]["serviceAccountName"]
+    assert not selector.items() <= check["metadata"]["labels"].items()
+
+
+def test_secrets_of_metrics_sources_are_mounted_by_reference(render: Any) -> None:
+    token, ca = {"name": "token", "key": "bearer"}, {"name": "ca", "key": "bundle.pem"}
+    one, two = {"bearerTokenSecret": token, "caConfigMap": ca}, {"caSecret": ca, "bearerTokenFile": "/mine"}
+    objects = render(metricsSources={"default": {"url": "http://p"} | one, "b": {"url": "http://q"} | two})
+    sources = parse_sources(objects["ConfigMap/rel-sampler-rollouts"]["data"]["config.yaml"]).metrics_sources
+    credentials = "/var/run/sampler-rollouts/metrics"
+
+    assert str(sources["default"].bearer_token_file) == f"{credentials}/default/token"
+    assert str(sources["default"].ca_file) == f"{credentials}/default/ca.crt"
+    assert (str(sources["b"].bearer_token_file), str(sources["b"].ca_file)) == ("/mine", f"{credentials}/b/ca.crt")
+    for pod in pods(objects):
+        (volume,) = (one for one in pod["volumes"] if one["name"] == "credentials")
+        (mount,) = (one for one in pod["containers"][0]["volumeMounts"] if one["name"] == "credentials")
+        assert (mount["mountPath"], mount["readOnly"]) == (credentials, True)
+        assert volume["projected"]["sources"] == [
+            {"secret": {"name": "ca", "items": [{"key": "bundle.pem", "path": "b/ca.crt"}]}},
+            {"secret": {"name": "token", "items": [{"key": "bearer", "path": "default/token"}]}},
+            {"configMap": {"name": "ca", "items": [{"key": "bundle.pem", "path": "default/ca.crt"}]}},
+        ]
+
+
+def test_without_references_nothing_is_mounted_for_them(render: Any) -> None:
+    assert all({volume["name"] for volume in pod["volumes"]} == {"config", "tmp"} for pod in pods(render()))
+
+
+def test_further_volumes_are_mounted(render: Any) -> None:
+    volume, mount = {"name": "more", "emptyDir": {}}, {"name": "more", "mountPath": "/m"}
+    for pod in pods(render(extraVolumes=[volume], extraVolumeMounts=[mount])):
+        assert volume in pod["volumes"]
+        assert mount in pod["containers"][0]["volumeMounts"]
 
 
 def test_the_process_understands_its_arguments_and_its_file(render: Any) -> None:
@@ -140,82 +163,36 @@ def test_the_crd_is_rendered_as_it_was_generated(render: Any) -> None:
     assert name not in render(crds={"enabled": False})
 
 
-MONITORING: Obj = {
-    "podMonitor": {"operator": {"enabled": True}, "samplers": {"enabled": True}},
-    "prometheusRule": {"enabled": True, "runbookUrl": "https://docs.example/runbooks/"},
-}
+@pytest.fixture
+def notes(render: Any, tmp_path: Path) -> Any:
+    """What helm says after an installation: it renders that only beside a cluster, so here as part of an object."""
+    chart = shutil.copytree(CHART, tmp_path / "chart")
+    (chart / "templates" / "NOTES.txt").rename(chart / "notes")
+    said = 'kind: Said\nmetadata: {name: notes}\ntext: |\n  {{- tpl (.Files.Get "notes") . | nindent 2 }}\n'
+    (chart / "templates" / "said.yaml").write_text(said)
+    return lambda **values: render(chart=chart, **values)["Said/notes"]["text"]
 
 
-def test_the_alerts_are_rendered_as_they_were_written(render: Any) -> None:
-    written = (CHART / "alerts" / "alerts.yaml").read_text().replace("${stale_seconds}", "300")
-    expected = yaml.safe_load(written)["groups"]
-    for rule in expected[0]["rules"]:
-        rule["annotations"]["runbook_url"] = f"https://docs.example/runbooks/{rule['alert']}.md"
+def test_the_notes_say_what_to_do_next(notes: Any) -> None:
+    text = notes()
 
-    assert render(**MONITORING)["PrometheusRule/rel-sampler-rollouts"]["spec"]["groups"] == expected
-
-
-def test_an_operator_that_lists_rarely_is_not_taken_for_one_that_hangs(render: Any) -> None:
-    rules = render(**MONITORING, resyncSeconds=120)["PrometheusRule/rel-sampler-rollouts"]["spec"]["groups"][0]["rules"]
-    (expression,) = (rule["expr"] for rule in rules if rule["alert"] == "SamplerOperatorNotReconciling")
-
-    assert "sampler_rollouts_last_resync_age_seconds > 600" in expression
+    assert "helm test rel -n home" in text
+    assert "podMonitor.samplers.enabled" in text
+    assert "prometheusRule.enabled" in text
+    assert "The CRD and every SamplerRollout stay" in text
+    assert "EVERY SamplerRollout" in notes(crds={"keep": False})
 
 
-def test_the_operators_series_keep_their_rollouts_namespace(render: Any) -> None:
-    objects = render(**MONITORING)
-    monitor = objects["PodMonitor/rel-sampler-rollouts"]["spec"]
-    pod = objects["Deployment/rel-sampler-rollouts"]["spec"]["template"]
-    (endpoint,) = monitor["podMetricsEndpoints"]
+def test_the_notes_do_not_ask_for_what_is_there(notes: Any) -> None:
+    text = notes(**MONITORING, watchNamespaces=["a", "b"])
 
-    assert endpoint["honorLabels"] is True
-    assert endpoint["port"] in {port["name"] for port in pod["spec"]["containers"][0]["ports"]}
-    assert monitor["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    assert "looks after a, b" in text
+    assert "for default the chart's PodMonitor does that" in text
+    assert "prometheusRule" not in text
 
 
-@pytest.mark.parametrize(("given", "interval"), [("2s", "2s"), (2, "2000ms"), (0.5, "500ms"), (None, "15s")])
-def test_samplers_are_scraped_as_often_as_the_operator_is_told(render: Any, given: Any, interval: str) -> None:
-    source = {"url": "http://p"} | ({"scrapeInterval": given} if given else {})
-    monitoring = {"podMonitor": {"samplers": {"enabled": True, "source": "own"}}}
-    monitor = render(**monitoring, metricsSources={"own": source})["PodMonitor/rel-sampler-rollouts-samplers"]["spec"]
-    (endpoint,) = monitor["podMetricsEndpoints"]
-
-    assert endpoint["interval"] == interval
-    assert {rule["targetLabel"] for rule in endpoint["relabelings"]} == {
-        "namespace", "pod", "rollout", "pool", "revision"
-    }  # fmt: skip
-    assert monitor["namespaceSelector"] == {"any": True}
-
-
-def test_samplers_are_scraped_only_where_the_operator_looks(render: Any) -> None:
-    monitor = render(**MONITORING, watchNamespaces=["a", "b"])["PodMonitor/rel-sampler-rollouts-samplers"]["spec"]
-
-    assert monitor["namespaceSelector"] == {"matchNames": ["a", "b"]}
-
-
-def test_the_network_policy_lets_out_to_what_is_configured_and_nothing_else(render: Any) -> None:
-    peer = {"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}
-    policy = {"enabled": True, "metricsSources": {"to": [peer]}, "scrapedFrom": [peer]}
-    spec = render(networkPolicy=policy)["NetworkPolicy/rel-sampler-rollouts"]["spec"]
-    (ingress,) = spec["ingress"]
-    names, server, metrics = spec["egress"]
-
-    assert spec["policyTypes"] == ["Ingress", "Egress"]
-    assert ingress == {"ports": [{"port": "probes", "protocol": "TCP"}], "from": [peer]}
-    assert {port["port"] for port in names["ports"]} == {53}
-    assert {port["port"] for port in server["ports"]} == {443, 6443}
-    assert metrics == {"ports": [{"port": 9090, "protocol": "TCP"}], "to": [peer]}
-
-
-@pytest.mark.parametrize(
-    ("url", "port"),
-    [("https://one/p", 443), ("http://one", 80), ("http://one:9091/p:1", 9091), ("https://[::1]:8443", 8443)],
-)
-def test_the_network_policy_knows_the_port_of_a_source(render: Any, url: str, port: int) -> None:
-    given = {"metricsSources": {"default": {"url": url}}, "networkPolicy": {"enabled": True}}
-    *_, metrics = render(**given)["NetworkPolicy/rel-sampler-rollouts"]["spec"]["egress"]
-
-    assert [one["port"] for one in metrics["ports"]] == [port]
+REFERENCE: Obj = {"name": "one", "key": "two"}
+BOTH_TOKENS: Obj = {"bearerTokenSecret": REFERENCE, "bearerTokenFile": "/token"}
 
 
 @pytest.mark.parametrize(("given", "seconds"), [("1s", 1.0), ("0m7s", 7.0), (0.1, 0.1), (7.5, 7.5)])
@@ -244,6 +221,9 @@ def test_the_timeouts_that_the_chart_takes_are_those_of_the_process(render: Any,
         ({"podMonitor": {"operator": {"interval": "often"}}}, "interval"),
         ({"prometheusRule": {"runbookUrl": "docs/runbooks"}}, "runbookUrl"),
         ({"networkPolicy": {"apiServer": {"ports": []}}}, "ports"),
+        ({"metricsSources": {"default": {"bearerTokenSecret": {"name": "t"}}}}, "key"),
+        ({"metricsSources": {"default": BOTH_TOKENS}}, "default: give bearerTokenSecret or bearerTokenFile, not both"),
+        ({"metricsSources": {"default": {"caSecret": REFERENCE, "caConfigMap": REFERENCE}}}, "give one of caSecret"),
     ],
 )
 def test_wrong_values_are_refused(render: Any, values: Obj, message: str) -> None:

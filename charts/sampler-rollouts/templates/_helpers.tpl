@@ -42,9 +42,90 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end }}
 
+{{/* The operator's configuration: what is named by reference is a mounted file there. */}}
 {{- define "sampler-rollouts.config" -}}
+{{- $sources := dict }}
+{{- range $name, $source := .Values.metricsSources }}
+{{- $plain := omit $source "bearerTokenSecret" "caSecret" "caConfigMap" }}
+{{- if $source.bearerTokenSecret }}
+{{- if $source.bearerTokenFile }}{{ fail (printf "metricsSources.%s: give bearerTokenSecret or bearerTokenFile, not both" $name) }}{{ end }}
+{{- $_ := set $plain "bearerTokenFile" (printf "%s/%s/token" (include "sampler-rollouts.credentials" .) $name) }}
+{{- end }}
+{{- if gt (len (compact (list $source.caSecret $source.caConfigMap $source.caFile))) 1 }}
+{{- fail (printf "metricsSources.%s: give one of caSecret, caConfigMap and caFile" $name) }}
+{{- end }}
+{{- if or $source.caSecret $source.caConfigMap }}
+{{- $_ := set $plain "caFile" (printf "%s/%s/ca.crt" (include "sampler-rollouts.credentials" .) $name) }}
+{{- end }}
+{{- $_ := set $sources $name $plain }}
+{{- end }}
 metricsSources:
-  {{- toYaml .Values.metricsSources | nindent 2 }}
+  {{- toYaml $sources | nindent 2 }}
+{{- end }}
+
+{{/* Where Secrets and ConfigMaps of the metrics sources are mounted. */}}
+{{- define "sampler-rollouts.credentials" -}}
+/var/run/sampler-rollouts/metrics
+{{- end }}
+
+{{/* What is projected there; empty if no source refers to anything. */}}
+{{- define "sampler-rollouts.references" -}}
+{{- range $name, $source := .Values.metricsSources }}
+{{- with $source.bearerTokenSecret }}
+- secret: {name: {{ .name | quote }}, items: [{key: {{ .key | quote }}, path: {{ $name }}/token}]}
+{{- end }}
+{{- with $source.caSecret }}
+- secret: {name: {{ .name | quote }}, items: [{key: {{ .key | quote }}, path: {{ $name }}/ca.crt}]}
+{{- end }}
+{{- with $source.caConfigMap }}
+- configMap: {name: {{ .name | quote }}, items: [{key: {{ .key | quote }}, path: {{ $name }}/ca.crt}]}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Volumes and mounts of the operator's pod, and of the one that checks it. */}}
+{{- define "sampler-rollouts.mounts" -}}
+- {name: config, mountPath: /etc/sampler-rollouts, readOnly: true}
+- {name: tmp, mountPath: /tmp}
+{{- if include "sampler-rollouts.references" . }}
+- {name: credentials, mountPath: {{ include "sampler-rollouts.credentials" . }}, readOnly: true}
+{{- end }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "sampler-rollouts.volumes" -}}
+- name: config
+  configMap: {name: {{ include "sampler-rollouts.fullname" . }}}
+- name: tmp
+  emptyDir: {sizeLimit: 16Mi}
+{{- with include "sampler-rollouts.references" . }}
+- name: credentials
+  projected:
+    # Read by the pod's group alone.
+    defaultMode: 0440
+    sources:
+      {{- . | nindent 4 }}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* A pod under the Pod Security level restricted. */}}
+{{- define "sampler-rollouts.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "sampler-rollouts.securityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
 {{- end }}
 
 {{/* Exactly the calls that the operator makes; docs/operating.md says what each is for. */}}

@@ -15,13 +15,14 @@ from sampler_rollouts.cluster.adapter import KubernetesCluster
 from sampler_rollouts.cluster.kinds import RolloutKey
 from sampler_rollouts.cluster.transport import KubernetesApi
 from sampler_rollouts.handlers import probes
+from sampler_rollouts.handlers.check import Finding, findings
 from sampler_rollouts.handlers.loop import ReconcileLoop
 from sampler_rollouts.handlers.options import Options
 from sampler_rollouts.handlers.telemetry import Telemetry
 from sampler_rollouts.handlers.watch import Watch
 from sampler_rollouts.metrics.config import MetricsSources, load_sources
 from sampler_rollouts.metrics.prometheus import Sources
-from sampler_rollouts.reconcile.reconciler import Reconciler
+from sampler_rollouts.reconcile.reconciler import Reconciler, utc_now
 from sampler_rollouts.reconcile.sampling import BoundedMetrics
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,12 @@ async def run(options: Options) -> None:
                 await asyncio.to_thread(watch.stop)
                 metrics.close()
     logger.info("stopped")
+
+
+def check(options: Options) -> list[Finding]:
+    """What of the operator's needs is there, and what is not. Writes nothing."""
+    sources = Sources(_sources(options.config))
+    return list(findings(KubernetesCluster(KubernetesApi()), sources, options.namespaces, utc_now()))
 
 
 def _sources(path: str) -> MetricsSources:

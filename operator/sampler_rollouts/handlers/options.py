@@ -22,6 +22,8 @@ class Options:
     probe_port: int = 8080
     resync: float = 60.0
     threads: int = 8
+    check: bool = False
+    """Only see whether what the process needs is there."""
 
 
 def parse(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> Options:
@@ -55,6 +57,9 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     option("log-format", "json", type=_one_of("json", "text"), help="json or text")
     option("probe-port", "8080", type=_port, help="port of /healthz, /readyz and /metrics; 0 turns them off")
     option("resync", "60", type=_positive, metavar="SECONDS", help="how often all SamplerRollouts are looked at anew")
+    parser.add_argument(
+        "--check", action="store_true", help="see whether CRD, rights and metrics sources are there, say so, and end"
+    )
     option("threads", "8", type=_count, help="how many calls to the API server are made at the same time")
     return parser
 

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Mapping
 from datetime import datetime
 
+from quality_contract import CHECKED
+
 from sampler_rollouts.domain.evidence.counters import milliseconds
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet
 from sampler_rollouts.metrics.config import MetricsSource, MetricsSources
@@ -44,6 +46,16 @@ class PrometheusSource:
             self._histories.drop(question)  # whatever broke may be in it
             return self._unavailable(now, "SourceError", f"reading the source failed: {type(error).__name__}")
 
+    def problem(self, now: datetime) -> str:
+        """Why a look would learn nothing, asked by a look's query over a millisecond; empty if the source answers."""
+        deadline, at = Deadline(self._config.timeout), milliseconds(now.timestamp())
+        try:
+            with Exchange(self._config, deadline) as exchange:
+                exchange.raw(f'{{__name__="{CHECKED}"}}', at, at)
+        except SourceProblem as problem:
+            return f"{problem.reason}: {problem.message}"
+        return ""
+
     def _unavailable(self, now: datetime, reason: str, message: str) -> SampleSet:
         return SampleSet((), now, self._config.scrape_interval, unavailable=reason, message=message)
 
@@ -70,6 +82,10 @@ class Sources:
         self._by_name: Mapping[str, PrometheusSource] = {
             name: PrometheusSource(source) for name, source in config.metrics_sources.items()
         }
+
+    def problems(self, now: datetime) -> Mapping[str, str]:
+        """Of each source why it does not answer, or an empty text."""
+        return {name: source.problem(now) for name, source in self._by_name.items()}
 
     def fetch(self, question: Question, now: datetime) -> SampleSet:
         """Ask the source that the question names. Never raises."""

@@ -74,6 +74,7 @@ def _service(obj: Obj) -> None:
 
 
 def _rollout(obj: Obj) -> None:
+    obj.setdefault("status", _copied(_schema()["properties"]["status"]["default"]))
     _defaults(obj.get("spec"), _schema()["properties"]["spec"])
     try:
         parse_spec(obj.get("spec") or {}, obj["metadata"]["name"])

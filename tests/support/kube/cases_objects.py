@@ -33,6 +33,12 @@ def status_is_written_over_the_version_that_was_read(calls: Calls) -> Any:
     return late, same, written["metadata"]["generation"], edited["metadata"]["generation"], edited["status"]
 
 
+@case(({"observedGeneration": -1}, {"stage": "Idle"}))
+def before_its_first_status_a_rollout_says_that_nobody_has_seen_it(calls: Calls) -> Any:
+    first = calls.apply(ROLLOUT, rollout("unseen"))
+    return first["status"], _status(calls, first, {"stage": "Idle"})["status"]
+
+
 @case((False, "1%"))
 def status_is_no_part_of_the_object_and_spec_no_part_of_status(calls: Calls) -> Any:
     first = calls.apply(ROLLOUT, rollout("apart") | {"status": {"stage": "Idle"}})

@@ -41,6 +41,7 @@ class Told:
     """Rollout, pool and build of what was ready when the story began."""
     fault: Fault | None = None
     breaches: list[str] = field(default_factory=list)
+    headlines: set[str] = field(default_factory=set)
 
     def begins_with(self, place: str) -> bool:
         """Whether it served before the story began."""
@@ -86,4 +87,5 @@ def told(one: Scenario, fault: Fault | None = None) -> Told:
         begun_with=frozenset(begun["ready"]),
         fault=fault,
         breaches=world.watching.breaches,
+        headlines=world.watching.headlines,
     )

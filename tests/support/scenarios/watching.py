@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, LABEL_ROLLOUT
 
+from tests.support.headline import headline
 from tests.support.kube.controllers import is_ready
 from tests.support.scenarios.specs import build_of
 
@@ -28,6 +29,8 @@ class Watching:
         self.ready: dict[str, list[int]] = {}
         """By rollout, pool and build, the turning points of how many of its pods were ready."""
         self.breaches: list[str] = []
+        self.headlines: set[str] = set()
+        """By what tools have judged a rollout, also before the story begins."""
         self.excused: set[str] = set()
         """What the story itself brings about: names of the checks below."""
 
@@ -39,6 +42,7 @@ class Watching:
         """Once a moment, when the controllers have done their part."""
         for name, rollout in self._world.api.kinds("samplerrollouts").items():
             pods = [pod for pod in self._pods(name) if is_ready(pod)]
+            self.headlines.add(headline(rollout))
             self._note_weights(name, rollout.get("status") or {})
             self._note_ready(name, pods)
             self._never_two_candidates(name, rollout)

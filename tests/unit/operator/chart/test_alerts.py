@@ -5,20 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import yaml
-from prometheus_client.parser import text_string_to_metric_families
-from sampler_rollouts.cluster.adapter import KubernetesCluster
 from sampler_rollouts.domain.status import Stage
-from sampler_rollouts.handlers.loop import ReconcileLoop
-from sampler_rollouts.handlers.telemetry import Telemetry
-from sampler_rollouts.reconcile.reconciler import Reconciler
-from sampler_rollouts.reconcile.sampling import BoundedMetrics
 
-from tests.unit.operator.reconcile.world import Inline, World, established
+from tests.unit.operator.chart.exposed import of_operator
 
 ROOT = Path(__file__).parents[4]
 ALERTS = ROOT / "charts" / "sampler-rollouts" / "alerts" / "alerts.yaml"
@@ -36,25 +29,10 @@ def selectors() -> Iterator[tuple[str, str, dict[str, str]]]:
             yield rule["alert"], metric, dict(re.findall(r'(\w+)="([^"]*)"', chosen))
 
 
-class _Queue(list[str]):
-    working = 0
-
-
 @pytest.fixture
 async def exposed() -> dict[str, list[dict[str, str]]]:
-    """The label sets of every series, by name, once a first release serves."""
-    telemetry, world = Telemetry(), World()
-    metrics = BoundedMetrics(world.traffic, ["default"], time_limit=1.0, observer=telemetry)
-    metrics._threads = {"": Inline(), "default": Inline()}  # type: ignore[dict-item]
-    world.reconciler = Reconciler(KubernetesCluster(world.api), metrics, Inline(), world.clock, telemetry)
-    # Of the loop only its figures are asked for.
-    telemetry.watch(cast("ReconcileLoop", SimpleNamespace(queue=_Queue(), synced_for=lambda: 1.0)))
-    await established(world)
-    found: dict[str, list[dict[str, str]]] = {}
-    for family in text_string_to_metric_families(telemetry.exposition().decode()):
-        for sample in family.samples:
-            found.setdefault(sample.name, []).append(sample.labels)
-    return found
+    """The label sets of every series, by name."""
+    return await of_operator()
 
 
 async def test_every_alert_asks_for_series_that_the_operator_exposes(exposed: dict[str, list[dict[str, str]]]) -> None:

@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from sampler_rollouts.domain.resource import GROUP
 from sampler_rollouts.metrics.config import ConfigError, MetricsSource, parse_sources
+
+from tests.support import pages
+from tests.unit.operator.chart.values_table import MAKER, README, table, values
 
 ROOT = Path(__file__).parents[4]
 CHART = ROOT / "charts" / "sampler-rollouts"
 
 
-def test_the_charts_crd_is_the_generated_one() -> None:
-    """After a change: cp crds/* charts/sampler-rollouts/files/"""
+@pytest.mark.parametrize("folder", [CHART / "files", ROOT / "kustomize" / "base"], ids=["chart", "kustomize"])
+def test_the_copies_of_the_crd_are_the_generated_one(folder: Path) -> None:
+    """After a change: make crds"""
     generated = {path.name: path.read_text() for path in (ROOT / "crds").glob("*.yaml")}
-    copied = {path.name: path.read_text() for path in (CHART / "files").glob("*.yaml")}
 
     assert generated
-    assert copied == generated
+    assert {path.name: path.read_text() for path in folder.glob(f"*.{GROUP}.yaml")} == generated
+
+
+def test_the_kustomize_base_lists_every_crd() -> None:
+    base = ROOT / "kustomize" / "base"
+    listed = yaml.safe_load((base / "kustomization.yaml").read_text())["resources"]
+
+    assert sorted(listed) == sorted(["operator.yaml", *(path.name for path in (ROOT / "crds").glob("*.yaml"))])
 
 
 def test_the_schema_knows_every_value_and_every_setting_of_a_source() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     fields = {field.alias or name for name, field in MetricsSource.model_fields.items()}
+    fields |= {"bearerTokenSecret", "caSecret", "caConfigMap"}  # the chart's own: mounted, and told as files
 
     assert set(values) == set(schema["properties"]) - {"global"}
     assert set(schema["properties"]["metricsSources"]["additionalProperties"]["properties"]) == fields
@@ -70,11 +82,31 @@ def schema_takes(field: str, value: Any) -> bool:
     return is_number and number["minimum"] <= value <= number["maximum"]
 
 
+def test_the_readme_has_the_table_of_values() -> None:
+    assert pages.part(README, MAKER) == pages.made(table()), f"run {MAKER}"
+
+
 def test_every_value_is_explained() -> None:
-    lines = (CHART / "values.yaml").read_text().splitlines()
-    silent = {"serviceAccount", "log", "crds", "rbac", "nameOverride", "fullnameOverride", "resources"}
-    silent |= {"priorityClassName", "nodeSelector", "tolerations", "affinity", "podAnnotations", "podLabels"}
-    silent |= {"extraVolumeMounts", "topologySpreadConstraints"}
-    for before, line in itertools.pairwise(lines):
-        if (match := re.match(r"(\w+):", line)) and match[1] not in silent:
-            assert before.lstrip().startswith("#"), line
+    explained = {one.path for one in values() if one.text}
+    assert {one.path for one in values()} == explained
+    for path in leaves(yaml.safe_load((CHART / "values.yaml").read_text())):
+        assert any(path == one or path.startswith(f"{one}.") for one in explained), path
+
+
+def leaves(node: Any, path: str = "") -> Iterator[str]:
+    if not isinstance(node, dict) or not node:
+        yield path
+        return
+    for name, child in node.items():
+        yield from leaves(child, f"{path}.{name}" if path else name)
+
+
+def test_the_table_reads_a_value_as_yaml_does() -> None:
+    """The table is made from the lines of the file; what YAML makes of them is the same."""
+    content = yaml.safe_load((CHART / "values.yaml").read_text())
+    for one in values():
+        if one.default is not None:
+            found = content
+            for name in one.path.split("."):
+                found = found[name]
+            assert yaml.safe_load(one.default) == found, one.path
