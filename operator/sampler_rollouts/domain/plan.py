@@ -194,6 +194,26 @@ class Rollout(Loose):
     """The stable release in whose place it comes, because that one's pods did not come up."""
 
 
+class Alarm(Failure):
+    """What a check has shown of a release that was verified (R22)."""
+
+    pool: Name
+    check: Name
+
+
+class Watch(Loose):
+    """How what serves is looked at after its bake: one window of time after the other, each a test of its own."""
+
+    release: Name
+    since: AwareDatetime
+    """When this window began."""
+    seconds: Count
+    quality: QualityPlan
+    """The checks, as the spec was when it began."""
+    births: Annotated[list[Birth], Field(max_length=limits.BIRTHS)] = Field(default_factory=list)
+    alarm: Alarm | None = None
+
+
 class RefusedWrite(Loose):
     """A write of a child that the cluster refused when it was tried last."""
 

@@ -28,6 +28,7 @@ from sampler_rollouts.domain.plan import (
     Remains,
     Rollout,
     Text,
+    Watch,
 )
 
 
@@ -183,6 +184,8 @@ class Status(Loose):
     """The promote annotation's value that was used last, or was there when a rollout started: it counts no more."""
     rollout: Rollout | None = None
     bake: Bake | None = None
+    watch: Watch | None = None
+    """Of the release that serves, once its bake is over; it rests while a candidate is tried."""
     refusals: Annotated[list[RefusedWrite], Field(max_length=limits.REFUSALS)] = Field(default_factory=list)
     """What the cluster refused at the last look: an operator that has just started has tried nothing itself."""
     remains: Annotated[list[Remains], Field(max_length=limits.REMAINS)] = Field(default_factory=list)

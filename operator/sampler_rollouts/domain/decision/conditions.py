@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from sampler_rollouts.domain.decision import entrance
 from sampler_rollouts.domain.decision.aborts import waiting_for
 from sampler_rollouts.domain.decision.adopt import STATUS_LOST, ambiguity
+from sampler_rollouts.domain.decision.after_bake import told
 from sampler_rollouts.domain.decision.away import STABLE_NOT_READY, place, stable_away
 from sampler_rollouts.domain.decision.baking import standing
 from sampler_rollouts.domain.decision.context import Turn
@@ -26,6 +27,7 @@ from sampler_rollouts.domain.decision.remains import (
 )
 from sampler_rollouts.domain.decision.replicas import LEAVING
 from sampler_rollouts.domain.decision.share import stable_short
+from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.plan import Fault, Release, Rollout
 from sampler_rollouts.domain.quantities import duration_text
@@ -219,6 +221,7 @@ def _troubles(turn: Turn) -> Iterator[tuple[str, str]]:
     fault = (status.stable and status.stable.fault) or (rollout and rollout.first and rollout.failure)
     yield STATUS_LOST, ambiguity(turn)
     yield FIRST_RELEASE_FAILED, fault.message if fault else ""
+    yield CHECK_FAILED, told(turn)
     yield STABLE_NOT_READY, stable_away(turn) or stable_short(turn)
     yield PODS_NOT_GONE, pods_not_gone(turn)
     yield entrance.SERVICE_REFUSED, entrance.refused(turn)

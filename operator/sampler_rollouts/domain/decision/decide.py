@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sampler_rollouts.domain.decision import (
     aborts,
     adopt,
+    after_bake,
     bake_alarm,
     baking,
     entrance,
@@ -22,6 +23,7 @@ from sampler_rollouts.domain.decision.conditions import write_conditions
 from sampler_rollouts.domain.decision.context import ResourceMeta, Turn, Wish
 from sampler_rollouts.domain.decision.leave import finish_leaving
 from sampler_rollouts.domain.decision.objects import manifests
+from sampler_rollouts.domain.decision.question import on_watch
 from sampler_rollouts.domain.decision.refused import remember_refusals
 from sampler_rollouts.domain.decision.remains import note_remains, remains_are_new
 from sampler_rollouts.domain.decision.replicas import FORWARD, LEAVING, wanted
@@ -48,6 +50,7 @@ POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
     # R7: abort conditions, then deadlines, then progress. A new wish does not hide that the last one has failed (R6).
     aborts.abort_on_failed_check,
     bake_alarm.abort_while_baking,
+    after_bake.hear_alarm,
     aborts.abort_on_crashes,
     adopt.adopt,
     choose,
@@ -61,6 +64,7 @@ POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
     faults.test_while_baking,
     faults.take_fault_away,
     baking.verify,
+    after_bake.watch_on,
     feasible.note_forecast,
 )
 ROUNDS: Final = 32
@@ -159,4 +163,4 @@ def _due(turn: Turn) -> float | None:
         return max(1.0, min(left, next_scrape))
     if any(pool.unready for pool in status.pools):
         return LOOK_SECONDS
-    return None
+    return max(after_bake.LOOK_SECONDS, next_scrape) if on_watch(status) else None

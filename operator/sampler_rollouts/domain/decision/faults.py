@@ -51,6 +51,8 @@ def retry_faults(turn: Turn) -> None:
     for release in _remembered(turn.status):
         if release.fault and release.hash == turn.target:
             release.fault.retried = True
+    if turn.status.stable and turn.status.stable.hash == turn.target:
+        turn.status.watch = None  # a person has looked: it is watched anew, without what was found
 
 
 def note_fault(turn: Turn, reason: str, pool: str, why: str) -> None:

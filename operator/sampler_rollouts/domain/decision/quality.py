@@ -46,14 +46,17 @@ def check_plan(check: CheckSpec) -> CheckPlan:
     )
 
 
-def quality_plan(spec: Spec, pools: list[str]) -> QualityPlan:
-    """The quality block, resolved: the replay audit is on wherever there is an audit share."""
+def quality_plan(spec: Spec, pools: list[str], *, probed: bool = True) -> QualityPlan:
+    """The quality block, resolved: the replay audit is on wherever there is an audit share.
+
+    ``probed``: whether the synthetic probes that the spec may ask for are sent while it is in force.
+    """
     checks = {check.name: check_spec(check) for check in spec.quality.checks}
     checks.setdefault(CHECK_REPLAY_AUDIT, CheckSpec(name=CHECK_REPLAY_AUDIT, max_rate=_AUDIT_RATE))
     unaudited = [pool.name for pool in spec.pools if pool.name in pools and ratio(pool.sampler.audit_share) == 0]
     if pools and len(unaudited) == len(pools):
         checks = {name: check for name, check in checks.items() if name not in AUDITED}
-    probes = spec.quality.probes
+    probes = spec.quality.probes if probed else None
     return QualityPlan(
         metrics_source=spec.quality.metrics_source,
         false_rollback_rate=spec.quality.false_rollback_rate,
