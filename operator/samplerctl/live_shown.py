@@ -69,7 +69,7 @@ def _evidence(found: Found) -> Table:
         if not pool["begun"]:
             table.add_row(pool["pool"], "", "", "not begun")
         for check in pool["checks"]:
-            table.add_row(pool["pool"], check["check"], _limits(check), *_numbers(check, pool))
+            table.add_row(pool["pool"], check["check"], _limits(check), *_numbers(check))
     return table
 
 
@@ -84,9 +84,9 @@ def _limits(check: Found) -> str:
     return ", ".join(filter(None, parts))
 
 
-def _numbers(check: Found, pool: Found) -> Iterator[RenderableType]:
-    if not check["worst"]:
-        yield Text("no worse; numbers not in status" if pool["verdict"] else "not looked at yet", style="dim")
+def _numbers(check: Found) -> Iterator[RenderableType]:
+    if check["verdict"] is None:
+        yield Text("not looked at yet", style="dim")
         return
     yield _verdict(check["verdict"], check["reason"])
     yield f"{check['checked']:,}"
@@ -126,7 +126,7 @@ def _details(found: Found) -> Iterator[Text]:
                 f"{pool['pool']}: share wanted {share['wanted']}, seen {share['observed'] or 'nothing yet'}{interval}"
             )
         for check in pool["checks"]:
-            if check["worst"] and check["detail"]:
+            if check["verdict"] and check["detail"]:
                 yield Text(f"{pool['pool']}, {check['check']}: {check['detail']}")
 
 

@@ -27,6 +27,8 @@ REFUSALS: Final = 64
 """Writes that the cluster refused at the last look."""
 REMAINS: Final = 32
 """Revisions of pools that are there and not wanted."""
+DETAIL: Final = 256
+"""What is worth knowing of one check among many."""
 TEXT: Final = 1024
 """A sentence for people."""
 REASON: Final = 128

@@ -122,7 +122,8 @@ class QualityPlan(Loose):
     false_rollback_rate: Number
     pass_confidence: Number
     design_effect: Number
-    checks: Annotated[list[CheckSpec], Field(max_length=limits.CHECKS)]
+    checks: Annotated[list[CheckSpec], Field(max_length=limits.CHECKS + 1)]
+    """The spec's, and the replay audit."""
     tests: Count
     """Statistical tests that share the false-alarm rate: fixed at the start."""
     unaudited: Annotated[list[Name], Field(max_length=limits.POOLS)] = Field(default_factory=list)
@@ -249,5 +250,7 @@ class Bake(Loose):
     """The checks whose data must come for the clock to run, where there is no test: as the spec was when it began."""
     births: Annotated[list[Birth], Field(max_length=limits.BIRTHS)] = Field(default_factory=list)
     """The pods that are watched."""
+    forecast: Forecast | None = None
+    """What the checks can show in the bake time (R16), as it was last said."""
     seen_at: AwareDatetime | None = None
     """When the data were last found valid, to the minute."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,7 @@ from sampler_rollouts.domain.decision import (
     entrance,
     faults,
     feasible,
+    feasible_bake,
     memory,
     progress,
     share,
@@ -22,6 +24,7 @@ from sampler_rollouts.domain.decision import (
 from sampler_rollouts.domain.decision.conditions import write_conditions
 from sampler_rollouts.domain.decision.context import ResourceMeta, Turn, Wish
 from sampler_rollouts.domain.decision.leave import finish_leaving
+from sampler_rollouts.domain.decision.numbers import as_said
 from sampler_rollouts.domain.decision.objects import manifests
 from sampler_rollouts.domain.decision.question import on_watch
 from sampler_rollouts.domain.decision.refused import remember_refusals
@@ -66,6 +69,7 @@ POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
     baking.verify,
     after_bake.watch_on,
     feasible.note_forecast,
+    feasible_bake.note_bake_forecast,
 )
 ROUNDS: Final = 32
 """More than any chain of transitions that one look can set off."""
@@ -93,7 +97,8 @@ def decide(
             policy(turn)
         if not turn.moved:
             break
-    return _outcome(turn)
+    outcome = _outcome(turn)
+    return replace(outcome, status=as_said(status, outcome.status))
 
 
 def _turn(

@@ -101,7 +101,7 @@ def _enough_margin(slowest: Wanted, sure: Assured, requests: float) -> str:
     relative = field != "maxRate"
     confidence = 1.0 - (IGNORED_SHARE * error if relative else error)
     counted = math.floor((requests + slowest.had) * slowest.counted)
-    limit = _up(upper_bound(counted, 0, confidence, sure.design_effect))
+    limit = up(upper_bound(counted, 0, confidence, sure.design_effect))
     name = "ignoreBelow" if relative else "maxRate"
     if limit >= WIDEST or (relative and limit > slowest.plan.max_rate):
         return ""
@@ -151,7 +151,7 @@ def rough(seconds: float) -> str:
     return duration_text(math.ceil(seconds / unit) * unit)
 
 
-def _up(limit: float) -> float:
+def up(limit: float) -> float:
     """A rate rounded up to two digits."""
     unit = 10.0 ** (math.floor(math.log10(limit)) - 1)
     return math.ceil(limit / unit - 1e-9) * unit

@@ -70,6 +70,21 @@ def on_watch(status: Status) -> Watch | None:
     return watch if watch.release == stable.hash and stable.fault is None else None
 
 
+def watched_plan(status: Status) -> QualityPlan | None:
+    """What is asked of a release that serves alone, in its bake or after it; None where nothing is."""
+    bake, watch = watched(status), on_watch(status)
+    return bake.watch if bake else watch.quality if watch else None
+
+
+def tested_alone(status: Status) -> QualityPlan | None:
+    """The checks that are asked of a release in its bake, whether it came through steps or without a gate."""
+    rollout, under_test = status.rollout, release_under_test(status)
+    if rollout is not None:
+        return rollout.quality if under_test is not None and status.stage is Stage.SERVING else None
+    bake = watched(status)
+    return bake.watch if bake else None
+
+
 def _of_bake(meta: ResourceMeta, status: Status) -> Question | None:
     bake, stable = watched(status), status.stable
     if bake is None or bake.watch is None or stable is None:
