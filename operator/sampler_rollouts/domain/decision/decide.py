@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sampler_rollouts.domain.decision import (
     aborts,
+    acts,
     adopt,
     after_bake,
     bake_alarm,
@@ -20,6 +21,7 @@ from sampler_rollouts.domain.decision import (
     memory,
     progress,
     share,
+    suspects,
 )
 from sampler_rollouts.domain.decision.conditions import write_conditions
 from sampler_rollouts.domain.decision.context import ResourceMeta, Turn, Wish
@@ -55,8 +57,11 @@ POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
     bake_alarm.abort_while_baking,
     after_bake.hear_alarm,
     aborts.abort_on_crashes,
+    # A person takes nothing back that a rule has already taken back.
+    acts.hear,
     adopt.adopt,
     choose,
+    suspects.note_suspects,
     aborts.fail_on_progress_deadline,
     aborts.hold_or_roll_back_on_deadline,
     aborts.resume_when_pods_start,
