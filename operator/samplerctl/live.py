@@ -137,6 +137,9 @@ def _limits(check: CheckSpec) -> dict[str, Any]:
         "ignore_below": check.ignore_below or None,
         "slower_than": check.slower_than or None,
         "max_bias_nats": check.max_bias_nats or None,
+        "max_drop": check.max_drop or None,
+        "report": check.report,
+        "problem": check.problem or None,
     }
 
 
@@ -153,10 +156,12 @@ def _numbers(check: CheckNumbers, limits: CheckSpec, quality: QualityPlan) -> di
         "verdict": check.verdict,
         "reason": check.reason or None,
         "checked": check.checked,
-        # Calibration is about nats, and has no rate.
-        **(dict.fromkeys(rates) if limits.max_bias_nats else rates),
+        # Calibration is about nats and a score is one: neither has a rate.
+        **(dict.fromkeys(rates) if limits.max_bias_nats or limits.max_drop else rates),
         "bias_nats": _finite(check.bias_nats),
         "bias_bound_nats": _finite(check.upper_bound.removesuffix(" nats")) if limits.max_bias_nats else None,
+        "drop": _signed(check.drop),
+        "drop_bound": _finite(check.upper_bound) if limits.max_drop else None,
         "odds": math.exp(min(log_e, 700.0)),
         "odds_to_fail": math.exp(min(threshold, 700.0)) if math.isfinite(threshold) else None,
         "clean_to_pass": _missing(check, limits, confidence, effect),
@@ -176,9 +181,15 @@ def _missing(check: CheckNumbers, limits: CheckSpec, confidence: float, effect: 
 
 
 def _finite(text: str) -> float | None:
-    """A number of nats, if it is one."""
+    """A number of nats or a part, if it is one."""
     found = _number(text, math.nan)
     return found if math.isfinite(found) else None
+
+
+def _signed(text: str) -> float | None:
+    """A part that may be below 0."""
+    found = _finite(text.removeprefix("-"))
+    return -found if found is not None and text.startswith("-") else found
 
 
 def _number(text: str, otherwise: float) -> float:

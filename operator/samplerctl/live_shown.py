@@ -80,6 +80,8 @@ def _limits(check: Found) -> str:
         f"ignored below {check['ignore_below']}" if check["ignore_below"] else "",
         f"slower than {check['slower_than']}" if check["slower_than"] else "",
         f"up to {check['max_bias_nats']} nats" if check["max_bias_nats"] else "",
+        f"up to {check['max_drop']} lower than stable" if check["max_drop"] else "",
+        "decides nothing" if check["report"] else "",
     ]
     return ", ".join(filter(None, parts))
 
@@ -90,7 +92,8 @@ def _numbers(check: Found) -> Iterator[RenderableType]:
         return
     yield _verdict(check["verdict"], check["reason"])
     yield f"{check['checked']:,}"
-    yield from _bias(check) if check["max_bias_nats"] else _rate(check)
+    kind = _bias if check["max_bias_nats"] else _drop if check["max_drop"] else _rate
+    yield from kind(check)
     needed = "" if check["odds_to_fail"] is None else f" of {check['odds_to_fail']:,.0f}"
     yield f"{check['odds']:,.3g}{needed}"
     yield _missing(check)
@@ -108,6 +111,14 @@ def _bias(check: Found) -> Iterator[str]:
     yield ""
     yield "" if bias is None else f"{bias:+.3g} nats"
     yield "" if bound is None else f"up to {bound:.3g} nats either way"
+
+
+def _drop(check: Found) -> Iterator[str]:
+    """What stands there for scores."""
+    drop, bound = check["drop"], check["drop_bound"]
+    yield ""
+    yield "" if drop is None else f"{percent(drop)} lower"
+    yield "" if bound is None else f"at most {percent(bound)} lower"
 
 
 def _missing(check: Found) -> str:

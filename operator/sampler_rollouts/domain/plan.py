@@ -127,6 +127,18 @@ class CheckSpec(Loose):
     """Empty unless it is about latency."""
     max_bias_nats: Number = ""
     """Of calibration alone."""
+    template: Name = ""
+    """The ClusterCheckTemplate that said where its data are."""
+    metrics: Annotated[list[Name], Field(max_length=2)] = Field(default_factory=list)
+    """As that one said when the rollout started: checked and bad, or the score and its runs."""
+    max_drop: Number = ""
+    """Of scores alone."""
+    largest: Annotated[int, Field(ge=1)] = 1
+    """The best score."""
+    report: bool = False
+    """It is shown, and decides nothing."""
+    problem: Text = ""
+    """Why nobody knows where its data are."""
 
 
 class QualityPlan(Loose):

@@ -101,12 +101,14 @@ class CheckNumbers(Loose):
     verdict: Literal["Passed", "Failed", "Inconclusive"]
     reason: Reason = ""
     checked: Count = 0
-    """Of calibration and the replay audit tokens, of any other check requests."""
+    """Of calibration and the replay audit tokens, of scores runs, of any other check requests."""
     bad: Count = 0
     bias_nats: Number = ""
     """Of calibration alone: positive where tokens are more surprising than the logits say."""
+    drop: Number = ""
+    """Of scores alone: how much lower than stable's they are, as a part of the best score."""
     upper_bound: Number = ""
-    """Of the rate; of calibration of the bias' size, in nats."""
+    """Of the rate; of calibration of the bias' size, in nats; of scores of the drop."""
     log_e: Number = ""
     log_threshold: Number = ""
     detail: Text = ""
@@ -121,6 +123,8 @@ class CheckStatus(CheckNumbers):
     """Of a latency check: a request that took longer is bad."""
     max_bias_nats: Number = ""
     """Of calibration alone."""
+    max_drop: Number = ""
+    """Of scores alone."""
 
 
 class Requests(Loose):

@@ -166,3 +166,19 @@ def test_calibration_is_told_in_nats(tmp_path: Path) -> None:
     table = " ".join(ask(tmp_path, "explain", "chat", bodies=[found]).output.split())
     assert "-0.012" in table
     assert "%" not in table.split("calibration")[1].split("cpu-b")[0]
+
+
+def test_scores_are_told_as_scores(tmp_path: Path) -> None:
+    found = body()
+    pool = found["status"]["pools"][0]
+    plan = {"name": "my-eval", "template": "eval", "metrics": ["score", "runs"], "maxDrop": "2%", "report": True}
+    found["status"]["rollout"]["quality"]["checks"].append(plan)
+    row = {"name": "my-eval", "verdict": "Inconclusive", "reason": "TooFewRuns", "checked": 9}
+    pool["checks"].append(row | {"drop": "-1.5%", "upperBound": "31%"})
+    told = json.loads(ask(tmp_path, "explain", "chat", "--json", bodies=[found]).output)
+    check = next(one for one in told["pools"][0]["checks"] if one["check"] == "my-eval")
+    assert (check["drop"], check["drop_bound"], check["max_drop"], check["report"]) == (-0.015, 0.31, "2%", True)
+    assert (check["rate"], check["bad"], check["clean_to_pass"]) == (None, None, None)
+    table = " ".join(ask(tmp_path, "explain", "chat", bodies=[found]).output.split())
+    assert "decides nothing" in table
+    assert "-1.5%" in table

@@ -92,8 +92,11 @@ def watch_on(turn: Turn) -> None:
 def _begin(turn: Turn, stable: Release, at_most: int) -> None:
     """A new window, by the spec as it is now; by what was asked before if it cannot be read. ``at_most`` in seconds."""
     before, spec = turn.status.watch, turn.wish.spec if turn.wish else None
-    quality = quality_plan(spec, stable.names(), probed=False) if spec else before.quality if before else None
-    if quality is None:
+    if turn.wish is not None:
+        quality = quality_plan(turn.wish.spec, stable.names(), turn.wish.templates, probed=False)
+    elif before is not None:
+        quality = before.quality
+    else:
         return
     asked = {check.name for check in quality.checks}
     alarm = before.alarm if before and before.alarm and before.alarm.check in asked else None

@@ -54,7 +54,7 @@ def _unseen(turn: Turn, bake: Bake) -> bool:
 def _watch(turn: Turn, bake: Bake, stable: Release) -> None:
     """What is to be asked for at the next look: the checks of all pools, and the pods that are there."""
     if bake.watch is None and turn.wish is not None and turn.target == stable.hash:
-        bake.watch = quality_plan(turn.wish.spec, stable.names())
+        bake.watch = quality_plan(turn.wish.spec, stable.names(), turn.wish.templates)
     bake.births = births_of(turn, stable, bake.births)
 
 

@@ -116,7 +116,7 @@ def _turn(
 ) -> Turn:
     wish, problem = None, ""
     try:
-        wish = _wish(spec, meta.name, now.replace(microsecond=0))
+        wish = replace(_wish(spec, meta.name, now.replace(microsecond=0)), templates=observation.check_templates)
     except SpecError as error:
         problem = clip(str(error))
     return Turn(

@@ -104,7 +104,7 @@ def _hear_retry(turn: Turn, stable: Release) -> None:
         release=stable.hash,
         clock=Clock(since=turn.now),
         seconds=seconds(wish.spec.strategy.bake_time),
-        test=quality_plan(wish.spec, stable.names()),
+        test=quality_plan(wish.spec, stable.names(), wish.templates),
     )
 
 

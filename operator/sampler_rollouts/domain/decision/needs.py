@@ -12,7 +12,7 @@ from sampler_rollouts.domain.decision.quality import check_plan
 from sampler_rollouts.domain.decision.replicas import pods_at
 from sampler_rollouts.domain.decision.verdicts import required
 from sampler_rollouts.domain.evidence.feasibility import Assured, Need, Stretch, rate_interval, to_pass
-from sampler_rollouts.domain.evidence.samples import AUDITED, CheckPlan, is_calibration
+from sampler_rollouts.domain.evidence.samples import AUDITED, CheckPlan, is_calibration, is_scored
 from sampler_rollouts.domain.quantities import ratio, seconds
 
 if TYPE_CHECKING:
@@ -99,6 +99,8 @@ def wanted_of(turn: Turn, rollout: Rollout, spec: Spec) -> Iterator[Wanted]:
         whole, ramp = _ramps(turn, rollout, spec, pool)
         speed = speed_of(turn, rollout, pool, sure.design_effect)
         for name in required(rollout, pool):
+            if is_scored(plans[name]) and has_stable(turn, pool):
+                continue  # how scores vary is not known
             yield _wanted(turn, pool, plans[name], sure, (whole, ramp), speed)
 
 

@@ -27,7 +27,7 @@ OFF: Final = 0.1
 """A number that differs by no more than this part of the larger one is the same to a reader."""
 HALF_A_NAT: Final = 0.5
 """Evidence may differ by so much: a factor of 1.6 in the odds."""
-_FLOWING: Final = {"checked", "bad", "upper_bound", "log_e", "bias_nats", "detail"}
+_FLOWING: Final = {"checked", "bad", "upper_bound", "log_e", "bias_nats", "drop", "detail"}
 _SHARE: Final = {"observed", "low", "high", "requests", "counted_to"}
 _POOL: Final[dict[str, Any]] = {
     "requests": True,
@@ -46,6 +46,7 @@ def shown(look: CheckLook) -> CheckStatus:
         max_ratio="" if math.isnan(look.max_ratio) else f"{look.max_ratio:g}",
         slower_than=bound_text(look.slower_than) if look.slower_than else "",
         max_bias_nats="" if math.isnan(look.max_bias) else f"{look.max_bias:g}",
+        max_drop="" if math.isnan(look.max_drop) else ratio_text(look.max_drop),
         **_numbers(look).model_dump() | {"detail": clip(look.detail)},
     )
 
@@ -58,6 +59,7 @@ def _numbers(look: CheckLook) -> CheckNumbers:
         checked=max(0, look.checked),
         bad=max(0, look.bad),
         bias_nats="" if math.isnan(look.bias) else f"{look.bias:.3g}",
+        drop="" if math.isnan(look.drop) else ratio_text(look.drop),
         upper_bound=ratio_text(look.upper_bound) if math.isnan(look.max_bias) else nats_text(look.upper_bound),
         log_e=f"{look.log_e:.4g}",
         log_threshold=f"{look.log_threshold:.4g}",

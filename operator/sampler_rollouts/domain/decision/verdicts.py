@@ -15,7 +15,7 @@ from sampler_rollouts.domain.evidence.samples import AUDITED
 from sampler_rollouts.domain.limits import REASON
 
 if TYPE_CHECKING:
-    from sampler_rollouts.domain.plan import QualityPlan, Rollout
+    from sampler_rollouts.domain.plan import CheckSpec, QualityPlan, Rollout
 
 NO_DATA = "NoData"
 CHECK_FAILED = "CheckFailed"
@@ -27,9 +27,20 @@ def required(rollout: Rollout, pool: str) -> list[str]:
 
 
 def checks_of(quality: QualityPlan, pool: str) -> list[str]:
+    """The checks of a plan that decide something about a pool."""
+    return [check.name for check in _said(quality, pool) if not check.report]
+
+
+def _said(quality: QualityPlan, pool: str) -> list[CheckSpec]:
     """The checks of a plan that say something about a pool."""
     audited = pool not in quality.unaudited
-    return [check.name for check in quality.checks if audited or check.name not in AUDITED]
+    return [check for check in quality.checks if audited or check.name not in AUDITED]
+
+
+def _all_looks(turn: Turn, quality: QualityPlan, pool: str) -> list[CheckLook]:
+    """Also those that decide nothing."""
+    looks = turn.evidence.looks if turn.evidence else {}
+    return [looks[pool, check.name] for check in _said(quality, pool) if (pool, check.name) in looks]
 
 
 def looks_of(turn: Turn, rollout: Rollout, pool: str) -> Iterator[CheckLook]:
@@ -88,7 +99,7 @@ def _remember_alone(turn: Turn) -> None:
     if quality is None or stable is None:
         return
     for name in stable.names():
-        note_numbers(turn, turn.pool(name), list(looks_at(turn, quality, name)))
+        note_numbers(turn, turn.pool(name), _all_looks(turn, quality, name))
 
 
 def _remember_pool(turn: Turn, rollout: Rollout, name: str) -> None:
@@ -100,7 +111,7 @@ def _remember_pool(turn: Turn, rollout: Rollout, name: str) -> None:
         turn.note("PoolPassed", f"All checks of release {rollout.release} passed in pool {name}.")
     worst = max(looks, key=_badness, default=None)
     pool.worst_check = shown(worst) if worst else pool.worst_check
-    note_numbers(turn, pool, looks)
+    note_numbers(turn, pool, _all_looks(turn, rollout.quality, name))
     if worst and worst.verdict is Verdict.FAILED:
         pool.verdict, pool.reason = "Failed", worst.check[:REASON]
     elif pool.passed_at:
@@ -114,5 +125,5 @@ def _badness(look: CheckLook) -> tuple[int, float, float]:
     """Failed before inconclusive before passed; then the nearer to its threshold; then the wider bound."""
     order = {Verdict.FAILED: 2, Verdict.INCONCLUSIVE: 1}.get(look.verdict, 0)
     nearness = look.log_e / look.log_threshold if look.log_threshold > 0 else look.log_e
-    limit = look.max_rate if math.isnan(look.max_bias) else look.max_bias
+    limit = next((one for one in (look.max_bias, look.max_drop) if not math.isnan(one)), look.max_rate)
     return order, max(0.0, nearness), look.upper_bound / limit if limit > 0 else 0.0

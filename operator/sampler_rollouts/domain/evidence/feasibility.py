@@ -19,12 +19,13 @@ from sampler_rollouts.domain.evidence.calibration import Draws, log_e_biased, lo
 from sampler_rollouts.domain.evidence.eprocess import log_e_value
 from sampler_rollouts.domain.evidence.judge import IGNORED_SHARE, RATIO_SHARE
 from sampler_rollouts.domain.evidence.ratio import contributions, log_e_below_margin
-from sampler_rollouts.domain.evidence.samples import CheckPlan, is_calibration
+from sampler_rollouts.domain.evidence.samples import CheckPlan, is_calibration, is_scored
 
 MOST: Final = 1e12
 """Requests beyond which nobody need count."""
 _CLOSE: Final = 1e-3
 MAX_BIAS: Final = "maxBiasNats"
+MAX_DROP: Final = "maxDrop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ def to_pass(
     error, effect = 1.0 - sure.pass_confidence, sure.design_effect
     if is_calibration(plan):
         return Need(_unbiased(plan.max_bias, error, variance), MAX_BIAS)
+    if is_scored(plan):
+        return Need(math.nan if compared else math.inf, MAX_DROP)
     parts = []
     if not math.isnan(plan.max_rate):
         parts.append(Need(_clean(plan.max_rate, error, effect), "maxRate"))

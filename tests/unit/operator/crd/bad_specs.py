@@ -185,6 +185,48 @@ BAD = [
         "number of nats above 0 and at most 1",
     ),
     Bad(
+        "a drop without a template",
+        put("quality.checks", [{"name": "my-eval", "maxDrop": "2%"}]),
+        "quality.checks[0].maxDrop",
+        "add template, or remove maxDrop",
+    ),
+    Bad(
+        "a drop of a rate",
+        put("quality.checks", [{"name": "my-eval", "template": "eval", "maxDrop": "2%", "maxRate": "1%"}]),
+        "quality.checks[0].maxDrop",
+        "remove maxRate and maxRatio",
+    ),
+    Bad(
+        "no drop at all",
+        put("quality.checks", [{"name": "my-eval", "template": "eval", "maxDrop": "0"}]),
+        "quality.checks[0].maxDrop",
+        "a ratio between 0 and 1",
+    ),
+    Bad(
+        "a template of what is read by its name",
+        put("quality.checks", [{"name": "latency", "slowerThan": "2.5s", "maxRate": "1%", "template": "eval"}]),
+        "quality.checks[0].template",
+        "remove template, or give the check another name",
+    ),
+    Bad(
+        "a template without a limit",
+        put("quality.checks", [{"name": "my-eval", "template": "eval"}]),
+        "quality.checks[0]",
+        "maxRate or maxRatio is required for a check without a default",
+    ),
+    Bad(
+        "a template's name",
+        put("quality.checks", [{"name": "my-eval", "template": "../eval", "maxDrop": "2%"}]),
+        "quality.checks[0].template",
+        "lower-case letters, digits and dashes",
+    ),
+    Bad(
+        "a mode of its own",
+        put("quality.checks", [{"name": "errors", "mode": "Maybe"}]),
+        "quality.checks[0].mode",
+        "Decide",
+    ),
+    Bad(
         "an invariant has no ratio",
         put("quality.checks", [{"name": "replay-audit", "maxRatio": "2"}]),
         "quality.checks[0]",
