@@ -427,8 +427,8 @@ UNKNOWN = [
     ),
     Bad(
         "in a check",
-        put("quality.checks", [{"name": "errors", "template": "eval-score"}]),
-        "quality.checks[0].template",
+        put("quality.checks", [{"name": "errors", "query": "vector(1)"}]),
+        "quality.checks[0].query",
         "unknown field",
     ),
     Bad("in the rollback", put("rollback.scope", "Pool"), "rollback.scope", "unknown field"),
