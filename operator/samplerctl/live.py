@@ -1,7 +1,6 @@
 """What a live rollout's status holds of the evidence, pool by pool and check by check, as plain data.
 
-Status keeps the numbers of each pool's worst check alone. The others are named with their limits; their numbers are the
-metrics source's.
+Status has the limits of a check in its plan and what was found in each pool's row: both come together here.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from sampler_rollouts.domain.evidence.bound import lower_bound, upper_bounds
 from sampler_rollouts.domain.evidence.samples import AUDITED
 from sampler_rollouts.domain.plan import CheckSpec, QualityPlan, Rollout
 from sampler_rollouts.domain.quantities import ratio
-from sampler_rollouts.domain.status import CheckStatus, PoolStatus, Status
+from sampler_rollouts.domain.status import CheckNumbers, PoolStatus, Status
 
 Body = Mapping[str, Any]
 MOST_MISSING = 10**9
@@ -95,7 +94,9 @@ def _quality(status: Status) -> QualityPlan | None:
     """The plan that is tested, or watched, now."""
     if status.rollout:
         return status.rollout.quality
-    return (status.bake.test or status.bake.watch) if status.bake else None
+    if status.bake:
+        return status.bake.test or status.bake.watch
+    return status.watch.quality if status.watch else None
 
 
 def _terms(quality: QualityPlan) -> dict[str, Any]:
@@ -117,11 +118,15 @@ def _waits_for(conditions: list[dict[str, Any]]) -> str:
 
 
 def _checks(pool: PoolStatus, quality: QualityPlan) -> Iterator[dict[str, Any]]:
+    worst = pool.worst_check
+    # An operator of before kept the worst check alone.
+    rows: dict[str, CheckNumbers] = {worst.name: worst} if worst else {}
+    rows |= {one.name: one for one in pool.checks}
     for check in quality.checks:
         if check.name in AUDITED and pool.name in quality.unaudited:
             continue
-        worst = pool.worst_check if pool.worst_check and pool.worst_check.name == check.name else None
-        yield _limits(check) | (_numbers(worst, quality) if worst else {"worst": False})
+        found, is_worst = rows.get(check.name), worst is not None and worst.name == check.name
+        yield _limits(check) | {"worst": is_worst} | (_numbers(found, check, quality) if found else {"verdict": None})
 
 
 def _limits(check: CheckSpec) -> dict[str, Any]:
@@ -132,10 +137,13 @@ def _limits(check: CheckSpec) -> dict[str, Any]:
         "ignore_below": check.ignore_below or None,
         "slower_than": check.slower_than or None,
         "max_bias_nats": check.max_bias_nats or None,
+        "max_drop": check.max_drop or None,
+        "report": check.report,
+        "problem": check.problem or None,
     }
 
 
-def _numbers(check: CheckStatus, quality: QualityPlan) -> dict[str, Any]:
+def _numbers(check: CheckNumbers, limits: CheckSpec, quality: QualityPlan) -> dict[str, Any]:
     confidence, effect = _number(quality.pass_confidence, 0.95), _number(quality.design_effect, 1.0)
     log_e, threshold = _number(check.log_e, 0.0), _number(check.log_threshold, math.nan)
     rates = {
@@ -145,24 +153,25 @@ def _numbers(check: CheckStatus, quality: QualityPlan) -> dict[str, Any]:
         "upper": _number(check.upper_bound, 1.0),
     }
     return {
-        "worst": True,
         "verdict": check.verdict,
         "reason": check.reason or None,
         "checked": check.checked,
-        # Calibration is about nats, and has no rate.
-        **(dict.fromkeys(rates) if check.max_bias_nats else rates),
+        # Calibration is about nats and a score is one: neither has a rate.
+        **(dict.fromkeys(rates) if limits.max_bias_nats or limits.max_drop else rates),
         "bias_nats": _finite(check.bias_nats),
-        "bias_bound_nats": _finite(check.upper_bound.removesuffix(" nats")) if check.max_bias_nats else None,
+        "bias_bound_nats": _finite(check.upper_bound.removesuffix(" nats")) if limits.max_bias_nats else None,
+        "drop": _signed(check.drop),
+        "drop_bound": _finite(check.upper_bound) if limits.max_drop else None,
         "odds": math.exp(min(log_e, 700.0)),
         "odds_to_fail": math.exp(min(threshold, 700.0)) if math.isfinite(threshold) else None,
-        "clean_to_pass": _missing(check, confidence, effect),
+        "clean_to_pass": _missing(check, limits, confidence, effect),
         "detail": check.detail,
     }
 
 
-def _missing(check: CheckStatus, confidence: float, effect: float) -> int | None:
+def _missing(check: CheckNumbers, limits: CheckSpec, confidence: float, effect: float) -> int | None:
     """Clean requests that bring the upper bound below ``maxRate``; None without one, or where no traffic would do."""
-    limit = _number(check.max_rate, math.nan)
+    limit = _number(limits.max_rate, math.nan)
     if check.verdict != "Inconclusive" or not 0 < limit < 1:
         return None
     more = np.unique(np.geomspace(1, MOST_MISSING, 600).astype(np.int64))
@@ -172,9 +181,15 @@ def _missing(check: CheckStatus, confidence: float, effect: float) -> int | None
 
 
 def _finite(text: str) -> float | None:
-    """A number of nats, if it is one."""
+    """A number of nats or a part, if it is one."""
     found = _number(text, math.nan)
     return found if math.isfinite(found) else None
+
+
+def _signed(text: str) -> float | None:
+    """A part that may be below 0."""
+    found = _finite(text.removeprefix("-"))
+    return -found if found is not None and text.startswith("-") else found
 
 
 def _number(text: str, otherwise: float) -> float:

@@ -69,7 +69,7 @@ def _evidence(found: Found) -> Table:
         if not pool["begun"]:
             table.add_row(pool["pool"], "", "", "not begun")
         for check in pool["checks"]:
-            table.add_row(pool["pool"], check["check"], _limits(check), *_numbers(check, pool))
+            table.add_row(pool["pool"], check["check"], _limits(check), *_numbers(check))
     return table
 
 
@@ -80,17 +80,20 @@ def _limits(check: Found) -> str:
         f"ignored below {check['ignore_below']}" if check["ignore_below"] else "",
         f"slower than {check['slower_than']}" if check["slower_than"] else "",
         f"up to {check['max_bias_nats']} nats" if check["max_bias_nats"] else "",
+        f"up to {check['max_drop']} lower than stable" if check["max_drop"] else "",
+        "decides nothing" if check["report"] else "",
     ]
     return ", ".join(filter(None, parts))
 
 
-def _numbers(check: Found, pool: Found) -> Iterator[RenderableType]:
-    if not check["worst"]:
-        yield Text("no worse; numbers not in status" if pool["verdict"] else "not looked at yet", style="dim")
+def _numbers(check: Found) -> Iterator[RenderableType]:
+    if check["verdict"] is None:
+        yield Text("not looked at yet", style="dim")
         return
     yield _verdict(check["verdict"], check["reason"])
     yield f"{check['checked']:,}"
-    yield from _bias(check) if check["max_bias_nats"] else _rate(check)
+    kind = _bias if check["max_bias_nats"] else _drop if check["max_drop"] else _rate
+    yield from kind(check)
     needed = "" if check["odds_to_fail"] is None else f" of {check['odds_to_fail']:,.0f}"
     yield f"{check['odds']:,.3g}{needed}"
     yield _missing(check)
@@ -110,6 +113,14 @@ def _bias(check: Found) -> Iterator[str]:
     yield "" if bound is None else f"up to {bound:.3g} nats either way"
 
 
+def _drop(check: Found) -> Iterator[str]:
+    """What stands there for scores."""
+    drop, bound = check["drop"], check["drop_bound"]
+    yield ""
+    yield "" if drop is None else f"{percent(drop)} lower"
+    yield "" if bound is None else f"at most {percent(bound)} lower"
+
+
 def _missing(check: Found) -> str:
     if check["verdict"] != "Inconclusive":
         return ""
@@ -126,7 +137,7 @@ def _details(found: Found) -> Iterator[Text]:
                 f"{pool['pool']}: share wanted {share['wanted']}, seen {share['observed'] or 'nothing yet'}{interval}"
             )
         for check in pool["checks"]:
-            if check["worst"] and check["detail"]:
+            if check["verdict"] and check["detail"]:
                 yield Text(f"{pool['pool']}, {check['check']}: {check['detail']}")
 
 

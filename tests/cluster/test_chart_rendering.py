@@ -24,8 +24,11 @@ def test_all_namespaces_by_default(render: Any) -> None:
 
     assert sorted(objects) == [
         "ClusterRole/home:rel-sampler-rollouts",
+        "ClusterRole/home:rel-sampler-rollouts:check-templates",
         "ClusterRoleBinding/home:rel-sampler-rollouts",
+        "ClusterRoleBinding/home:rel-sampler-rollouts:check-templates",
         "ConfigMap/rel-sampler-rollouts",
+        "CustomResourceDefinition/clusterchecktemplates.samplerrollouts.io",
         "CustomResourceDefinition/samplerrollouts.samplerrollouts.io",
         "Deployment/rel-sampler-rollouts",
         "Pod/rel-sampler-rollouts-check",
@@ -33,10 +36,16 @@ def test_all_namespaces_by_default(render: Any) -> None:
     ]
 
 
-def test_chosen_namespaces_get_a_role_each_and_no_cluster_role(render: Any) -> None:
+def test_chosen_namespaces_get_a_role_each_and_of_the_cluster_only_what_has_no_namespace(render: Any) -> None:
     objects = render(watchNamespaces=["a", "b"])
 
-    assert not [name for name in objects if name.startswith("ClusterRole")]
+    name = "home:rel-sampler-rollouts:check-templates"
+    assert [one for one in objects if one.startswith("ClusterRole/")] == [f"ClusterRole/{name}"]
+    rule = {"apiGroups": ["samplerrollouts.io"], "resources": ["clusterchecktemplates"], "verbs": ["get"]}
+    assert objects[f"ClusterRole/{name}"]["rules"] == [rule]
+    assert objects[f"ClusterRoleBinding/{name}"]["subjects"][0]["name"] == "rel-sampler-rollouts"
+    none = render(watchNamespaces=["a"], rbac={"checkTemplates": False})
+    assert not [one for one in none if one.startswith("ClusterRole")]
     role = objects["Role/rel-sampler-rollouts"]
     assert role["metadata"]["namespace"] == "b"
     arguments = objects["Deployment/rel-sampler-rollouts"]["spec"]["template"]["spec"]["containers"][0]["args"]
@@ -152,9 +161,10 @@ def test_a_change_of_the_sources_starts_the_operator_anew(render: Any) -> None:
     assert checksum() != checksum(metricsSources={"default": {"url": "http://elsewhere"}})
 
 
-def test_the_crd_is_rendered_as_it_was_generated(render: Any) -> None:
-    (generated,) = (yaml.safe_load(path.read_text()) for path in (ROOT / "crds").glob("*.yaml"))
-    name = "CustomResourceDefinition/samplerrollouts.samplerrollouts.io"
+@pytest.mark.parametrize("plural", ["samplerrollouts", "clusterchecktemplates"])
+def test_the_crd_is_rendered_as_it_was_generated(render: Any, plural: str) -> None:
+    generated = yaml.safe_load((ROOT / "crds" / f"{plural}.samplerrollouts.io.yaml").read_text())
+    name = f"CustomResourceDefinition/{plural}.samplerrollouts.io"
     kept, removed = render()[name], render(crds={"keep": False})[name]
 
     assert kept["spec"] == removed["spec"] == generated["spec"]

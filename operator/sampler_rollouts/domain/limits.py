@@ -31,6 +31,8 @@ SUSPECT: Final = IMAGE + 16
 """What names one."""
 REMAINS: Final = 32
 """Revisions of pools that are there and not wanted."""
+DETAIL: Final = 256
+"""What is worth knowing of one check among many."""
 TEXT: Final = 1024
 """A sentence for people."""
 REASON: Final = 128

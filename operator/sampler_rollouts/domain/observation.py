@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from sampler_rollouts.domain.check_template import CheckTemplate
+
 Verb = Literal["apply", "scale", "delete"]
 
 
@@ -86,6 +88,8 @@ class Observation:
     refusals: tuple[Refused, ...] | None = ()
     """What was refused at the last look; None if this operator has not written anything yet."""
 
+    check_templates: Mapping[str, CheckTemplate] = field(default_factory=dict)
+    """The admin's templates that the spec's checks name, as far as they are there."""
     siblings: tuple[Sibling, ...] | None = None
     """All SamplerRollouts of the namespace; None where nobody can say now."""
 

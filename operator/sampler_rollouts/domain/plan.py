@@ -127,6 +127,18 @@ class CheckSpec(Loose):
     """Empty unless it is about latency."""
     max_bias_nats: Number = ""
     """Of calibration alone."""
+    template: Name = ""
+    """The ClusterCheckTemplate that said where its data are."""
+    metrics: Annotated[list[Name], Field(max_length=2)] = Field(default_factory=list)
+    """As that one said when the rollout started: checked and bad, or the score and its runs."""
+    max_drop: Number = ""
+    """Of scores alone."""
+    largest: Annotated[int, Field(ge=1)] = 1
+    """The best score."""
+    report: bool = False
+    """It is shown, and decides nothing."""
+    problem: Text = ""
+    """Why nobody knows where its data are."""
 
 
 class QualityPlan(Loose):
@@ -136,7 +148,8 @@ class QualityPlan(Loose):
     false_rollback_rate: Number
     pass_confidence: Number
     design_effect: Number
-    checks: Annotated[list[CheckSpec], Field(max_length=limits.CHECKS)]
+    checks: Annotated[list[CheckSpec], Field(max_length=limits.CHECKS + 1)]
+    """The spec's, and the replay audit."""
     tests: Count
     """Statistical tests that share the false-alarm rate: fixed at the start."""
     unaudited: Annotated[list[Name], Field(max_length=limits.POOLS)] = Field(default_factory=list)
@@ -208,6 +221,26 @@ class Rollout(Loose):
     """The stable release in whose place it comes, because that one's pods did not come up."""
 
 
+class Alarm(Failure):
+    """What a check has shown of a release that was verified (R22)."""
+
+    pool: Name
+    check: Name
+
+
+class Watch(Loose):
+    """How what serves is looked at after its bake: one window of time after the other, each a test of its own."""
+
+    release: Name
+    since: AwareDatetime
+    """When this window began."""
+    seconds: Count
+    quality: QualityPlan
+    """The checks, as the spec was when it began."""
+    births: Annotated[list[Birth], Field(max_length=limits.BIRTHS)] = Field(default_factory=list)
+    alarm: Alarm | None = None
+
+
 class RefusedWrite(Loose):
     """A write of a child that the cluster refused when it was tried last."""
 
@@ -243,5 +276,7 @@ class Bake(Loose):
     """The checks whose data must come for the clock to run, where there is no test: as the spec was when it began."""
     births: Annotated[list[Birth], Field(max_length=limits.BIRTHS)] = Field(default_factory=list)
     """The pods that are watched."""
+    forecast: Forecast | None = None
+    """What the checks can show in the bake time (R16), as it was last said."""
     seen_at: AwareDatetime | None = None
     """When the data were last found valid, to the minute."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 from quality_contract import CHECK_CALIBRATION, CHECK_ERRORS, CHECK_REPLAY_AUDIT, CHECK_UNEXPECTED_SCRIPT
 
-from sampler_rollouts.domain import bias, limits, slowness
+from sampler_rollouts.domain import bias, limits, slowness, templated
 from sampler_rollouts.domain.pool import Label, OpenRatio, matching
 from sampler_rollouts.domain.probes import Probes
 from sampler_rollouts.domain.quantities import ratio
@@ -37,15 +37,26 @@ class Check(Strict):
     max_bias_nats: bias.Nats | None = Field(
         None, description="Of calibration: how many nats a token may be more or less surprising than the logits say."
     )
+    template: Label | None = Field(None, description="The ClusterCheckTemplate that says where its data are.")
+    max_drop: OpenRatio | None = Field(
+        None, description="Of scores: how much lower than stable's is still acceptable, as a part of the best score."
+    )
+    mode: Literal["Decide", "Report"] = Field(
+        "Decide", description="Report: it is shown, and neither fails a release nor is asked to pass."
+    )
     rules: ClassVar = (
         *slowness.RULES,
         *bias.RULES,
+        *templated.RULES,
         Rule(
-            "has(self.maxRate) || has(self.maxRatio) || has(self.maxBiasNats) || self.name in ["
+            "has(self.maxRate) || has(self.maxRatio) || has(self.maxBiasNats) || has(self.maxDrop) || self.name in ["
             + ", ".join(f"'{name}'" for name in (*DEFAULT_MAX_RATES, CHECK_CALIBRATION))
             + "]",
             'maxRate or maxRatio is required for a check without a default: add for example maxRate: "1%"',
-            lambda check: check.rate_text != "" or check.max_ratio is not None or check.max_bias_nats is not None,
+            lambda check: (
+                check.rate_text != ""
+                or any(limit is not None for limit in (check.max_ratio, check.max_bias_nats, check.max_drop))
+            ),
         ),
         Rule(
             "!has(self.ignoreBelow) || has(self.maxRatio)",

@@ -29,6 +29,7 @@ from sampler_rollouts.domain.plan import (
     Rollout,
     Suspicion,
     Text,
+    Watch,
 )
 
 
@@ -93,26 +94,37 @@ class Condition(Loose):
     message: Text = ""
 
 
-class CheckStatus(Loose):
-    """One check's numbers in one pool."""
+class CheckNumbers(Loose):
+    """What a look found of one check in one pool. Its limits are in the plan that is tested."""
 
     name: Name
     verdict: Literal["Passed", "Failed", "Inconclusive"]
     reason: Reason = ""
     checked: Count = 0
+    """Of calibration and the replay audit tokens, of scores runs, of any other check requests."""
     bad: Count = 0
+    bias_nats: Number = ""
+    """Of calibration alone: positive where tokens are more surprising than the logits say."""
+    drop: Number = ""
+    """Of scores alone: how much lower than stable's they are, as a part of the best score."""
+    upper_bound: Number = ""
+    """Of the rate; of calibration of the bias' size, in nats; of scores of the drop."""
+    log_e: Number = ""
+    log_threshold: Number = ""
+    detail: Text = ""
+
+
+class CheckStatus(CheckNumbers):
+    """One check with its limits, for who reads nothing else."""
+
     max_rate: Number = ""
     max_ratio: Number = ""
     slower_than: Number = ""
     """Of a latency check: a request that took longer is bad."""
     max_bias_nats: Number = ""
-    """Of calibration alone: ``checked`` counts tokens, and ``upperBound`` is of the bias' size, in nats."""
-    bias_nats: Number = ""
-    """What was found: positive where tokens are more surprising than the logits say."""
-    upper_bound: Number = ""
-    log_e: Number = ""
-    log_threshold: Number = ""
-    detail: Text = ""
+    """Of calibration alone."""
+    max_drop: Number = ""
+    """Of scores alone."""
 
 
 class Requests(Loose):
@@ -166,6 +178,10 @@ class PoolStatus(Loose):
     passed_at: AwareDatetime | None = None
     """When all checks had passed in one look: needed once, before full traffic (R9, R12)."""
     worst_check: CheckStatus | None = None
+    checks: Annotated[
+        list[CheckNumbers], Field(max_length=limits.CHECKS + 1, json_schema_extra=limits.map_by("name"))
+    ] = Field(default_factory=list)
+    """All checks that are tested or watched here, as they were last found: written anew when a reader would notice."""
     unready: Clock | None = None
     """Runs while wanted pods are missing or not ready."""
     blocked: Text = ""
@@ -173,7 +189,7 @@ class PoolStatus(Loose):
 
     def forget_verdict(self) -> None:
         """What was found says nothing about the release that the pool serves from now on."""
-        self.verdict, self.reason, self.passed_at, self.worst_check = "", "", None, None
+        self.verdict, self.reason, self.passed_at, self.worst_check, self.checks = "", "", None, None, []
 
 
 class HistoryEntry(Loose):
@@ -218,6 +234,8 @@ class Status(Loose):
     suspicions: Annotated[list[Suspicion], Field(max_length=limits.SUSPECTS)] = Field(default_factory=list)
     rollout: Rollout | None = None
     bake: Bake | None = None
+    watch: Watch | None = None
+    """Of the release that serves, once its bake is over; it rests while a candidate is tried."""
     refusals: Annotated[list[RefusedWrite], Field(max_length=limits.REFUSALS)] = Field(default_factory=list)
     """What the cluster refused at the last look: an operator that has just started has tried nothing itself."""
     remains: Annotated[list[Remains], Field(max_length=limits.REMAINS)] = Field(default_factory=list)

@@ -33,6 +33,7 @@ thousands of pods would be too large however short the time that it covers."""
 OF_HISTOGRAMS = frozenset({LABEL_BOUND, LABEL_CHECKED})
 """Labels that no series has but a histogram's: who asks for none asks for series without them."""
 
+_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]{0,127}")
 _NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 
 
@@ -107,13 +108,16 @@ def of_stable(question: Question) -> Iterator[Selector]:
     """
     revisions = {arm.stable_revision for arm in question.arms if arm.stable_revision}
     latencies = [plan for plan in question.checks if is_latency(plan)]
-    names = {CHECK_ERRORS, *(plan.name for plan in question.checks if is_compared(plan))}
+    names = {CHECK_ERRORS, *(plan.name for plan in question.checks if is_compared(plan) and not plan.metrics)}
     checks = _any(names - {plan.name for plan in latencies})
     if latencies:
         checks = f"|{checks}"  # a histogram has no such label
     if revisions:
         patterns = {TARGET_REVISION: _any(revisions), LABEL_CHECK: checks, **_bounds(latencies)}
         yield _selector(question, [CHECKED, BAD, *_histograms(latencies)], patterns)
+    named = _named(question)
+    if revisions and named:  # they have what labels they like
+        yield _selector(question, named, {TARGET_REVISION: _any(revisions)})
 
 
 def of_rollout(question: Question) -> Selector:
@@ -129,7 +133,16 @@ def _metrics(question: Question) -> list[str]:
         *((AUDIT_TOKENS, AUDIT_MISMATCH) if audited else ()),
         *(draws.COUNTERS if calibrated else ()),
         *_histograms(filter(is_latency, question.checks)),
+        *_named(question),
     ]
+
+
+def _named(question: Question) -> list[str]:
+    """The metrics of admins' checks. They come from status: what is no name of a metric is not asked for."""
+    found = list(dict.fromkeys(metric for plan in question.checks for metric in plan.metrics))
+    if not all(map(_METRIC.fullmatch, found)):
+        raise SourceProblem("InvalidQuestion", "the metric of a check is not a name of a metric")
+    return found
 
 
 def _histograms(latencies: Iterable[CheckPlan]) -> list[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from datetime import datetime
 from typing import Protocol
 
 from sampler_rollouts.cluster.adapter import Children
 from sampler_rollouts.cluster.kinds import RolloutKey
 from sampler_rollouts.cluster.permit import Permit
+from sampler_rollouts.domain.check_template import CheckTemplate
 from sampler_rollouts.domain.evidence.look import Evidence
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet
 from sampler_rollouts.domain.observation import Sibling
@@ -28,6 +29,10 @@ class Cluster(Protocol):
 
     def siblings(self, namespace: str) -> tuple[Sibling, ...]:
         """What all SamplerRollouts of the namespace say of failed builds."""
+        ...
+
+    def check_templates(self, names: Iterable[str]) -> Mapping[str, CheckTemplate]:
+        """The admin's ClusterCheckTemplates of these names, as far as they are there and may be read."""
         ...
 
     def write_status(self, rollout: Manifest, status: Manifest) -> Manifest:

@@ -19,6 +19,7 @@ from sampler_rollouts.cluster.adapter import Children
 from sampler_rollouts.cluster.errors import DeniedError, RefusedError
 from sampler_rollouts.cluster.kinds import RolloutKey, key_of, metadata
 from sampler_rollouts.cluster.permit import Permit
+from sampler_rollouts.domain.check_template import named_templates
 from sampler_rollouts.domain.decision import ResourceMeta, decide, question
 from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.look import Evidence
@@ -109,7 +110,9 @@ class Reconciler:
         children = await self._in_thread(cluster.children, rollout)
         seen = self._refusals.shown(key_of(rollout), children.observation)
         siblings = await self._in_thread(self._siblings.of, cluster, meta.namespace)
-        seen = replace(seen, siblings=siblings)
+        named = named_templates(spec)
+        templates = await self._in_thread(cluster.check_templates, named) if named else {}
+        seen = replace(seen, siblings=siblings, check_templates=templates)
         return decide(meta, spec, status, seen, evidence, self._clock()), children, evidence
 
     async def _evidence(self, asked: Question) -> Evidence:

@@ -11,7 +11,7 @@ from sampler_rollouts.domain.evidence.bound import upper_bound
 from samplerctl.app import app
 from typer.testing import CliRunner
 
-from tests.unit.operator.domain.world import established, failing, spec
+from tests.unit.operator.domain.world import established, failing, passing, spec
 from tests.unit.samplerctl.api import api_server
 
 
@@ -34,19 +34,51 @@ def ask(folder: Path, *words: str, bodies: list[dict[str, Any]]) -> Any:
         return CliRunner().invoke(app, [*words, "--kubeconfig", str(kubeconfig)])
 
 
-def test_explain_shows_the_worst_check_and_names_the_others(tmp_path: Path) -> None:
+def test_explain_shows_every_check_with_its_limits_and_numbers(tmp_path: Path) -> None:
     answer = ask(tmp_path, "explain", "chat", "--json", bodies=[body()])
     assert answer.exit_code == 0, answer.output
     found = json.loads(answer.output)
     assert found["waits_for"].startswith("Progressing"), found["waits_for"]
-    pool = found["pools"][0]
-    checks = {check["check"]: check for check in pool["checks"]}
-    assert set(checks) == {"errors", "unexpected-script", "replay-audit"}
-    worst = [check for check in checks.values() if check["worst"]]
-    assert len(worst) == 1
-    assert (worst[0]["checked"], worst[0]["bad"], worst[0]["reason"]) == (31, 9, "TooFewRequests")
-    assert worst[0]["lower"] < worst[0]["rate"] < 1
-    assert worst[0]["odds_to_fail"] == pytest.approx(796, rel=0.01)
+    for pool in found["pools"]:
+        checks = {check["check"]: check for check in pool["checks"]}
+        assert {name: check["max_rate"] for name, check in checks.items()} == {
+            "errors": "3%",
+            "unexpected-script": "0.5%",
+            "replay-audit": "0.1%",
+        }
+        assert [check["worst"] for check in checks.values()].count(True) == 1
+        for check in checks.values():
+            assert (check["checked"], check["bad"], check["reason"]) == (31, 9, "TooFewRequests")
+            assert check["lower"] < check["rate"] < 1
+            assert check["odds_to_fail"] == pytest.approx(796, rel=0.01)
+
+
+@pytest.mark.parametrize("phase", ["Baking", "BakeTimeOver"])
+def test_explain_shows_what_serves_alone(tmp_path: Path, phase: str) -> None:
+    world = established("a")
+    world.judge = passing
+    while world.condition("Verified") != ("True" if phase == "BakeTimeOver" else "False", phase):
+        world.tick()
+    world.update(spec("b"))
+    world.until("Serving")
+    world.run(60 if phase == "Baking" else 600)
+    assert (world.condition("Verified") or ("", ""))[1] == phase
+    served = {"metadata": {"name": "chat", "namespace": "demo"}, "spec": world.spec, "status": world.raw_status}
+    found = json.loads(ask(tmp_path, "explain", "chat", "--json", bodies=[served]).output)
+    assert [len(pool["checks"]) for pool in found["pools"]] == [3, 3]
+    assert all(check["verdict"] == "Passed" for pool in found["pools"] for check in pool["checks"])
+    assert found["quality"]["tests"] == 4
+
+
+def test_explain_of_a_status_with_the_worst_check_alone(tmp_path: Path) -> None:
+    """As an operator of before wrote it."""
+    older = body()
+    for pool in older["status"]["pools"]:
+        del pool["checks"]
+    found = json.loads(ask(tmp_path, "explain", "chat", "--json", bodies=[older]).output)
+    verdicts = [check["verdict"] for check in found["pools"][0]["checks"]]
+    assert sorted(map(str, verdicts)) == ["Inconclusive", "None", "None"]
+    assert "not looked at yet" in ask(tmp_path, "explain", "chat", bodies=[older]).output
 
 
 def test_what_is_missing_is_enough_and_hardly_more(tmp_path: Path) -> None:
@@ -90,6 +122,7 @@ def test_watch_outlives_an_answer_that_fails(tmp_path: Path) -> None:
 def test_a_status_that_a_stranger_wrote_is_shown_as_far_as_it_goes(tmp_path: Path) -> None:
     strange = body()
     strange["status"]["pools"][0]["worstCheck"] |= {"upperBound": "high", "logE": "", "logThreshold": "?"}
+    strange["status"]["pools"][0]["checks"][0] |= {"upperBound": "high", "logE": "", "logThreshold": "?"}
     strange["status"]["history"] = 7
     answer = ask(tmp_path, "explain", "chat", bodies=[strange])
     assert answer.exit_code == 0, answer.output
@@ -125,6 +158,7 @@ def test_calibration_is_told_in_nats(tmp_path: Path) -> None:
     found["status"]["rollout"]["quality"]["checks"].append({"name": "calibration", "maxBiasNats": "0.05"})
     pool["worstCheck"] = {"name": "calibration", "verdict": "Inconclusive", "reason": "TooFewTokens", "checked": 900}
     pool["worstCheck"] |= {"maxBiasNats": "0.05", "biasNats": "-0.012", "upperBound": "0.21 nats"}
+    pool["checks"].append({name: value for name, value in pool["worstCheck"].items() if name != "maxBiasNats"})
     told = json.loads(ask(tmp_path, "explain", "chat", "--json", bodies=[found]).output)
     check = next(one for one in told["pools"][0]["checks"] if one["worst"])
     assert (check["bias_nats"], check["bias_bound_nats"], check["max_bias_nats"]) == (-0.012, 0.21, "0.05")
@@ -132,3 +166,19 @@ def test_calibration_is_told_in_nats(tmp_path: Path) -> None:
     table = " ".join(ask(tmp_path, "explain", "chat", bodies=[found]).output.split())
     assert "-0.012" in table
     assert "%" not in table.split("calibration")[1].split("cpu-b")[0]
+
+
+def test_scores_are_told_as_scores(tmp_path: Path) -> None:
+    found = body()
+    pool = found["status"]["pools"][0]
+    plan = {"name": "my-eval", "template": "eval", "metrics": ["score", "runs"], "maxDrop": "2%", "report": True}
+    found["status"]["rollout"]["quality"]["checks"].append(plan)
+    row = {"name": "my-eval", "verdict": "Inconclusive", "reason": "TooFewRuns", "checked": 9}
+    pool["checks"].append(row | {"drop": "-1.5%", "upperBound": "31%"})
+    told = json.loads(ask(tmp_path, "explain", "chat", "--json", bodies=[found]).output)
+    check = next(one for one in told["pools"][0]["checks"] if one["check"] == "my-eval")
+    assert (check["drop"], check["drop_bound"], check["max_drop"], check["report"]) == (-0.015, 0.31, "2%", True)
+    assert (check["rate"], check["bad"], check["clean_to_pass"]) == (None, None, None)
+    table = " ".join(ask(tmp_path, "explain", "chat", bodies=[found]).output.split())
+    assert "decides nothing" in table
+    assert "-1.5%" in table

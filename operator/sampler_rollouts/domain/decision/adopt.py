@@ -76,7 +76,7 @@ def _take(turn: Turn, wish: Wish, release: Release) -> None:
         release=release.hash,
         clock=Clock(since=turn.now),
         seconds=seconds(wish.spec.strategy.bake_time),
-        test=quality_plan(wish.spec, release.names()),
+        test=quality_plan(wish.spec, release.names(), wish.templates),
     )
     use_word(turn)
     turn.note(

@@ -54,16 +54,20 @@ def _unseen(turn: Turn, bake: Bake) -> bool:
 def _watch(turn: Turn, bake: Bake, stable: Release) -> None:
     """What is to be asked for at the next look: the checks of all pools, and the pods that are there."""
     if bake.watch is None and turn.wish is not None and turn.target == stable.hash:
-        bake.watch = quality_plan(turn.wish.spec, stable.names())
-    known = {birth.pod: birth for birth in bake.births}
+        bake.watch = quality_plan(turn.wish.spec, stable.names(), turn.wish.templates)
+    bake.births = births_of(turn, stable, bake.births)
+
+
+def births_of(turn: Turn, stable: Release, before: list[Birth]) -> list[Birth]:
+    """The pods of what serves, and those that were before: what a pod that has gone counted stays evidence."""
+    known = {birth.pod: birth for birth in before}
     for birth in known.values():
         birth.serving = False
     for item in stable.pools:
         for pod in turn.pods(item.name, item.revision):
             fresh = Birth(pod=pod.name, pool=item.name, at=min(pod.created_at, turn.now))
             known.setdefault(pod.name, fresh).serving = pod.ready
-    # What a pod that has gone counted stays evidence.
-    bake.births = sorted(known.values(), key=lambda birth: (birth.serving, birth.at))[-limits.BIRTHS :]
+    return sorted(known.values(), key=lambda birth: (birth.serving, birth.at))[-limits.BIRTHS :]
 
 
 def standing(turn: Turn) -> Standing:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.decision import entrance
 from sampler_rollouts.domain.decision.aborts import waiting_for
 from sampler_rollouts.domain.decision.adopt import STATUS_LOST, ambiguity
+from sampler_rollouts.domain.decision.after_bake import told
 from sampler_rollouts.domain.decision.away import STABLE_NOT_READY, place, stable_away
-from sampler_rollouts.domain.decision.baking import standing
 from sampler_rollouts.domain.decision.context import Turn
 from sampler_rollouts.domain.decision.drift import drift
 from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED, said_of_stable
-from sampler_rollouts.domain.decision.feasible_words import untested
 from sampler_rollouts.domain.decision.memory import spoken, unready_for
 from sampler_rollouts.domain.decision.progress import blocker, how_to_continue, position
 from sampler_rollouts.domain.decision.remains import (
@@ -27,9 +24,11 @@ from sampler_rollouts.domain.decision.remains import (
 from sampler_rollouts.domain.decision.replicas import LEAVING
 from sampler_rollouts.domain.decision.share import stable_short
 from sampler_rollouts.domain.decision.suspects import suspected
+from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED
+from sampler_rollouts.domain.decision.word import Word
+from sampler_rollouts.domain.decision.words_of_data import evidence_feasible, metrics_available, verified
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.plan import Fault, Release, Rollout
-from sampler_rollouts.domain.quantities import duration_text
 from sampler_rollouts.domain.status import Condition, Stage
 
 if TYPE_CHECKING:
@@ -40,16 +39,6 @@ RECONCILING: Final = "Reconciling"
 STALLED: Final = "Stalled"
 PODS_NOT_READY: Final = "PodsNotReady"
 ONLY_WHILE_TRUE: Final = frozenset({RECONCILING, STALLED})
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """One condition's new content. ``status`` is True, False or Unknown."""
-
-    type: str
-    status: str
-    reason: str
-    message: str = ""
 
 
 def headline(turn: Turn) -> Word:
@@ -174,34 +163,13 @@ def _words(turn: Turn) -> Iterator[Word]:
     yield head if head.type == READY else Word(READY, "False", head.reason, head.message)
     if head.type != READY:
         yield head
-    yield _verified(turn)
+    yield verified(turn)
     yield _rolled_back(turn)
     yield _degraded(turn)
-    yield _metrics(turn)
-    yield _feasible(turn)
+    yield metrics_available(turn)
+    yield evidence_feasible(turn)
     yield _drift(turn)
     yield _suspect(turn)
-
-
-def _verified(turn: Turn) -> Word:
-    status = turn.status
-    if status.stable is None:
-        return Word("Verified", "Unknown", "NotEstablished", "no release serves all traffic yet")
-    if status.stable.fault:
-        return Word("Verified", "False", FIRST_RELEASE_FAILED, status.stable.fault.message)
-    if status.verified and status.verified.hash == status.stable.hash:
-        return Word("Verified", "True", "BakeTimeOver", f"release {status.stable.hash} has passed its bake time")
-    time = duration_text(status.bake.seconds) if status.bake else "?"
-    text = f"release {status.stable.hash} is in its bake time of {time}"
-    if status.bake is None or status.stage is not Stage.SERVING:
-        return Word("Verified", "False", "Baking", text)
-    reason, why = standing(turn)
-    ran = duration_text(status.bake.clock.elapsed(turn.now))
-    return (
-        Word("Verified", "False", _camel(reason), f"{text}, of which {ran} have run; its clock stands: {why}")
-        if why
-        else Word("Verified", "False", "Baking", text)
-    )
 
 
 def _rolled_back(turn: Turn) -> Word:
@@ -225,6 +193,7 @@ def _troubles(turn: Turn) -> Iterator[tuple[str, str]]:
     fault = (status.stable and status.stable.fault) or (rollout and rollout.first and rollout.failure)
     yield STATUS_LOST, ambiguity(turn)
     yield FIRST_RELEASE_FAILED, fault.message if fault else ""
+    yield CHECK_FAILED, told(turn)
     yield STABLE_NOT_READY, stable_away(turn) or stable_short(turn)
     yield PODS_NOT_GONE, pods_not_gone(turn)
     yield entrance.SERVICE_REFUSED, entrance.refused(turn)
@@ -239,32 +208,6 @@ def _troubles(turn: Turn) -> Iterator[tuple[str, str]]:
 def _late(turn: Turn) -> list[str]:
     """Pools that have not been whole for as long as pods may take."""
     return [pool.name for pool in turn.status.pools if unready_for(pool, turn) >= patience(turn)]
-
-
-def _metrics(turn: Turn) -> Word:
-    evidence = turn.evidence
-    if evidence is None:
-        return Word("MetricsAvailable", "Unknown", "NothingUnderTest", "no release is under test")
-    if evidence.available:
-        return Word("MetricsAvailable", "True", "Answered", "")
-    return Word("MetricsAvailable", "False", _camel(evidence.reason), evidence.message)
-
-
-def _feasible(turn: Turn) -> Word:
-    status, rollout = turn.status, turn.status.rollout
-    if rollout is None or rollout.first or status.stage not in (Stage.PROGRESSING, Stage.HOLDING):
-        plan = (status.bake.test or status.bake.watch) if status.bake else None
-        text = "no candidate is compared with stable" + (untested(plan) if plan else "")
-        return Word("EvidenceFeasible", "Unknown", "NothingUnderTest", text)
-    said = rollout.forecast
-    if said is None:
-        return Word("EvidenceFeasible", "Unknown", "Measuring", "how much traffic there is is not known yet")
-    return Word("EvidenceFeasible", said.feasible, _camel(said.reason), said.message)
-
-
-def _camel(reason: str) -> str:
-    """Another part's reason, if it is one: the API server refuses a condition without."""
-    return reason if re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,127}", reason) else "Unavailable"
 
 
 def _drift(turn: Turn) -> Word:

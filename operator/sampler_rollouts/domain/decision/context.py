@@ -14,6 +14,7 @@ from sampler_rollouts.domain.render import Owner
 from sampler_rollouts.domain.status import PoolStatus
 
 if TYPE_CHECKING:
+    from sampler_rollouts.domain.check_template import CheckTemplate
     from sampler_rollouts.domain.evidence.look import Evidence
     from sampler_rollouts.domain.observation import Observation, PodState, WorkloadState
     from sampler_rollouts.domain.resource import Spec
@@ -66,6 +67,8 @@ class Wish:
 
     spec: Spec
     release: Release
+    templates: Mapping[str, CheckTemplate] = field(default_factory=dict)
+    """Those of the admin's that its checks name, as far as they are there."""
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,11 +11,13 @@ from sampler_rollouts.domain.decision import (
     aborts,
     acts,
     adopt,
+    after_bake,
     bake_alarm,
     baking,
     entrance,
     faults,
     feasible,
+    feasible_bake,
     memory,
     progress,
     share,
@@ -23,7 +26,9 @@ from sampler_rollouts.domain.decision import (
 from sampler_rollouts.domain.decision.conditions import write_conditions
 from sampler_rollouts.domain.decision.context import ResourceMeta, Turn, Wish
 from sampler_rollouts.domain.decision.leave import finish_leaving
+from sampler_rollouts.domain.decision.numbers import as_said
 from sampler_rollouts.domain.decision.objects import manifests
+from sampler_rollouts.domain.decision.question import on_watch
 from sampler_rollouts.domain.decision.refused import remember_refusals
 from sampler_rollouts.domain.decision.remains import note_remains, remains_are_new
 from sampler_rollouts.domain.decision.replicas import FORWARD, LEAVING, wanted
@@ -50,6 +55,7 @@ POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
     # R7: abort conditions, then deadlines, then progress. A new wish does not hide that the last one has failed (R6).
     aborts.abort_on_failed_check,
     bake_alarm.abort_while_baking,
+    after_bake.hear_alarm,
     aborts.abort_on_crashes,
     # A person takes nothing back that a rule has already taken back.
     acts.hear,
@@ -66,7 +72,9 @@ POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
     faults.test_while_baking,
     faults.take_fault_away,
     baking.verify,
+    after_bake.watch_on,
     feasible.note_forecast,
+    feasible_bake.note_bake_forecast,
 )
 ROUNDS: Final = 32
 """More than any chain of transitions that one look can set off."""
@@ -94,7 +102,8 @@ def decide(
             policy(turn)
         if not turn.moved:
             break
-    return _outcome(turn)
+    outcome = _outcome(turn)
+    return replace(outcome, status=as_said(status, outcome.status))
 
 
 def _turn(
@@ -107,7 +116,7 @@ def _turn(
 ) -> Turn:
     wish, problem = None, ""
     try:
-        wish = _wish(spec, meta.name, now.replace(microsecond=0))
+        wish = replace(_wish(spec, meta.name, now.replace(microsecond=0)), templates=observation.check_templates)
     except SpecError as error:
         problem = clip(str(error))
     return Turn(
@@ -164,4 +173,4 @@ def _due(turn: Turn) -> float | None:
         return max(1.0, min(left, next_scrape))
     if any(pool.unready for pool in status.pools):
         return LOOK_SECONDS
-    return None
+    return max(after_bake.LOOK_SECONDS, next_scrape) if on_watch(status) else None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from sampler_rollouts.domain.decision.context import Turn, moving
+from sampler_rollouts.domain.decision.context import Turn, Wish, moving
 from sampler_rollouts.domain.decision.quality import quality_plan
 from sampler_rollouts.domain.plan import Rollout
 from sampler_rollouts.domain.quantities import seconds
-from sampler_rollouts.domain.resource import Spec
 from sampler_rollouts.domain.status import Stage
 
 
@@ -16,14 +15,15 @@ def drift(turn: Turn) -> list[str]:
     under_way = turn.status.stage in (Stage.PROGRESSING, Stage.HOLDING)
     if rollout is None or wish is None or not under_way or wish.release.hash != rollout.release:
         return []
-    return [name for name, differs in _differences(rollout, wish.spec) if differs]
+    return [name for name, differs in _differences(rollout, wish) if differs]
 
 
-def _differences(rollout: Rollout, spec: Spec) -> list[tuple[str, bool]]:
+def _differences(rollout: Rollout, wish: Wish) -> list[tuple[str, bool]]:
+    spec = wish.spec
     pools, strategy = moving(rollout), spec.strategy
     waves = [[name for name in wave if name in pools] for wave in spec.waves]
     return [
-        ("quality", quality_plan(spec, pools) != rollout.quality),
+        ("quality", quality_plan(spec, pools, wish.templates) != rollout.quality),
         ("strategy.waves", [wave for wave in waves if wave] != rollout.waves),
         ("strategy.progressDeadline", seconds(strategy.progress_deadline) != rollout.progress_deadline),
         ("strategy.deadline", seconds(strategy.deadline) != rollout.deadline),

@@ -51,6 +51,8 @@ def retry_faults(turn: Turn) -> None:
     for release in _remembered(turn.status):
         if release.fault and release.hash == turn.target:
             release.fault.retried = True
+    if turn.status.stable and turn.status.stable.hash == turn.target:
+        turn.status.watch = None  # a person has looked: it is watched anew, without what was found
 
 
 def note_fault(turn: Turn, reason: str, pool: str, why: str) -> None:
@@ -102,7 +104,7 @@ def _hear_retry(turn: Turn, stable: Release) -> None:
         release=stable.hash,
         clock=Clock(since=turn.now),
         seconds=seconds(wish.spec.strategy.bake_time),
-        test=quality_plan(wish.spec, stable.names()),
+        test=quality_plan(wish.spec, stable.names(), wish.templates),
     )
 
 

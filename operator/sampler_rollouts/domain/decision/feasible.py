@@ -46,12 +46,12 @@ def note_forecast(turn: Turn) -> None:
         found = _found(turn, rollout, turn.wish.spec)
     except ValueError:  # a plan that cannot be read: nothing is asked, and nothing can be said
         return
-    if found is not None and not _stands(rollout.forecast, found[0]):
+    if found is not None and not stands(rollout.forecast, found[0]):
         forecast, words_of = found
         rollout.forecast = forecast.model_copy(update={"message": words_of()})
 
 
-def _stands(before: Forecast | None, found: Forecast) -> bool:
+def stands(before: Forecast | None, found: Forecast) -> bool:
     """Whether what was said before is the same for a reader."""
     if before is None or found.feasible == "Unknown":
         return False

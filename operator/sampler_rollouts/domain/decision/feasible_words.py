@@ -12,6 +12,7 @@ from sampler_rollouts.domain.decision.needs import Wanted, assured, share_at
 from sampler_rollouts.domain.evidence.bound import upper_bound
 from sampler_rollouts.domain.evidence.feasibility import (
     MAX_BIAS,
+    MAX_DROP,
     Assured,
     Stretch,
     requests_within,
@@ -101,7 +102,7 @@ def _enough_margin(slowest: Wanted, sure: Assured, requests: float) -> str:
     relative = field != "maxRate"
     confidence = 1.0 - (IGNORED_SHARE * error if relative else error)
     counted = math.floor((requests + slowest.had) * slowest.counted)
-    limit = _up(upper_bound(counted, 0, confidence, sure.design_effect))
+    limit = up(upper_bound(counted, 0, confidence, sure.design_effect))
     name = "ignoreBelow" if relative else "maxRate"
     if limit >= WIDEST or (relative and limit > slowest.plan.max_rate):
         return ""
@@ -113,6 +114,8 @@ def never(wanted: Wanted, *, compared: bool) -> str:
     where = f"check {wanted.plan.name} in pool {wanted.pool} can never pass"
     if wanted.need.field == MAX_BIAS:
         return f"{where}: no number of audited tokens shows so small a bias; raise {MAX_BIAS}"
+    if not compared and wanted.need.field == MAX_DROP:
+        return f"{where}: scores are only compared with stable, which has no such pool; give it mode: Report"
     if not compared:
         return f'{where}: it is only compared with stable, which has no such pool; add for example maxRate: "1%"'
     return f'{where}: as good as stable is at its very limit; raise maxRatio above 1, or add ignoreBelow: "1%"'
@@ -151,7 +154,7 @@ def rough(seconds: float) -> str:
     return duration_text(math.ceil(seconds / unit) * unit)
 
 
-def _up(limit: float) -> float:
+def up(limit: float) -> float:
     """A rate rounded up to two digits."""
     unit = 10.0 ** (math.floor(math.log10(limit)) - 1)
     return math.ceil(limit / unit - 1e-9) * unit

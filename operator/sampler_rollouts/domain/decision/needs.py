@@ -12,10 +12,12 @@ from sampler_rollouts.domain.decision.quality import check_plan
 from sampler_rollouts.domain.decision.replicas import pods_at
 from sampler_rollouts.domain.decision.verdicts import required
 from sampler_rollouts.domain.evidence.feasibility import Assured, Need, Stretch, rate_interval, to_pass
-from sampler_rollouts.domain.evidence.samples import AUDITED, CheckPlan, is_calibration
+from sampler_rollouts.domain.evidence.samples import AUDITED, CheckPlan, is_calibration, is_scored
 from sampler_rollouts.domain.quantities import ratio, seconds
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sampler_rollouts.domain.evidence.look import CheckLook
     from sampler_rollouts.domain.plan import Rollout
     from sampler_rollouts.domain.resource import Spec
@@ -77,7 +79,7 @@ def assured(rollout: Rollout) -> Assured:
     return Assured(math.log(max(1, quality.tests) / alpha), confidence, effect)
 
 
-def _sound(plan: CheckPlan) -> CheckPlan:
+def sound(plan: CheckPlan) -> CheckPlan:
     """A check as a spec could have given it; ValueError for what a stranger has written into status."""
     limited = math.isnan(plan.max_rate) or 0 < plan.max_rate < 1
     biased = not is_calibration(plan) or 0 < plan.max_bias <= 1
@@ -90,13 +92,15 @@ def _sound(plan: CheckPlan) -> CheckPlan:
 def wanted_of(turn: Turn, rollout: Rollout, spec: Spec) -> Iterator[Wanted]:
     """Every check of every pool that moves and has not passed. Raises ValueError if the plan cannot be read."""
     sure = assured(rollout)
-    plans = {check.name: _sound(check_plan(check)) for check in rollout.quality.checks}
+    plans = {check.name: sound(check_plan(check)) for check in rollout.quality.checks}
     for pool in moving(rollout):
         if turn.pool(pool).passed_at is not None:
             continue
         whole, ramp = _ramps(turn, rollout, spec, pool)
         speed = speed_of(turn, rollout, pool, sure.design_effect)
         for name in required(rollout, pool):
+            if is_scored(plans[name]) and has_stable(turn, pool):
+                continue  # how scores vary is not known
             yield _wanted(turn, pool, plans[name], sure, (whole, ramp), speed)
 
 
@@ -113,10 +117,10 @@ def _wanted(
     whole, ramp = ramps
     compared = has_stable(turn, pool)
     share = whole[-1].share if whole else 0.5
-    known = {"stable_rate": _stable_rate(look), "variance": _variance(look)}
+    known = {"stable_rate": _stable_rate(look), "variance": variance_of(look)}
     need = to_pass(plan, sure, compared=compared, share=share, **known)
     candidate = traffic.candidate if traffic else 0
-    return Wanted(pool, plan, need, _counted(plan, look, candidate), candidate, ramp, whole, speed)
+    return Wanted(pool, plan, need, counted_by(plan, look, candidate), candidate, ramp, whole, speed)
 
 
 def _stable_rate(look: CheckLook | None) -> float:
@@ -126,14 +130,14 @@ def _stable_rate(look: CheckLook | None) -> float:
     return float(f"{look.stable_bad / look.stable_checked:.2g}")
 
 
-def _variance(look: CheckLook | None) -> float:
+def variance_of(look: CheckLook | None) -> float:
     """How random the audited tokens are, to two digits; NaN while too few are seen to speak of it."""
     if look is None or look.checked < FEW or math.isnan(look.variance):
         return math.nan
     return float(f"{max(0.0, look.variance):.2g}")
 
 
-def _counted(plan: CheckPlan, look: CheckLook | None, candidate: int) -> float:
+def counted_by(plan: CheckPlan, look: CheckLook | None, candidate: int) -> float:
     """How many of what a check counts one answer of the candidate gives, to two digits."""
     audit = plan.name in AUDITED
     if look is None or not (candidate >= REQUESTS or (audit and look.checked >= FEW)):
@@ -164,13 +168,18 @@ def share_at(turn: Turn, pool: str, weight: int) -> float:
 
 def speed_of(turn: Turn, rollout: Rollout, pool: str, design_effect: float) -> Speed | None:
     """What has been seen of a pool's traffic since it was first watched; None if that was too short a time."""
-    traffic = turn.evidence.traffic.get(pool) if turn.evidence else None
     since = rollout.started_at
     if not has_stable(turn, pool):
         births = [birth.at for birth in rollout.births if birth.pool == pool]
         if pool not in begun(rollout) or not births:
             return None
         since = max(since, min(births))
+    return speed_since(turn, pool, since, design_effect)
+
+
+def speed_since(turn: Turn, pool: str, since: datetime, design_effect: float) -> Speed | None:
+    """A pool's requests a second since its counts began; None while too short a time has been watched."""
+    traffic = turn.evidence.traffic.get(pool) if turn.evidence else None
     scrape = turn.evidence.scrape_interval if turn.evidence else 0.0
     # Half a scrape until the first sample, which is the base line, and half of one since the last: not counted.
     watched = (turn.now - since).total_seconds() - scrape

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 from quality_contract import CHECK_REPLAY_AUDIT
 
+from sampler_rollouts.domain.check_template import CheckTemplate
 from sampler_rollouts.domain.evidence.evaluate import count_tests
 from sampler_rollouts.domain.evidence.samples import AUDITED, CheckPlan
 from sampler_rollouts.domain.plan import CheckSpec, QualityPlan
@@ -22,9 +24,21 @@ if TYPE_CHECKING:
 _AUDIT_RATE = DEFAULT_MAX_RATES[CHECK_REPLAY_AUDIT]
 
 
-def check_spec(check: Check) -> CheckSpec:
+Templates = Mapping[str, CheckTemplate]
+NO_TEMPLATES: Final[Templates] = {}
+
+
+def check_spec(check: Check, templates: Templates = NO_TEMPLATES) -> CheckSpec:
     """A check as the plan remembers it."""
+    found = templates.get(check.template or "")
+    problem = _problem(check, found) if check.template else ""
     return CheckSpec(
+        template=check.template or "",
+        metrics=list(found.metrics) if found and not problem else [],
+        max_drop=check.max_drop or "",
+        largest=found.largest if found else 1,
+        report=check.mode == "Report",
+        problem=problem,
         name=check.name,
         max_rate=check.rate_text,
         max_ratio=check.max_ratio or "",
@@ -32,6 +46,16 @@ def check_spec(check: Check) -> CheckSpec:
         slower_than=check.slower_than or "",
         max_bias_nats=check.max_bias_nats or "",
     )
+
+
+def _problem(check: Check, found: CheckTemplate | None) -> str:
+    """Why a template does not say where a check's data are."""
+    if found is None:
+        return f"there is no ClusterCheckTemplate {check.template} that the operator may read: create it, then retry"
+    if (found.about == "score") != (check.max_drop is not None):
+        limit = "maxDrop" if found.about == "score" else "maxRate or maxRatio"
+        return f"ClusterCheckTemplate {check.template} is about a {found.about}: give {limit}, and no other limit"
+    return ""
 
 
 def check_plan(check: CheckSpec) -> CheckPlan:
@@ -43,24 +67,35 @@ def check_plan(check: CheckSpec) -> CheckPlan:
         ignore_below=ratio(check.ignore_below) if check.ignore_below else 0.0,
         slower_than=slower_than(check.name, check.slower_than),
         max_bias=nats(check.max_bias_nats) if check.max_bias_nats else math.nan,
+        metrics=tuple(check.metrics) if len(check.metrics) == 2 else (),
+        max_drop=ratio(check.max_drop) if check.max_drop else math.nan,
+        largest=float(check.largest),
+        problem=check.problem,
     )
 
 
-def quality_plan(spec: Spec, pools: list[str]) -> QualityPlan:
-    """The quality block, resolved: the replay audit is on wherever there is an audit share."""
-    checks = {check.name: check_spec(check) for check in spec.quality.checks}
+def quality_plan(
+    spec: Spec, pools: list[str], templates: Templates = NO_TEMPLATES, *, probed: bool = True
+) -> QualityPlan:
+    """The quality block, resolved: the replay audit is on wherever there is an audit share.
+
+    ``probed``: whether the synthetic probes that the spec may ask for are sent while it is in force.
+    """
+    checks = {check.name: check_spec(check, templates) for check in spec.quality.checks}
     checks.setdefault(CHECK_REPLAY_AUDIT, CheckSpec(name=CHECK_REPLAY_AUDIT, max_rate=_AUDIT_RATE))
     unaudited = [pool.name for pool in spec.pools if pool.name in pools and ratio(pool.sampler.audit_share) == 0]
     if pools and len(unaudited) == len(pools):
         checks = {name: check for name, check in checks.items() if name not in AUDITED}
-    probes = spec.quality.probes
+    probes = spec.quality.probes if probed else None
     return QualityPlan(
         metrics_source=spec.quality.metrics_source,
         false_rollback_rate=spec.quality.false_rollback_rate,
         pass_confidence=spec.quality.pass_confidence,
         design_effect=spec.quality.design_effect,
         checks=list(checks.values()),
-        tests=count_tests([check_plan(check) for check in checks.values()], pools, probes=probes is not None),
+        tests=count_tests(
+            [check_plan(check) for check in checks.values() if not check.report], pools, probes=probes is not None
+        ),
         probes=probes.requests_per_second if probes else "",
         unaudited=unaudited,
     )

@@ -15,7 +15,7 @@ from sampler_rollouts.domain.status import Stage, Status
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.decision.context import ResourceMeta
-    from sampler_rollouts.domain.plan import Bake, Birth, QualityPlan, Release, Rollout
+    from sampler_rollouts.domain.plan import Bake, Birth, QualityPlan, Release, Rollout, Watch
 
 TESTED: Final = frozenset({Stage.PROGRESSING, Stage.HOLDING})
 
@@ -35,7 +35,7 @@ def question(meta: ResourceMeta, spec: Mapping[str, Any], status: Status, now: d
             arms = [_arm(status, rollout, under_test, pool) for wave in rollout.waves for pool in wave]
             seconds = _bake_seconds(status, rollout) if status.stage is Stage.SERVING else None
             return _question(meta, rollout.quality, rollout.started_at, arms, seconds)
-        return _of_bake(meta, status)
+        return _of_bake(meta, status) or _of_watch(meta, status)
     except ValueError:  # A plan that cannot be read: nothing can be asked, so nothing passes or fails.
         return None
 
@@ -61,12 +61,44 @@ def watched(status: Status) -> Bake | None:
     return bake if bake.test is None and stable.fault is None and status.rollout is None else None
 
 
+def on_watch(status: Status) -> Watch | None:
+    """How a release is looked at that serves alone and has its bake behind it (R22)."""
+    watch, stable = status.watch, status.stable
+    alone = status.stage is Stage.SERVING and status.bake is None and status.rollout is None
+    if watch is None or stable is None or not alone:
+        return None
+    return watch if watch.release == stable.hash and stable.fault is None else None
+
+
+def watched_plan(status: Status) -> QualityPlan | None:
+    """What is asked of a release that serves alone, in its bake or after it; None where nothing is."""
+    bake, watch = watched(status), on_watch(status)
+    return bake.watch if bake else watch.quality if watch else None
+
+
+def tested_alone(status: Status) -> QualityPlan | None:
+    """The checks that are asked of a release in its bake, whether it came through steps or without a gate."""
+    rollout, under_test = status.rollout, release_under_test(status)
+    if rollout is not None:
+        return rollout.quality if under_test is not None and status.stage is Stage.SERVING else None
+    bake = watched(status)
+    return bake.watch if bake else None
+
+
 def _of_bake(meta: ResourceMeta, status: Status) -> Question | None:
     bake, stable = watched(status), status.stable
     if bake is None or bake.watch is None or stable is None:
         return None
     arms = [_own_arm(bake.births, item.name, item.revision, "") for item in stable.pools]
     return _question(meta, bake.watch, stable.since, arms, bake.seconds)
+
+
+def _of_watch(meta: ResourceMeta, status: Status) -> Question | None:
+    watch, stable = on_watch(status), status.stable
+    if watch is None or stable is None:
+        return None
+    arms = [_own_arm(watch.births, item.name, item.revision, "") for item in stable.pools]
+    return _question(meta, watch.quality, watch.since, arms, watch.seconds)
 
 
 def _bake_seconds(status: Status, rollout: Rollout) -> int:

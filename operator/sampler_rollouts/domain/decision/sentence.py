@@ -32,6 +32,8 @@ def failed_check(look: CheckLook) -> str:
     """Why one check failed, with its numbers."""
     if not math.isnan(look.max_bias):
         return _biased(look)
+    if not math.isnan(look.max_drop):
+        return _lower(look)
     limits = [] if math.isnan(look.max_rate) else [ratio_text(look.max_rate)]
     limits += [] if math.isnan(look.max_ratio) else [f"{look.max_ratio:g} times stable's rate"]
     limit = f"limit {' and '.join(limits)}"
@@ -51,6 +53,14 @@ def _biased(look: CheckLook) -> str:
     found = f"found tokens {nats_text(abs(look.bias))} {than} surprising than the logits say"
     odds = f"odds against an honest build more than {_odds(look.log_threshold)} to 1"
     text = f"check {look.check} {found}, over {look.checked} audited tokens (limit {nats_text(look.max_bias)}, {odds})"
+    return f"{text} ({look.detail})" if look.detail else text
+
+
+def _lower(look: CheckLook) -> str:
+    """Scores, as parts of the best one."""
+    odds = f"odds against an honest build more than {_odds(look.log_threshold)} to 1"
+    found = f"scored {ratio_text(look.drop)} lower than stable, over {look.checked} runs"
+    text = f"check {look.check} {found} (limit {ratio_text(look.max_drop)}, {odds})"
     return f"{text} ({look.detail})" if look.detail else text
 
 

@@ -194,7 +194,7 @@ def _plan(turn: Turn, wish: Wish, waves: list[list[str]], weight: int) -> Rollou
     return Rollout(
         release=wish.release.hash,
         started_at=turn.now,
-        quality=quality_plan(wish.spec, [name for wave in waves for name in wave]),
+        quality=quality_plan(wish.spec, [name for wave in waves for name in wave], wish.templates),
         waves=waves,
         progress_deadline=seconds(strategy.progress_deadline),
         deadline=seconds(strategy.deadline),

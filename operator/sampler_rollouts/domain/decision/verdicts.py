@@ -7,16 +7,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from sampler_rollouts.domain.decision.context import Turn, begun
+from sampler_rollouts.domain.decision.numbers import note_numbers, shown
+from sampler_rollouts.domain.decision.question import watched_plan
 from sampler_rollouts.domain.decision.share import SKEWED, skew
 from sampler_rollouts.domain.evidence.look import SHARED_DEGRADATION, CheckLook, Verdict
 from sampler_rollouts.domain.evidence.samples import AUDITED
-from sampler_rollouts.domain.limits import REASON, clip
-from sampler_rollouts.domain.quantities import nats_text, ratio_text
-from sampler_rollouts.domain.slowness import bound_text
-from sampler_rollouts.domain.status import CheckStatus
+from sampler_rollouts.domain.limits import REASON
 
 if TYPE_CHECKING:
-    from sampler_rollouts.domain.plan import QualityPlan, Rollout
+    from sampler_rollouts.domain.plan import CheckSpec, QualityPlan, Rollout
 
 NO_DATA = "NoData"
 CHECK_FAILED = "CheckFailed"
@@ -28,9 +27,20 @@ def required(rollout: Rollout, pool: str) -> list[str]:
 
 
 def checks_of(quality: QualityPlan, pool: str) -> list[str]:
+    """The checks of a plan that decide something about a pool."""
+    return [check.name for check in _said(quality, pool) if not check.report]
+
+
+def _said(quality: QualityPlan, pool: str) -> list[CheckSpec]:
     """The checks of a plan that say something about a pool."""
     audited = pool not in quality.unaudited
-    return [check.name for check in quality.checks if audited or check.name not in AUDITED]
+    return [check for check in quality.checks if audited or check.name not in AUDITED]
+
+
+def _all_looks(turn: Turn, quality: QualityPlan, pool: str) -> list[CheckLook]:
+    """Also those that decide nothing."""
+    looks = turn.evidence.looks if turn.evidence else {}
+    return [looks[pool, check.name] for check in _said(quality, pool) if (pool, check.name) in looks]
 
 
 def looks_of(turn: Turn, rollout: Rollout, pool: str) -> Iterator[CheckLook]:
@@ -75,12 +85,21 @@ def fresh(turn: Turn, pools: list[str]) -> bool:
 
 
 def remember_verdicts(turn: Turn) -> None:
-    """Write each begun pool's verdict, worst check and first pass into status."""
+    """Write each begun pool's verdict, checks and first pass into status; of what serves alone its checks."""
     rollout = turn.status.rollout
-    if rollout is None or turn.evidence is None:
+    if rollout is None:
+        _remember_alone(turn)
+    elif turn.evidence is not None:
+        for pool in begun(rollout):
+            _remember_pool(turn, rollout, pool)
+
+
+def _remember_alone(turn: Turn) -> None:
+    quality, stable = watched_plan(turn.status), turn.status.stable
+    if quality is None or stable is None:
         return
-    for pool in begun(rollout):
-        _remember_pool(turn, rollout, pool)
+    for name in stable.names():
+        note_numbers(turn, turn.pool(name), _all_looks(turn, quality, name))
 
 
 def _remember_pool(turn: Turn, rollout: Rollout, name: str) -> None:
@@ -91,7 +110,8 @@ def _remember_pool(turn: Turn, rollout: Rollout, name: str) -> None:
         pool.passed_at = turn.now
         turn.note("PoolPassed", f"All checks of release {rollout.release} passed in pool {name}.")
     worst = max(looks, key=_badness, default=None)
-    pool.worst_check = _shown(worst) if worst else pool.worst_check
+    pool.worst_check = shown(worst) if worst else pool.worst_check
+    note_numbers(turn, pool, _all_looks(turn, rollout.quality, name))
     if worst and worst.verdict is Verdict.FAILED:
         pool.verdict, pool.reason = "Failed", worst.check[:REASON]
     elif pool.passed_at:
@@ -105,24 +125,5 @@ def _badness(look: CheckLook) -> tuple[int, float, float]:
     """Failed before inconclusive before passed; then the nearer to its threshold; then the wider bound."""
     order = {Verdict.FAILED: 2, Verdict.INCONCLUSIVE: 1}.get(look.verdict, 0)
     nearness = look.log_e / look.log_threshold if look.log_threshold > 0 else look.log_e
-    limit = look.max_rate if math.isnan(look.max_bias) else look.max_bias
+    limit = next((one for one in (look.max_bias, look.max_drop) if not math.isnan(one)), look.max_rate)
     return order, max(0.0, nearness), look.upper_bound / limit if limit > 0 else 0.0
-
-
-def _shown(look: CheckLook) -> CheckStatus:
-    return CheckStatus(
-        name=look.check,
-        verdict=look.verdict.value,
-        reason=look.reason[:REASON],
-        checked=max(0, look.checked),
-        bad=max(0, look.bad),
-        max_rate="" if math.isnan(look.max_rate) else ratio_text(look.max_rate),
-        max_ratio="" if math.isnan(look.max_ratio) else f"{look.max_ratio:g}",
-        slower_than=bound_text(look.slower_than) if look.slower_than else "",
-        max_bias_nats="" if math.isnan(look.max_bias) else f"{look.max_bias:g}",
-        bias_nats="" if math.isnan(look.bias) else f"{look.bias:.3g}",
-        upper_bound=ratio_text(look.upper_bound) if math.isnan(look.max_bias) else nats_text(look.upper_bound),
-        log_e=f"{look.log_e:.4g}",
-        log_threshold=f"{look.log_threshold:.4g}",
-        detail=clip(look.detail),
-    )

@@ -27,12 +27,16 @@ from sampler_rollouts.domain.evidence.samples import (
     SampleSet,
     is_calibration,
     is_compared,
+    is_scored,
     spends_alpha,
 )
+from sampler_rollouts.domain.evidence.scored import judge_scores
 from sampler_rollouts.domain.evidence.tally import Tally
 from sampler_rollouts.domain.evidence.verdict import of_audit, of_rate
 
 MOST_PODS_NAMED = 3
+UNREADABLE = "TemplateMissing"
+"""An admin's check of which nobody knows where its data are."""
 
 
 def count_tests(checks: Iterable[CheckPlan], pools: Iterable[str], *, probes: bool = False) -> int:
@@ -76,9 +80,15 @@ def _looks(question: Question, reader: Reader, scrape: int) -> dict[tuple[str, s
     found = dict(zip(rates, compared, strict=True))
     looks = {}
     for place, ((arm, plan), tally) in enumerate(zip(asked, tallies, strict=True)):
-        reason, why = _unusable(arm, tally, reader.window)
+        reason, why = _unusable(arm, tally, reader.window, some=is_scored(plan))
+        if plan.problem:
+            reason, why = UNREADABLE, plan.problem
         if place in found:
             look = _judge_rate(question, plan, arm, tally, found[place], reason, why)
+        elif is_scored(plan):
+            stable, sure = _stable(arm, plan, reader) or (), question.pass_confidence
+            log_threshold = _threshold(question, plan)
+            look = judge_scores(plan, arm, tally, stable, (reason, why), log_threshold, sure)
         elif is_calibration(plan):
             log_threshold = _threshold(question, plan)
             look = judge_calibration(plan, arm.pool, tally, reason, why, log_threshold, question.pass_confidence)
@@ -219,10 +229,15 @@ def _missing(arm: Arm, newest: Mapping[str, int | None] | Mapping[str, int], win
     return sorted(serving - fresh - young)
 
 
-def _unusable(arm: Arm, tally: Tally, window: Window) -> tuple[str, str]:
-    """Why the data must not pass anything, as a reason and in words; two empty strings when they may."""
+def _unusable(arm: Arm, tally: Tally, window: Window, *, some: bool = False) -> tuple[str, str]:
+    """Why the data must not pass anything, as a reason and in words; two empty strings when they may.
+
+    ``some``: fresh data of any pod will do, for not every pod need be evaluated.
+    """
     newest = {pod: one.newest for pod, one in tally.pods.items()}
     missing = _missing(arm, newest, window)
+    if some and any(time is not None and time >= window.oldest_fresh for time in newest.values()):
+        return "", ""
     if not missing:
         return "", ""
     named = ", ".join(missing[:MOST_PODS_NAMED]) + (" and others" if len(missing) > MOST_PODS_NAMED else "")

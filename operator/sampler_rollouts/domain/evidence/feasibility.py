@@ -15,16 +15,17 @@ from typing import Final
 import numpy as np
 
 from sampler_rollouts.domain.evidence.bound import log_evidence_below
-from sampler_rollouts.domain.evidence.calibration import Draws, log_e_unbiased
+from sampler_rollouts.domain.evidence.calibration import Draws, log_e_biased, log_e_unbiased
 from sampler_rollouts.domain.evidence.eprocess import log_e_value
 from sampler_rollouts.domain.evidence.judge import IGNORED_SHARE, RATIO_SHARE
 from sampler_rollouts.domain.evidence.ratio import contributions, log_e_below_margin
-from sampler_rollouts.domain.evidence.samples import CheckPlan, is_calibration
+from sampler_rollouts.domain.evidence.samples import CheckPlan, is_calibration, is_scored
 
 MOST: Final = 1e12
 """Requests beyond which nobody need count."""
 _CLOSE: Final = 1e-3
 MAX_BIAS: Final = "maxBiasNats"
+MAX_DROP: Final = "maxDrop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ def to_pass(
     error, effect = 1.0 - sure.pass_confidence, sure.design_effect
     if is_calibration(plan):
         return Need(_unbiased(plan.max_bias, error, variance), MAX_BIAS)
+    if is_scored(plan):
+        return Need(math.nan if compared else math.inf, MAX_DROP)
     parts = []
     if not math.isnan(plan.max_rate):
         parts.append(Need(_clean(plan.max_rate, error, effect), "maxRate"))
@@ -140,6 +143,19 @@ def to_fail(limit: float, rate: float, sure: Assured) -> float:
     return _first(
         lambda count: float(log_e_value(count, rate * count, limit, sure.design_effect)) >= sure.log_threshold
     )
+
+
+@functools.lru_cache(maxsize=1024)
+def to_fail_biased(margin: float, bias: float, variance: float, log_threshold: float) -> float:
+    """Draws of a sampler with so many nats of bias after which the evidence against "at most ``margin``" fails it."""
+    if math.isnan(variance) or not bias > margin:
+        return math.nan if math.isnan(variance) else math.inf
+
+    def shown(count: float) -> bool:
+        drawn = Draws(*(np.array([part]) for part in (count, bias * count, 0.0, count * variance)))
+        return log_e_biased(drawn, margin, leave_one_out=False) >= log_threshold
+
+    return _first(shown)
 
 
 def _first(holds: Callable[[float], bool]) -> float:

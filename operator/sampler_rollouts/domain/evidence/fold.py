@@ -21,6 +21,7 @@ from sampler_rollouts.domain.evidence.samples import (
     SampleSet,
     Series,
     is_compared,
+    is_scored,
     probed,
 )
 
@@ -38,7 +39,7 @@ def fold(question: Question, samples: SampleSet, horizon: int, at_least: int = 0
     cuts: dict[tuple[str, str, str], int] = {}
     for arm, pod, birth in _pods(question, reader):
         place = (arm.pool, arm.stable_revision if birth is None else arm.revision, pod)
-        cut = reader.cut(*place, birth) if place in long else None
+        cut = reader.cut(*place, birth, question.checks) if place in long else None
         if cut is not None:
             cuts[place] = cut
             folded |= _pod(question, samples, arm, pod, birth, cut)
@@ -80,7 +81,7 @@ def _pod(
     reader = Reader(samples, Window(question.since, cut, 0))
     place = (arm.pool, arm.stable_revision if birth is None else arm.revision)
     for plan in question.checks:
-        if birth is not None or is_compared(plan):
+        if birth is not None or is_compared(plan) or is_scored(plan):
             yield (*place, pod, plan.name), Folded(cut, reader.pod(*place, plan, pod, birth))
             if question.probes and is_compared(plan):
                 probes = reader.pod(*place, plan, pod, birth, probes=True)

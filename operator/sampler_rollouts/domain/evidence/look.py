@@ -25,6 +25,7 @@ UNDECIDED: Final = frozenset(
     {
         "TooFewRequests",
         "TooFewTokens",
+        "TooFewRuns",
         "UnconfirmedBurst",
         "UnconfirmedMismatch",
         "NothingToCompare",
@@ -62,6 +63,10 @@ class CheckLook:
     variance: float = math.nan
     """How random its tokens were: the mean of the draws' exact variances, in squared nats."""
     max_ratio: float = math.nan
+    max_drop: float = math.nan
+    """Of scores alone: ``checked`` counts runs, and ``upper_bound`` is of how much lower than stable's they are."""
+    drop: float = math.nan
+    """What was found: positive where they are lower."""
     slower_than: float = 0.0
     """Of a latency check the seconds above which a request is bad."""
     stable_checked: int = 0

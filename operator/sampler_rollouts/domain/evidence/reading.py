@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 
 import numpy as np
 from quality_contract import (
@@ -21,7 +22,7 @@ from quality_contract import (
     PROBE_ROUTE_HASH,
 )
 
-from sampler_rollouts.domain.evidence import draws, latency
+from sampler_rollouts.domain.evidence import draws, latency, scores
 from sampler_rollouts.domain.evidence.counters import Drops, LabelKey, Track, milliseconds, tracks
 from sampler_rollouts.domain.evidence.intervals import Increments, PairedTracks, common, no_counts, pod_increments
 from sampler_rollouts.domain.evidence.latency import is_latency
@@ -35,6 +36,7 @@ from sampler_rollouts.domain.evidence.samples import (
     Series,
     is_calibration,
     is_compared,
+    is_scored,
     probed,
 )
 
@@ -120,6 +122,8 @@ class Reader:
         """
         if is_calibration(plan):
             return self._draws((pool, revision, pod), plan, birth)
+        if is_scored(plan):
+            return self._scores((pool, revision, pod), plan, birth)
         drops: Drops = Counter()
         after = self._after(birth)
         beside: list[PairedTracks] = []
@@ -142,8 +146,8 @@ class Reader:
         probes: bool,
     ) -> tuple[list[PairedTracks], list[PairedTracks]]:
         audit = not is_compared(plan)
-        wanted = dict(plan.labels) if audit else {**plan.labels, LABEL_CHECK: plan.name}
-        metrics = (AUDIT_TOKENS, AUDIT_MISMATCH) if audit else (CHECKED, BAD)
+        wanted = dict(plan.labels) if audit or plan.metrics else {**plan.labels, LABEL_CHECK: plan.name}
+        metrics = (AUDIT_TOKENS, AUDIT_MISMATCH) if audit else plan.metrics or (CHECKED, BAD)
         checked, bad = (self._tracks(pool, revision, metric, pod, wanted, after, drops) for metric in metrics)
         return ([PairedTracks(checked, bad)], []) if audit else _apart(checked, bad, probes=probes)
 
@@ -167,6 +171,18 @@ class Reader:
         families = [self._tracks(pool, revision, metric, pod, plan.labels, after, drops) for metric in draws.COUNTERS]
         return draws.draw_increments(families, after is None, drops, self._folded.get((*place, plan.name)))
 
+    def _scores(self, place: tuple[str, str, str], plan: CheckPlan, birth: datetime | None) -> Increments:
+        if not plan.metrics:
+            return Increments()
+        drops: Drops = Counter()
+        pool, revision, pod = place
+        after, until = self._after(birth), self.window.until
+        gauge, runs = (
+            tracks(self._pods(pool, revision, metric).get(pod, []), after, until, drops, unit)
+            for metric, unit in scores.units(plan)
+        )
+        return scores.score_increments(gauge, runs, after is None, drops, self._folded.get((*place, plan.name)))
+
     def ended(self, pool: str, revision: str, pod: str, birth: datetime | None) -> Increments:
         """Users' requests of one pod that ``errors`` counted, never probes; without ``birth``, of a stable pod."""
         after = self._after(birth)
@@ -175,19 +191,23 @@ class Reader:
         users, others = _apart(found, found, probes=False)
         return pod_increments(users, after is None, Counter(), before, others)
 
-    def cut(self, pool: str, revision: str, pod: str, birth: datetime | None) -> int | None:
+    def cut(
+        self, pool: str, revision: str, pod: str, birth: datetime | None, plans: Iterable[CheckPlan] = ()
+    ) -> int | None:
         """The newest time at which every counter of a pod has a believable sample: where its samples can be folded.
 
         None without one; for a counter that comes in copies (which of them is read depends on all samples); and for one
         whose twin is not there yet (what it has gained by then counts once both are).
         """
         by_metric: dict[str, dict[LabelKey, Track]] = {}
-        for metric in _FAMILIES:
+        named = [plan for plan in plans if plan.metrics]
+        for metric, unit in (*((one, draws.unit(one)) for one in _FAMILIES), *chain(*map(scores.units, named))):
             series = self._pods(pool, revision, metric).get(pod, [])
-            by_metric[metric] = tracks(series, self._after(birth), self.window.until, Counter(), draws.unit(metric))
+            by_metric[metric] = tracks(series, self._after(birth), self.window.until, Counter(), unit)
             if len(by_metric[metric]) < len(series):
                 return None
-        twins = by_metric[CHECKED].keys() == by_metric[BAD].keys()
+        pairs = [(CHECKED, BAD), *(plan.metrics for plan in named)]
+        twins = all(by_metric[one].keys() == by_metric[other].keys() for one, other in pairs)
         families = all(bool(by_metric[one]) == bool(by_metric[other]) for one, other in _TWINS)
         calibrated = len({frozenset(by_metric[metric]) for metric in draws.COUNTERS}) == 1
         if not (twins and families and calibrated):

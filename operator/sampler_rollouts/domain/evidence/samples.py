@@ -118,6 +118,14 @@ class CheckPlan:
     """Of a latency check the seconds above which a request is bad, a bucket's bound; 0 of any other."""
     max_bias: float = math.nan
     """Of calibration alone: the largest bias that is still acceptable, in nats a token."""
+    metrics: tuple[str, ...] = ()
+    """Of an admin's check: checked and bad, or the score and its runs. None of one that is read by its name."""
+    max_drop: float = math.nan
+    """Of scores alone: by how much they may be lower than stable's, as a part of the best one."""
+    largest: float = 1.0
+    """The best score."""
+    problem: str = ""
+    """Why it cannot be read: nothing passes, and nothing fails."""
 
 
 AUDITED: Final = frozenset({CHECK_REPLAY_AUDIT, CHECK_CALIBRATION})
@@ -126,7 +134,12 @@ AUDITED: Final = frozenset({CHECK_REPLAY_AUDIT, CHECK_CALIBRATION})
 
 def is_compared(plan: CheckPlan) -> bool:
     """Whether a check is about a rate, which stable has too."""
-    return plan.name not in AUDITED
+    return plan.name not in AUDITED and not is_scored(plan)
+
+
+def is_scored(plan: CheckPlan) -> bool:
+    """Whether a check is about a mean of scores, which stable has too."""
+    return not math.isnan(plan.max_drop)
 
 
 def is_calibration(plan: CheckPlan) -> bool:

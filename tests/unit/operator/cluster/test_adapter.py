@@ -46,6 +46,18 @@ def test_siblings_say_what_failed(cluster: KubernetesCluster) -> None:
     assert cluster.siblings("elsewhere") == ()
 
 
+def test_templates_are_read_by_name_as_far_as_they_are_there(api: MemoryApi, cluster: KubernetesCluster) -> None:
+    folder = "/apis/samplerrollouts.io/v1alpha1/clusterchecktemplates"
+    spec = {"gauge": "eval_score", "runsMetric": "eval_runs_total", "largest": 100}
+    for name, content in (("eval", spec), ("broken", {"gauge": "eval_score"})):
+        api.objects[f"{folder}/{name}"] = {"metadata": {"name": name}, "spec": content}
+    found = cluster.check_templates(["eval", "broken", "gone", "../samplerrollouts", ""])
+    assert {name: one.metrics for name, one in found.items()} == {"eval": ("eval_score", "eval_runs_total")}
+    assert found["eval"].largest == 100
+    api.denied.add(("GET", "clusterchecktemplates"))
+    assert cluster.check_templates(["eval"]) == {}
+
+
 def test_keys_of_all_and_of_chosen_namespaces(cluster: KubernetesCluster) -> None:
     assert cluster.keys() == [RolloutKey("serving", "chat")]
     assert cluster.keys(["serving"]) == [RolloutKey("serving", "chat")]

@@ -43,6 +43,31 @@ def test_the_committed_file_is_up_to_date() -> None:
     assert (ROOT / crd.DEFAULT_PATH).read_text() == crd.text(), "run python -m sampler_rollouts.crd"
 
 
+def test_the_committed_file_of_templates_is_up_to_date() -> None:
+    assert (ROOT / crd.TEMPLATE_PATH).read_text() == crd.template_text(), "run python -m sampler_rollouts.crd"
+    assert yaml.safe_load(crd.template_text()) == crd.template_definition()
+
+
+def test_the_schema_of_templates_is_bounded_and_holds_nothing_that_a_structural_one_may_not() -> None:
+    version = crd.template_definition()["spec"]["versions"][0]
+    found = list(nodes(version["schema"]["openAPIV3Schema"]["properties"]["spec"]))
+    assert len(found) == 6
+    for _, node in found:
+        assert "type" in node
+        assert node["type"] != "string" or "maxLength" in node
+        assert not node.keys() & {"$ref", "title", "anyOf", "allOf", "oneOf", "const"}
+    assert crd.template_definition()["spec"]["scope"] == "Cluster"
+
+
+def test_check_finds_drift_of_both(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert crd.main(["--check"]) == 1
+    assert crd.main([]) == 0
+    assert crd.main(["--check"]) == 0
+    crd.TEMPLATE_PATH.write_text("")
+    assert crd.main(["--check"]) == 1
+
+
 def test_check_finds_drift(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "new" / "crd.yaml"
     assert crd.main([str(path), "--check"]) == 1

@@ -35,7 +35,9 @@ def test_the_first_release_is_asked_about_while_it_bakes() -> None:
     assert found is not None
     assert [len(arm.births) for arm in found.arms] == [2, 2]
     world.run(400)
-    assert asked(world) is None
+    later = asked(world)
+    assert later is not None, "what serves is watched for as long as it serves"
+    assert later.since > found.since
 
 
 def test_a_candidates_own_pods_are_asked_for_by_name() -> None:

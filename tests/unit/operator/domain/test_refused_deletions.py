@@ -50,7 +50,7 @@ def test_who_is_served_as_asked_is_ready_whatever_is_left_over() -> None:
     assert world.condition("Ready") == ("True", "FullTraffic")
     assert world.condition("Degraded") == ("True", "NotDeleted")
     world.run(400)
-    assert world.tick().requeue_after is None, "only the refusal itself asks for another look"
+    assert world.tick().requeue_after == 60, "only the refusal itself asks for another look before the next minute's"
 
 
 def test_once_it_can_be_deleted_it_goes_by_itself() -> None:

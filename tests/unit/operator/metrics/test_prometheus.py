@@ -298,3 +298,23 @@ def test_an_unavailable_source_neither_passes_nor_fails() -> None:
     assert (evidence.available, evidence.reason) == (False, "PartialAnswer")
     assert {look.verdict.value for look in evidence.looks.values()} == {"Inconclusive"}
     assert not any(evidence.fresh.values())
+
+
+NAMED = CheckPlan("refusals", 0.03, metrics=("answers_total", "refusals_total"))
+
+
+def test_an_admins_metrics_are_asked_for_by_name_and_nothing_else_of_them() -> None:
+    asked = question(NAMED, ERRORS, births=("c1",), compared=True)
+    (own,) = map(str, of_pods(asked, ["c1"]))
+    assert "answers_total|refusals_total" in own
+    _, stable = map(str, of_stable(asked))
+    assert stable == '{__name__=~"answers_total|refusals_total",namespace="team",rollout="chat",revision=~"old"}'
+
+
+@pytest.mark.parametrize("name", ['x"} or vector(1)', "a.b", "", "a|.*", "x" * 129])
+def test_what_is_no_name_of_a_metric_is_not_asked_for(name: str) -> None:
+    asked = question(replace(NAMED, metrics=("answers_total", name)), births=("c1",), compared=True)
+    for selectors in (of_pods(asked, ["c1"]), of_stable(asked)):
+        with pytest.raises(SourceProblem) as problem:
+            list(selectors)
+        assert problem.value.reason == "InvalidQuestion"

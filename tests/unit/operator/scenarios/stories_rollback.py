@@ -251,3 +251,44 @@ def first_bad_replaced(given: Given, when: When, then: Then) -> None:
     when.spec_asks_for("b")
     then.stable("b")
     then.ready()
+
+
+@scenario("bad after the bake: it is told, with the last change seen, and goes on serving until it passes again")
+def after_the_bake(given: Given, when: When, then: Then) -> None:
+    given.serving("a")
+    when.spec_asks_for("b")
+    then.stable("b")
+    then.is_("Verified", "BakeTimeOver")
+    then.is_("Degraded", "AsWanted", "False")
+    when.answers_of("b")
+    then.is_("Degraded", "CheckFailed", within=200)
+    then.says("Degraded", "pool cpu: check unexpected-script", "Last change seen: at 2026-", "image changed from")
+    then.stays(60, stage="Serving", stable="b", candidate="")
+    then.ready()
+    then.pods(b=4)
+    when.answers_of("b", are="good")
+    then.is_("Degraded", "AsWanted", "False", within=1800)
+    then.history(("b", "Promoted"))
+
+
+@scenario("bad after the bake, and the operator is away when it is well again")
+def after_the_bake_away(given: Given, when: When, then: Then) -> None:
+    given.serving("a")
+    when.answers_of("a")
+    then.is_("Degraded", "CheckFailed", within=200)
+    when.answers_of("a", are="good")
+    when.operator_is_away(100)
+    then.stays(60, stage="Serving", stable="a", candidate="")
+    then.is_("Degraded", "AsWanted", "False", within=1800)
+
+
+@scenario("bad after the bake while the metrics source is down: told as soon as it answers")
+def after_the_bake_blind(given: Given, when: When, then: Then) -> None:
+    given.serving("a")
+    when.metrics_source_is(down="SourceUnreachable")
+    when.answers_of("a")
+    then.is_("MetricsAvailable", "SourceUnreachable", "False")
+    when.time_passes(120)
+    then.is_("Degraded", "AsWanted", "False")
+    when.metrics_source_is()
+    then.is_("Degraded", "CheckFailed", within=200)

@@ -1,0 +1,90 @@
+"""What an admin says a check of another name is read from: metric names, and never an expression of PromQL.
+
+A name is all that reaches a metrics source, beside the namespace, rollout, pod and revision that the operator puts in
+itself (R25). Which limit holds is the author's to say, in the SamplerRollout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import Field, ValidationError
+
+from sampler_rollouts.domain.pool import matching
+from sampler_rollouts.domain.rules import Rule, Strict
+
+KIND: Final = "ClusterCheckTemplate"
+PLURAL: Final = "clusterchecktemplates"
+NAME_LENGTH: Final = 120
+_PATTERN: Final = "^[a-zA-Z_:][a-zA-Z0-9_:]*$"
+MetricName = Annotated[
+    str,
+    Field(min_length=1, max_length=NAME_LENGTH),
+    matching(_PATTERN, "must be the name of a metric, such as eval_score: letters, digits, _ and :"),
+]
+
+
+class CheckTemplate(Strict):
+    """Where a check's data are: two counters of requests, or a score and the counter of its runs."""
+
+    checked_metric: MetricName | None = Field(None, description="Counter of the requests that were checked.")
+    bad_metric: MetricName | None = Field(None, description="Counter of those that were bad.")
+    gauge: MetricName | None = Field(None, description="The score of the newest run: from 0, higher is better.")
+    runs_metric: MetricName | None = Field(None, description="Counter of runs: a score is new when it has risen.")
+    largest: Annotated[int, Field(ge=1, le=1000, description="The best score that there can be.")] = 1
+    rules: ClassVar = (
+        Rule(
+            "has(self.checkedMetric) == has(self.badMetric)",
+            "checkedMetric and badMetric belong together: give both, or neither",
+            lambda one: (one.checked_metric is None) == (one.bad_metric is None),
+        ),
+        Rule(
+            "has(self.gauge) == has(self.runsMetric)",
+            "gauge and runsMetric belong together: give both, or neither",
+            lambda one: (one.gauge is None) == (one.runs_metric is None),
+        ),
+        Rule(
+            "has(self.checkedMetric) != has(self.gauge)",
+            "a check is about a rate or about a score: give checkedMetric and badMetric, or gauge and runsMetric",
+            lambda one: (one.checked_metric is None) != (one.gauge is None),
+        ),
+        Rule(
+            "!has(self.checkedMetric) || self.checkedMetric != self.badMetric",
+            "badMetric is checkedMetric: name the counter of bad requests",
+            lambda one: one.checked_metric is None or one.checked_metric != one.bad_metric,
+        ),
+        Rule(
+            "!has(self.gauge) || self.gauge != self.runsMetric",
+            "runsMetric is gauge: name the counter of runs",
+            lambda one: one.gauge is None or one.gauge != one.runs_metric,
+        ),
+    )
+
+    @property
+    def about(self) -> Literal["rate", "score"]:
+        """Which kind of limit fits."""
+        return "rate" if self.gauge is None else "score"
+
+    @property
+    def metrics(self) -> tuple[str, str]:
+        """Checked and bad, or the score and its runs."""
+        return (self.checked_metric or self.gauge or "", self.bad_metric or self.runs_metric or "")
+
+
+def read_template(raw: object) -> CheckTemplate | None:
+    """The template in an object's ``spec``; None for one that breaks the rules, which the API server would refuse."""
+    try:
+        found = CheckTemplate.model_validate(raw)
+    except ValidationError:
+        return None
+    return found if all(rule.holds(found) for rule in CheckTemplate.rules) else None
+
+
+def named_templates(spec: Mapping[str, Any]) -> list[str]:
+    """The names that a raw spec's checks give; nothing of what is not there or not of that form."""
+    quality = spec.get("quality")
+    checks = quality.get("checks") if isinstance(quality, Mapping) else None
+    every = checks if isinstance(checks, list) else []
+    names = [check.get("template") for check in every if isinstance(check, Mapping)]
+    return sorted({name for name in names if isinstance(name, str) and name})

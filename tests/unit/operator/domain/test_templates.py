@@ -1,0 +1,182 @@
+"""Checks of an admin's templates: what is copied when a rollout starts, and what decides."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sampler_rollouts.domain.check_template import CheckTemplate, named_templates, read_template
+from sampler_rollouts.domain.decision import decide
+from sampler_rollouts.domain.decision.quality import check_plan
+from sampler_rollouts.domain.evidence.look import CheckLook, Evidence, Verdict
+from sampler_rollouts.domain.evidence.samples import Question
+from sampler_rollouts.domain.observation import Observation
+from sampler_rollouts.domain.plan import CheckSpec
+
+from tests.unit.operator.domain.world import World, image, passing, spec
+
+SCORE = CheckTemplate(gauge="eval_score", runsMetric="eval_runs_total", largest=100)
+RATE = CheckTemplate(checkedMetric="answers_total", badMetric="refusals_total")
+BOTH = {"eval-score": SCORE, "refusals": RATE}
+ERRORS = {"name": "errors"}
+EVAL = {"name": "my-eval", "template": "eval-score", "maxDrop": "2%"}
+REFUSALS = {"name": "my-refusals", "template": "refusals", "maxRate": "3%"}
+
+
+class Templated(World):
+    """A cluster with the admin's templates."""
+
+    templates: dict[str, CheckTemplate] = BOTH
+
+    def observe(self) -> Observation:
+        return replace(super().observe(), check_templates=self.templates)
+
+
+def rolling(*checks: dict[str, Any], templates: dict[str, CheckTemplate] = BOTH) -> Templated:
+    world = Templated(spec("a", quality={"checks": [ERRORS, *checks]}))
+    world.templates = templates
+    world.until("Serving")
+    _next(world)
+    world.run(25)
+    assert world.status.stage == "Progressing"
+    return world
+
+
+def _next(world: World) -> None:
+    new = copy.deepcopy(world.spec)
+    for one in new["pools"]:
+        one["image"] = image("b")
+    world.update(new)
+
+
+def planned(world: World, name: str) -> CheckSpec:
+    assert world.status.rollout
+    return next(check for check in world.status.rollout.quality.checks if check.name == name)
+
+
+def test_where_the_data_are_is_copied_when_the_rollout_starts() -> None:
+    world = rolling(EVAL, REFUSALS)
+    score, rate = check_plan(planned(world, "my-eval")), check_plan(planned(world, "my-refusals"))
+    assert (score.metrics, score.max_drop, score.largest) == (("eval_score", "eval_runs_total"), 0.02, 100.0)
+    assert (rate.metrics, rate.max_rate) == (("answers_total", "refusals_total"), 0.03)
+    world.templates = {"refusals": RATE, "eval-score": CheckTemplate(gauge="other", runsMetric="other_runs")}
+    world.tick()
+    assert check_plan(planned(world, "my-eval")).metrics == score.metrics
+    assert world.condition("PlanDrift") == ("True", "SpecChanged")
+
+
+@pytest.mark.parametrize(
+    ("check", "templates", "said"),
+    [
+        (EVAL, {}, "there is no ClusterCheckTemplate eval-score that the operator may read"),
+        (EVAL, {"eval-score": RATE}, "is about a rate: give maxRate or maxRatio"),
+        (REFUSALS, {"refusals": SCORE}, "is about a score: give maxDrop"),
+    ],
+)
+def test_a_template_that_is_missing_or_unfit_is_said_and_passes_nothing(
+    check: dict[str, Any], templates: dict[str, CheckTemplate], said: str
+) -> None:
+    found = planned(rolling(check, templates=templates), str(check["name"]))
+    assert said in found.problem
+    assert check_plan(found).metrics == ()
+
+
+def test_each_check_of_a_template_shares_the_error() -> None:
+    world = rolling(EVAL, REFUSALS)
+    assert world.status.rollout
+    assert world.status.rollout.quality.tests == 2 * 3
+
+
+def judged(**verdicts: Verdict) -> Any:
+    def judge(pool: str, check: str, asked: Question) -> tuple[Verdict, str]:
+        return verdicts.get(check.replace("-", "_"), Verdict.PASSED), ""
+
+    return judge
+
+
+def test_a_check_decides_unless_it_only_reports() -> None:
+    deciding, reporting = rolling(EVAL), rolling(EVAL | {"mode": "Report"})
+    for world in (deciding, reporting):
+        world.judge = judged(my_eval=Verdict.FAILED)
+        world.run(30)
+    assert deciding.status.history[0].result == "RolledBack"
+    assert reporting.status.stage == "Progressing"
+    shown = {one.name: one.verdict for one in reporting.status.pools[0].checks}
+    assert shown == {"errors": "Passed", "replay-audit": "Passed", "my-eval": "Failed"}
+    assert reporting.status.pools[0].verdict == "Passed"
+    reporting.until("Serving")
+    assert reporting.status.history[0].result == "Promoted"
+
+
+def test_what_only_reports_takes_no_share_of_the_error() -> None:
+    world = rolling(EVAL | {"mode": "Report"})
+    assert world.status.rollout
+    assert world.status.rollout.quality.tests == 2
+
+
+def test_the_sentence_tells_scores_as_scores() -> None:
+    world = rolling(EVAL)
+    looks = {}
+    for pool in ("cpu-a", "cpu-b"):
+        looks[pool, "my-eval"] = CheckLook(
+            pool, "my-eval", Verdict.FAILED, "", 40, 0, float("nan"), 0.2, 7.0, 6.68, max_drop=0.02, drop=0.11
+        )
+    evidence = Evidence(True, looks=looks, fresh={"cpu-a": True, "cpu-b": True})
+    status = decide(world.meta, world.spec, world.status, world.observe(), evidence, world.now).status
+    assert status.rollout
+    assert status.rollout.failure
+    assert "check my-eval scored 11% lower than stable, over 40 runs (limit 2%, " in status.rollout.failure.message
+    worst = status.pools[0].worst_check
+    assert worst
+    assert (worst.drop, worst.max_drop, worst.checked) == ("11%", "2%", 40)
+
+
+def test_scores_in_a_pool_that_stable_has_not_are_said_at_once() -> None:
+    world = rolling(EVAL)
+    more = copy.deepcopy(world.spec)
+    more["pools"].append({**more["pools"][0], "name": "cpu-c", "image": image("c")})
+    more["strategy"]["waves"] = [["cpu-a", "cpu-b"], ["cpu-c"]]
+    world.update(more)
+    world.run(120)
+    assert world.condition("EvidenceFeasible") == ("False", "NothingToCompare")
+    assert "scores are only compared with stable, which has no such pool" in world.message("EvidenceFeasible")
+
+
+def test_the_bake_goes_on_beside_scores() -> None:
+    world = rolling(EVAL)
+    world.judge = passing
+    world.until("Serving")
+
+    def alone(pool: str, check: str, asked: Question) -> tuple[Verdict, str]:
+        return (Verdict.INCONCLUSIVE, "NothingToCompare") if check == "my-eval" else (Verdict.PASSED, "")
+
+    world.judge = alone
+    world.run(400)
+    assert world.condition("Verified") == ("True", "BakeTimeOver")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {},
+        {"checkedMetric": "a"},
+        {"gauge": "a"},
+        {"checkedMetric": "a", "badMetric": "a"},
+        {"checkedMetric": "a", "badMetric": "b", "gauge": "c", "runsMetric": "d"},
+        {"gauge": "sum(rate(x[5m]))", "runsMetric": "b"},
+        {"gauge": "a", "runsMetric": "b", "largest": 0},
+        {"gauge": "a", "runsMetric": "b", "query": "c"},
+        None,
+        "a",
+    ],
+)
+def test_a_template_that_breaks_its_rules_is_none(raw: object) -> None:
+    assert read_template(raw) is None
+
+
+def test_names_are_read_from_whatever_a_spec_is() -> None:
+    assert named_templates({"quality": {"checks": [{"template": "b"}, {"template": "a"}, {}, 7]}}) == ["a", "b"]
+    for odd in ({}, {"quality": 3}, {"quality": {"checks": 4}}, {"quality": {"checks": [{"template": 5}]}}):
+        assert named_templates(odd) == []
