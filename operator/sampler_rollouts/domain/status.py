@@ -29,6 +29,7 @@ from sampler_rollouts.domain.plan import (
     Rollout,
     Text,
 )
+from sampler_rollouts.domain.preflight import PreflightResult
 
 
 class Stage(StrEnum):
@@ -181,6 +182,8 @@ class Status(Loose):
     """spec.retryGeneration as last seen."""
     promoted_by: Name = ""
     """The promote annotation's value that was used last, or was there when a rollout started: it counts no more."""
+    preflights: Annotated[list[PreflightResult], Field(max_length=limits.PREFLIGHTS)] = Field(default_factory=list)
+    """What preflights found, of the releases that may serve or come back."""
     rollout: Rollout | None = None
     bake: Bake | None = None
     refusals: Annotated[list[RefusedWrite], Field(max_length=limits.REFUSALS)] = Field(default_factory=list)
@@ -213,6 +216,10 @@ class Status(Loose):
     def held(self, release: str) -> HeldRelease | None:
         """The hold on a release, if it was rolled back."""
         return next((item for item in self.failed if item.hash == release), None)
+
+    def preflight(self, pool: str, revision: str) -> PreflightResult | None:
+        """What the preflight of a pool's revision found, if there was one."""
+        return next((item for item in self.preflights if (item.pool, item.revision) == (pool, revision)), None)
 
     def pool(self, name: str) -> PoolStatus | None:
         """The status of one pool."""

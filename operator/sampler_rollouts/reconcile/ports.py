@@ -11,6 +11,7 @@ from sampler_rollouts.cluster.kinds import RolloutKey
 from sampler_rollouts.cluster.permit import Permit
 from sampler_rollouts.domain.evidence.look import Evidence
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet
+from sampler_rollouts.domain.observation import PodState, Reading
 from sampler_rollouts.domain.outcome import EventNote, Manifest, Outcome
 
 
@@ -63,6 +64,14 @@ class Metrics(Protocol):
 
     def fetch(self, question: Question, now: datetime) -> SampleSet:
         """Raw samples; a source that does not answer gives an empty set with the reason."""
+        ...
+
+
+class Preflights(Protocol):
+    """The pods that examine a build before any traffic."""
+
+    def read(self, pod: PodState, now: datetime) -> Reading:
+        """What one pod says: a result, or why there is none."""
         ...
 
 

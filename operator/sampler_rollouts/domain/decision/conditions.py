@@ -13,6 +13,7 @@ from sampler_rollouts.domain.decision.away import STABLE_NOT_READY, place, stabl
 from sampler_rollouts.domain.decision.baking import standing
 from sampler_rollouts.domain.decision.context import Turn
 from sampler_rollouts.domain.decision.drift import drift
+from sampler_rollouts.domain.decision.examined import waits_for
 from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED, said_of_stable
 from sampler_rollouts.domain.decision.feasible_words import untested
 from sampler_rollouts.domain.decision.memory import unready_for
@@ -146,7 +147,8 @@ def _under_way(turn: Turn, rollout: Rollout) -> Word:
         needs = blocker(turn, rollout)
         said = f"{position(turn, rollout)}" + (f": waiting for {needs}" if needs else "")
         return _waiting_or(turn, "Progressing", said)
-    return _waiting_or(turn, stage.value, f"waiting for the pods of release {rollout.release}")
+    needs = waits_for(turn) or "the pods"
+    return _waiting_or(turn, stage.value, f"waiting for {needs} of release {rollout.release}")
 
 
 def _leaving(turn: Turn, rollout: Rollout) -> Word:

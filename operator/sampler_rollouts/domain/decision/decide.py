@@ -15,6 +15,7 @@ from sampler_rollouts.domain.decision import (
     faults,
     feasible,
     memory,
+    preflight,
     progress,
     share,
 )
@@ -43,17 +44,22 @@ if TYPE_CHECKING:
 POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
     share.note_shares,
     memory.remember,
+    preflight.remember_results,
     baking.run_clock,
     remember_verdicts,
     # R7: abort conditions, then deadlines, then progress. A new wish does not hide that the last one has failed (R6).
     aborts.abort_on_failed_check,
     bake_alarm.abort_while_baking,
     aborts.abort_on_crashes,
+    preflight.abort_on_failed_preflight,
     adopt.adopt,
     choose,
     aborts.fail_on_progress_deadline,
+    preflight.fail_on_preflight_deadline,
     aborts.hold_or_roll_back_on_deadline,
     aborts.resume_when_pods_start,
+    preflight.resume_when_answered,
+    preflight.let_through,
     progress.start_serving,
     progress.hear_person,
     progress.next_step,
@@ -62,6 +68,7 @@ POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
     faults.take_fault_away,
     baking.verify,
     feasible.note_forecast,
+    preflight.forget_results,
 )
 ROUNDS: Final = 32
 """More than any chain of transitions that one look can set off."""

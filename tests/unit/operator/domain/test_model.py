@@ -70,6 +70,7 @@ def test_nobody_gets_to_full_traffic_but_by_the_gate_or_by_ready_pods() -> None:
 
 _ENDS = {
     Trigger.CHECK_FAILED,
+    Trigger.PREFLIGHT_FAILED,
     Trigger.PODS_FAILING,
     Trigger.INCONCLUSIVE_ROLLBACK,
     Trigger.OTHER_RELEASE,
