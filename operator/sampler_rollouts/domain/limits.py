@@ -30,6 +30,10 @@ PREFLIGHTS: Final = 4 * POOLS
 PROMPTS: Final = 8
 PROMPT_TOKENS: Final = 64
 """Fixed prompts of a preflight, and log-probabilities of each."""
+SUSPECTS: Final = 32
+"""Builds and settings that are marked."""
+SUSPECT: Final = IMAGE + 16
+"""What names one."""
 REMAINS: Final = 32
 """Revisions of pools that are there and not wanted."""
 TEXT: Final = 1024

@@ -82,6 +82,23 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """A build or a setting that a failed release had and stable had not."""
+
+    release: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """What another SamplerRollout of the namespace says: the release that serves there, and what failed."""
+
+    name: str
+    serves: str
+    marks: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """One consistent-enough look at the children; the decision tolerates a stale one."""
 
@@ -98,6 +115,9 @@ class Observation:
     preflights: tuple[PreflightState, ...] = ()
     readings: tuple[Reading, ...] = ()
     """What the pods of ``preflights`` said when they were asked."""
+
+    siblings: tuple[Sibling, ...] | None = None
+    """All SamplerRollouts of the namespace; None where nobody can say now."""
 
     def of_object_created(self, at: datetime | None) -> Observation:
         """Without the pods of an earlier object of the same name, which the garbage collector has yet to reach.

@@ -27,6 +27,7 @@ from sampler_rollouts.domain.plan import (
     Release,
     Remains,
     Rollout,
+    Suspicion,
     Text,
 )
 from sampler_rollouts.domain.preflight import PreflightResult
@@ -53,6 +54,33 @@ class Result(StrEnum):
     RESTORED = "Restored"
     ROLLED_BACK = "RolledBack"
     WITHDRAWN = "Withdrawn"
+
+
+class Acts(StrEnum):
+    """What a person may say by annotation."""
+
+    PROMOTE = "promote"
+    ABORT = "abort"
+    RETRY = "retry"
+    PAUSE = "pause"
+    RESUME = "resume"
+    ROLLBACK = "rollback"
+    CLEAR_SUSPECT = "clear-suspect"
+
+
+class Act(Loose):
+    """The last word of one kind, and what became of it."""
+
+    act: Acts
+    value: Name
+    """The annotation's value: one that stands here is answered, and counts no more."""
+    release: Name
+    said: Name = ""
+    """Who and why: self-reported, nobody has checked it."""
+    at: AwareDatetime
+    done: bool = False
+    """False if it was refused."""
+    message: Text = ""
 
 
 class Condition(Loose):
@@ -184,6 +212,13 @@ class Status(Loose):
     """The promote annotation's value that was used last, or was there when a rollout started: it counts no more."""
     preflights: Annotated[list[PreflightResult], Field(max_length=limits.PREFLIGHTS)] = Field(default_factory=list)
     """What preflights found, of the releases that may serve or come back."""
+    pause: Act | None = None
+    """A person paused the release: in force while the spec asks for it."""
+    acts: Annotated[list[Act], Field(max_length=len(Acts), json_schema_extra=limits.map_by("act"))] = Field(
+        default_factory=list
+    )
+    """The last word of each kind, newest first."""
+    suspicions: Annotated[list[Suspicion], Field(max_length=limits.SUSPECTS)] = Field(default_factory=list)
     rollout: Rollout | None = None
     bake: Bake | None = None
     refusals: Annotated[list[RefusedWrite], Field(max_length=limits.REFUSALS)] = Field(default_factory=list)
@@ -220,6 +255,10 @@ class Status(Loose):
     def preflight(self, pool: str, revision: str) -> PreflightResult | None:
         """What the preflight of a pool's revision found, if there was one."""
         return next((item for item in self.preflights if (item.pool, item.revision) == (pool, revision)), None)
+
+    def act(self, act: Acts) -> Act | None:
+        """The last word of that kind."""
+        return next((item for item in self.acts if item.act is act), None)
 
     def pool(self, name: str) -> PoolStatus | None:
         """The status of one pool."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sampler_rollouts.domain.decision import (
     aborts,
+    acts,
     adopt,
     bake_alarm,
     baking,
@@ -18,6 +19,7 @@ from sampler_rollouts.domain.decision import (
     preflight,
     progress,
     share,
+    suspects,
 )
 from sampler_rollouts.domain.decision.conditions import write_conditions
 from sampler_rollouts.domain.decision.context import ResourceMeta, Turn, Wish
@@ -52,8 +54,11 @@ POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
     bake_alarm.abort_while_baking,
     aborts.abort_on_crashes,
     preflight.abort_on_failed_preflight,
+    # A person takes nothing back that a rule has already taken back.
+    acts.hear,
     adopt.adopt,
     choose,
+    suspects.note_suspects,
     aborts.fail_on_progress_deadline,
     preflight.fail_on_preflight_deadline,
     aborts.hold_or_roll_back_on_deadline,

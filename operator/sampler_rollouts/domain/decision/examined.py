@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sampler_rollouts.domain.plan import Rollout
     from sampler_rollouts.domain.status import Status
 
+PREFLIGHT_FAILED: Final = "PreflightFailed"
 NO_ANSWER: Final = "NoAnswer"
 """The reason of a reading where nobody answered."""
 EXAMINED: Final = frozenset({Stage.ESTABLISHING, Stage.PROGRESSING, Stage.HOLDING})

@@ -15,6 +15,7 @@ from sampler_rollouts.domain.decision.context import Turn, moving, revision_in
 from sampler_rollouts.domain.decision.examined import (
     EXAMINED,
     NO_ANSWER,
+    PREFLIGHT_FAILED,
     awaited,
     blocked,
     pending,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from sampler_rollouts.domain.preflight import PreflightResult
     from sampler_rollouts.domain.resource import Spec
 
-PREFLIGHT_FAILED: Final = "PreflightFailed"
 PREFLIGHT_UNAVAILABLE: Final = "PreflightUnavailable"
 STARTED: Final = frozenset({Stage.ESTABLISHING, Stage.PROGRESSING})
 

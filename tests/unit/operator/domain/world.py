@@ -14,7 +14,7 @@ from typing import Any
 from sampler_rollouts.domain.decision import ResourceMeta, decide, question
 from sampler_rollouts.domain.evidence.look import CheckLook, Evidence, Verdict
 from sampler_rollouts.domain.evidence.samples import Question
-from sampler_rollouts.domain.observation import Observation, PodState, Refused, Verb, WorkloadState
+from sampler_rollouts.domain.observation import Observation, PodState, Refused, Sibling, Verb, WorkloadState
 from sampler_rollouts.domain.outcome import EventNote, Outcome
 from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, recorded_template
 from sampler_rollouts.domain.status import Status
@@ -104,6 +104,8 @@ class World:
     arrivals: Arrivals = field(default_factory=Arrivals)
     blocked: dict[str, str] = field(default_factory=dict)
     """Revision to the infrastructure's reason why its pods do not start."""
+    siblings: tuple[Sibling, ...] | None = None
+    """What other SamplerRollouts of the namespace say."""
     undeletable: bool = False
     """The cluster refuses every deletion."""
     left_behind: bool = False
@@ -159,6 +161,7 @@ class World:
             refusals=self.refused,
             preflights=self.examining.states(self),
             readings=self.examining.readings(self),
+            siblings=self.siblings,
         )
 
     def _servers(self) -> list[dict[str, Any]]:
