@@ -28,12 +28,9 @@ class Answer:
 
 
 def fetch(address: str, port: int, path: str, *, seconds: float, most: int) -> Answer:
-    """``GET http://address:port/path``, all of it within ``seconds``, the body at most ``most`` bytes (NoAnswerError).
-
-    An address that cannot be a pod's (loopback, link-local, multicast) is not asked: somebody may have written it.
-    """
+    """``GET http://address:port/path``, all of it within ``seconds``. NoAnswerError: late, broken, above ``most`` bytes."""
     end = time.monotonic() + seconds
-    connection = http.client.HTTPConnection(_pod_address(address), port, timeout=min(CONNECT_SECONDS, seconds))
+    connection = http.client.HTTPConnection(address, port, timeout=min(CONNECT_SECONDS, seconds))
     try:
         connection.connect()
         with _cut_at(end, connection.sock):
@@ -49,11 +46,16 @@ def fetch(address: str, port: int, path: str, *, seconds: float, most: int) -> A
     return answer
 
 
-def _pod_address(text: str) -> str:
+def pod_address(text: str) -> str:
+    """The address of a pod as the API server tells it. NoAnswerError for one that cannot be a pod's: loopback,
+    link-local and multicast are not asked, whoever wrote them.
+    """
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
         raise NoAnswerError("it has no proper address") from None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
     if address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified:
         raise NoAnswerError("its address is none of a pod")
     return str(address)

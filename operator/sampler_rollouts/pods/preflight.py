@@ -12,7 +12,7 @@ from sampler_rollouts.domain.decision.examined import NO_ANSWER
 from sampler_rollouts.domain.observation import PodState, Reading
 from sampler_rollouts.domain.preflight import ReportRefusedError, read_report
 from sampler_rollouts.domain.render import METRICS_PORT
-from sampler_rollouts.pods.fetch import Answer, NoAnswerError, fetch
+from sampler_rollouts.pods.fetch import Answer, NoAnswerError, fetch, pod_address
 
 SECONDS: Final = 3.0
 """For one pod."""
@@ -50,7 +50,7 @@ class PodPreflights:
 
 
 def _get(address: str) -> Answer:
-    return fetch(address, METRICS_PORT, PATH, seconds=SECONDS, most=MOST_BYTES)
+    return fetch(pod_address(address), METRICS_PORT, PATH, seconds=SECONDS, most=MOST_BYTES)
 
 
 def _nothing(pod: PodState, reason: str, message: str) -> Reading:
