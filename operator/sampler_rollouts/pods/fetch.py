@@ -28,7 +28,9 @@ class Answer:
 
 
 def fetch(address: str, port: int, path: str, *, seconds: float, most: int) -> Answer:
-    """``GET http://address:port/path``, all of it within ``seconds``. NoAnswerError: late, broken, above ``most`` bytes."""
+    """``GET http://address:port/path``. NoAnswerError if it takes more than ``seconds``, breaks off, or has more bytes
+    than ``most``.
+    """
     end = time.monotonic() + seconds
     connection = http.client.HTTPConnection(address, port, timeout=min(CONNECT_SECONDS, seconds))
     try:
