@@ -118,10 +118,18 @@ def abort_on_failed_preflight(turn: Turn) -> None:
     rollout = turn.status.rollout
     if rollout is None or pending(rollout) is None or turn.status.stage not in EXAMINED:
         return
-    found = _failed(turn, rollout) or _apart(turn, rollout) or _unlike_stable(turn, rollout)
+    found = _failed(turn, rollout)
+    if not found and _all_said(turn):
+        found = _apart(turn, rollout) or _unlike_stable(turn, rollout)
     if found:
         pool, why = found
         fail_candidate(turn, rollout, pool, why, Trigger.PREFLIGHT_FAILED, PREFLIGHT_FAILED)
+
+
+def _all_said(turn: Turn) -> bool:
+    """Whether there is no result to wait for: which pool is the odd one is not known before."""
+    plan = pending(turn.status.rollout)
+    return plan is not None and (not awaited(turn.status) or plan.clock.elapsed(turn.now) >= plan.timeout)
 
 
 def _mine(turn: Turn, rollout: Rollout) -> list[PreflightResult]:

@@ -136,6 +136,25 @@ def test_of_three_pools_the_odd_one_is_named_whatever_its_place() -> None:
     assert "in pool cpu-a at weight 0" in world.message("RolledBack")
 
 
+@pytest.mark.parametrize("comes", [True, False])
+def test_which_pool_is_the_odd_one_is_judged_when_all_have_answered_or_the_time_is_over(comes: bool) -> None:
+    pools = ("cpu-a", "cpu-b", "cpu-c")
+    asked = {**ON, "pools": pools}
+    world = established(**asked)
+    world.update(spec("b", **asked))
+    world.tick()
+    world.examining.says["cpu-a"] = {**PASSED, "digest": "sha256:" + "b" * 64}
+    world.examining.says["cpu-c"] = RUNNING
+    world.run(60)
+    assert world.status.stage == "Progressing"
+    if comes:
+        del world.examining.says["cpu-c"]
+    world.run(10 if comes else 80)
+    assert world.condition("RolledBack") == ("True", "PreflightFailed")
+    assert ("in pool cpu-a at weight 0" in world.message("RolledBack")) is comes
+    assert "token digest" in world.message("RolledBack")
+
+
 def test_within_the_tolerance_they_are_the_same() -> None:
     world = examined()
     world.examining.says["cpu-b"] = {**PASSED, "logprobs": ("-3.003", "-3.997")}
