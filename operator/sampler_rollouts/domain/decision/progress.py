@@ -91,7 +91,8 @@ def blocker(turn: Turn, rollout: Rollout) -> str:
     """What the present step waits for, or nothing. Where no pods change there is nothing to test."""
     pods = stopped(turn) or waits_for(turn) or _missing_pods(turn, rollout)
     if pods and rollout.waves and _blind(turn):
-        return f"{pods}; and for fresh data ({turn.evidence_reason})"
+        # First: what is said of pods may be long, and a message is cut at its end.
+        return f"fresh data ({turn.evidence_reason}); and for {pods}"
     return pods or (_missing_evidence(turn, rollout) if rollout.waves else "")
 
 

@@ -10,10 +10,11 @@ from sampler_rollouts.domain.release import release_hash, revisions
 from sampler_rollouts.domain.render import LABEL_POOL
 from sampler_rollouts.domain.resource import ACT_PREFIX, PROMOTE_ANNOTATION, parse_spec
 
+from tests.support.examples import examples
 from tests.unit.operator.domain.story import bad, silent
 from tests.unit.operator.domain.world import World, failing, image, inconclusive, passing, spec
 
-HISTORIES = int(os.environ.get("HISTORIES", "12"))
+HISTORIES = int(os.environ.get("HISTORIES", examples(12)))
 """Raise it for a soak."""
 SAID = [
     ("abort", "candidate"),

@@ -251,8 +251,9 @@ class World:
         if outcome.hands_off:
             return
         for body in outcome.objects:
-            if left > 0:
-                self.children[(body["kind"], body["metadata"]["name"])] = copy.deepcopy(body)
+            key = body["kind"], body["metadata"]["name"]
+            if left > 0 and self.children.get(key) != body:  # a copy is dear, and most are as they were
+                self.children[key] = copy.deepcopy(body)
             left -= 1
         self.refused = None if writes is not None else ()
         if left > 0:

@@ -80,7 +80,8 @@ async def play(world: World, kill_at: int = -1, after: bool = False) -> tuple[Ob
     return world.end_state(), seen
 
 
-CASES = [(first, False), (good, False), (bad, False), (bad, True), (replaced, False), (back, False)]
+LONG = [(good, False), (bad, False), (bad, True), (replaced, False), (back, False)]
+CASES = [pytest.param(first, False), *(pytest.param(*case, marks=pytest.mark.long) for case in LONG)]
 """Killed before a write is killed after the one before it; ``True`` shows that on one scenario."""
 
 
