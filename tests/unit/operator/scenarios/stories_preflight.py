@@ -92,7 +92,7 @@ def has_none(given: Given, when: When, then: Then) -> None:
     then.stable("a")
 
 
-@scenario("a preflight that takes too long holds, and goes on when it answers")
+@scenario("a preflight that takes too long holds, and goes on when it answers", long=True)
 def takes_long(given: Given, when: When, then: Then) -> None:
     given.serving("a", **ON, deadline=600)
     when.preflight_of("b", IS_STUCK)
@@ -115,7 +115,7 @@ def fails_late(given: Given, when: When, then: Then) -> None:
     then.rolled_back("b", "PreflightFailed")
 
 
-@scenario("an answer that is no report passes nothing")
+@scenario("an answer that is no report passes nothing", long=True)
 def raves(given: Given, when: When, then: Then) -> None:
     given.serving("a", **ON)
     when.preflight_of("b", RAVES)
@@ -155,7 +155,7 @@ def crashes(given: Given, when: When, then: Then) -> None:
     then.rolled_back("b", "PodsFailing")
 
 
-@scenario("a pod that examines cannot be scheduled, and then can")
+@scenario("a pod that examines cannot be scheduled, and then can", long=True)
 def unschedulable(given: Given, when: When, then: Then) -> None:
     given.serving("a", **ON, deadline=600)
     when.pods_of("b", UNSCHEDULABLE)
@@ -166,7 +166,7 @@ def unschedulable(given: Given, when: When, then: Then) -> None:
     then.stable("b", within=240)
 
 
-@scenario("a quota refuses the pod that examines")
+@scenario("a quota refuses the pod that examines", long=True)
 def refused(given: Given, when: When, then: Then) -> None:
     given.serving("a", **ON, deadline=600)
     when.pods_are_refused("b")
@@ -177,7 +177,7 @@ def refused(given: Given, when: When, then: Then) -> None:
     then.stable("b", within=240)
 
 
-@scenario("a third release in the middle of a preflight")
+@scenario("a third release in the middle of a preflight", long=True)
 def third(given: Given, when: When, then: Then) -> None:
     given.serving("a", **ON)
     when.preflight_of("b", IS_STUCK)
@@ -225,7 +225,7 @@ def away(given: Given, when: When, then: Then) -> None:
     then.never_ready("b")
 
 
-@scenario("a release that comes back is not examined again")
+@scenario("a release that comes back is not examined again", long=True)
 def comes_back(given: Given, when: When, then: Then) -> None:
     given.serving("a", **ON, bake=90)
     when.spec_asks_for("b")
@@ -236,7 +236,7 @@ def comes_back(given: Given, when: When, then: Then) -> None:
     then.stable("a")
 
 
-@scenario("a retry has a build examined anew")
+@scenario("a retry has a build examined anew", long=True)
 def retried(given: Given, when: When, then: Then) -> None:
     given.serving("a", **ON)
     when.preflight_of("b", FAILS)
