@@ -1,6 +1,6 @@
 """`down` leaves nothing of a whole `up` nor of one that was stopped half way; the next `up` is quick and whole.
 
-The last of this folder: what the others had in the cluster is gone by now. `make soak` stops `up` at every line.
+The last of this folder: what the others had in the cluster is gone by now. `make soak` stops `up` at every component.
 """
 
 from __future__ import annotations

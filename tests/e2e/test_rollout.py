@@ -49,7 +49,6 @@ def test_good_release_survives_crash_and_outage_and_bad_ones_are_rolled_back(
     good_release_is_promoted(cluster, established, images["sampler"])
     bad_release_is_rolled_back(established, load, images["seeded:rare-token-boost"])
     release_that_cannot_start_is_rolled_back(established, load, images["sampler"])
-    load.stop()
     asked = load.tally.records()
     failed = [(one.outcome, one.detail) for one in asked if one.outcome != OK]
     assert failed == [], f"{len(failed)} of {len(asked)} requests failed"

@@ -1,4 +1,4 @@
-"""`down` leaves nothing behind wherever `up` was killed or interrupted. Takes half an hour, and the one cluster."""
+"""`down` leaves nothing behind wherever `up` was killed or interrupted. Takes the one cluster, and minutes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from local.cluster import Cluster
-from tests.support.interrupting import UP, left_of, stop_after, traces
+from local.components import ALL
+from tests.support.interrupting import UP, left_of, stop_at, traces
 
-# Fewer points than this, and `up` says too little for this test to mean anything.
-FEWEST_POINTS = 5
+# Seconds after the start of each component: at once, and when the next step is under way.
+MOMENTS = (0.0, 0.7)
 
 
 @pytest.fixture
@@ -30,14 +31,14 @@ def down() -> Iterator[Cluster]:
 def test_down_leaves_nothing_wherever_up_was_stopped(sign: signal.Signals, down: Cluster) -> None:
     before = traces(down)
     assert left_of(down) == []
-    line = 0
-    # To the last line that a whole `up` says; a moment later every other time, when the next step is under way.
-    while stop_after(UP, line + 1, sign, later=line % 2 * 0.7):
-        line += 1
-        down.down()
-        assert (left_of(down), traces(down)) == ([], before), f"left by {sign.name} after line {line} of `up`"
-    assert line >= FEWEST_POINTS
-    # The last one ended by itself: what went before has not harmed it.
+    for component in ALL:
+        for later in MOMENTS:
+            stop_at(UP, down.settings.pids / component, sign, later=later)
+            down.down()
+            place = f"left by {sign.name} {later} s after the start of {component}"
+            assert (left_of(down), traces(down)) == ([], before), place
+    # What went before has not harmed the next one.
+    down.up()
     assert all(part.healthy for part in down.components())
     down.down()
     assert (left_of(down), traces(down)) == ([], before), "left by a whole `up`"

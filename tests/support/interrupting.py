@@ -19,34 +19,20 @@ Traces = tuple[list[str], bool]
 UP = (sys.executable, "-m", "local.cluster", "up")
 
 
-def stop_after(argv: Sequence[str], line: int, sign: signal.Signals, *, later: float) -> bool:
-    """Run, and signal it ``later`` seconds after that line of its progress; False if it ended well with fewer lines.
+def stop_at(argv: Sequence[str], component: Path, sign: signal.Signals, *, later: float = 0.0) -> None:
+    """Run, and signal it ``later`` seconds after it has started the component of that pid file.
 
     SIGINT goes to the whole group, as a terminal sends it; SIGKILL to the one process, as the kernel does for memory.
     """
     with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, start_new_session=True) as program:
-        assert program.stderr is not None
-        said = [program.stderr.readline() for _ in range(line)]
-        if not said[-1]:
-            assert program.wait(60) == 0, "".join(said)
-            return False
-        time.sleep(later)
-        _send(program, sign)
-        code = program.wait(60)
-    # After its last line it may be done before the signal comes.
-    assert code in {0, *_codes(sign)}, "".join(said)
-    return True
-
-
-def stop_at(argv: Sequence[str], component: Path, sign: signal.Signals) -> None:
-    """Run, and signal it in the way of `stop_after` as soon as the component of that pid file has been started."""
-    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, start_new_session=True) as program:
         try:
             wait_for(f"the start of {component.name}", component.exists, timeout=120, every=0.02)
+            time.sleep(later)
         finally:
             _send(program, sign)
         _, said = program.communicate(timeout=60)
-        assert program.returncode in _codes(sign), said
+    # A moment after the last component's start it may be done before the signal comes.
+    assert program.returncode in _codes(sign) | ({0} if later else set()), said
 
 
 def _send(program: subprocess.Popen[str], sign: signal.Signals) -> None:

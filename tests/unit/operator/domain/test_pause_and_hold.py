@@ -21,6 +21,7 @@ def test_paused_stops_the_clocks_but_not_the_abort() -> None:
     assert world.condition("RolledBack") == ("True", "CheckFailed")
 
 
+@pytest.mark.long
 def test_after_a_pause_the_clocks_go_on_where_they_stood() -> None:
     world = rolling()
     world.run(600)

@@ -91,6 +91,7 @@ def test_every_stage_can_be_left() -> None:
     assert {before for before, _ in transitions.TABLE} == set(Stage)
 
 
+@pytest.mark.long
 def test_every_row_happens_in_some_story(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder()
     monkeypatch.setattr(transitions, "TABLE", recorder)

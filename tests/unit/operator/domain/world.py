@@ -118,6 +118,8 @@ class World:
     """What this process of the operator was refused at its last look; None if it has only just started."""
     events: list[EventNote] = field(default_factory=list)
     check: Callable[[World, Outcome], None] | None = None
+    loaded: Status | None = None
+    """The status, while it is looked at and nothing changes it."""
     serial: int = 0
     faulty: set[str] = field(default_factory=set)
     """Hashes of releases of which a check has failed while they served, and that have passed nothing since."""
@@ -147,7 +149,7 @@ class World:
 
     @property
     def status(self) -> Status:
-        return Status.load(self.raw_status)
+        return self.loaded or Status.load(self.raw_status)
 
     def observe(self) -> Observation:
         deployments = self._servers()
@@ -225,9 +227,17 @@ class World:
         self._live()
         outcome = self.decide()
         if self.check and writes != 0:  # a decision that nobody wrote down was not taken
-            self.check(self, outcome)
+            self._checked(self.check, outcome)
         self.apply(outcome, writes)
         return outcome
+
+    def _checked(self, check: Callable[[World, Outcome], None], outcome: Outcome) -> None:
+        """Invariants only read: one reading of the status serves all of them, and reading is dear."""
+        self.loaded = self.status
+        try:
+            check(self, outcome)
+        finally:
+            self.loaded = None
 
     def run(self, seconds: float) -> Outcome:
         step = 5 if seconds <= 400 else 25

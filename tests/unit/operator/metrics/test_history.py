@@ -60,6 +60,7 @@ def test_looks_read_what_one_full_read_would(
                 assert seen == look(PrometheusSource(config()), store, scrape)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("small")
 @given(histories(), st.integers(3, 9), st.integers(1, 12))
 @settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
