@@ -6,14 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sampler_rollouts.domain.decision import entrance
+from sampler_rollouts.domain.decision import entrance, examined
 from sampler_rollouts.domain.decision.aborts import waiting_for
 from sampler_rollouts.domain.decision.adopt import STATUS_LOST, ambiguity
 from sampler_rollouts.domain.decision.away import STABLE_NOT_READY, place, stable_away
 from sampler_rollouts.domain.decision.baking import standing
 from sampler_rollouts.domain.decision.context import Turn
 from sampler_rollouts.domain.decision.drift import drift
-from sampler_rollouts.domain.decision.examined import waits_for
 from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED, said_of_stable
 from sampler_rollouts.domain.decision.feasible_words import untested
 from sampler_rollouts.domain.decision.memory import spoken, unready_for
@@ -149,11 +148,10 @@ def _under_way(turn: Turn, rollout: Rollout) -> Word:
         how = f"{position(turn, rollout)}; to continue, set the annotation {how_to_continue(turn, rollout)}"
         return Word(RECONCILING, "True", "WaitingForPerson", how)
     if stage is Stage.PROGRESSING:
-        needs = blocker(turn, rollout)
-        said = f"{position(turn, rollout)}" + (f": waiting for {needs}" if needs else "")
+        said = position(turn, rollout) + (f": waiting for {needs}" if (needs := blocker(turn, rollout)) else "")
         return _waiting_or(turn, "Progressing", said)
-    needs = waits_for(turn) or "the pods"
-    return _waiting_or(turn, stage.value, f"waiting for {needs} of release {rollout.release}")
+    waits = examined.waits_for(turn) or "the pods"
+    return _waiting_or(turn, stage.value, f"waiting for {waits} of release {rollout.release}")
 
 
 def _leaving(turn: Turn, rollout: Rollout) -> Word:
