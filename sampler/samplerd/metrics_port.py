@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from quality_contract.preflight import PATH
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -32,7 +33,7 @@ class MetricsPort:
 
     def app(self) -> Starlette:
         """The application."""
-        return Starlette(routes=[Route("/metrics", self._show), Route("/preflight", self._preflight), *self._probes])
+        return Starlette(routes=[Route("/metrics", self._show), Route(PATH, self._preflight), *self._probes])
 
     async def _show(self, _request: Request) -> Response:
         now = time.monotonic()

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
+from sampler_rollouts.domain.render import METRICS_PORT, Child, Owner
+from sampler_rollouts.domain.render_preflight import preflight_deployment
 
 from tests.cluster.conftest import CHART, Obj
 
@@ -78,13 +80,19 @@ def test_the_network_policy_lets_out_to_what_is_configured_and_nothing_else(rend
     policy = {"enabled": True, "metricsSources": {"to": [peer]}, "scrapedFrom": [peer]}
     spec = render(networkPolicy=policy)["NetworkPolicy/rel-sampler-rollouts"]["spec"]
     (ingress,) = spec["ingress"]
-    names, server, metrics = spec["egress"]
+    names, server, preflights, metrics = spec["egress"]
 
     assert spec["policyTypes"] == ["Ingress", "Egress"]
     assert ingress == {"ports": [{"port": "probes", "protocol": "TCP"}], "from": [peer]}
     assert {port["port"] for port in names["ports"]} == {53}
     assert {port["port"] for port in server["ports"]} == {443, 6443}
     assert metrics == {"ports": [{"port": 9090, "protocol": "TCP"}], "to": [peer]}
+    template = {"spec": {"containers": [{"name": "sampler"}]}}
+    examines = preflight_deployment(Owner("a", "b", "c"), Child("d", "e"), template, 5)["spec"]["template"]["metadata"]
+    (to,) = preflights["to"]
+    assert preflights["ports"] == [{"port": METRICS_PORT, "protocol": "TCP"}]
+    assert to["namespaceSelector"] == {}, "in any namespace that has rollouts"
+    assert to["podSelector"]["matchLabels"].items() <= examines["labels"].items()
 
 
 @pytest.mark.parametrize(

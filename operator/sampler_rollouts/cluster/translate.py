@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from sampler_rollouts.cluster.kinds import labels, metadata, terminating, told_replicas
-from sampler_rollouts.domain.observation import Observation, PodState, WorkloadState
+from sampler_rollouts.domain.observation import Observation, PodState, PreflightState, WorkloadState
 from sampler_rollouts.domain.outcome import Manifest
 from sampler_rollouts.domain.render import CONTAINER, LABEL_POOL, LABEL_REVISION, recorded_template
+from sampler_rollouts.domain.render_preflight import LABEL_PREFLIGHT_POOL, LABEL_PREFLIGHT_REVISION
 
 BLOCKED_REASONS: Final = frozenset(
     {
@@ -43,9 +44,11 @@ def observation(
 
     Nor is a pod that has ended (evicted, node shut down): its ReplicaSet has replaced it, and leaves it lying about.
     """
-    own = [item for item in deployments if _labelled(item) and not terminating(item)]
+    alive = [item for item in deployments if not terminating(item)]
+    pods = [pod for pod in pods if _has_controller(pod) and not _over(pod)]
+    own = [item for item in alive if _labelled(item)]
     return Observation(
-        pods=tuple(_pod(pod) for pod in pods if _labelled(pod) and _has_controller(pod) and not _over(pod)),
+        pods=tuple(_pod(pod, _place(pod)) for pod in pods if _labelled(pod)),
         workloads=tuple(_workload(item) for item in own),
         templates={
             _pool_revision(item): template
@@ -58,7 +61,25 @@ def observation(
             for item in services
             if not terminating(item)
         },
+        preflights=tuple(_preflight(item, pods) for item in alive if _examined(item)),
     )
+
+
+def _place(obj: Manifest) -> tuple[str, str]:
+    """Pool and revision of a server's objects."""
+    return labels(obj)[LABEL_POOL], labels(obj)[LABEL_REVISION]
+
+
+def _examined(obj: Manifest) -> tuple[str, str] | None:
+    """Pool and revision that a preflight's objects are about; None of any other."""
+    place = labels(obj).get(LABEL_PREFLIGHT_POOL, ""), labels(obj).get(LABEL_PREFLIGHT_REVISION, "")
+    return place if all(place) and not _labelled(obj) else None
+
+
+def _preflight(deployment: Manifest, pods: Iterable[Manifest]) -> PreflightState:
+    place = _examined(deployment) or ("", "")
+    found = tuple(_pod(pod, place) for pod in pods if _examined(pod) == place)
+    return PreflightState(*place, refused=_refused(deployment), pods=found)
 
 
 def _labelled(obj: Manifest) -> bool:
@@ -93,12 +114,12 @@ def _refused(deployment: Manifest) -> str:
     return _cut(failure.get("message") or failure.get("reason") or "") if failure.get("status") == "True" else ""
 
 
-def _pod(pod: Manifest) -> PodState:
+def _pod(pod: Manifest, place: tuple[str, str]) -> PodState:
     blocked, message = _blocked(pod)
     return PodState(
         name=metadata(pod)["name"],
-        pool=labels(pod)[LABEL_POOL],
-        revision=labels(pod)[LABEL_REVISION],
+        pool=place[0],
+        revision=place[1],
         created_at=datetime.fromisoformat(metadata(pod)["creationTimestamp"]),
         ready=_condition(pod, "Ready").get("status") == "True" and not terminating(pod),
         terminating=terminating(pod),
@@ -106,6 +127,7 @@ def _pod(pod: Manifest) -> PodState:
         restarts=max((_exits(status) for status in _containers(pod) if status.get("name") == CONTAINER), default=0),
         blocked=blocked,
         message=message or _last_words(pod),
+        address=str((pod.get("status") or {}).get("podIP") or ""),
     )
 
 

@@ -25,6 +25,11 @@ LEFTOVERS: Final = 8
 """Releases whose pods serve on while another takes their place."""
 REFUSALS: Final = 64
 """Writes that the cluster refused at the last look."""
+PREFLIGHTS: Final = 4 * POOLS
+"""Results of preflights: of the releases that may serve or come back."""
+PROMPTS: Final = 8
+PROMPT_TOKENS: Final = 64
+"""Fixed prompts of a preflight, and log-probabilities of each."""
 SUSPECTS: Final = 32
 """Builds and settings that are marked."""
 SUSPECT: Final = IMAGE + 16

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from sampler_rollouts.domain.preflight import PreflightResult
 
 from sampler_rollouts.domain.check_template import CheckTemplate
 
@@ -30,6 +33,8 @@ class PodState:
     restarts: int = 0
     blocked: str = ""
     message: str = ""
+    address: str = ""
+    """Its IP address; empty while it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,28 @@ class Refused:
     revision: str
     verb: Verb
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightState:
+    """The Deployment that examines one pool's revision before any of its servers, and its pods."""
+
+    pool: str
+    revision: str
+    refused: str = ""
+    pods: tuple[PodState, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one pod said of its preflight: a result, or why there is none (``Running``, ``NoAnswer``, ``Refused``)."""
+
+    pod: str
+    pool: str
+    revision: str
+    result: PreflightResult | None = None
+    reason: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +114,9 @@ class Observation:
     """What each of our Services selects, by name."""
     refusals: tuple[Refused, ...] | None = ()
     """What was refused at the last look; None if this operator has not written anything yet."""
+    preflights: tuple[PreflightState, ...] = ()
+    readings: tuple[Reading, ...] = ()
+    """What the pods of ``preflights`` said when they were asked."""
 
     check_templates: Mapping[str, CheckTemplate] = field(default_factory=dict)
     """The admin's templates that the spec's checks name, as far as they are there."""
@@ -98,4 +128,11 @@ class Observation:
 
         Both times are the API server's, in whole seconds: a pod of the same second may be ours.
         """
-        return self if at is None else replace(self, pods=tuple(pod for pod in self.pods if pod.created_at >= at))
+        if at is None:
+            return self
+        examined = tuple(replace(one, pods=_since(one.pods, at)) for one in self.preflights)
+        return replace(self, pods=_since(self.pods, at), preflights=examined)
+
+
+def _since(pods: tuple[PodState, ...], at: datetime) -> tuple[PodState, ...]:
+    return tuple(pod for pod in pods if pod.created_at >= at)

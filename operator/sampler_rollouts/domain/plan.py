@@ -183,6 +183,23 @@ class Forecast(Loose):
     """Requests that it needs."""
 
 
+class PreflightPlan(Loose):
+    """The preflight as it was asked for when the rollout started, and what it waits for."""
+
+    budget: Count
+    timeout: Count
+    """Seconds within which each pool is to have a result."""
+    compare_with_stable: bool = True
+    clock: Clock
+    """Runs from when the pods that are to examine it could start."""
+    blocked: Text = ""
+    """The infrastructure's reason why one of them has not."""
+    missed: bool = False
+    """The time was up for a Deployment that was not there, and which got its time once more."""
+    passed_at: AwareDatetime | None = None
+    """When every pool had passed and none differed: needed once, before any traffic."""
+
+
 class Rollout(Loose):
     """The plan and the position of the rollout under way, copied from the spec when it started (R3)."""
 
@@ -211,6 +228,8 @@ class Rollout(Loose):
     births: Annotated[list[Birth], Field(max_length=limits.BIRTHS)] = Field(default_factory=list)
     changes: Annotated[list[Text], Field(max_length=limits.CHANGES)] = Field(default_factory=list)
     """What differs from stable, in words."""
+    preflight: PreflightPlan | None = None
+    """Absent where none was asked for."""
     hold: Failure | None = None
     """Why the rollout holds."""
     forecast: Forecast | None = None

@@ -16,6 +16,7 @@ from quality_contract import CHECK_MISROUTED
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.evidence.samples import AUDITED
 from sampler_rollouts.domain.pool import DrainTimeout, Duration, DurationOrZero, Label, Pool, matching
+from sampler_rollouts.domain.preflight_spec import Preflight
 from sampler_rollouts.domain.quality_spec import Quality
 from sampler_rollouts.domain.quantities import ratio, seconds
 from sampler_rollouts.domain.routing import Routing
@@ -81,6 +82,9 @@ class Strategy(Strict):
             Step.model_validate({"weight": 50, "minDuration": "15m"}),
         ]
     )
+    preflight: Preflight | None = Field(
+        None, description="Examine a new build in a pod of its own before any traffic; without it nothing is examined."
+    )
     progress_deadline: Duration = Field("10m", description="How long pods may take to be ready.")
     deadline: Duration = Field("6h", description="How long the whole rollout may take.")
     bake_time: DurationOrZero = Field("24h", description="How long after full traffic a release becomes verified.")
@@ -96,6 +100,17 @@ class Strategy(Strict):
             "steps need at least one weight: add {weight: 50, minDuration: 15m}",
             lambda strategy: any(step.weight is not None for step in strategy.steps),
             "steps",
+        ),
+        Rule(
+            "!has(self.preflight) || duration(self.preflight.budget) < duration("
+            "has(self.preflight.timeout) ? self.preflight.timeout : self.progressDeadline)",
+            "preflight.budget must be below preflight.timeout (default: progressDeadline), which has room for the "
+            "model's loading too: lower the budget or raise the timeout",
+            lambda strategy: (
+                strategy.preflight is None
+                or seconds(strategy.preflight.budget) < strategy.preflight.limit(strategy.progress_deadline)
+            ),
+            "preflight",
         ),
     )
 

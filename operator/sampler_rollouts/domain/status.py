@@ -31,6 +31,7 @@ from sampler_rollouts.domain.plan import (
     Text,
     Watch,
 )
+from sampler_rollouts.domain.preflight import PreflightResult
 
 
 class Stage(StrEnum):
@@ -225,6 +226,8 @@ class Status(Loose):
     """spec.retryGeneration as last seen."""
     promoted_by: Name = ""
     """The promote annotation's value that was used last, or was there when a rollout started: it counts no more."""
+    preflights: Annotated[list[PreflightResult], Field(max_length=limits.PREFLIGHTS)] = Field(default_factory=list)
+    """What preflights found, of the releases that may serve or come back."""
     pause: Act | None = None
     """A person paused the release: in force while the spec asks for it."""
     acts: Annotated[list[Act], Field(max_length=len(Acts), json_schema_extra=limits.map_by("act"))] = Field(
@@ -266,6 +269,10 @@ class Status(Loose):
     def held(self, release: str) -> HeldRelease | None:
         """The hold on a release, if it was rolled back."""
         return next((item for item in self.failed if item.hash == release), None)
+
+    def preflight(self, pool: str, revision: str) -> PreflightResult | None:
+        """What the preflight of a pool's revision found, if there was one."""
+        return next((item for item in self.preflights if (item.pool, item.revision) == (pool, revision)), None)
 
     def act(self, act: Acts) -> Act | None:
         """The last word of that kind."""

@@ -22,6 +22,8 @@ from sampler_rollouts.handlers.telemetry import Telemetry
 from sampler_rollouts.handlers.watch import Watch
 from sampler_rollouts.metrics.config import MetricsSources, load_sources
 from sampler_rollouts.metrics.prometheus import Sources
+from sampler_rollouts.pods.preflight import PodPreflights
+from sampler_rollouts.reconcile.examining import BoundedPreflights
 from sampler_rollouts.reconcile.reconciler import Reconciler, utc_now
 from sampler_rollouts.reconcile.sampling import BoundedMetrics
 
@@ -34,9 +36,10 @@ async def run(options: Options) -> None:
     cluster = KubernetesCluster(KubernetesApi())
     telemetry = Telemetry()
     metrics = BoundedMetrics(Sources(sources), sources.metrics_sources, observer=telemetry)
+    preflights = BoundedPreflights(PodPreflights())
     with ThreadPoolExecutor(options.threads, thread_name_prefix="api") as threads:
         loop = ReconcileLoop(
-            Reconciler(cluster, metrics, threads, observer=telemetry).reconcile,
+            Reconciler(cluster, metrics, threads, observer=telemetry, preflights=preflights).reconcile,
             _list_keys(cluster, options, threads),
             resync=options.resync,
             ended=telemetry.ended,
@@ -50,6 +53,7 @@ async def run(options: Options) -> None:
             finally:
                 await asyncio.to_thread(watch.stop)
                 metrics.close()
+                preflights.close()
     logger.info("stopped")
 
 

@@ -12,7 +12,7 @@ from sampler_rollouts.cluster.permit import Permit
 from sampler_rollouts.domain.check_template import CheckTemplate
 from sampler_rollouts.domain.evidence.look import Evidence
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet
-from sampler_rollouts.domain.observation import Sibling
+from sampler_rollouts.domain.observation import PodState, Reading, Sibling
 from sampler_rollouts.domain.outcome import EventNote, Manifest, Outcome
 
 
@@ -73,6 +73,14 @@ class Metrics(Protocol):
 
     def fetch(self, question: Question, now: datetime) -> SampleSet:
         """Raw samples; a source that does not answer gives an empty set with the reason."""
+        ...
+
+
+class Preflights(Protocol):
+    """The pods that examine a build before any traffic."""
+
+    def read(self, pod: PodState, now: datetime) -> Reading:
+        """What one pod says: a result, or why there is none."""
         ...
 
 

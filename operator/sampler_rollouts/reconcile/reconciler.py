@@ -21,12 +21,14 @@ from sampler_rollouts.cluster.kinds import RolloutKey, key_of, metadata
 from sampler_rollouts.cluster.permit import Permit
 from sampler_rollouts.domain.check_template import named_templates
 from sampler_rollouts.domain.decision import ResourceMeta, decide, question
+from sampler_rollouts.domain.decision.examined import to_read
 from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.look import Evidence
 from sampler_rollouts.domain.evidence.samples import Question
 from sampler_rollouts.domain.outcome import EventNote, Manifest, Outcome
 from sampler_rollouts.domain.status import Status
 from sampler_rollouts.reconcile.correct import Refusal, Written, correct
+from sampler_rollouts.reconcile.examining import BoundedPreflights
 from sampler_rollouts.reconcile.ports import Cluster, Clusters, NoObserver, Observer
 from sampler_rollouts.reconcile.refusals import STATUS_NOT_WRITTEN, Refusals
 from sampler_rollouts.reconcile.sampling import BoundedMetrics
@@ -66,8 +68,11 @@ class Reconciler:
         threads: Executor | None = None,
         clock: Callable[[], datetime] = utc_now,
         observer: Observer | None = None,
+        preflights: BoundedPreflights | None = None,
     ) -> None:
+        """Without ``preflights`` no pod is asked, and no preflight passes."""
         self._clusters = clusters
+        self._preflights = preflights
         self._metrics = metrics
         self._threads = threads
         self._clock = clock
@@ -109,6 +114,9 @@ class Reconciler:
         # Looked at last, so that pods are seen as they are after the wait for the metrics source.
         children = await self._in_thread(cluster.children, rollout)
         seen = self._refusals.shown(key_of(rollout), children.observation)
+        if self._preflights is not None:
+            found = await self._preflights.read(to_read(status, seen), self._clock())
+            seen = replace(seen, readings=found)
         siblings = await self._in_thread(self._siblings.of, cluster, meta.namespace)
         named = named_templates(spec)
         templates = await self._in_thread(cluster.check_templates, named) if named else {}

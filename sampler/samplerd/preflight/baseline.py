@@ -1,6 +1,8 @@
 """Compares a preflight with an earlier one: another build's, or another pool's."""
 
-from samplerd.preflight.prompts import TOLERANCE_NATS, Scored
+from quality_contract.preflight import TOLERANCE_NATS
+
+from samplerd.preflight.prompts import Scored
 from samplerd.preflight.report import Report
 from samplerd.preflight.results import KIND_BASELINE, Failure, Tally, Wrong
 

@@ -20,8 +20,6 @@ TEXTS = (
     "In 1969 the crew of 3 flew 384400 km; 12 people have walked there since, the last of them in 1972.",
     "Question: which of these is a city? (a) Paris (b) Seine (c) Alps. Answer: it is the first of the three.",
 )
-TOLERANCE_NATS = {"float32": 2.0**-8}
-"""By precision: closer log-probabilities are the same. Sums in another order were seen to differ by 1e-4."""
 
 Floats64 = npt.NDArray[np.float64]
 

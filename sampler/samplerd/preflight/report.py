@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from quality_contract.preflight import FAILED, FORMAT, PASSED
 
 from samplerd.preflight.prompts import Scored
 from samplerd.preflight.results import Failure, Outcome
 from samplerd.tables import table
 
-FORMAT = 1
 _SHOWN = 5
 """Failures that a person is shown; the JSON has all."""
 
@@ -66,7 +66,7 @@ class Report:
 
     def as_json(self) -> str:
         """The report for machines."""
-        said = {"verdict": "passed" if self.passed else "failed", "reason": self.sentence}
+        said = {"verdict": PASSED if self.passed else FAILED, "reason": self.sentence}
         return json.dumps(_finite({**said, **asdict(self)}), indent=1, allow_nan=False)
 
     def as_text(self) -> str:

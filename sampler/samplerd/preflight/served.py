@@ -6,11 +6,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from quality_contract.preflight import TOLERANCE_NATS
 
 from samplerd.preflight.asks import Ask, asks_of, judged_logprobs
 from samplerd.preflight.conformance import fails, judged, smallest
 from samplerd.preflight.material import Floats
-from samplerd.preflight.prompts import TOLERANCE_NATS, Scored, log_softmax, prompts, scored
+from samplerd.preflight.prompts import Scored, log_softmax, prompts, scored
 from samplerd.preflight.results import KIND_LOGITS, Case, Failure, Result, Shape, Smallest, Tally, Wrong
 from samplerd.preflight.samplers import Samplers
 from samplerd.program import Executables, Step

@@ -43,7 +43,7 @@ UNSCHEDULABLE = Life(blocked="Unschedulable")
 NO_IMAGE = Life(blocked="ErrImagePull")
 
 
-def status(life: Life, age: float, started: bool) -> Obj:
+def status(life: Life, age: float, started: bool, address: str = "") -> Obj:
     """The pod's status. ``started``: it was ready before, and what keeps new pods from starting is none of its."""
     if life.blocked and not started:
         return _blocked(life.blocked)
@@ -55,7 +55,8 @@ def status(life: Life, age: float, started: bool) -> Obj:
         state = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off restarting failed container"}}
         last = {"terminated": {"exitCode": 1, "reason": "Error"}}
     container = {"name": "sampler", "restartCount": max(0, exits - 1), "state": state, "lastState": last}
-    return {"phase": "Running", "conditions": _conditions(True, ready), "containerStatuses": [container]}
+    told: Obj = {"phase": "Running", "conditions": _conditions(True, ready), "containerStatuses": [container]}
+    return told | ({"podIP": address} if address else {})
 
 
 def _conditions(scheduled: bool, ready: bool, reason: str = "", message: str = "") -> list[Obj]:

@@ -14,7 +14,8 @@ from sampler_rollouts.cluster.kinds import DEPLOYMENT, POD, RolloutKey
 from sampler_rollouts.cluster.transport import Api
 from sampler_rollouts.handlers.loop import ReconcileLoop
 from sampler_rollouts.handlers.watch import Novelty, key_from_child, key_from_rollout
-from sampler_rollouts.reconcile.ports import Metrics
+from sampler_rollouts.reconcile.examining import BoundedPreflights
+from sampler_rollouts.reconcile.ports import Metrics, Preflights
 from sampler_rollouts.reconcile.reconciler import Reconciler
 from sampler_rollouts.reconcile.sampling import BoundedMetrics
 
@@ -46,6 +47,7 @@ class Process:
         api: MemoryApi,
         reads: Api,
         metrics: Metrics,
+        preflights: Preflights,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
@@ -54,7 +56,8 @@ class Process:
         bounded = BoundedMetrics(metrics, [], time_limit=5.0)
         bounded.close()
         bounded._threads = {"": Inline()}  # type: ignore[dict-item]
-        reconciler = Reconciler(self._cluster, bounded, Inline(), clock)
+        examining = BoundedPreflights(preflights, Inline())
+        reconciler = Reconciler(self._cluster, bounded, Inline(), clock, preflights=examining)
         self._monotonic = monotonic
         self._loop = ReconcileLoop(reconciler.reconcile, self._list, clock=monotonic)
         self._loop.queue._jitter = lambda: 1.0

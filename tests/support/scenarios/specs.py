@@ -41,6 +41,7 @@ def spec(
     on_inconclusive: str = HOLD,
     paused: bool = False,
     retry: int = 0,
+    preflight: Obj | None = None,
 ) -> Obj:
     """A whole spec; ``builds`` gives single pools another build than the rest."""
     images = dict.fromkeys(pools, build) | (builds or {})
@@ -50,6 +51,8 @@ def spec(
         "deadline": f"{deadline}s",
         "bakeTime": f"{bake}s",
     }
+    if preflight is not None:
+        strategy["preflight"] = preflight
     if waves is not None:
         strategy["waves"] = [list(wave) for wave in waves]
     return {

@@ -74,6 +74,8 @@ class Story:
         """How many there are, by pool and build."""
         found: dict[tuple[str, str], int] = {}
         for pod in self.own("pods").values():
+            if LABEL_POOL not in pod["metadata"]["labels"]:
+                continue  # it examines a build, and serves nobody
             if "deletionTimestamp" not in pod["metadata"] and (is_ready(pod) or not ready):
                 place = pod["metadata"]["labels"][LABEL_POOL], build_of(pod["spec"]["containers"][0]["image"])
                 found[place] = found.get(place, 0) + 1

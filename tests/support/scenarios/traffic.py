@@ -123,13 +123,17 @@ class Traffic:
         now = self._clock().timestamp()
         if self.scraping and now % SCRAPE < seconds:
             for pod in self._api.kinds("pods"):
-                if pod in self.counters or self._runs(pod):
+                if pod in self.counters or (self._runs(pod) and self._counts(pod)):
                     self._of(pod).scrape(now)
 
     def _runs(self, pod: str) -> bool:
         """Whether there is a server that can be scraped."""
         status = self._api.kinds("pods")[pod].get("status") or {}
         return any("running" in one["state"] for one in status.get("containerStatuses") or [])
+
+    def _counts(self, pod: str) -> bool:
+        """Whether it is a server: one that only examines a build has no pool to be counted in."""
+        return LABEL_POOL in self._api.kinds("pods")[pod]["metadata"]["labels"]
 
     def _of(self, name: str) -> Counters:
         if name not in self.counters:

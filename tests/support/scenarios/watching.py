@@ -51,7 +51,7 @@ class Watching:
 
     def _pods(self, name: str) -> list[Obj]:
         every = self._world.api.kinds("pods").values()
-        here = (pod for pod in every if "deletionTimestamp" not in pod["metadata"])
+        here = (pod for pod in every if "deletionTimestamp" not in pod["metadata"] and _is_server(pod))
         return [pod for pod in here if pod["metadata"]["labels"].get(LABEL_ROLLOUT) == name]
 
     def _note_weights(self, name: str, status: Obj) -> None:
@@ -111,10 +111,14 @@ class Watching:
             for one in _addresses(endpoints):
                 if one in pods and not is_ready(pods[one]):
                     self._breach("traffic to a pod that is not ready", f"{name}: {one}")
+                if one in pods and not _is_server(pods[one]):
+                    self._breach("traffic to a pod that is none of the servers", f"{name}: {one}")
 
     def scaled_away(self, pod: Obj) -> None:
         """A controller took a ready pod: was it the last one of its pool, which the spec still asks for?"""
         labels = pod["metadata"]["labels"]
+        if not _is_server(pod):
+            return
         rollout = self._world.rollout(labels.get(LABEL_ROLLOUT, ""))
         if rollout is None or labels[LABEL_POOL] not in {pool["name"] for pool in rollout["spec"]["pools"]}:
             return
@@ -127,6 +131,11 @@ class Watching:
 def _addresses(endpoints: Obj) -> Iterator[str]:
     for part in endpoints["subsets"]:
         yield from (one["targetRef"]["name"] for one in part["addresses"])
+
+
+def _is_server(pod: Obj) -> bool:
+    """Not one that only examines a build."""
+    return LABEL_POOL in pod["metadata"]["labels"]
 
 
 def _place(pod: Obj) -> Place:

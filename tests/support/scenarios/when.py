@@ -10,6 +10,7 @@ from sampler_rollouts.domain.evidence.samples import Series
 from sampler_rollouts.domain.resource import ACT_PREFIX, PROMOTE_ANNOTATION
 
 from tests.support.kube.lives import WELL, Life
+from tests.support.scenarios.reports import PASSES, Report
 from tests.support.scenarios.specs import build_of, image, spec
 from tests.support.scenarios.story import PATIENCE, Story
 from tests.support.scenarios.world import NAMESPACE
@@ -69,6 +70,10 @@ class When:
     def pods_of(self, build: str, fare: Life = WELL) -> None:
         """From now on, those that are there too."""
         self._world.controllers.lives[image(build)] = fare
+
+    def preflight_of(self, build: str, says: Report = PASSES, pool: str = "") -> None:
+        """What its pods say from now on, in one pool or in all."""
+        self._world.reports.says[build, pool] = says
 
     def one_pod_of(self, build: str, fares: Life) -> None:
         """A single one."""

@@ -9,11 +9,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sampler_rollouts.pods.preflight import PodPreflights
+
 from tests.support.kube.api import MemoryApi, Obj, Write
 from tests.support.kube.controllers import Controllers
 from tests.support.kube.fields import copied
 from tests.support.scenarios.faults import Killed
 from tests.support.scenarios.process import Process
+from tests.support.scenarios.reports import Reports
 from tests.support.scenarios.traffic import Traffic
 from tests.support.scenarios.watching import Watching
 
@@ -73,6 +76,7 @@ class World:
         self.api = MemoryApi(self.clock)
         self.controllers = Controllers(self.api, self.clock)
         self.traffic = Traffic(self.api, self.clock)
+        self.reports = Reports(self.api, self.clock)
         self.watching = Watching(self)
         self.controllers.on_scaled_away = self.watching.scaled_away
         self.lags: dict[str, int] = {}
@@ -86,7 +90,8 @@ class World:
     def start(self) -> None:
         """A new process of the operator."""
         reads: Any = OlderReads(self)
-        self.process = Process(self.api, reads, self.traffic, self.clock.of_operator, self.clock.monotonic)
+        pods = PodPreflights(self.reports.get)
+        self.process = Process(self.api, reads, self.traffic, pods, self.clock.of_operator, self.clock.monotonic)
 
     def kill(self, restarts_after: float = RESTARTS_AFTER) -> None:
         """The process is gone, and comes back."""

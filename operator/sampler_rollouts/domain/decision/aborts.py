@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.decision.context import Turn, begun, revision_in
+from sampler_rollouts.domain.decision.examined import awaited, blocked, pending, pods_of
 from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED, note_fault
 from sampler_rollouts.domain.decision.leave import roll_back
 from sampler_rollouts.domain.decision.memory import clocks_run, expected, first_time_missing, unready_for, watched_pods
@@ -14,7 +15,7 @@ from sampler_rollouts.domain.decision.share import skew
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED, failed_look
 from sampler_rollouts.domain.limits import clip
-from sampler_rollouts.domain.plan import Failure
+from sampler_rollouts.domain.plan import Clock, Failure
 from sampler_rollouts.domain.quantities import duration_text
 from sampler_rollouts.domain.status import Stage
 
@@ -52,7 +53,7 @@ def abort_on_crashes(turn: Turn) -> None:
     crashed = next((pod for pod in _candidate_pods(turn, rollout) if pod.restarts >= EXITS), None)
     if crashed is not None:
         said = f" ({crashed.message})" if crashed.message else ""
-        _pods_fail(
+        fail_candidate(
             turn, rollout, crashed.pool, f"the container of pod {crashed.name} exited {crashed.restarts} times{said}"
         )
 
@@ -74,10 +75,10 @@ def _late(turn: Turn, rollout: Rollout, name: str) -> None:
     if not unready and first_time_missing(turn, name):
         return
     if unready:
-        _pods_fail(turn, rollout, name, f"pod {unready[0].name} was not ready within {limit}")
+        fail_candidate(turn, rollout, name, f"pod {unready[0].name} was not ready within {limit}")
     else:
         why = turn.pool(name).blocked or "the cluster has not created them"
-        _inconclusive(turn, rollout, PODS_NOT_STARTED, name, f"pods could not start within {limit}: {why}")
+        inconclusive(turn, rollout, PODS_NOT_STARTED, name, f"pods could not start within {limit}: {why}")
 
 
 def hold_or_roll_back_on_deadline(turn: Turn) -> None:
@@ -87,7 +88,7 @@ def hold_or_roll_back_on_deadline(turn: Turn) -> None:
         return
     if rollout.clock.elapsed(turn.now) >= rollout.deadline:
         why = f"no decision within the deadline of {duration_text(rollout.deadline)}: {waiting_for(turn, rollout)}"
-        _inconclusive(turn, rollout, DEADLINE_EXCEEDED, "", why)
+        inconclusive(turn, rollout, DEADLINE_EXCEEDED, "", why)
 
 
 def waiting_for(turn: Turn, rollout: Rollout) -> str:
@@ -109,7 +110,11 @@ def resume_when_pods_start(turn: Turn) -> None:
     waiting = [name for name in begun(rollout) if turn.pool(name).unready is not None]
     if any(turn.pool(name).blocked or len(watched_pods(turn, name)) < expected(turn, name) for name in waiting):
         return
+    if any(blocked(turn, child) or not pods_of(turn.seen, child) for child in awaited(turn.status)):
+        return
     rollout.hold = None
+    if plan := pending(rollout):
+        plan.clock = Clock(since=turn.now)
     for name in waiting:
         turn.pool(name).unready = None
     turn.moved = True
@@ -121,19 +126,29 @@ def resume_when_pods_start(turn: Turn) -> None:
 def _candidate_pods(turn: Turn, rollout: Rollout) -> Iterator[PodState]:
     for name in begun(rollout):
         yield from turn.pods(name, revision_in(turn.status.candidate, name))
+    for child in awaited(turn.status):
+        yield from pods_of(turn.seen, child)
 
 
-def _pods_fail(turn: Turn, rollout: Rollout, pool: str, why: str) -> None:
+def fail_candidate(
+    turn: Turn,
+    rollout: Rollout,
+    pool: str,
+    why: str,
+    trigger: Trigger = Trigger.PODS_FAILING,
+    reason: str = PODS_FAILING,
+) -> None:
+    """Take the candidate back; a release that is being established has nothing to go back to, and that is said."""
     if turn.status.stage is not Stage.ESTABLISHING:
-        roll_back(turn, Trigger.PODS_FAILING, PODS_FAILING, pool, why)
+        roll_back(turn, trigger, reason, pool, why)
     elif rollout.failure is None:
         # R10: there is nothing to go back to. What only says that pods do not come up is over when they do.
         message = clip(f"Release {rollout.release} is not well: pool {pool}: {why}; there is nothing to go back to.")
-        rollout.failure = Failure(reason=PODS_FAILING, message=message, at=turn.now)
+        rollout.failure = Failure(reason=reason, message=message, at=turn.now)
         turn.note(FIRST_RELEASE_FAILED, message, warning=True)
 
 
-def _inconclusive(turn: Turn, rollout: Rollout, reason: str, pool: str, why: str) -> None:
+def inconclusive(turn: Turn, rollout: Rollout, reason: str, pool: str, why: str) -> None:
     """``onInconclusive`` decides. A release that only starts again has nothing better to go back to: it waits."""
     starting = turn.status.stage in STARTING
     if rollout.on_inconclusive == "Rollback" and not starting:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sampler_rollouts.domain.decision import entrance
+from sampler_rollouts.domain.decision import entrance, examined
 from sampler_rollouts.domain.decision.aborts import waiting_for
 from sampler_rollouts.domain.decision.adopt import STATUS_LOST, ambiguity
 from sampler_rollouts.domain.decision.after_bake import told
@@ -137,10 +137,10 @@ def _under_way(turn: Turn, rollout: Rollout) -> Word:
         how = f"{position(turn, rollout)}; to continue, set the annotation {how_to_continue(turn, rollout)}"
         return Word(RECONCILING, "True", "WaitingForPerson", how)
     if stage is Stage.PROGRESSING:
-        needs = blocker(turn, rollout)
-        said = f"{position(turn, rollout)}" + (f": waiting for {needs}" if needs else "")
+        said = position(turn, rollout) + (f": waiting for {needs}" if (needs := blocker(turn, rollout)) else "")
         return _waiting_or(turn, "Progressing", said)
-    return _waiting_or(turn, stage.value, f"waiting for the pods of release {rollout.release}")
+    waits = examined.waits_for(turn) or "the pods"
+    return _waiting_or(turn, stage.value, f"waiting for {waits} of release {rollout.release}")
 
 
 def _leaving(turn: Turn, rollout: Rollout) -> Word:

@@ -19,6 +19,7 @@ from sampler_rollouts.domain.decision import (
     feasible,
     feasible_bake,
     memory,
+    preflight,
     progress,
     share,
     suspects,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
     share.note_shares,
     memory.remember,
+    preflight.remember_results,
     baking.run_clock,
     remember_verdicts,
     # R7: abort conditions, then deadlines, then progress. A new wish does not hide that the last one has failed (R6).
@@ -57,14 +59,18 @@ POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
     bake_alarm.abort_while_baking,
     after_bake.hear_alarm,
     aborts.abort_on_crashes,
+    preflight.abort_on_failed_preflight,
     # A person takes nothing back that a rule has already taken back.
     acts.hear,
     adopt.adopt,
     choose,
     suspects.note_suspects,
     aborts.fail_on_progress_deadline,
+    preflight.fail_on_preflight_deadline,
     aborts.hold_or_roll_back_on_deadline,
     aborts.resume_when_pods_start,
+    preflight.resume_when_answered,
+    preflight.let_through,
     progress.start_serving,
     progress.hear_person,
     progress.next_step,
@@ -75,6 +81,7 @@ POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
     after_bake.watch_on,
     feasible.note_forecast,
     feasible_bake.note_bake_forecast,
+    preflight.forget_results,
 )
 ROUNDS: Final = 32
 """More than any chain of transitions that one look can set off."""

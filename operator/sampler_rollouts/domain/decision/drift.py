@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from sampler_rollouts.domain.decision.context import Turn, Wish, moving
+from sampler_rollouts.domain.decision.preflight import plan_of
 from sampler_rollouts.domain.decision.quality import quality_plan
 from sampler_rollouts.domain.plan import Rollout
 from sampler_rollouts.domain.quantities import seconds
+from sampler_rollouts.domain.resource import Spec
 from sampler_rollouts.domain.status import Stage
 
 
@@ -25,8 +27,18 @@ def _differences(rollout: Rollout, wish: Wish) -> list[tuple[str, bool]]:
     return [
         ("quality", quality_plan(spec, pools, wish.templates) != rollout.quality),
         ("strategy.waves", [wave for wave in waves if wave] != rollout.waves),
+        ("strategy.preflight", _preflight(rollout, spec)),
         ("strategy.progressDeadline", seconds(strategy.progress_deadline) != rollout.progress_deadline),
         ("strategy.deadline", seconds(strategy.deadline) != rollout.deadline),
         ("strategy.bakeTime", seconds(strategy.bake_time) != rollout.bake_time),
         ("rollback.onInconclusive", spec.rollback.on_inconclusive != rollout.on_inconclusive),
     ]
+
+
+def _preflight(rollout: Rollout, spec: Spec) -> bool:
+    """Whether the spec asks for another preflight; where nothing moves there is none, whatever it asks for."""
+    asked = plan_of(spec, rollout.started_at) if moving(rollout) else None
+    known = rollout.preflight
+    if asked is None or known is None:
+        return asked is not known
+    return any(getattr(asked, name) != getattr(known, name) for name in ("budget", "timeout", "compare_with_stable"))

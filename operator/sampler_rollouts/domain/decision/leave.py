@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.decision.changes import suspects
 from sampler_rollouts.domain.decision.context import Turn, begun, moving, revision_in, weight_of
+from sampler_rollouts.domain.decision.examined import PREFLIGHT_FAILED
 from sampler_rollouts.domain.decision.faults import said_of_stable
 from sampler_rollouts.domain.decision.replicas import LEAVING, wanted
 from sampler_rollouts.domain.decision.sentence import ending, exposure
@@ -19,6 +20,9 @@ from sampler_rollouts.domain.status import HistoryEntry, Result, Stage
 if TYPE_CHECKING:
     from sampler_rollouts.domain.plan import Release, Rollout
 
+BY_QUALITY: Final = frozenset({CHECK_FAILED, PREFLIGHT_FAILED})
+"""Why a release was rolled back, if the build is to be marked in other rollouts too (R23)."""
+
 
 def roll_back(turn: Turn, trigger: Trigger, reason: str, pool: str, why: str) -> None:
     """Take the candidate back from every pool it reached, and hold it (R6)."""
@@ -27,7 +31,7 @@ def roll_back(turn: Turn, trigger: Trigger, reason: str, pool: str, why: str) ->
         return
     sentence = ending(turn, rollout, "Rolled back", pool, why)
     rollout.failure = Failure(reason=reason, message=sentence, at=turn.now)
-    marks = suspects(turn, status.stable, status.candidate) if status.stable and reason == CHECK_FAILED else []
+    marks = suspects(turn, status.stable, status.candidate) if status.stable and reason in BY_QUALITY else []
     held = HeldRelease(hash=rollout.release, at=turn.now, reason=reason, message=sentence, suspects=marks)
     status.failed = [held, *(item for item in status.failed if item.hash != held.hash)][: limits.HELD]
     record(turn, rollout, Result.ROLLED_BACK, reason, sentence)

@@ -129,6 +129,8 @@ def restart_readiness(turn: Turn, rollout: Rollout) -> None:
     """The pods that have begun have their whole time before them again."""
     for name in begun(rollout):
         turn.pool(name).unready = None
+    if rollout.preflight:
+        rollout.preflight.clock = Clock(since=turn.now)
 
 
 def clocks_run(turn: Turn) -> bool:

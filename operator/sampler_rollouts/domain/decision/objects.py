@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sampler_rollouts.domain import render
 from sampler_rollouts.domain.decision.changes import class_names, template_of
+from sampler_rollouts.domain.decision.preflight import preflight_manifests
 from sampler_rollouts.domain.decision.probing import probe_manifests
 from sampler_rollouts.domain.release import child_name
 
@@ -35,7 +36,8 @@ def manifests(turn: Turn, plan: dict[render.Child, int]) -> tuple[tuple[Manifest
     if keep:
         # Which of them a lost record's pods belong to is not known.
         keep |= _class_services_seen(turn) - {service["metadata"]["name"] for service in services}
-    return (*records, *services, *deployments, *probe_manifests(turn, plan)), frozenset(keep)
+    beside = (*preflight_manifests(turn), *probe_manifests(turn, plan))
+    return (*records, *services, *deployments, *beside), frozenset(keep)
 
 
 def _class_services_seen(turn: Turn) -> set[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sampler_rollouts.domain.decision.acts import promoted
 from sampler_rollouts.domain.decision.context import Turn, begun, this_wave
+from sampler_rollouts.domain.decision.examined import pending, waits_for
 from sampler_rollouts.domain.decision.leave import settle
 from sampler_rollouts.domain.decision.memory import restart_readiness, use_word, word
 from sampler_rollouts.domain.decision.replicas import needed_still, settled
@@ -27,6 +28,8 @@ def start_serving(turn: Turn) -> None:
     """A first or a restored release is at full traffic once its pods are ready: no gate (R10, R20)."""
     rollout, stage = turn.status.rollout, turn.status.stage
     if rollout is None or turn.paused or stage not in (Stage.ESTABLISHING, Stage.RESTORING):
+        return
+    if pending(rollout):
         return
     if all(settled(turn, pool) for pool in begun(rollout)) and not needed_still(turn):
         settle(turn, Trigger.PODS_READY, Result.ESTABLISHED if rollout.first else Result.RESTORED)
@@ -73,6 +76,8 @@ def next_step(turn: Turn) -> None:
     rollout = turn.status.rollout
     if rollout is None or turn.status.stage is not Stage.PROGRESSING or turn.paused or rollout.waiting or stopped(turn):
         return
+    if rollout.waves and pending(rollout):
+        return
     if rollout.waves and rollout.weight == 0:
         _next_step(turn, rollout)
     elif blocker(turn, rollout) == "":
@@ -84,7 +89,7 @@ def next_step(turn: Turn) -> None:
 
 def blocker(turn: Turn, rollout: Rollout) -> str:
     """What the present step waits for, or nothing. Where no pods change there is nothing to test."""
-    pods = stopped(turn) or _missing_pods(turn, rollout)
+    pods = stopped(turn) or waits_for(turn) or _missing_pods(turn, rollout)
     if pods and rollout.waves and _blind(turn):
         # First: what is said of pods may be long, and a message is cut at its end.
         return f"fresh data ({turn.evidence_reason}); and for {pods}"
@@ -190,4 +195,5 @@ def position(turn: Turn, rollout: Rollout) -> str:
         return "no pods change"
     steps = len(turn.wish.spec.strategy.steps) if turn.wish else 0
     step = "full traffic" if rollout.weight == 100 else f"step {rollout.step + 1}/{max(steps, rollout.step + 1)}"
+    step = "preflight" if pending(rollout) else step
     return f"wave {rollout.wave + 1}/{len(rollout.waves)}, {step}, {rollout.weight}%"

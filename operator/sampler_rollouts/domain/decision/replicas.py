@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.decision.changes import class_name
 from sampler_rollouts.domain.decision.context import Turn, begun, moving, names, revision_in, this_wave, weight_of
+from sampler_rollouts.domain.decision.examined import pending
 from sampler_rollouts.domain.evidence.proportion import TOLERANCE
 from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.status import Stage
@@ -96,7 +97,7 @@ def _shared(turn: Turn, rollout: Rollout, pool: str) -> dict[Child, int]:
     new = revision_in(turn.status.candidate, pool)
     count = candidate_wanted(turn, rollout, pool)
     room = replicas - min(count, turn.ready(pool, new))
-    plan = {Child(pool, new): count}
+    plan = {} if pending(rollout) else {Child(pool, new): count}
     old = revision_in(turn.status.stable, pool)
     if old:
         plan[Child(pool, old)] = room if weight == 100 else max(1, room)

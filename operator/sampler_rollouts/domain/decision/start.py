@@ -13,6 +13,7 @@ from sampler_rollouts.domain.decision.context import Turn, Wish
 from sampler_rollouts.domain.decision.faults import as_candidate, retry_faults
 from sampler_rollouts.domain.decision.leave import leave_behind, record, withdraw
 from sampler_rollouts.domain.decision.memory import clear_pools, restart_readiness, use_word
+from sampler_rollouts.domain.decision.preflight import begin, plan_of, restart
 from sampler_rollouts.domain.decision.quality import quality_plan
 from sampler_rollouts.domain.decision.remains import pods_not_gone
 from sampler_rollouts.domain.decision.replicas import LEAVING
@@ -89,6 +90,7 @@ def _start_without_gate(
     status.rollout = _plan(turn, wish, [pools], weight=100)
     status.rollout.first, status.rollout.instead_of = True, instead_of
     status.rollout.leftovers = _that_may_serve(turn, wish.release, leftovers)
+    begin(turn)
     clear_pools(turn)
     turn.note("Establishing", f"Starting release {wish.release.hash} at full traffic, without steps: {why}.")
     move(turn, trigger)
@@ -142,6 +144,7 @@ def _retry_first(turn: Turn) -> None:
         return
     rollout.failure = rollout.hold = None
     restart_readiness(turn, rollout)
+    restart(turn, rollout)
     turn.moved = True
 
 
@@ -170,7 +173,10 @@ def _go(turn: Turn, wish: Wish, trigger: Trigger) -> None:
         waves = [[name for wave in waves for name in wave]]
     status.candidate = as_candidate(turn, wish)
     status.rollout = _plan(turn, wish, waves, weight=100 if known else 0)
+    if known or not waves:
+        status.rollout.preflight = None  # What served before needs no gate to come back (R20).
     status.rollout.changes = changes(turn, stable, wish.release)
+    begin(turn)
     clear_pools(turn)
     use_word(turn)
     how = _known_before(status.candidate.fault) if known else _order(waves, stable)
@@ -202,5 +208,6 @@ def _plan(turn: Turn, wish: Wish, waves: list[list[str]], weight: int) -> Rollou
         on_inconclusive=wish.spec.rollback.on_inconclusive,
         weight=weight,
         step=len(strategy.steps) if weight == 100 else -1,
+        preflight=plan_of(wish.spec, turn.now),
         clock=Clock(since=turn.now),
     )

@@ -26,6 +26,8 @@ class Trigger(StrEnum):
     PODS_FAILING = "candidate's pods fail"
     INCONCLUSIVE_HOLD = "inconclusive, onInconclusive: Hold"
     INCONCLUSIVE_ROLLBACK = "inconclusive, onInconclusive: Rollback"
+    PREFLIGHT_FAILED = "the preflight failed"
+    PREFLIGHT_ANSWERED = "the preflight answered after all"
     PODS_STARTED = "pods could start after all"
     PERSON = "promote annotation"
     TAKEN_BACK = "abort or rollback annotation"
@@ -45,14 +47,17 @@ TABLE: Final[dict[tuple[Stage, Trigger], Stage]] = {
     (Stage.SERVING, Trigger.TAKEN_BACK): Stage.ROLLING_BACK,
     (Stage.PROGRESSING, Trigger.FULL_TRAFFIC): Stage.SERVING,
     (Stage.PROGRESSING, Trigger.CHECK_FAILED): Stage.ROLLING_BACK,
+    (Stage.PROGRESSING, Trigger.PREFLIGHT_FAILED): Stage.ROLLING_BACK,
     (Stage.PROGRESSING, Trigger.PODS_FAILING): Stage.ROLLING_BACK,
     (Stage.PROGRESSING, Trigger.INCONCLUSIVE_HOLD): Stage.HOLDING,
     (Stage.PROGRESSING, Trigger.INCONCLUSIVE_ROLLBACK): Stage.ROLLING_BACK,
     (Stage.PROGRESSING, Trigger.OTHER_RELEASE): Stage.WITHDRAWING,
     (Stage.PROGRESSING, Trigger.TAKEN_BACK): Stage.ROLLING_BACK,
     (Stage.HOLDING, Trigger.CHECK_FAILED): Stage.ROLLING_BACK,
+    (Stage.HOLDING, Trigger.PREFLIGHT_FAILED): Stage.ROLLING_BACK,
     (Stage.HOLDING, Trigger.PODS_FAILING): Stage.ROLLING_BACK,
     (Stage.HOLDING, Trigger.PODS_STARTED): Stage.PROGRESSING,
+    (Stage.HOLDING, Trigger.PREFLIGHT_ANSWERED): Stage.PROGRESSING,
     (Stage.HOLDING, Trigger.PERSON): Stage.PROGRESSING,
     (Stage.HOLDING, Trigger.RETRY): Stage.WITHDRAWING,
     (Stage.HOLDING, Trigger.OTHER_RELEASE): Stage.WITHDRAWING,

@@ -35,6 +35,46 @@ def test_a_serving_pod() -> None:
     assert state == PodState("p1", "a", "r1", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), ready=True)
 
 
+def examining(obj: dict[str, Any], pool: str = "a", revision: str = "r2") -> dict[str, Any]:
+    """The same object as one that examines a revision."""
+    prefix = "samplerrollouts.io"
+    labels = {f"{prefix}/rollout": "chat", f"{prefix}/component": "preflight"}
+    labels |= {f"{prefix}/preflight-pool": pool, f"{prefix}/preflight-revision": revision}
+    return obj | {"metadata": obj["metadata"] | {"labels": labels}}
+
+
+def test_what_examines_a_build_is_no_server_of_it() -> None:
+    one = examining(deployment())
+    pods = [examining(pod("p2", podIP="10.0.0.7", **ready())), examining(pod("p3"), revision="r3"), pod("p4")]
+
+    found = observation([one, deployment()], [], pods)
+
+    assert [item.name for item in found.pods] == ["p4"]
+    assert len(found.workloads) == 1
+    (state,) = found.preflights
+    assert (state.pool, state.revision) == ("a", "r2")
+    assert [(item.name, item.address, item.ready, item.revision) for item in state.pods] == [
+        ("p2", "10.0.0.7", True, "r2")
+    ]
+
+
+def test_a_strangers_pod_with_such_labels_is_not_asked() -> None:
+    forged = examining(pod("p2", podIP="10.0.0.7"))
+    forged["metadata"]["ownerReferences"] = []
+
+    (state,) = observation([examining(deployment())], [], [forged]).preflights
+
+    assert state.pods == ()
+
+
+def test_why_the_pod_that_examines_is_not_created_is_told() -> None:
+    told = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
+
+    (state,) = observation([examining(deployment()) | {"status": {"conditions": [told]}}], [], []).preflights
+
+    assert state.refused == "exceeded quota"
+
+
 def test_a_terminating_pod_serves_nobody() -> None:
     leaving = pod(**ready())
     leaving["metadata"]["deletionTimestamp"] = "2026-01-02T03:05:05Z"

@@ -51,6 +51,24 @@ BAD = [
         base=two_pools,
     ),
     Bad(
+        "preflight longer than its time-out",
+        put("strategy.preflight", {"budget": "5m", "timeout": "5m"}),
+        "strategy.preflight",
+        "lower the budget or raise the timeout",
+    ),
+    Bad(
+        "preflight longer than pods may take",
+        put("strategy", {"preflight": {"budget": "10m"}, "progressDeadline": "5m"}),
+        "strategy.preflight",
+        "lower the budget or raise the timeout",
+    ),
+    Bad(
+        "preflight without a budget",
+        put("strategy.preflight", {"budget": "0s"}),
+        "strategy.preflight.budget",
+        "must be a duration of at least 1s",
+    ),
+    Bad(
         "empty wave",
         put("strategy.waves", [["cpu-a"], []]),
         "strategy.waves[1]",
@@ -418,7 +436,8 @@ UNKNOWN = [
         "pools[0].template.env[0].valueFrom",
         "unknown field",
     ),
-    Bad("in the strategy", put("strategy.preflight", {}), "strategy.preflight", "unknown field"),
+    Bad("in the strategy", put("strategy.analysis", {}), "strategy.analysis", "unknown field"),
+    Bad("in the preflight", put("strategy.preflight", {"seconds": 5}), "strategy.preflight.seconds", "unknown field"),
     Bad(
         "in a step",
         put("strategy.steps", [{"weight": 5, "minDuration": "1m", "max": 1}]),

@@ -9,8 +9,10 @@ import hypothesis.strategies as st
 from sampler_rollouts.domain.release import release_hash, revisions
 from sampler_rollouts.domain.render import LABEL_POOL
 from sampler_rollouts.domain.resource import ACT_PREFIX, PROMOTE_ANNOTATION, parse_spec
+from sampler_rollouts.domain.status import Stage
 
 from tests.support.examples import examples
+from tests.unit.operator.domain.examining import FAILED, OFF, PASSED, RUNNING, SILENT
 from tests.unit.operator.domain.story import bad, silent
 from tests.unit.operator.domain.world import World, failing, image, inconclusive, passing, spec
 
@@ -28,6 +30,9 @@ SAID = [
     ("clear-suspect", "candidate"),
 ]
 """Acts, and the role of the release that they are for."""
+
+EXAMINED = st.sampled_from([PASSED, PASSED, FAILED, RUNNING, OFF, SILENT, PASSED | {"digest": "sha256:" + "b" * 64}])
+"""What a pod says of its preflight."""
 
 STEPS = st.lists(st.sampled_from([1, 10, 25, 50, 75, 99]), min_size=1, max_size=3, unique=True).map(
     lambda weights: [{"weight": weight, "minDuration": "10s"} for weight in sorted(weights)]
@@ -47,6 +52,8 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
     together = draw(st.booleans())
     made["strategy"] |= {"steps": steps, "waves": [list(pools)] if together else [[name] for name in pools]}
     made["strategy"] |= {"deadline": draw(st.sampled_from(["5m", "30m"]))}
+    if draw(st.booleans()):
+        made["strategy"]["preflight"] = draw(st.sampled_from([{}, {"timeout": "1m"}, {"compareWithStable": False}]))
     made["rollback"] = {"onInconclusive": draw(st.sampled_from(["Hold", "Rollback"]))}
     made["paused"] = draw(st.sampled_from([False, False, False, True]))
     made["retryGeneration"] = draw(st.integers(0, 2))
@@ -87,6 +94,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("unscalable"), st.booleans()),
     st.tuples(st.just("wiped"), st.none()),
     st.tuples(st.just("stable unready"), st.integers(0, 4)),
+    st.tuples(st.just("examined"), st.tuples(st.sampled_from(["cpu-a", "cpu-b"]), EXAMINED)),
     st.tuples(st.just("split"), st.sampled_from([None, 0.0, 0.5, 0.95])),
 )
 
@@ -144,6 +152,8 @@ def _act_more(world: World, kind: str, value: Any) -> None:
         world.wipe()
     elif kind == "stable unready":
         world.unready = {pod.name for pod in [one for one in world.pods if one.revision in stable][:value]}
+    elif kind == "examined":
+        world.examining.says[value[0]] = value[1]
     elif kind == "split":
         world.arrivals.per_second, world.arrivals.split = 20, value
 
@@ -172,6 +182,8 @@ def hear(world: World) -> None:
     rollout = world.status.rollout
     if world.condition("Stalled") == ("True", "StatusLost"):
         choose_stable(world)
+    if world.condition("Stalled") == ("True", "FirstReleaseFailed") and world.status.stage is Stage.ESTABLISHING:
+        act(world, ("retry", None))
     if world.status.pause:
         world.annotations[ACT_PREFIX + "resume"] = f"{world.status.pause.release}:{world.now.isoformat()}"
     if rollout and world.status.candidate and (rollout.waiting or rollout.hold):

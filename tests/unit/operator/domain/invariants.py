@@ -38,6 +38,7 @@ def check(world: World, outcome: Outcome) -> None:
     a_lost_status_puts_nothing_at_risk(world, outcome)
     exposed.check(world, outcome)
     nothing_is_verified_without_its_time_of_valid_data(world, outcome)
+    nothing_serves_that_was_to_be_examined_and_has_not_passed(world, outcome)
 
 
 def conditions_are_sound(outcome: Outcome) -> None:
@@ -105,6 +106,24 @@ def nothing_is_promoted_without_passed(world: World, outcome: Outcome) -> None:
 
 def _restored(status: Status) -> bool:
     return bool(status.history) and status.history[0].result in (Result.RESTORED, Result.ESTABLISHED)
+
+
+def nothing_serves_that_was_to_be_examined_and_has_not_passed(world: World, outcome: Outcome) -> None:
+    status, before = outcome.status, world.status
+    rollout, candidate = status.rollout, status.candidate
+    if rollout is None or rollout.preflight is None or candidate is None:
+        return
+    moved = [(name, candidate.revision(name)) for wave in rollout.waves for name in wave]
+    if rollout.preflight.passed_at is None:
+        known = {(item.name, item.revision) for one in (status.stable, *rollout.leftovers) if one for item in one.pools}
+        wanted = [body["metadata"]["labels"] for body in outcome.objects if body["kind"] == "Deployment"]
+        served = {(labels[LABEL_POOL], labels[LABEL_REVISION]) for labels in wanted if LABEL_POOL in labels}
+        assert not served & (set(moved) - known)
+        assert not rollout.weight
+    elif not (before.rollout and before.rollout.preflight and before.rollout.preflight.passed_at):
+        results = [status.preflight(*place) for place in moved]
+        assert all(one and one.verdict == "Passed" for one in results)
+        assert len({one.digest for one in results if one}) == 1
 
 
 def nothing_grows_after_failed(world: World, outcome: Outcome) -> None:

@@ -17,7 +17,7 @@ from sampler_rollouts.domain.outcome import Outcome
 from sampler_rollouts.domain.status import Result, Stage, Status
 
 from tests.unit.operator.domain import invariants, scenes
-from tests.unit.operator.domain.histories import HISTORIES, act, hear, of_build, target
+from tests.unit.operator.domain.histories import EXAMINED, HISTORIES, act, hear, of_build, target
 from tests.unit.operator.domain.story import bad, bad_but
 from tests.unit.operator.domain.world import World, inconclusive, passing, spec
 
@@ -70,6 +70,7 @@ def test_nobody_gets_to_full_traffic_but_by_the_gate_or_by_ready_pods() -> None:
 
 _ENDS = {
     Trigger.CHECK_FAILED,
+    Trigger.PREFLIGHT_FAILED,
     Trigger.PODS_FAILING,
     Trigger.INCONCLUSIVE_ROLLBACK,
     Trigger.TAKEN_BACK,
@@ -133,7 +134,10 @@ class Memory:
             assert after.rollout.weight <= before.rollout.weight
         failure = after.rollout.failure if after.rollout and after.stage is Stage.ROLLING_BACK else None
         if failure:
-            assert failure.reason in ("PodsFailing", "ByPerson") or before.rollout.on_inconclusive == "Rollback"
+            assert (
+                failure.reason in ("PodsFailing", "PreflightFailed", "ByPerson")
+                or before.rollout.on_inconclusive == "Rollback"
+            )
 
     def _what_fails_leaves_at_once(self, world: World, before: Status, after: Status) -> None:
         """R18: in the same decision; stable is whole again, and no count of what leaves ever rises."""
@@ -163,11 +167,14 @@ class Memory:
 class Rollouts(RuleBasedStateMachine):
     """A SamplerRollout, and everything that can happen to it."""
 
-    @initialize(pause=st.booleans(), on=st.sampled_from(["Hold", "Rollback"]), together=st.booleans())
-    def begin(self, pause: bool, on: str, together: bool) -> None:
+    @initialize(
+        pause=st.booleans(), on=st.sampled_from(["Hold", "Rollback"]), together=st.booleans(), examined=st.booleans()
+    )
+    def begin(self, pause: bool, on: str, together: bool, examined: bool) -> None:
         steps: list[dict[str, Any]] = [{"weight": 25, "minDuration": "10s"}, {"weight": 50, "minDuration": "10s"}]
         waves = [["cpu-a", "cpu-b"]] if together else [["cpu-a"], ["cpu-b"]]
         strategy = {"waves": waves, "steps": [*steps, {"pause": {}}] if pause else steps, "deadline": "5m"}
+        strategy |= {"preflight": {}} if examined else {}
         self.memory = Memory()
         self.world = World(spec("a", strategy=strategy, rollback={"onInconclusive": on}, replicas=4), check=self._check)
 
@@ -235,6 +242,10 @@ class Rollouts(RuleBasedStateMachine):
     def pods(self, what: str, on: bool) -> None:
         act(self.world, (what, on))
 
+    @rule(pool=st.sampled_from(["cpu-a", "cpu-b"]), says=EXAMINED)
+    def what_a_preflight_finds(self, pool: str, says: Any) -> None:
+        act(self.world, ("examined", (pool, says)))
+
     @rule(number=st.integers(0, 7))
     def a_pod_is_lost(self, number: int) -> None:
         act(self.world, ("lost", number))
@@ -246,6 +257,7 @@ class Rollouts(RuleBasedStateMachine):
         world = self.world
         world.crashing, world.blocked, world.never_ready = set(), {}, set()
         world.judge, world.metrics_up = passing, True
+        world.examining.says.clear()
         world.update(world.spec | {"paused": False})
         for _ in range(40):
             world.run(25)

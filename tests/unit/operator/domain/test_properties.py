@@ -73,6 +73,7 @@ def test_every_history_ends_in_rest(first: dict[str, Any], actions: list[tuple[s
     world.crashing, world.blocked, world.never_ready, world.unready = set(), {}, set(), set()
     world.undeletable, world.unscalable = undeletable, False
     world.arrivals.split = None
+    world.examining.says.clear()
     world.judge, world.metrics_up = passing, True
     world.update(world.spec | {"paused": False})
     for _ in range(40):

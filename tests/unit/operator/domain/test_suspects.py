@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sampler_rollouts.cluster.siblings import sibling
 
+from tests.unit.operator.domain.examining import FAILED
 from tests.unit.operator.domain.story import reasons, rolling
 from tests.unit.operator.domain.test_acts import answer, candidate, say, stable
 from tests.unit.operator.domain.world import World, established, failing, passing, spec
@@ -27,6 +28,17 @@ def shown(world: World) -> tuple[Any, ...]:
 
 def test_the_image_that_failed_is_named_and_what_stable_had_too_is_not() -> None:
     held = failed_elsewhere().status.failed[0]
+    assert [one.partition("@")[2][:12] for one in held.suspects] == ["sha256:bbbbb"]
+
+
+def test_what_a_preflight_found_casts_it_too() -> None:
+    asked = {"strategy": {"preflight": {}}}
+    world = established(**asked)
+    world.update(spec("b", **asked))
+    world.examining.says["cpu-a"] = FAILED
+    world.run(60)
+    held = world.status.failed[0]
+    assert held.reason == "PreflightFailed"
     assert [one.partition("@")[2][:12] for one in held.suspects] == ["sha256:bbbbb"]
 
 

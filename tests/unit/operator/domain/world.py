@@ -21,6 +21,7 @@ from sampler_rollouts.domain.status import Status
 
 from tests.unit.operator.domain.arrivals import Arrivals
 from tests.unit.operator.domain.bakes import Baked
+from tests.unit.operator.domain.examining import Examining
 from tests.unit.operator.domain.pods import Pod
 
 START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
@@ -98,6 +99,7 @@ class World:
     unready: set[str] = field(default_factory=set)
     """Pods, by name, that have been ready and are not now."""
     scrape_interval: float = 0
+    examining: Examining = field(default_factory=Examining)
     baked: Baked = field(default_factory=Baked)
     arrivals: Arrivals = field(default_factory=Arrivals)
     blocked: dict[str, str] = field(default_factory=dict)
@@ -159,6 +161,8 @@ class World:
             templates={"-".join(_child(body)): recorded_template(body) or {} for body in records},
             services={body["metadata"]["name"]: body["spec"]["selector"] for body in services},
             refusals=self.refused,
+            preflights=self.examining.states(self),
+            readings=self.examining.readings(self),
             siblings=self.siblings,
         )
 

@@ -11,6 +11,7 @@ from tests.unit.operator.scenarios import (
     stories_operator,
     stories_pause,
     stories_pods,
+    stories_preflight,
     stories_promotion,
     stories_rollback,
 )
@@ -19,6 +20,7 @@ TOLD_IN = (
     stories_promotion,
     stories_rollback,
     stories_pods,
+    stories_preflight,
     stories_metrics,
     stories_cluster,
     stories_operator,

@@ -1,0 +1,1 @@
+"""Adapter to the pods themselves: what a server says of its preflight."""
