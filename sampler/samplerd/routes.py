@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from quality_contract import NO_ROUTE_HASH, OTHER_ROUTE_HASH
 
-ROUTE_HEADER = "x-sampler-route"
 SESSION_HEADER = "x-session-id"
 
 _FORM = re.compile(r"([0-9a-f]{4,64});([0-9]{1,18})", re.ASCII)

@@ -80,6 +80,8 @@ class Release(Loose):
     hash: Name
     since: AwareDatetime
     pools: Annotated[list[ReleasePool], Field(max_length=limits.POOLS)] = Field(default_factory=list)
+    gateway: bool = False
+    """Whether users come to it through a gateway, as its servers are told."""
     fault: Fault | None = None
     """Why it is not well, whatever role it has: it is neither ready nor ever verified with it."""
 
@@ -192,6 +194,29 @@ class Rollout(Loose):
     """Releases whose place a release without a gate takes: what serves of them stays until it need not."""
     instead_of: Name = ""
     """The stable release in whose place it comes, because that one's pods did not come up."""
+
+
+class Parent(Loose):
+    """A Gateway, or one listener of it."""
+
+    name: Name
+    namespace: Name = ""
+    section_name: Name = ""
+
+
+class GatewayPlan(Loose):
+    """What the spec last said of the gateway: a rollback must be routed also when the spec cannot be read."""
+
+    parent_refs: Annotated[list[Parent], Field(max_length=limits.PARENTS)] = Field(default_factory=list)
+    hostnames: Annotated[list[Name], Field(max_length=limits.HOSTNAMES)] = Field(default_factory=list)
+    classes: Annotated[list[Name], Field(max_length=limits.CLASSES)] = Field(default_factory=list)
+    """In the spec's order: requests without a class go to the first."""
+    epoch: Count = 0
+    """When the last rollout started, in seconds: servers of both arms forget sessions together when it rises."""
+    ended: bool = False
+    """Nobody comes through it any more, and its route is on its way out."""
+    behind_since: AwareDatetime | None = None
+    """Since when a gateway has not taken over the route as it is."""
 
 
 class RefusedWrite(Loose):

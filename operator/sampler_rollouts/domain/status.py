@@ -18,6 +18,7 @@ from sampler_rollouts.domain.plan import (
     Bake,
     Clock,
     Count,
+    GatewayPlan,
     HeldRelease,
     Loose,
     Name,
@@ -183,6 +184,7 @@ class Status(Loose):
     """The promote annotation's value that was used last, or was there when a rollout started: it counts no more."""
     rollout: Rollout | None = None
     bake: Bake | None = None
+    gateway: GatewayPlan | None = None
     refusals: Annotated[list[RefusedWrite], Field(max_length=limits.REFUSALS)] = Field(default_factory=list)
     """What the cluster refused at the last look: an operator that has just started has tried nothing itself."""
     remains: Annotated[list[Remains], Field(max_length=limits.REMAINS)] = Field(default_factory=list)

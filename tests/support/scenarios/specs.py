@@ -41,6 +41,7 @@ def spec(
     on_inconclusive: str = HOLD,
     paused: bool = False,
     retry: int = 0,
+    gateway: str = "",
 ) -> Obj:
     """A whole spec; ``builds`` gives single pools another build than the rest."""
     images = dict.fromkeys(pools, build) | (builds or {})
@@ -52,7 +53,8 @@ def spec(
     }
     if waves is not None:
         strategy["waves"] = [list(wave) for wave in waves]
-    return {
+    routing: Obj = {"routing": {"gateway": {"parentRefs": [{"name": gateway}]}}} if gateway else {}
+    return routing | {
         "pools": [{"name": name, "replicas": replicas, "image": image(images[name])} for name in pools],
         "strategy": strategy,
         "quality": {"designEffect": "1", "checks": [{"name": "unexpected-script", "maxRate": "5%"}]},

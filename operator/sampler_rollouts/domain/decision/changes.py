@@ -20,8 +20,9 @@ _SETTINGS: Final = {
     "SAMPLER_AUDIT_SHARE": "audit share",
     "SAMPLER_CONTEXT_CLASS": "context class",
     "SAMPLER_CONTEXT_CLASSES": "context classes",
+    "SAMPLER_BEHIND_GATEWAY": "behind a gateway",
 }
-_UNSAID: Final = {"SAMPLER_VOCAB_SHARDS": "1"}
+_UNSAID: Final = {"SAMPLER_VOCAB_SHARDS": "1", "SAMPLER_BEHIND_GATEWAY": "false"}
 """What a variable means that a pod is told only if it says more."""
 _NOT_OF_THE_RELEASE: Final = frozenset({"SAMPLER_REVISION", "SAMPLER_DRAIN_TIMEOUT"})
 
@@ -39,10 +40,11 @@ def template_of(turn: Turn, child: render.Child) -> Mapping[str, Any] | None:
 
 def class_names(turn: Turn, children: Sequence[render.Child]) -> list[str]:
     """The context classes that revisions serve. Of one whose record is lost, the class that the spec gives its pool."""
-    return sorted({_class_name(turn, child) for child in children})
+    return sorted({class_name(turn, child) for child in children})
 
 
-def _class_name(turn: Turn, child: render.Child) -> str:
+def class_name(turn: Turn, child: render.Child) -> str:
+    """The context class that a revision serves."""
     if (template := template_of(turn, child)) is not None:
         return render.class_of(template)
     pool = turn.wish.spec.pool(child.pool) if turn.wish else None

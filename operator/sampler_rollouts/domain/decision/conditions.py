@@ -11,7 +11,7 @@ from sampler_rollouts.domain.decision.aborts import waiting_for
 from sampler_rollouts.domain.decision.adopt import STATUS_LOST, ambiguity
 from sampler_rollouts.domain.decision.away import STABLE_NOT_READY, place, stable_away
 from sampler_rollouts.domain.decision.baking import standing
-from sampler_rollouts.domain.decision.context import Turn
+from sampler_rollouts.domain.decision.context import Turn, begun
 from sampler_rollouts.domain.decision.drift import drift
 from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED, said_of_stable
 from sampler_rollouts.domain.decision.feasible_words import untested
@@ -24,7 +24,7 @@ from sampler_rollouts.domain.decision.remains import (
     patience,
     pods_not_gone,
 )
-from sampler_rollouts.domain.decision.replicas import LEAVING
+from sampler_rollouts.domain.decision.replicas import LEAVING, pods_settled
 from sampler_rollouts.domain.decision.share import stable_short
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.plan import Fault, Release, Rollout
@@ -98,10 +98,9 @@ def _serving(turn: Turn) -> Word:
 
 def _unserved(turn: Turn, stable: Release) -> Word | None:
     """Users of a pool, or all of them, get no answer, or one of pods that are not wanted."""
-    if why := entrance.refused(turn):
-        return Word(STALLED, "True", entrance.SERVICE_REFUSED, why)
-    if why := entrance.missing(turn):
-        return Word(RECONCILING, "True", entrance.SERVICE_MISSING, why)
+    for kind, (reason, why) in ((STALLED, entrance.refused(turn)), (RECONCILING, entrance.missing(turn))):
+        if reason:
+            return Word(kind, "True", reason, why)
     gone = [name for name in _late(turn) if not turn.ready(name, stable.revision(name))]
     if gone:
         where = ", ".join(place(turn, name) for name in gone)
@@ -146,6 +145,8 @@ def _under_way(turn: Turn, rollout: Rollout) -> Word:
         needs = blocker(turn, rollout)
         said = f"{position(turn, rollout)}" + (f": waiting for {needs}" if needs else "")
         return _waiting_or(turn, "Progressing", said)
+    if entrance.route_trouble(turn) and all(pods_settled(turn, name) for name in begun(rollout)):
+        return Word(STALLED, "True", *entrance.refused(turn))
     return _waiting_or(turn, stage.value, f"waiting for the pods of release {rollout.release}")
 
 
@@ -221,7 +222,7 @@ def _troubles(turn: Turn) -> Iterator[tuple[str, str]]:
     yield FIRST_RELEASE_FAILED, fault.message if fault else ""
     yield STABLE_NOT_READY, stable_away(turn) or stable_short(turn)
     yield PODS_NOT_GONE, pods_not_gone(turn)
-    yield entrance.SERVICE_REFUSED, entrance.refused(turn)
+    yield entrance.refused(turn)
     if status.stage is Stage.ESTABLISHING and rollout and rollout.instead_of:
         text = f"stable release {rollout.instead_of} did not come up; release {rollout.release} starts in its place"
         yield STABLE_NOT_READY, text

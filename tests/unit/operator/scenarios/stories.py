@@ -6,6 +6,7 @@ from tests.support.scenarios.telling import SCENARIOS
 from tests.unit.operator.scenarios import (
     stories_cluster,
     stories_deletion,
+    stories_gateway,
     stories_metrics,
     stories_operator,
     stories_pause,
@@ -23,5 +24,6 @@ TOLD_IN = (
     stories_operator,
     stories_pause,
     stories_deletion,
+    stories_gateway,
 )
 ALL = tuple(SCENARIOS.values())
