@@ -68,6 +68,10 @@ metricsSources:
 - apiGroups: [""]
   resources: [services]
   verbs: [get, list, create, patch, delete]
+# Only for rollouts with routing.gateway. Where the Gateway API is not installed the rule says nothing.
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes]
+  verbs: [get, list, create, patch, delete]
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]

@@ -52,7 +52,7 @@ class Gateway(Strict):
     """The Gateways to which the operator attaches the rollout's HTTPRoute."""
 
     parent_refs: Annotated[list[ParentRef], Field(min_length=1, max_length=limits.PARENTS)]
-    # No default: a member that the server adds, and nobody owns, would keep an empty gateway when its owner takes it away.
+    # No default: what the server adds nobody owns, so that an empty gateway would stay when its owner takes it away.
     hostnames: Annotated[list[Hostname], Field(max_length=limits.HOSTNAMES)] | None = None
     rules: ClassVar = (
         Rule(

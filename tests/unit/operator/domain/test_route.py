@@ -1,0 +1,221 @@
+"""The HTTPRoute that a decision asks for: classes, shares of pools, what is ready, and what may not go yet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sampler_rollouts.domain.observation import RouteState
+from sampler_rollouts.domain.resource import SpecError, parse_spec
+
+from tests.unit.operator.domain.test_context_classes import classed
+from tests.unit.operator.domain.world import World, failing, inconclusive, passing, spec
+
+PARENT = {"name": "edge", "namespace": "infra", "sectionName": "http"}
+GATEWAY = {"parentRefs": [PARENT], "hostnames": ["api.example.com"]}
+
+
+def routed(letter: str = "a", base: Any = spec, **gateway: Any) -> dict[str, Any]:
+    made = base(letter)
+    return made | {"routing": made.get("routing", {}) | {"gateway": GATEWAY | gateway}}
+
+
+class Routed(World):
+    """A world with a gateway that takes over what is written, or stays behind."""
+
+    behind = False
+    problem = ""
+
+    def observe(self) -> Any:
+        body = self.children.get(("HTTPRoute", self.name))
+        state = None
+        if body is not None:
+            named = [one for rule in body["spec"]["rules"] for one in rule["backendRefs"]]
+            weights = {one["name"]: one["weight"] for one in named}
+            state = RouteState(weights, current=not self.behind and not self.problem, problem=self.problem)
+        return replace(super().observe(), route=state)
+
+
+def serving(made: dict[str, Any] | None = None) -> Routed:
+    world = Routed(made or routed())
+    world.until("Serving")
+    world.run(10)
+    return world
+
+
+def rules(world: World) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = world.children["HTTPRoute", "demo"]["spec"]["rules"]
+    return found
+
+
+def shares(world: World, rule: int = 0) -> dict[tuple[str, str], float]:
+    """By pool and role, the share of a class's requests."""
+    backends = rules(world)[rule]["backendRefs"]
+    total = sum(one["weight"] for one in backends)
+    names = {
+        f"demo-{item.name}-{item.revision}": (item.name, role)
+        for role in ("candidate", "stable")
+        for item in (getattr(world.status, role).pools if getattr(world.status, role) else [])
+    }
+    return {names[one["name"]]: one["weight"] / total for one in backends}
+
+
+def test_the_route_is_attached_as_the_spec_says() -> None:
+    world = serving()
+    made = world.children["HTTPRoute", "demo"]["spec"]
+    assert made["hostnames"] == ["api.example.com"]
+    (parent,) = made["parentRefs"]
+    assert (parent["name"], parent["namespace"], parent["sectionName"]) == ("edge", "infra", "http")
+    assert not [name for kind, name in world.children if (kind, name) == ("Service", "demo-standard")]
+
+
+def test_pools_of_a_class_share_it_by_their_replicas() -> None:
+    made = routed()
+    made["pools"][0]["replicas"] = 6
+    assert shares(serving(made)) == {("cpu-a", "stable"): 0.75, ("cpu-b", "stable"): 0.25}
+
+
+def test_each_class_has_a_rule_and_the_first_is_for_requests_without_one() -> None:
+    world = serving(routed(base=classed))
+    first, second = rules(world)
+    assert "headers" not in first["matches"][0]
+    assert second["matches"][0]["headers"] == [{"type": "Exact", "name": "x-context-class", "value": "long"}]
+    assert set(shares(world, 0)) == {("cpu-a", "stable")}
+    assert set(shares(world, 1)) == {("cpu-b", "stable")}
+
+
+def test_the_route_header_stands_at_the_rule_and_its_epoch_rises_with_a_rollout() -> None:
+    world = serving()
+
+    def header() -> tuple[str, int]:
+        (rule,) = rules(world)
+        assert all("filters" not in one for one in rule["backendRefs"])
+        (told,) = rule["filters"][0]["requestHeaderModifier"]["set"]
+        assert told["name"] == "x-sampler-route"
+        table, _, epoch = told["value"].partition(";")
+        return table, int(epoch)
+
+    before = header()
+    world.update(routed("b"))
+    world.run(20)
+    after = header()
+    assert after[0] == before[0]
+    assert after[1] > before[1]
+    assert world.status.rollout
+    assert after[1] == int(world.status.rollout.started_at.timestamp())
+
+
+def test_a_step_has_its_weight_of_each_pool_that_has_begun() -> None:
+    world = serving()
+    world.update(routed("b"))
+    world.run(30)
+    assert shares(world) == {
+        ("cpu-a", "stable"): 0.25, ("cpu-a", "candidate"): 0.25,
+        ("cpu-b", "stable"): 0.25, ("cpu-b", "candidate"): 0.25,
+    }  # fmt: skip
+    assert world.serving() == {"cpu-a": 3, "cpu-b": 3}
+
+
+def test_a_candidate_without_a_ready_pod_or_a_service_gets_nothing() -> None:
+    world = serving()
+    world.ready_after = 1000
+    for pod in world.pods:
+        pod.created -= timedelta(seconds=2000)
+    world.update(routed("b"))
+    world.run(30)
+    assert set(shares(world)) == {("cpu-a", "stable"), ("cpu-b", "stable")}
+
+
+def test_what_is_ready_of_a_candidate_gets_no_more_than_its_part() -> None:
+    made = routed()
+    made["pools"] = made["pools"][:1]
+    made["pools"][0]["replicas"] = 4
+    made["strategy"]["waves"] = [["cpu-a"]]
+    world = serving(made)
+    world.update(made | {"pools": [made["pools"][0] | {"image": routed("b")["pools"][0]["image"]}]})
+    world.run(30)
+    assert shares(world)["cpu-a", "candidate"] == 0.5
+    new = world.revision_of("candidate")
+    world.unready = {next(pod.name for pod in world.pods if pod.revision == new)}
+    world.tick()
+    assert shares(world)["cpu-a", "candidate"] == 0.25
+
+
+def test_no_promotion_while_the_gateway_is_behind() -> None:
+    world = serving()
+    world.judge = passing
+    world.update(routed("b"))
+    world.run(30)
+    world.behind = True
+    world.run(200)
+    assert world.status.rollout is not None
+    assert world.status.rollout.weight == 50
+    assert world.condition("Degraded") == ("True", "RouteNotTakenOver")
+    world.behind = False
+    world.until("Serving")
+    assert world.status.history[0].result == "Promoted"
+
+
+def test_a_rollback_takes_the_requests_first_and_the_pods_when_the_gateway_has_followed() -> None:
+    world = serving()
+    world.judge = inconclusive
+    world.update(routed("b"))
+    world.run(30)
+    new = world.revision_of("candidate")
+    world.judge, world.behind = failing(), True
+    world.tick()
+    assert world.status.stage == "RollingBack"
+    assert set(shares(world)) == {("cpu-a", "stable"), ("cpu-b", "stable")}
+    world.run(60)
+    assert world.serving(new) == {"cpu-a": 1, "cpu-b": 1}
+    world.behind = False
+    world.run(20)
+    assert world.status.stage == "Serving"
+    assert world.serving(new) == {}
+
+
+def test_a_rollback_with_a_spec_that_cannot_be_read_is_routed_too() -> None:
+    world = serving()
+    world.update(routed("b"))
+    world.run(30)
+    world.update(routed("b") | {"nonsense": 1})
+    world.judge = failing()
+    world.run(40)
+    assert world.status.stage == "Serving"
+    assert set(shares(world)) == {("cpu-a", "stable"), ("cpu-b", "stable")}
+    assert world.children["HTTPRoute", "demo"]["spec"]["hostnames"] == ["api.example.com"]
+
+
+def test_another_gateway_is_no_new_release() -> None:
+    world = serving()
+    stable = world.status.stable
+    world.update(routed(hostnames=["other.example.com"]))
+    world.run(20)
+    assert stable is not None
+    assert world.status.stable == stable
+    assert world.children["HTTPRoute", "demo"]["spec"]["hostnames"] == ["other.example.com"]
+
+
+def test_servers_are_told_that_a_gateway_stands_before_them() -> None:
+    world = serving()
+    told = [body for (kind, _), body in world.children.items() if kind == "Deployment"]
+    env = told[0]["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {"name": "SAMPLER_BEHIND_GATEWAY", "value": "true"} in env
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"parentRefs": []}, "at least 1 item"),
+        ({"parentRefs": [{"name": "edge"}, {"name": "edge"}]}, "parentRefs must differ"),
+        ({"parentRefs": [{"name": "Edge"}]}, "must be an object's name"),
+        ({"parentRefs": [{"name": "edge", "namespace": "a.b"}]}, "must be a namespace's name"),
+        ({"hostnames": ["api.example.com:80"]}, "must be a host name"),
+        ({"hostnames": ["https://api.example.com"]}, "must be a host name"),
+    ],
+)
+def test_what_no_gateway_would_take_is_refused(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        parse_spec(routed(**change))
