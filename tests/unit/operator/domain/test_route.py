@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -128,6 +129,34 @@ def test_a_candidate_without_a_ready_pod_or_a_service_gets_nothing() -> None:
     assert set(shares(world)) == {("cpu-a", "stable"), ("cpu-b", "stable")}
 
 
+def test_a_candidate_whose_service_is_not_there_is_not_named_until_it_is() -> None:
+    world = serving()
+    world.update(routed("b"))
+    world.run(30)
+    new = world.revision_of("candidate")
+    del world.children["Service", f"demo-cpu-a-{new}"]
+    world.tick()
+    assert shares(world) == {
+        ("cpu-a", "stable"): 0.5, ("cpu-b", "stable"): 0.25, ("cpu-b", "candidate"): 0.25,
+    }  # fmt: skip
+    world.tick()
+    assert shares(world)["cpu-a", "candidate"] == 0.25
+
+
+def test_where_stable_has_no_ready_pod_the_candidate_has_all_and_that_is_told() -> None:
+    world = serving()
+    world.update(routed("b"))
+    world.run(30)
+    world.unready = {pod.name for pod in world.pods if pod.revision == world.revision_of("stable")}
+    world.run(10)
+    assert shares(world) == {("cpu-a", "candidate"): 0.5, ("cpu-b", "candidate"): 0.5}
+    assert "is for 50%, and it has 100% by the route" in world.message("Reconciling")
+    assert world.condition("Degraded") == ("True", "StableNotReady")
+    world.unready = set()
+    world.run(20)
+    assert shares(world)["cpu-a", "stable"] == 0.25
+
+
 def test_what_is_ready_of_a_candidate_gets_no_more_than_its_part() -> None:
     made = routed()
     made["pools"] = made["pools"][:1]
@@ -186,6 +215,21 @@ def test_a_rollback_with_a_spec_that_cannot_be_read_is_routed_too() -> None:
     assert world.status.stage == "Serving"
     assert set(shares(world)) == {("cpu-a", "stable"), ("cpu-b", "stable")}
     assert world.children["HTTPRoute", "demo"]["spec"]["hostnames"] == ["api.example.com"]
+
+
+def test_a_route_that_nobody_uses_any_more_is_remembered_until_it_is_gone() -> None:
+    """Killed between status and the deletion, the operator still knows that there is a route to look for."""
+    world = serving()
+    world.judge = passing
+    world.update(spec())
+    while not (world.status.gateway and world.status.gateway.ended):
+        ahead = copy.deepcopy(world)
+        ahead.tick()
+        world.tick(writes=1 if ahead.status.gateway is None or ahead.status.gateway.ended else None)
+    assert ("HTTPRoute", "demo") in world.children
+    world.run(10)
+    assert ("HTTPRoute", "demo") not in world.children
+    assert world.status.gateway is None
 
 
 def test_another_gateway_is_no_new_release() -> None:
