@@ -28,6 +28,8 @@ class Routed(World):
 
     behind = False
     problem = ""
+    frozen: RouteState | None = None
+    """What the route stays at because nobody may write it."""
 
     def observe(self) -> Any:
         body = self.children.get(("HTTPRoute", self.name))
@@ -36,7 +38,7 @@ class Routed(World):
             named = [one for rule in body["spec"]["rules"] for one in rule["backendRefs"]]
             weights = {one["name"]: one["weight"] for one in named}
             state = RouteState(weights, current=not self.behind and not self.problem, problem=self.problem)
-        return replace(super().observe(), route=state)
+        return replace(super().observe(), route=self.frozen or state)
 
 
 def serving(made: dict[str, Any] | None = None) -> Routed:
@@ -155,6 +157,15 @@ def test_where_stable_has_no_ready_pod_the_candidate_has_all_and_that_is_told() 
     world.unready = set()
     world.run(20)
     assert shares(world)["cpu-a", "stable"] == 0.25
+
+
+def test_a_route_that_cannot_be_written_is_another_share_than_the_steps() -> None:
+    world = serving()
+    world.frozen = world.observe().route
+    world.update(routed("b"))
+    world.run(60)
+    assert "is for 50%, and it has 0% by the route" in world.message("Reconciling")
+    assert [(row.weight, row.observed_weight) for row in world.status.pools] == [(50, 0), (50, 0)]
 
 
 def test_what_is_ready_of_a_candidate_gets_no_more_than_its_part() -> None:
