@@ -146,7 +146,7 @@ def gateway_route_deleted(given: Given, when: When, then: Then) -> None:
     then.goes_by_route(a=100)
 
 
-@scenario("gateway: a stranger sends half of the requests elsewhere: it is put back")
+@scenario("gateway: a stranger sends half of the requests elsewhere: it is put back", "a route to nobody")
 def gateway_stranger(given: Given, when: When, then: Then) -> None:
     given.serving("a", gateway=EDGE)
     when.stranger_adds_a_backend("elsewhere")
