@@ -61,8 +61,8 @@ $(STAMP): $(REQUIREMENTS) pyproject.toml
 	@$(PY) -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-cluster-up: venv ## start the local cluster (root)
-	@$(PY) -m local.cluster up
+cluster-up: venv ## start the local cluster (root); GATEWAY=1 installs Envoy Gateway into it
+	@$(PY) -m local.cluster up $(if $(GATEWAY),--gateway)
 
 cluster-down: venv ## stop it and leave nothing behind
 	@$(PY) -m local.cluster down

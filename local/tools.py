@@ -51,6 +51,7 @@ TOOLS: Mapping[str, Tool] = {
     "prometheus": Tool("prometheus", "github.com/prometheus/prometheus/cmd/prometheus", "prometheus"),
     "coredns": Tool("coredns", ".", "coredns"),
     "pause": Tool("pause", ".", "pause"),
+    "envoy-gateway": Tool("gateway", "github.com/envoyproxy/gateway/cmd/envoy-gateway", "envoy-gateway"),
 }
 
 # Without these, `kubectl version` and clients' version checks fail on a placeholder.
@@ -62,6 +63,7 @@ _STAMPS = {
     },
     "helm": {"helm.sh/helm/v3/internal/version.version": "v3.22.0"},
     "prometheus": {"github.com/prometheus/common/version.Version": "3.16.0"},
+    "gateway": {"github.com/envoyproxy/gateway/internal/cmd/version.envoyGatewayVersion": "v1.9.1"},
 }
 # Of Prometheus' thirty ways to find targets only the one that is used: the others take most of the build.
 _TAGS = {"prometheus": "remove_all_sd,enable_kubernetes_sd"}
@@ -73,6 +75,7 @@ _COLD = {
     "coredns": "3 min",
     "prometheus": "3 min",
     "pause": "seconds",
+    "gateway": "about 6 min",
 }
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, Final
 
-from sampler_rollouts.cluster.kinds import metadata
-from sampler_rollouts.domain.observation import RouteState
+from sampler_rollouts.cluster.kinds import FIELD_MANAGER, metadata
+from sampler_rollouts.domain.observation import Edit, RouteState
 from sampler_rollouts.domain.outcome import Manifest
 
 CONDITIONS: Final = ("Accepted", "ResolvedRefs")
@@ -32,7 +33,16 @@ def route_state(route: Manifest) -> RouteState:
         weights=_weights(route),
         current=not any(True for _ in _unseen(route)) and not problems,
         problem=next((problem for problem in problems if problem), "")[:_MESSAGE],
+        edits=tuple(_edits(route)),
     )
+
+
+def _edits(route: Manifest) -> Iterator[Edit]:
+    """Others than the operator that own a part of the spec. Gateways own the status alone."""
+    for entry in metadata(route).get("managedFields") or []:
+        other = entry.get("manager") != FIELD_MANAGER and not entry.get("subresource")
+        if other and "f:spec" in (entry.get("fieldsV1") or {}) and entry.get("time"):
+            yield Edit(str(entry.get("manager")), datetime.fromisoformat(entry["time"]))
 
 
 def _weights(route: Manifest) -> dict[str, int]:

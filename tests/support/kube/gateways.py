@@ -19,6 +19,8 @@ class Gateways:
         """Whether the controller runs; without it the proxy goes on as it was last told."""
         self.refusal = ""
         """Why it accepts no route; empty if it does."""
+        self.deaf = False
+        """Whether the proxy goes on as it was last told although the controller says that it took routes over."""
         self.followed: dict[str, Obj] = {}
         """By the route's name, the spec that requests follow."""
 
@@ -34,7 +36,7 @@ class Gateways:
         names = {path.rsplit("/", 1)[1] for path in routes}
         self.followed = {name: spec for name, spec in self.followed.items() if name in names}
         for path, route in routes.items():
-            if not self.refusal:
+            if not (self.refusal or self.deaf):
                 self.followed[path.rsplit("/", 1)[1]] = copied(route["spec"])
             status = {"parents": [self._said(route, parent) for parent in route["spec"]["parentRefs"]]}
             if route.get("status") != status:

@@ -171,6 +171,10 @@ class When:
         """Its controller; the proxy goes on as it was last told."""
         self._world.gateways.up = not down
 
+    def proxy_does_not_follow(self, deaf: bool = True) -> None:
+        """The controller says that it took routes over, and the proxy goes on as it was last told."""
+        self._world.gateways.deaf = deaf
+
     def gateway_refuses(self, why: str = "") -> None:
         """Routes of this namespace; none any more if ``why`` is empty."""
         self._world.gateways.refusal = why

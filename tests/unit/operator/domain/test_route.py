@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sampler_rollouts.domain.observation import RouteState
+from sampler_rollouts.domain.observation import Edit, RouteState
 from sampler_rollouts.domain.resource import SpecError, parse_spec
 
 from tests.unit.operator.domain.test_context_classes import classed
@@ -108,6 +108,26 @@ def test_the_route_header_stands_at_the_rule_and_its_epoch_rises_with_a_rollout(
     assert after[1] > before[1]
     assert world.status.rollout
     assert after[1] == int(world.status.rollout.started_at.timestamp())
+
+
+def test_no_proxy_ends_a_request_before_its_server_does() -> None:
+    assert {rule["timeouts"]["request"] for rule in rules(serving(routed(base=classed)))} == {"0s"}
+
+
+def test_an_edit_by_somebody_else_is_said_once_and_remembered() -> None:
+    world = serving()
+    seen = world.observe().route
+    assert seen is not None
+    world.frozen = replace(seen, edits=(Edit("kubectl-edit", world.now),))
+    world.run(30)
+    world.frozen = None
+    world.run(30)
+    said = [note for note in world.events if note.reason == "RouteEdited"]
+    assert len(said) == 1
+    assert "field manager kubectl-edit" in said[0].message
+    assert world.status.gateway is not None
+    assert world.status.gateway.edited is not None
+    assert world.status.gateway.edited.by == "kubectl-edit"
 
 
 def test_a_step_has_its_weight_of_each_pool_that_has_begun() -> None:

@@ -153,6 +153,35 @@ def gateway_stranger(given: Given, when: When, then: Then) -> None:
     when.time_passes(70)
     then.goes_by_route(a=100)
     then.ready()
+    then.says_as_event("RouteEdited")
+
+
+@scenario("gateway: it says that it follows the route, and sends another share: no weight is raised, nothing passes")
+def gateway_sends_another_share(given: Given, when: When, then: Then) -> None:
+    given.serving("a", gateway=EDGE, deadline=600)
+    when.spec_asks_for("b")
+    when.weight_is(25)
+    when.proxy_does_not_follow()
+    when.weight_is(50)
+    then.goes_by_route(a=75, b=25)
+    then.stays(60, weight=50, stable="a")
+    then.says("Reconciling", "its step is for 50%")
+    when.proxy_does_not_follow(False)
+    then.stable("b", within=300)
+
+
+@scenario("gateway: it sends another share while a check fails: the abort is seen")
+def gateway_sends_another_share_and_bad(given: Given, when: When, then: Then) -> None:
+    given.serving("a", gateway=EDGE, deadline=600)
+    when.spec_asks_for("b")
+    when.weight_is(25)
+    when.proxy_does_not_follow()
+    when.weight_is(50)
+    when.time_passes(20)
+    when.answers_of("b")
+    then.stage("RollingBack")
+    when.proxy_does_not_follow(False)
+    then.rolled_back("b")
 
 
 @scenario("gateway: another release in mid-rollout")
