@@ -34,7 +34,7 @@ soak: venv ## the long proofs: many random histories, every scenario with a faul
 	@$(PY) -m tests.proofs.kept_sets
 	@$(PY) -m tests.proofs.draws
 	@HONEST_TOKENS=10000000 $(PY) -m pytest tests/unit/seeded/test_honest.py -n auto --maxprocesses 4 --dist load -q -rP --timeout 36000
-	@$(PY) -m pytest tests/soak -q --timeout 7200
+	@$(PY) -m pytest tests/soak -q -rP --timeout 7200
 	for i in $$(seq $${DEMOS:-5}); do echo "demo $$i of $${DEMOS:-5}"; $(PY) -m local.demo $(DEMO_ARGS); done
 
 fault-table: venv ## measure what catches which seeded fault, and write the table of docs/seeded-builds.md

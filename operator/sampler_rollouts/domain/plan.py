@@ -218,6 +218,8 @@ class GatewayPlan(Loose):
     hostnames: Annotated[list[Name], Field(max_length=limits.HOSTNAMES)] = Field(default_factory=list)
     classes: Annotated[list[Name], Field(max_length=limits.CLASSES)] = Field(default_factory=list)
     """In the spec's order: requests without a class go to the first."""
+    sticky: bool = False
+    """Whether requests of a session stay with the server that had its first one."""
     epoch: Count = 0
     """When the last rollout started, in seconds: servers of both arms forget sessions together when it rises."""
     ended: bool = False

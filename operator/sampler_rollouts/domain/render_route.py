@@ -37,8 +37,11 @@ def http_route(owner: render.Owner, plan: GatewayPlan, rules: Sequence[ClassRule
     spec: dict[str, Any] = {"parentRefs": [_parent(one) for one in plan.parent_refs]}
     if plan.hostnames:
         spec["hostnames"] = list(plan.hostnames)
-    header = f"{route_hash};{plan.epoch}"
+    # Servers tell sessions apart only where these stick: elsewhere every pod would see each session's first request.
+    header = f"{route_hash};{plan.epoch}" if plan.sticky else route_hash
     spec["rules"] = [_rule(rule, header, any_class=place == 0) for place, rule in enumerate(rules)]
+    if plan.sticky:
+        spec["rules"] = [made | _pinned(rule) for made, rule in zip(spec["rules"], rules, strict=True)]
     return {
         "apiVersion": API_VERSION,
         "kind": KIND,
@@ -52,6 +55,12 @@ def _parent(parent: Parent) -> dict[str, str]:
     return {"group": "gateway.networking.k8s.io", "kind": "Gateway"} | {
         key: value for key, value in said.items() if value
     }
+
+
+def _pinned(rule: ClassRule) -> dict[str, Any]:
+    """A cookie for each class: the server of one class is none of another's."""
+    name = f"sampler-{rule.context_class}"
+    return {"sessionPersistence": {"sessionName": name, "type": "Cookie", "cookieConfig": {"lifetimeType": "Session"}}}
 
 
 def _rule(rule: ClassRule, header: str, *, any_class: bool) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -64,6 +64,17 @@ class Gateway(Strict):
     )
 
 
+class Session(Strict):
+    """How requests of one session stay together."""
+
+    affinity: Annotated[
+        Literal["Cookie"],
+        Field(
+            description="The gateway pins a session to a server by a cookie. Needs the Gateway API's experimental CRDs."
+        ),
+    ]
+
+
 class Routing(Strict):
     """Which requests are for which pools."""
 
@@ -74,6 +85,7 @@ class Routing(Strict):
         | None
     ) = None
     gateway: Gateway | None = Field(None, description="Without one, clients call the Service of their class.")
+    session: Session | None = Field(None, description="Without it each request goes by the weights alone.")
     rules: ClassVar = (
         Rule(
             "!has(self.contextClasses) || self.contextClasses.all(c, "
@@ -84,5 +96,11 @@ class Routing(Strict):
                 and limits.unique(item.max_tokens for item in routing.context_classes or [])
             ),
             "contextClasses",
+        ),
+        Rule(
+            "!has(self.session) || has(self.gateway)",
+            "session is for a gateway: add routing.gateway, or remove it",
+            lambda routing: routing.session is None or routing.gateway is not None,
+            "session",
         ),
     )

@@ -72,6 +72,7 @@ def _said(spec: Spec, before: GatewayPlan) -> GatewayPlan:
             ],
             "hostnames": list(gateway.hostnames or []) if gateway else [],
             "classes": list(spec.class_sizes),
+            "sticky": spec.routing is not None and spec.routing.session is not None,
         }
     )
 

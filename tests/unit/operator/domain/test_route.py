@@ -5,64 +5,12 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
-import pytest
-from sampler_rollouts.domain.observation import Edit, RouteState
-from sampler_rollouts.domain.resource import SpecError, parse_spec
+from sampler_rollouts.domain.observation import Edit
 
+from tests.unit.operator.domain.routed import routed, rules, serving, shares
 from tests.unit.operator.domain.test_context_classes import classed
-from tests.unit.operator.domain.world import World, failing, inconclusive, passing, spec
-
-PARENT = {"name": "edge", "namespace": "infra", "sectionName": "http"}
-GATEWAY = {"parentRefs": [PARENT], "hostnames": ["api.example.com"]}
-
-
-def routed(letter: str = "a", base: Any = spec, **gateway: Any) -> dict[str, Any]:
-    made = base(letter)
-    return made | {"routing": made.get("routing", {}) | {"gateway": GATEWAY | gateway}}
-
-
-class Routed(World):
-    """A world with a gateway that takes over what is written, or stays behind."""
-
-    behind = False
-    problem = ""
-    frozen: RouteState | None = None
-    """What the route stays at because nobody may write it."""
-
-    def observe(self) -> Any:
-        body = self.children.get(("HTTPRoute", self.name))
-        state = None
-        if body is not None:
-            named = [one for rule in body["spec"]["rules"] for one in rule["backendRefs"]]
-            weights = {one["name"]: one["weight"] for one in named}
-            state = RouteState(weights, current=not self.behind and not self.problem, problem=self.problem)
-        return replace(super().observe(), route=self.frozen or state)
-
-
-def serving(made: dict[str, Any] | None = None) -> Routed:
-    world = Routed(made or routed())
-    world.until("Serving")
-    world.run(10)
-    return world
-
-
-def rules(world: World) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = world.children["HTTPRoute", "demo"]["spec"]["rules"]
-    return found
-
-
-def shares(world: World, rule: int = 0) -> dict[tuple[str, str], float]:
-    """By pool and role, the share of a class's requests."""
-    backends = rules(world)[rule]["backendRefs"]
-    total = sum(one["weight"] for one in backends)
-    names = {
-        f"demo-{item.name}-{item.revision}": (item.name, role)
-        for role in ("candidate", "stable")
-        for item in (getattr(world.status, role).pools if getattr(world.status, role) else [])
-    }
-    return {names[one["name"]]: one["weight"] / total for one in backends}
+from tests.unit.operator.domain.world import failing, inconclusive, passing, spec
 
 
 def test_the_route_is_attached_as_the_spec_says() -> None:
@@ -87,27 +35,6 @@ def test_each_class_has_a_rule_and_the_first_is_for_requests_without_one() -> No
     assert second["matches"][0]["headers"] == [{"type": "Exact", "name": "x-context-class", "value": "long"}]
     assert set(shares(world, 0)) == {("cpu-a", "stable")}
     assert set(shares(world, 1)) == {("cpu-b", "stable")}
-
-
-def test_the_route_header_stands_at_the_rule_and_its_epoch_rises_with_a_rollout() -> None:
-    world = serving()
-
-    def header() -> tuple[str, int]:
-        (rule,) = rules(world)
-        assert all("filters" not in one for one in rule["backendRefs"])
-        (told,) = rule["filters"][0]["requestHeaderModifier"]["set"]
-        assert told["name"] == "x-sampler-route"
-        table, _, epoch = told["value"].partition(";")
-        return table, int(epoch)
-
-    before = header()
-    world.update(routed("b"))
-    world.run(20)
-    after = header()
-    assert after[0] == before[0]
-    assert after[1] > before[1]
-    assert world.status.rollout
-    assert after[1] == int(world.status.rollout.started_at.timestamp())
 
 
 def test_no_proxy_ends_a_request_before_its_server_does() -> None:
@@ -278,19 +205,3 @@ def test_servers_are_told_that_a_gateway_stands_before_them() -> None:
     told = [body for (kind, _), body in world.children.items() if kind == "Deployment"]
     env = told[0]["spec"]["template"]["spec"]["containers"][0]["env"]
     assert {"name": "SAMPLER_BEHIND_GATEWAY", "value": "true"} in env
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"parentRefs": []}, "at least 1 item"),
-        ({"parentRefs": [{"name": "edge"}, {"name": "edge"}]}, "parentRefs must differ"),
-        ({"parentRefs": [{"name": "Edge"}]}, "must be an object's name"),
-        ({"parentRefs": [{"name": "edge", "namespace": "a.b"}]}, "must be a namespace's name"),
-        ({"hostnames": ["api.example.com:80"]}, "must be a host name"),
-        ({"hostnames": ["https://api.example.com"]}, "must be a host name"),
-    ],
-)
-def test_what_no_gateway_would_take_is_refused(change: dict[str, Any], said: str) -> None:
-    with pytest.raises(SpecError, match=said):
-        parse_spec(routed(**change))
