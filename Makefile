@@ -13,13 +13,16 @@ PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 REQUIREMENTS := requirements/dev.txt requirements/model.txt
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test soak fault-table unit lint venv cluster-up cluster-down cluster-status crds requirements clean
+.PHONY: help demo incidents test soak fault-table unit lint venv cluster-up cluster-down cluster-status crds requirements clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
 
 demo: venv ## a real cluster, a real model: one good release promoted, two bad ones rolled back (KEEP=1 leaves it up)
 	@$(PY) -m local.demo $(if $(KEEP),--keep) $(DEMO_ARGS)
+
+incidents: venv ## the incidents of 2025 and honest releases through a real gateway with a real model; the table in out/incidents.md (KEEP=1)
+	@$(PY) -m local.incidents $(if $(KEEP),--keep) $(INCIDENTS_ARGS)
 
 test: lint ## what CI runs: lint, then unit, API-server and end-to-end tests on one shared cluster
 	@$(PY) -m pytest tests/unit $(PARALLEL) -q --durations=5

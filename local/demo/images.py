@@ -23,17 +23,17 @@ def ensure(cluster: Cluster) -> dict[str, str]:
     return {
         "operator": built["operator"],
         "good-1": built["sampler"],
-        "good-2": second_build(cluster, built["sampler"]),
+        "good-2": another_build(cluster, built["sampler"], "2"),
         **seeded,
     }
 
 
-def second_build(cluster: Cluster, reference: str) -> str:
+def another_build(cluster: Cluster, reference: str, version: str) -> str:
     """Import the same image with another label, and so another digest. Return its reference."""
     repository, _, digest = reference.partition("@")
     manifest = _content(cluster, digest)
     settings = _content(cluster, manifest["config"]["digest"])
-    changed, config = relabelled(manifest, settings, {_LABEL: "2"})
+    changed, config = relabelled(manifest, settings, {_LABEL: version})
     name = f"{repository}@{changed.digest}"
     containers = Ctr(cluster.settings)
     if name not in containers.images():
