@@ -71,7 +71,7 @@ metricsSources:
 # Only for rollouts with routing.gateway. Where the Gateway API is not installed the rule says nothing.
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]
-  verbs: [get, list, create, patch, delete]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]

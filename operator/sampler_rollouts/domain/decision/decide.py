@@ -151,7 +151,7 @@ def _due(turn: Turn) -> float | None:
     if status.stage in FORWARD | LEAVING or remains_are_new(turn):
         return LOOK_SECONDS
     if status.stable and entrance.missing(turn)[0] and not entrance.refused(turn)[0]:
-        return LOOK_SECONDS  # Services and routes are not watched.
+        return LOOK_SECONDS  # Services are not watched, routes not everywhere.
     # What serves waits for samples alone: between two scrapes there are none.
     next_scrape = max(LOOK_SECONDS, turn.evidence.scrape_interval if turn.evidence else LOOK_SECONDS)
     if status.rollout is not None:

@@ -141,7 +141,7 @@ def gateway_unreadable(given: Given, when: When, then: Then) -> None:
 def gateway_route_deleted(given: Given, when: When, then: Then) -> None:
     given.serving("a", gateway=EDGE)
     when.somebody_deletes_the_route()
-    when.time_passes(70)
+    when.time_passes(5)
     then.ready()
     then.goes_by_route(a=100)
 
@@ -150,7 +150,7 @@ def gateway_route_deleted(given: Given, when: When, then: Then) -> None:
 def gateway_stranger(given: Given, when: When, then: Then) -> None:
     given.serving("a", gateway=EDGE)
     when.stranger_adds_a_backend("elsewhere")
-    when.time_passes(70)
+    when.time_passes(5)
     then.goes_by_route(a=100)
     then.ready()
     then.says_as_event("RouteEdited")
