@@ -14,13 +14,16 @@ PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 REQUIREMENTS := requirements/dev.txt requirements/model.txt
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test soak fault-table unit lint venv cluster-up cluster-down cluster-status crds requirements clean
+.PHONY: help demo incidents test soak fault-table unit lint venv cluster-up cluster-down cluster-status crds requirements clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: venv ## a real cluster, a real model: one good release promoted, two bad ones rolled back (KEEP=1 leaves it up)
 	@$(PY) -m local.demo $(if $(KEEP),--keep) $(DEMO_ARGS)
+
+incidents: venv ## the incidents of 2025 and honest releases through a real gateway with a real model; the table in out/incidents.md (KEEP=1)
+	@$(PY) -m local.incidents $(if $(KEEP),--keep) $(INCIDENTS_ARGS)
 
 test: lint ## what CI runs: lint, then unit, API-server and end-to-end tests on one shared cluster
 	@$(PY) -m pytest tests/unit $(PARALLEL) -q --durations=5
@@ -35,7 +38,7 @@ soak: venv ## the long proofs: many random histories, every scenario with a faul
 	@$(PY) -m tests.proofs.kept_sets
 	@$(PY) -m tests.proofs.draws
 	@HONEST_TOKENS=10000000 $(PY) -m pytest tests/unit/seeded/test_honest.py -n auto --maxprocesses 4 --dist load -q -rP --timeout 36000
-	@$(PY) -m pytest tests/soak -q --timeout 7200
+	@$(PY) -m pytest tests/soak -q -rP --timeout 7200
 	for i in $$(seq $${DEMOS:-5}); do echo "demo $$i of $${DEMOS:-5}"; $(PY) -m local.demo $(DEMO_ARGS); done
 
 fault-table: venv ## measure what catches which seeded fault, and write the table of docs/seeded-builds.md
@@ -62,8 +65,8 @@ $(STAMP): $(REQUIREMENTS) pyproject.toml
 	@$(PY) -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-cluster-up: venv ## start the local cluster (root)
-	@$(PY) -m local.cluster up
+cluster-up: venv ## start the local cluster (root); GATEWAY=1 installs Envoy Gateway into it
+	@$(PY) -m local.cluster up $(if $(GATEWAY),--gateway)
 
 cluster-down: venv ## stop it and leave nothing behind
 	@$(PY) -m local.cluster down

@@ -15,6 +15,8 @@ from local.components import ALL
 from local.down import leftovers, take_down
 from local.errors import LocalError
 from local.files import lock
+from local.gateway.install import Edge
+from local.gateway.install import ensure as ensure_gateway
 from local.machine import check_machine, check_rights
 from local.process import read_record
 from local.progress import say
@@ -52,6 +54,11 @@ class Cluster:
         self.check()
         with self._lock():
             Up(self.settings).run()
+
+    def gateway(self) -> Edge:
+        """Install Envoy Gateway and a Gateway, where they are missing, and say where it listens."""
+        with self._lock():
+            return ensure_gateway(self.settings, self.kubectl, self.helm)
 
     def down(self, *, purge: bool = False) -> None:
         """Leave no process, mount, interface, network namespace, rule or control group of ours."""
@@ -93,8 +100,11 @@ class Cluster:
             yield
 
 
-def _up(cluster: Cluster, _: argparse.Namespace) -> int:
+def _up(cluster: Cluster, options: argparse.Namespace) -> int:
     cluster.up()
+    if options.gateway:
+        edge = cluster.gateway()
+        say(f"the Gateway {edge.namespace}/{edge.name} listens at {edge.url}")
     return 0
 
 
@@ -134,7 +144,9 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m local.cluster", description="The local single-node Kubernetes cluster."
     )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    commands.add_parser("up", help="start it, or mend what is missing").set_defaults(act=_up)
+    up = commands.add_parser("up", help="start it, or mend what is missing")
+    up.add_argument("--gateway", action="store_true", help="with Envoy Gateway and a Gateway edge/edge")
+    up.set_defaults(act=_up)
     down = commands.add_parser("down", help="end it and leave nothing behind")
     down.add_argument("--purge", action="store_true", help="also drop imported images and logs")
     down.set_defaults(act=_down)

@@ -43,6 +43,12 @@ def prometheus(settings: Settings) -> SystemImage:
 def ensure(settings: Settings, ctr: Ctr) -> dict[str, str]:
     """Import what containerd does not have yet and return the images' names."""
     wanted = {"pause": pause(settings), "coredns": coredns(settings), "prometheus": prometheus(settings)}
+    load(ctr, wanted)
+    return {name: item.name for name, item in wanted.items()}
+
+
+def load(ctr: Ctr, wanted: Mapping[str, SystemImage]) -> None:
+    """Import what containerd does not have yet."""
     have = ctr.images()
     for name, item in wanted.items():
         if item.name in have:
@@ -50,7 +56,6 @@ def ensure(settings: Settings, ctr: Ctr) -> dict[str, str]:
         with step(f"making the image of {name}"):
             *blobs, manifest = image(item.files, item.config)
             ctr.load(item.name, manifest, blobs)
-    return {name: item.name for name, item in wanted.items()}
 
 
 def _go_image(settings: Settings, name: str) -> SystemImage:

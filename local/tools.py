@@ -52,6 +52,7 @@ TOOLS: Mapping[str, Tool] = {
     "coredns": Tool("coredns", ".", "coredns"),
     "pause": Tool("pause", ".", "pause"),
     "kstatus": Tool("kstatus", ".", "kstatus"),
+    "envoy-gateway": Tool("gateway", "github.com/envoyproxy/gateway/cmd/envoy-gateway", "envoy-gateway"),
 }
 
 # Without these, `kubectl version` and clients' version checks fail on a placeholder.
@@ -63,6 +64,7 @@ _STAMPS = {
     },
     "helm": {"helm.sh/helm/v3/internal/version.version": "v3.22.0"},
     "prometheus": {"github.com/prometheus/common/version.Version": "3.16.0"},
+    "gateway": {"github.com/envoyproxy/gateway/internal/cmd/version.envoyGatewayVersion": "v1.9.1"},
 }
 # Of Prometheus' thirty ways to find targets only the one that is used: the others take most of the build.
 _TAGS = {"prometheus": "remove_all_sd,enable_kubernetes_sd"}
@@ -82,6 +84,7 @@ _COLD = {
     "prometheus": "3 min",
     "pause": "seconds",
     "kstatus": "half a minute",
+    "gateway": "about 6 min",
 }
 
 

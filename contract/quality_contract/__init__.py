@@ -23,6 +23,11 @@ OTHER_ROUTE_HASH: Final = "other"
 PROBE_ROUTE_HASH: Final = "probe"
 """The route hash of synthetic probes. A gateway's are hex digits, so that none of them can be this one."""
 
+ROUTE_HEADER: Final = "x-sampler-route"
+"""``<route hash>``, and ``;<epoch>`` where sessions stick: a gateway sets it on every request, over the client's."""
+CLASS_HEADER: Final = "x-context-class"
+"""The context class for which a client means a request: a gateway matches it."""
+
 LABEL_KIND: Final = "kind"
 LABEL_BATCH_BUCKET: Final = "batch_bucket"
 LABEL_MODE: Final = "mode"

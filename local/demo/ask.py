@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from quality_contract import CLASS_HEADER
+
 Api = Literal["chat", "completions"]
+STANDARD, LONG = "standard", "long"
+"""Context classes, for a release that has them: one question, or several at once."""
+QUESTIONS_AT_ONCE = 5
 PATHS: dict[str, str] = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
 
 
@@ -21,6 +26,12 @@ class Ask:
     top_p: float = 0.99
     top_k: int | None = None
     max_tokens: int = 12
+    context_class: str = ""
+    """What the client says of its size, truly; nothing where there are no classes."""
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers of the request."""
+        return {CLASS_HEADER: self.context_class} if self.context_class else {}
 
     def body(self, model: str, api: Api = "chat") -> dict[str, Any]:
         """Return the JSON body of the request."""
@@ -54,13 +65,24 @@ class Reply:
 
 
 class AskSource:
-    """Draws asks without end: a random question, a random seed, top-k in a part of them."""
+    """Draws asks without end: a random question, a random seed, top-k in a part of them.
+
+    With a ``long_share`` above 0 each says its context class, and that share of them asks several questions at once.
+    """
 
     def __init__(
-        self, prompts: Sequence[str], *, max_tokens: int, top_k: int, top_k_share: float, rng: random.Random
+        self,
+        prompts: Sequence[str],
+        *,
+        max_tokens: int,
+        top_k: int,
+        top_k_share: float,
+        rng: random.Random,
+        long_share: float = 0.0,
     ) -> None:
         if not prompts:
             raise ValueError("prompts: at least one is needed")
+        self._long_share = long_share
         self._prompts = prompts
         self._max_tokens = max_tokens
         self._top_k = top_k
@@ -70,9 +92,20 @@ class AskSource:
     def next(self) -> Ask:
         """Draw one."""
         limited = self._rng.random() < self._top_k_share
+        prompt, context_class = self._prompt()
         return Ask(
-            prompt=self._rng.choice(self._prompts),
+            prompt=prompt,
+            context_class=context_class,
             seed=self._rng.getrandbits(31),
             top_k=self._top_k if limited else None,
             max_tokens=self._max_tokens,
         )
+
+    def _prompt(self) -> tuple[str, str]:
+        """The text, and its class where there are classes."""
+        if not self._long_share:
+            return self._rng.choice(self._prompts), ""
+        if self._rng.random() >= self._long_share:
+            return self._rng.choice(self._prompts), STANDARD
+        several = (self._rng.choice(self._prompts) for _ in range(QUESTIONS_AT_ONCE))
+        return " ".join(["Answer all of these.", *several]), LONG

@@ -25,17 +25,17 @@ def ensure(cluster: Cluster) -> dict[str, str]:
     return {
         "operator": built["operator"],
         "good-1": built["sampler"],
-        "good-2": second_build(cluster, built["sampler"]),
+        "good-2": another_build(cluster, built["sampler"], SECOND_ARGUMENTS),
         **seeded,
     }
 
 
-def second_build(cluster: Cluster, reference: str) -> str:
+def another_build(cluster: Cluster, reference: str, arguments: Sequence[str]) -> str:
     """Import the image with other arguments for the server. Return its reference."""
     repository, _, digest = reference.partition("@")
     manifest = _content(cluster, digest)
     settings = _content(cluster, manifest["config"]["digest"])
-    changed, config = with_arguments(manifest, settings, SECOND_ARGUMENTS)
+    changed, config = with_arguments(manifest, settings, arguments)
     name = f"{repository}@{changed.digest}"
     containers = Ctr(cluster.settings)
     if name not in containers.images():

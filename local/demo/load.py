@@ -53,6 +53,7 @@ class LoadGenerator:
         top_k_share: float = 0.5,
         timeout: float = 60.0,
         random_seed: int | None = None,
+        long_share: float = 0.0,
     ) -> None:
         if workers < 1:
             raise ValueError(f"workers: at least 1 is needed, not {workers}")
@@ -66,7 +67,12 @@ class LoadGenerator:
         self._phase = ""
         rng = random.Random(random_seed)
         self._source = AskSource(
-            prompts or load_prompts(), max_tokens=max_tokens, top_k=top_k, top_k_share=top_k_share, rng=rng
+            prompts or load_prompts(),
+            max_tokens=max_tokens,
+            top_k=top_k,
+            top_k_share=top_k_share,
+            rng=rng,
+            long_share=long_share,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
@@ -109,7 +115,8 @@ class LoadGenerator:
     def ask_once(self, ask: Ask) -> Answer:
         """Ask from the calling thread, outside the tally. Raises httpx.HTTPError when no good answer comes."""
         with httpx.Client(timeout=self._timeout, trust_env=False) as client:
-            answer = client.post(self._url, json=ask.body(self._model, self._api), headers={"connection": "close"})
+            headers = {**ask.headers(), "connection": "close"}
+            answer = client.post(self._url, json=ask.body(self._model, self._api), headers=headers)
             answer.raise_for_status()
             reply = Reply.parse(answer.json())
         return Answer(ask=ask, text=reply.text, fingerprint=reply.fingerprint, at=time.time())
@@ -135,10 +142,10 @@ class LoadGenerator:
                 await _sleep(PAUSE_AFTER_FAILURE, stopping)
 
     async def _one(self, client: httpx.AsyncClient, ask: Ask, stopping: asyncio.Event) -> Record:
-        attempt = _Attempt(phase=self._phase)
+        attempt = _Attempt(phase=self._phase, context_class=ask.context_class)
         while True:
             try:
-                answer = await client.post(self._url, json=ask.body(self._model, self._api))
+                answer = await client.post(self._url, json=ask.body(self._model, self._api), headers=ask.headers())
             except Exception as error:  # whatever it is, it is the request's fate and not the generator's end
                 return attempt.ended(_outcome_of(error), detail=f"{type(error).__name__}: {error}")
             if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
@@ -164,8 +171,9 @@ class LoadGenerator:
 class _Attempt:
     """A request under way."""
 
-    def __init__(self, phase: str) -> None:
+    def __init__(self, phase: str, context_class: str) -> None:
         self.phase = phase
+        self.context_class = context_class
         self.at = time.time()
         self.throttled = 0
         self._began = time.monotonic()
@@ -181,6 +189,7 @@ class _Attempt:
             tokens=tokens,
             throttled=self.throttled,
             detail=detail,
+            context_class=self.context_class,
         )
 
 

@@ -30,6 +30,7 @@ class Record:
     tokens: int = 0
     throttled: int = 0
     detail: str = ""
+    context_class: str = ""
 
     @property
     def ended_at(self) -> float:

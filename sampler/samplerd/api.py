@@ -5,6 +5,7 @@ import logging
 import secrets
 
 from pydantic import ValidationError
+from quality_contract import ROUTE_HEADER
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -21,7 +22,7 @@ from samplerd.generation import Ask, choices
 from samplerd.openai_errors import ApiError, from_validation, internal_error
 from samplerd.openai_format import AnswerForm, ChatForm, CompletionForm
 from samplerd.openai_schema import ChatRequest, CompletionRequest, SamplingRequest
-from samplerd.routes import ROUTE_HEADER, SESSION_HEADER, Caller
+from samplerd.routes import SESSION_HEADER, Caller
 from samplerd.service import Service, State
 
 log = logging.getLogger(__name__)

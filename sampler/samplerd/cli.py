@@ -76,6 +76,9 @@ def make_app(program_for: "ProgramFor | None" = None) -> typer.Typer:
         turn_timeout: Annotated[
             float, _flag("turn-timeout", "seconds after which an engine that is still at one step counts as hung")
         ] = DEFAULTS.turn_timeout,
+        idle_timeout: Annotated[
+            int, _flag("idle-timeout", "seconds for which a connection without a request stays open")
+        ] = DEFAULTS.idle_timeout,
         drain_delay: Annotated[
             float, _flag("drain-delay", "seconds after SIGTERM in which new requests are still served")
         ] = DEFAULTS.drain_delay,

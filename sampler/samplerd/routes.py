@@ -5,25 +5,24 @@ from dataclasses import dataclass
 
 from quality_contract import NO_ROUTE_HASH, OTHER_ROUTE_HASH
 
-ROUTE_HEADER = "x-sampler-route"
 SESSION_HEADER = "x-session-id"
 
-_FORM = re.compile(r"([0-9a-f]{4,64});([0-9]{1,18})", re.ASCII)
+_FORM = re.compile(r"([0-9a-f]{4,64})(?:;([0-9]{1,18}))?", re.ASCII)
 _MOST_HASHES = 4
 
 
 @dataclass(frozen=True)
 class Route:
-    """Where a request came from. `epoch` is None without a (well-formed) header."""
+    """Where a request came from. `epoch` is None where sessions do not stick, and without a (well-formed) header."""
 
     hash: str = NO_ROUTE_HASH
     epoch: int | None = None
 
 
 def parse_route(header: str | None) -> Route:
-    """Read `<hash>;<epoch>`; anything else is as good as none."""
+    """Read `<hash>` or `<hash>;<epoch>`; anything else is as good as none."""
     match = _FORM.fullmatch(header or "")
-    return Route(match[1], int(match[2])) if match else Route()
+    return Route(match[1], int(match[2]) if match[2] else None) if match else Route()
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,10 @@ _PROBES_POLL = 0.05
 class _Server(uvicorn.Server):
     """A uvicorn server that has its port from the start and leaves the process's signals alone."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int, *, linger: float = 0.0) -> None:
-        config = uvicorn.Config(app, http="h11", lifespan="off", log_config=None, access_log=False)
+    def __init__(self, app: ASGIApp, host: str, port: int, *, linger: float = 0.0, idle_timeout: int = 5) -> None:
+        config = uvicorn.Config(
+            app, http="h11", lifespan="off", log_config=None, access_log=False, timeout_keep_alive=idle_timeout
+        )
         super().__init__(config)
         self._linger = linger
         self._socket = socket.create_server((host, port), backlog=2048)
@@ -94,7 +96,13 @@ class Process:
         self._gate = gate or Gate(settings)
         self._service = Service(settings)
         self._stop = asyncio.Event()
-        self._http = _Server(Api(self._service).app(), settings.host, settings.http_port, linger=_LINGER)
+        self._http = _Server(
+            Api(self._service).app(),
+            settings.host,
+            settings.http_port,
+            linger=_LINGER,
+            idle_timeout=settings.idle_timeout,
+        )
         probes = Api(self._service, probing=True).answering() if settings.probes else []
         self._metrics_port = MetricsPort(self._service.metrics, self._gate, probes)
         self._metrics = _Server(self._metrics_port.app(), settings.host, settings.metrics_port)

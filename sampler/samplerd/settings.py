@@ -38,6 +38,9 @@ class Settings(BaseModel):
     queue_size: Annotated[int, Field(ge=0)] = 32
     request_timeout: Annotated[float, Field(gt=0)] = 600.0
     turn_timeout: Annotated[float, Field(gt=0)] = 120.0
+    idle_timeout: Annotated[int, Field(ge=1)] = 3700
+    """Seconds for which a connection without a request stays open. Longer than any proxy keeps one (Envoy: an hour): to
+    whom a connection is closed just as it sends a request on it, that request has failed."""
     drain_delay: Seconds = 3.0
     drain_timeout: Seconds = 60.0
     behind_gateway: bool = False

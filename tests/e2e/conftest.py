@@ -1,35 +1,5 @@
 """The installed operator on the shared cluster, and the images that end-to-end tests roll out."""
 
-from __future__ import annotations
+from tests.support.installed import edge, images, operator, rollouts
 
-from collections.abc import Iterator
-
-import pytest
-
-from local.cluster import Cluster
-from tests.support.rollouts import OPERATOR_NAMESPACE, RELEASE, Rollouts, install_operator
-
-IMAGES = ("operator", "sampler", "seeded:rare-token-boost")
-
-
-@pytest.fixture(scope="session")
-def images(cluster: Cluster) -> dict[str, str]:
-    """Images built from the working tree, by digest."""
-    return cluster.build_images(*IMAGES)
-
-
-@pytest.fixture(scope="session")
-def operator(cluster: Cluster, images: dict[str, str]) -> Iterator[str]:
-    """The operator, installed by Helm; yields its namespace."""
-    install_operator(cluster, images["operator"])
-    yield OPERATOR_NAMESPACE
-    cluster.helm("uninstall", RELEASE, "-n", OPERATOR_NAMESPACE, "--wait")
-
-
-@pytest.fixture
-def rollouts(cluster: Cluster, operator: str) -> Iterator[Rollouts]:
-    """A namespace of its own for a test's SamplerRollouts, gone afterwards."""
-    space = Rollouts(cluster, "e2e")
-    space.create_namespace()
-    yield space
-    space.delete_namespace()
+__all__ = ["edge", "images", "operator", "rollouts"]

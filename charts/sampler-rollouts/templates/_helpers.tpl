@@ -149,6 +149,10 @@ capabilities: {drop: [ALL]}
 - apiGroups: [""]
   resources: [services]
   verbs: [get, list, create, patch, delete]
+# Only for rollouts with routing.gateway. Where the Gateway API is not installed the rule says nothing.
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]

@@ -7,7 +7,7 @@ import re
 import socket
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -19,6 +19,7 @@ from sampler_rollouts.cluster.kinds import (
     DEPLOYMENT,
     EVENT,
     FIELD_MANAGER,
+    HTTP_ROUTE,
     POD,
     PRUNE_ORDER,
     SERVICE,
@@ -34,11 +35,12 @@ from sampler_rollouts.cluster.kinds import (
 )
 from sampler_rollouts.cluster.ownership import not_ours
 from sampler_rollouts.cluster.permit import Permit, PermittedApi
+from sampler_rollouts.cluster.routes import comes_by_route, route_state, unreadable
 from sampler_rollouts.cluster.siblings import sibling
 from sampler_rollouts.cluster.translate import observation
 from sampler_rollouts.cluster.transport import Api, listed
 from sampler_rollouts.domain.check_template import KIND, PLURAL, CheckTemplate, read_template
-from sampler_rollouts.domain.observation import Observation, Sibling
+from sampler_rollouts.domain.observation import Observation, RouteState, Sibling
 from sampler_rollouts.domain.outcome import EventNote, Manifest
 from sampler_rollouts.domain.pool import LABEL_PATTERN
 from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, LABEL_ROLLOUT
@@ -111,12 +113,14 @@ class KubernetesCluster:
             return None
 
     def children(self, rollout: Manifest) -> Children:
-        """All that carries the rollout's label; of Deployments, Services and records only what it controls itself."""
-        uid = metadata(rollout)["uid"]
-        owned = {kind: [c for c in self._list(kind, rollout) if controlled_by(c, uid)] for kind in PRUNE_ORDER}
+        """All that carries the rollout's label; of what it has made only what it controls itself."""
+        routes, route = self._route(rollout)
+        kinds = (DEPLOYMENT, SERVICE, CONTROLLER_REVISION)
+        owned = {HTTP_ROUTE: routes} | {kind: self._owned(kind, rollout) for kind in kinds}
         pods = self._list(POD, rollout)
+        seen = observation(owned[DEPLOYMENT], owned[CONTROLLER_REVISION], pods, owned[SERVICE])
         return Children(
-            observation=observation(owned[DEPLOYMENT], owned[CONTROLLER_REVISION], pods, owned[SERVICE]),
+            observation=replace(seen, route=route),
             live=tuple(child for kind in PRUNE_ORDER for child in owned[kind]),
         )
 
@@ -136,6 +140,24 @@ class KubernetesCluster:
             return read_template(self._api.request("GET", f"{CHECK_TEMPLATE.everywhere()}/{name}").get("spec"))
         except (NotFoundError, DeniedError):
             return None
+
+    def _route(self, rollout: Manifest) -> tuple[list[Manifest], RouteState | None]:
+        """The rollout's routes, and the state of the one that users come by.
+
+        An error here is one of routing: it keeps no abort and no deadline from being seen (R7).
+        """
+        if not comes_by_route(rollout):
+            return [], None
+        try:
+            routes = self._owned(HTTP_ROUTE, rollout)
+        except ClusterError as error:
+            return [], unreadable(str(error))
+        mine = (one for one in routes if metadata(one)["name"] == metadata(rollout)["name"] and not terminating(one))
+        return routes, next((route_state(one) for one in mine), None)
+
+    def _owned(self, kind: Kind, rollout: Manifest) -> list[Manifest]:
+        uid = metadata(rollout)["uid"]
+        return [child for child in self._list(kind, rollout) if controlled_by(child, uid)]
 
     def write_status(self, rollout: Manifest, status: Manifest) -> Manifest:
         """Write the status if it differs, provided that nobody changed the object since it was read (ConflictError)."""

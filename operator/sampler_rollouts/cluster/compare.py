@@ -27,6 +27,8 @@ _SUFFIXES: Final[dict[str, Decimal]] = {
     "E": Decimal(10**18),
     **{f"{unit}i": Decimal(1024**power) for power, unit in enumerate("KMGTPE", start=1)},
 }
+_WHOLE: Final = frozenset({"parentRefs", "backendRefs", "headers", "set"})
+"""Lists of which the server makes one value: with an item more, by whomever, requests go elsewhere."""
 _IDENTITY: Final = ("apiVersion", "kind")
 
 
@@ -62,6 +64,8 @@ def _holds(live: Any, name: str, wanted: Any, quantities: bool) -> bool:
     """A selector is one value to the server: with a label more, by whomever, it selects other pods, or none."""
     if name == "selector":
         return bool(live == wanted)
+    if name in _WHOLE and len(live or []) != len(wanted):
+        return False
     return _contains(live, wanted, quantities or name == "resources")
 
 

@@ -44,10 +44,11 @@ class Kind:
 DEPLOYMENT: Final = Kind("apps/v1", "Deployment", "deployments")
 SERVICE: Final = Kind("v1", "Service", "services")
 CONTROLLER_REVISION: Final = Kind("apps/v1", "ControllerRevision", "controllerrevisions")
+HTTP_ROUTE: Final = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
 POD: Final = Kind("v1", "Pod", "pods")
 EVENT: Final = Kind("events.k8s.io/v1", "Event", "events")
 
-PRUNE_ORDER: Final = (DEPLOYMENT, SERVICE, CONTROLLER_REVISION)
+PRUNE_ORDER: Final = (HTTP_ROUTE, DEPLOYMENT, SERVICE, CONTROLLER_REVISION)
 """Kinds of children, in the order in which they go away."""
 
 

@@ -12,6 +12,9 @@ CHILD_NAMES: Final = 51
 IMAGE: Final = 512
 POOLS: Final = 16
 CLASSES: Final = 8
+PARENTS: Final = 4
+"""Gateways, or listeners of them, of one route."""
+HOSTNAMES: Final = 16
 STEPS: Final = 20
 CHECKS: Final = 16
 REPLICAS: Final = 200

@@ -101,6 +101,28 @@ class Sibling:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """Somebody else's change of what is ours: the field manager, and when it wrote last, by the server's clock."""
+
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RouteState:
+    """The rollout's HTTPRoute as it is, and what its gateways say of it."""
+
+    weights: Mapping[str, int] = field(default_factory=dict)
+    """By Service: those that it names with a weight above 0."""
+    current: bool = False
+    """All its gateways have accepted it as it is now: it is what traffic follows."""
+    problem: str = ""
+    """Why a gateway does not accept it, or why it could not be read; empty while one has yet to look at it."""
+    edits: tuple[Edit, ...] = ()
+    """Whoever else owns a part of its spec now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """One consistent-enough look at the children; the decision tolerates a stale one."""
 
@@ -112,6 +134,8 @@ class Observation:
     """The templates of the Deployments as they are, by the same key: what a lost record is made from anew."""
     services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """What each of our Services selects, by name."""
+    route: RouteState | None = None
+    """None if there is no HTTPRoute of ours, or nobody comes through one."""
     refusals: tuple[Refused, ...] | None = ()
     """What was refused at the last look; None if this operator has not written anything yet."""
     preflights: tuple[PreflightState, ...] = ()

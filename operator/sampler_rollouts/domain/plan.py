@@ -81,6 +81,8 @@ class Release(Loose):
     hash: Name
     since: AwareDatetime
     pools: Annotated[list[ReleasePool], Field(max_length=limits.POOLS)] = Field(default_factory=list)
+    gateway: bool = False
+    """Whether users come to it through a gateway, as its servers are told."""
     fault: Fault | None = None
     """Why it is not well, whatever role it has: it is neither ready nor ever verified with it."""
 
@@ -258,6 +260,40 @@ class Watch(Loose):
     """The checks, as the spec was when it began."""
     births: Annotated[list[Birth], Field(max_length=limits.BIRTHS)] = Field(default_factory=list)
     alarm: Alarm | None = None
+
+
+class Parent(Loose):
+    """A Gateway, or one listener of it."""
+
+    name: Name
+    namespace: Name = ""
+    section_name: Name = ""
+
+
+class Edited(Loose):
+    """Who changed the route last, by the name of the field manager, and when."""
+
+    by: Name
+    at: AwareDatetime
+
+
+class GatewayPlan(Loose):
+    """What the spec last said of the gateway: a rollback must be routed also when the spec cannot be read."""
+
+    parent_refs: Annotated[list[Parent], Field(max_length=limits.PARENTS)] = Field(default_factory=list)
+    hostnames: Annotated[list[Name], Field(max_length=limits.HOSTNAMES)] = Field(default_factory=list)
+    classes: Annotated[list[Name], Field(max_length=limits.CLASSES)] = Field(default_factory=list)
+    """In the spec's order: requests without a class go to the first."""
+    sticky: bool = False
+    """Whether requests of a session stay with the server that had its first one."""
+    epoch: Count = 0
+    """When the last rollout started, in seconds: servers of both arms forget sessions together when it rises."""
+    ended: bool = False
+    """Nobody comes through it any more, and its route is on its way out."""
+    behind_since: AwareDatetime | None = None
+    """Since when a gateway has not taken over the route as it is."""
+    edited: Edited | None = None
+    """The last change of the route by somebody else; it was put back."""
 
 
 class RefusedWrite(Loose):

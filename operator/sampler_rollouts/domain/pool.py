@@ -19,7 +19,7 @@ ALWAYS_SET_ENV: Final = (
 more than their default."""
 ROUTING_ENV: Final = ("SAMPLER_CONTEXT_CLASS", "SAMPLER_CONTEXT_CLASSES")
 """What a pod is told where the spec names context classes: both, or neither."""
-RESERVED_ENV: Final = (*ALWAYS_SET_ENV, *ROUTING_ENV, "SAMPLER_VOCAB_SHARDS")
+RESERVED_ENV: Final = (*ALWAYS_SET_ENV, *ROUTING_ENV, "SAMPLER_VOCAB_SHARDS", "SAMPLER_BEHIND_GATEWAY")
 
 LABEL_PATTERN: Final = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
 _HOST = "[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?"
@@ -74,8 +74,8 @@ class EnvVar(Strict):
         matching("^[A-Za-z_][A-Za-z0-9_]*$", "must be letters, digits and underscores, not beginning with a digit"),
         Scalar(
             "!(self in [" + ", ".join(f"'{name}'" for name in RESERVED_ENV) + "])",
-            "is set by the operator: use sampler.precision, sampler.vocabShards, sampler.auditShare, contextClass or "
-            "rollback.drainTimeout instead",
+            "is set by the operator: use sampler.precision, sampler.vocabShards, sampler.auditShare, contextClass, "
+            "routing.gateway or rollback.drainTimeout instead",
             lambda name: name not in RESERVED_ENV,
         ),
     ]

@@ -30,13 +30,14 @@ def revision(spec: Spec, pool: Pool) -> str:
 
     Defaults are left out, so that writing a default explicitly, or a later version's new field, starts no rollout;
     numbers are hashed by value, so that ``1%`` and ``0.01`` are one release. Replicas, strategy, checks and drain
-    are not part of it. The context classes are: a server counts by them what was routed wrong.
+    are not part of it. The context classes are: a server counts by them what was routed wrong. So is whether there is a
+    gateway: only then a server believes the route header. Which gateway it is does not matter to it.
     """
     said = pool.model_dump(by_alias=True, exclude_defaults=True, include={"image", "sampler", "template", "platform"})
     share = ratio(pool.sampler.audit_share)
     said["sampler"] = said.get("sampler", {}) | {"auditShare": None if share == _USUAL_SHARE else share}
-    if spec.class_sizes:
-        said["routing"] = {"class": pool.context_class, "classes": spec.class_sizes}
+    routing = {"class": pool.context_class, "classes": spec.class_sizes} if spec.class_sizes else {}
+    said["routing"] = routing | ({"gateway": True} if spec.gateway else {})
     return digest(_without_empty(said))
 
 

@@ -115,6 +115,8 @@ def _environment(owner: Owner, spec: Spec, pool: Pool, child: Child) -> list[dic
         "SAMPLER_DRAIN_TIMEOUT": str(seconds(spec.rollback.drain_timeout)),
         **routing(spec, pool),
     }
+    if spec.gateway:
+        ours["SAMPLER_BEHIND_GATEWAY"] = "true"
     if pool.sampler.vocab_shards > 1:
         ours["SAMPLER_VOCAB_SHARDS"] = str(pool.sampler.vocab_shards)
     theirs = [{"name": item.name, "value": item.value} for item in pool.template.env]
@@ -256,7 +258,7 @@ def _labels(template: Mapping[str, Any]) -> dict[str, str]:
 
 
 def revision_service(owner: Owner, child: Child, template: Mapping[str, Any]) -> Manifest:
-    """The Service of one revision's pods alone, for people and tests; users come through the class's Service."""
+    """The Service of one revision's pods alone, which a route names; without a gateway users call the class's."""
     return _service(owner, child_name(owner.name, child.pool, child.revision), _labels(template))
 
 

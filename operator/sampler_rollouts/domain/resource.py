@@ -19,7 +19,7 @@ from sampler_rollouts.domain.pool import DrainTimeout, Duration, DurationOrZero,
 from sampler_rollouts.domain.preflight_spec import Preflight
 from sampler_rollouts.domain.quality_spec import Quality
 from sampler_rollouts.domain.quantities import ratio, seconds
-from sampler_rollouts.domain.routing import Routing
+from sampler_rollouts.domain.routing import Gateway, Routing
 from sampler_rollouts.domain.rules import Rule, Scalar, Strict, cel_ratio, violations
 
 GROUP: Final = "samplerrollouts.io"
@@ -126,13 +126,14 @@ _STEP_SECONDS = (
     "self.strategy.steps.filter(s, has(s.minDuration)).map(s, duration(s.minDuration).getSeconds()).sum()"
     " * (has(self.strategy.waves) ? size(self.strategy.waves) : size(self.pools))"
 )
+_CLASSED = "has(self.routing) && has(self.routing.contextClasses)"
 _IN_WAVES = "self.strategy.waves.map(w, w.filter(n, n == p.name).size()).sum()"
 
 
 class Spec(Strict):
     """The whole spec."""
 
-    routing: Routing | None = Field(None, description="Context classes; without them there is one, named standard.")
+    routing: Routing | None = Field(None, description="Context classes (one, named standard, by default) and gateway.")
     pools: Annotated[list[Pool], Field(min_length=1, max_length=limits.POOLS, json_schema_extra=limits.map_by("name"))]
     strategy: Strategy = Field(default_factory=Strategy)
     quality: Quality
@@ -150,7 +151,7 @@ class Spec(Strict):
             "pools",
         ),
         Rule(
-            "has(self.routing) ? self.pools.all(p, has(p.contextClass) && "
+            f"{_CLASSED} ? self.pools.all(p, has(p.contextClass) && "
             "self.routing.contextClasses.exists(c, c.name == p.contextClass)) : "
             "self.pools.all(p, !has(p.contextClass))",
             "contextClass of a pool must be one of routing.contextClasses: correct it, add the class, or remove both",
@@ -161,14 +162,14 @@ class Spec(Strict):
             "pools",
         ),
         Rule(
-            "!has(self.routing) || self.routing.contextClasses.all(c, "
+            f"!({_CLASSED}) || self.routing.contextClasses.all(c, "
             "self.pools.exists(p, has(p.contextClass) && p.contextClass == c.name))",
             "a context class has no pool: add a pool with that contextClass, or remove the class",
             lambda spec: set(spec.class_sizes) <= {pool.context_class for pool in spec.pools},
             "routing.contextClasses",
         ),
         Rule(
-            f"has(self.routing) || !self.quality.checks.exists(c, c.name == '{CHECK_MISROUTED}')",
+            f"{_CLASSED} || !self.quality.checks.exists(c, c.name == '{CHECK_MISROUTED}')",
             f"{CHECK_MISROUTED} is a check of context classes: add routing.contextClasses, or remove the check",
             lambda spec: bool(spec.class_sizes) or all(c.name != CHECK_MISROUTED for c in spec.quality.checks),
             "quality.checks",
@@ -219,7 +220,13 @@ class Spec(Strict):
     @property
     def class_sizes(self) -> dict[str, int]:
         """Most prompt tokens of each context class; empty where the spec names none."""
-        return {item.name: item.max_tokens for item in self.routing.context_classes} if self.routing else {}
+        classes = (self.routing.context_classes if self.routing else None) or []
+        return {item.name: item.max_tokens for item in classes}
+
+    @property
+    def gateway(self) -> Gateway | None:
+        """The gateway through which users come; None where they call Services."""
+        return self.routing.gateway if self.routing else None
 
     @property
     def wave_names(self) -> list[str]:
@@ -257,7 +264,7 @@ NAME_RULES: Final = (
         lambda named: all(len(named[0]) + len(pool.name) <= limits.CHILD_NAMES for pool in named[1].pools),
     ),
     Rule(
-        "!has(self.spec.routing) || "
+        "!has(self.spec.routing) || !has(self.spec.routing.contextClasses) || "
         f"self.spec.routing.contextClasses.all(c, size(self.metadata.name) + size(c.name) <= {limits.CHILD_NAMES})",
         f"metadata.name and a class's name may have {limits.CHILD_NAMES} characters together: shorten one of them",
         lambda named: all(len(named[0]) + len(name) <= limits.CHILD_NAMES for name in named[1].class_sizes),

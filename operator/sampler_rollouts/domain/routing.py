@@ -1,18 +1,38 @@
-"""The part of a SamplerRollout's spec that says which requests are for which pools."""
+"""The part of a SamplerRollout's spec that says which requests are for which pools, and how they get there."""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from sampler_rollouts.domain import limits
-from sampler_rollouts.domain.pool import Label
+from sampler_rollouts.domain.pool import Label, matching
 from sampler_rollouts.domain.rules import Rule, Strict
+
+_LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+ObjectName = Annotated[
+    str,
+    Field(min_length=1, max_length=253),
+    matching(f"^{_LABEL}([.]{_LABEL})*$", "must be an object's name: lower-case letters, digits, dashes and dots"),
+]
+Namespace = Annotated[
+    str,
+    Field(min_length=1, max_length=63),
+    matching(f"^{_LABEL}$", "must be a namespace's name: lower-case letters, digits and dashes"),
+]
+Hostname = Annotated[
+    str,
+    Field(min_length=1, max_length=253),
+    matching(
+        f"^([*][.])?{_LABEL}([.]{_LABEL})*$",
+        "must be a host name in lower case without port, such as api.example.com or *.example.com",
+    ),
+]
 
 
 class ContextClass(Strict):
-    """Requests of one size: clients of a class use the Service ``<rollout>-<name>``."""
+    """Requests of one size: a client says the class in a header to the gateway, or calls ``<rollout>-<name>``."""
 
     name: Label
     max_tokens: Annotated[
@@ -20,21 +40,67 @@ class ContextClass(Strict):
     ]
 
 
+class ParentRef(Strict):
+    """A Gateway, or one listener of it, as in an HTTPRoute."""
+
+    name: ObjectName
+    namespace: Namespace | None = Field(None, description="The SamplerRollout's own by default.")
+    section_name: ObjectName | None = Field(None, description="One listener; all of the Gateway's by default.")
+
+
+class Gateway(Strict):
+    """The Gateways to which the operator attaches the rollout's HTTPRoute."""
+
+    parent_refs: Annotated[list[ParentRef], Field(min_length=1, max_length=limits.PARENTS)]
+    # No default: what the server adds nobody owns, so that an empty gateway would stay when its owner takes it away.
+    hostnames: Annotated[list[Hostname], Field(max_length=limits.HOSTNAMES)] | None = None
+    rules: ClassVar = (
+        Rule(
+            "self.parentRefs.all(p, self.parentRefs.exists_one(q, q == p))",
+            "parentRefs must differ: remove the duplicate",
+            lambda gateway: limits.unique((one.namespace, one.name, one.section_name) for one in gateway.parent_refs),
+            "parentRefs",
+        ),
+    )
+
+
+class Session(Strict):
+    """How requests of one session stay together."""
+
+    affinity: Annotated[
+        Literal["Cookie"],
+        Field(
+            description="The gateway pins a session to a server by a cookie. Needs the Gateway API's experimental CRDs."
+        ),
+    ]
+
+
 class Routing(Strict):
     """Which requests are for which pools."""
 
-    context_classes: Annotated[
-        list[ContextClass], Field(min_length=1, max_length=limits.CLASSES, json_schema_extra=limits.map_by("name"))
-    ]
+    context_classes: (
+        Annotated[
+            list[ContextClass], Field(min_length=1, max_length=limits.CLASSES, json_schema_extra=limits.map_by("name"))
+        ]
+        | None
+    ) = None
+    gateway: Gateway | None = Field(None, description="Without one, clients call the Service of their class.")
+    session: Session | None = Field(None, description="Without it each request goes by the weights alone.")
     rules: ClassVar = (
         Rule(
-            "self.contextClasses.all(c, "
+            "!has(self.contextClasses) || self.contextClasses.all(c, "
             "self.contextClasses.exists_one(d, d.name == c.name || d.maxTokens == c.maxTokens))",
             "contextClasses must differ in name and in maxTokens: remove the duplicate",
             lambda routing: (
-                limits.unique(item.name for item in routing.context_classes)
-                and limits.unique(item.max_tokens for item in routing.context_classes)
+                limits.unique(item.name for item in routing.context_classes or [])
+                and limits.unique(item.max_tokens for item in routing.context_classes or [])
             ),
             "contextClasses",
+        ),
+        Rule(
+            "!has(self.session) || has(self.gateway)",
+            "session is for a gateway: add routing.gateway, or remove it",
+            lambda routing: routing.session is None or routing.gateway is not None,
+            "session",
         ),
     )

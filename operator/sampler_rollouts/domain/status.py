@@ -18,6 +18,7 @@ from sampler_rollouts.domain.plan import (
     Bake,
     Clock,
     Count,
+    GatewayPlan,
     HeldRelease,
     Loose,
     Name,
@@ -239,6 +240,7 @@ class Status(Loose):
     bake: Bake | None = None
     watch: Watch | None = None
     """Of the release that serves, once its bake is over; it rests while a candidate is tried."""
+    gateway: GatewayPlan | None = None
     refusals: Annotated[list[RefusedWrite], Field(max_length=limits.REFUSALS)] = Field(default_factory=list)
     """What the cluster refused at the last look: an operator that has just started has tried nothing itself."""
     remains: Annotated[list[Remains], Field(max_length=limits.REMAINS)] = Field(default_factory=list)

@@ -14,6 +14,7 @@ from pathlib import Path
 from sampler_rollouts.cluster.adapter import KubernetesCluster
 from sampler_rollouts.cluster.kinds import RolloutKey
 from sampler_rollouts.cluster.transport import KubernetesApi
+from sampler_rollouts.cluster.watchable import watched
 from sampler_rollouts.handlers import probes
 from sampler_rollouts.handlers.check import Finding, findings
 from sampler_rollouts.handlers.loop import ReconcileLoop
@@ -33,7 +34,8 @@ logger = logging.getLogger(__name__)
 async def run(options: Options) -> None:
     """Run until SIGTERM or SIGINT. Errors of configuration are raised before anything is started."""
     sources = _sources(options.config)
-    cluster = KubernetesCluster(KubernetesApi())
+    api = KubernetesApi()
+    cluster = KubernetesCluster(api)
     telemetry = Telemetry()
     metrics = BoundedMetrics(Sources(sources), sources.metrics_sources, observer=telemetry)
     preflights = BoundedPreflights(PodPreflights())
@@ -46,7 +48,8 @@ async def run(options: Options) -> None:
         )
         telemetry.watch(loop)
         async with _probes(loop, telemetry, options.probe_port):
-            watch = Watch(_from_another_thread(loop), options.namespaces, cluster.served)
+            kinds = functools.partial(watched, api, options.namespaces)
+            watch = Watch(_from_another_thread(loop), options.namespaces, cluster.served, kinds)
             watch.start()
             try:
                 await _until_signal(loop, options)

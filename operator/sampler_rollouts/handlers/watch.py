@@ -16,7 +16,8 @@ from typing import Any
 import kopf
 
 from sampler_rollouts.cluster.adapter import ROLLOUT
-from sampler_rollouts.cluster.kinds import DEPLOYMENT, POD, Kind, RolloutKey
+from sampler_rollouts.cluster.kinds import Kind, RolloutKey
+from sampler_rollouts.cluster.watchable import ALWAYS
 from sampler_rollouts.domain.render import LABEL_ROLLOUT
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ def key_from_rollout(body: Any) -> RolloutKey:
 
 
 def key_from_child(body: Any) -> RolloutKey | None:
-    """The key of the SamplerRollout to which a pod or Deployment belongs by label."""
+    """The key of the SamplerRollout to which a pod, Deployment or HTTPRoute belongs by label."""
     name = (body["metadata"].get("labels") or {}).get(LABEL_ROLLOUT)
     return RolloutKey(body["metadata"]["namespace"], name) if name else None
 
@@ -56,7 +57,7 @@ class Novelty:
         return event_type is None or shown != known
 
 
-def registry(notice: Callable[[RolloutKey], None]) -> kopf.OperatorRegistry:
+def registry(notice: Callable[[RolloutKey], None], kinds: Sequence[Kind] = ALWAYS) -> kopf.OperatorRegistry:
     """Handlers that hand the key to ``notice`` and do nothing else."""
     handlers, novelty = kopf.OperatorRegistry(), Novelty()
     kopf.on.login(registry=handlers)(kopf.login_via_client)
@@ -71,12 +72,12 @@ def registry(notice: Callable[[RolloutKey], None]) -> kopf.OperatorRegistry:
             notice(key)
 
     kopf.on.event(*_selector(ROLLOUT), id="rollout", registry=handlers)(on_rollout)
-    for kind in (DEPLOYMENT, POD):
+    for kind in kinds:
         kopf.on.event(*_selector(kind), id=kind.plural, registry=handlers)(on_child)
     return handlers
 
 
-def settings() -> kopf.OperatorSettings:
+def settings(kinds: Sequence[Kind] = ALWAYS) -> kopf.OperatorSettings:
     """kopf without anything that asks for rights beyond list and watch, or that writes."""
     chosen = kopf.OperatorSettings()
     chosen.scanning.disabled = True  # no list and watch of CRDs and namespaces
@@ -86,7 +87,7 @@ def settings() -> kopf.OperatorSettings:
     chosen.networking.connect_timeout = 5
     chosen.queueing.idle_timeout = 1.0
     chosen.process.ultimate_exiting_timeout = None  # it would kill the thread's process: stopping is the main loop's
-    for kind in (DEPLOYMENT, POD):
+    for kind in kinds:
         chosen.watching.label_selectors[_selector(kind)] = LABEL_ROLLOUT
     return chosen
 
@@ -96,6 +97,7 @@ class Watch:
 
     ``served`` says whether the API server knows our kind: kopf looks for kinds only when it starts, so it is started
     once they are there, and again after it has ended for whatever reason (the CRD was deleted, a watch was denied).
+    ``kinds`` says which children are watched, beside the SamplerRollouts; it is asked at each start.
     """
 
     def __init__(
@@ -103,11 +105,13 @@ class Watch:
         notice: Callable[[RolloutKey], None],
         namespaces: Sequence[str],
         served: Callable[[], bool],
+        kinds: Callable[[], Sequence[Kind]] = lambda: ALWAYS,
         restart_delay: float = 5.0,
     ) -> None:
         self._notice = notice
         self._namespaces = tuple(namespaces)
         self._served = served
+        self._kinds = kinds
         self._restart_delay = restart_delay
         self._stopping = threading.Event()
         self._stop_kopf: Callable[[], object] = lambda: None
@@ -127,7 +131,7 @@ class Watch:
         while not self._stopping.is_set():
             try:
                 if self._is_served():
-                    asyncio.run(self._run())
+                    asyncio.run(self._run(self._kinds()))
             except (Exception, asyncio.CancelledError) as error:  # kopf cancels its own tasks: this thread must not end
                 logger.warning("the watch ended and starts again: %s: %s", type(error).__name__, error)
             self._stopping.wait(self._restart_delay)
@@ -138,7 +142,7 @@ class Watch:
             logger.warning("the API server does not know %s yet: is the CRD installed?", ROLLOUT.plural)
         return served
 
-    async def _run(self) -> None:
+    async def _run(self, kinds: Sequence[Kind]) -> None:
         # kopf would wait for a threading.Event in an executor that then never shuts down: its flag is its own loop's.
         flag = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -146,8 +150,8 @@ class Watch:
         if self._stopping.is_set():
             return
         await kopf.operator(
-            registry=registry(self._notice),
-            settings=settings(),
+            registry=registry(self._notice, kinds),
+            settings=settings(kinds),
             standalone=True,
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,

@@ -125,6 +125,9 @@ def remove(obj: Any, path: Path) -> None:
     holder, last = value_at(obj, path[:-1]), path[-1]
     if isinstance(holder, dict):
         holder.pop(last[2:], None)
+        above = value_at(obj, path[:-2]) if len(path) > 2 else None
+        if not holder and isinstance(above, dict):  # a map that apply has emptied goes too, but not the one above it
+            above.pop(path[-2][2:], None)
     elif isinstance(holder, list) and (found := _follow(holder, last)) is not None:
         holder.remove(found)
 

@@ -22,7 +22,7 @@ Event = tuple[str, Obj]
 """ADDED, MODIFIED or DELETED, and the object."""
 PATH = re.compile(r"(?P<root>/(?:api|apis/[^/]+)/[^/]+)(?:/namespaces/(?P<ns>[^/]+))?/(?P<plural>[^/]+)(?P<rest>.*)")
 _LOG = 4096
-WITH_STATUS = frozenset({"samplerrollouts", "deployments", "pods"})
+WITH_STATUS = frozenset({"samplerrollouts", "deployments", "pods", "httproutes"})
 KINDS = {
     "pods": ("v1", "Pod"),
     "services": ("v1", "Service"),
@@ -30,6 +30,7 @@ KINDS = {
     "deployments": ("apps/v1", "Deployment"),
     "replicasets": ("apps/v1", "ReplicaSet"),
     "controllerrevisions": ("apps/v1", "ControllerRevision"),
+    "httproutes": ("gateway.networking.k8s.io/v1", "HTTPRoute"),
     "events": ("events.k8s.io/v1", "Event"),
     "samplerrollouts": ("samplerrollouts.io/v1alpha1", "SamplerRollout"),
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 from sampler_rollouts.cluster.adapter import ROLLOUT, KubernetesCluster
 from sampler_rollouts.cluster.errors import ClusterError, ConflictError
-from sampler_rollouts.cluster.kinds import DEPLOYMENT, POD, RolloutKey
+from sampler_rollouts.cluster.kinds import DEPLOYMENT, HTTP_ROUTE, POD, RolloutKey
 from sampler_rollouts.cluster.transport import Api
 from sampler_rollouts.handlers.loop import ReconcileLoop
 from sampler_rollouts.handlers.watch import Novelty, key_from_child, key_from_rollout
@@ -76,7 +76,7 @@ class Process:
         for kind, body in self._events(ROLLOUT.everywhere()):
             if self._novelty.is_news(kind, body):
                 self._loop.queue.add(key_from_rollout(body))
-        for watched in (DEPLOYMENT, POD):
+        for watched in (DEPLOYMENT, POD, HTTP_ROUTE):
             for _, body in self._events(watched.everywhere()):
                 if (owner := key_from_child(body)) is not None:
                     self._loop.queue.add(owner)

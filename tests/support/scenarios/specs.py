@@ -42,6 +42,7 @@ def spec(
     paused: bool = False,
     retry: int = 0,
     preflight: Obj | None = None,
+    gateway: str = "",
 ) -> Obj:
     """A whole spec; ``builds`` gives single pools another build than the rest."""
     images = dict.fromkeys(pools, build) | (builds or {})
@@ -55,7 +56,8 @@ def spec(
         strategy["preflight"] = preflight
     if waves is not None:
         strategy["waves"] = [list(wave) for wave in waves]
-    return {
+    routing: Obj = {"routing": {"gateway": {"parentRefs": [{"name": gateway}]}}} if gateway else {}
+    return routing | {
         "pools": [{"name": name, "replicas": replicas, "image": image(images[name])} for name in pools],
         "strategy": strategy,
         "quality": {"designEffect": "1", "checks": [{"name": "unexpected-script", "maxRate": "5%"}]},

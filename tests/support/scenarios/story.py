@@ -17,7 +17,12 @@ Obj = dict[str, Any]
 PATIENCE = 120.0
 REST = 65
 """Longer than a resync: what waits for the next look has had one."""
-PLURALS = {"deployments": "apis/apps/v1", "services": "api/v1", "controllerrevisions": "apis/apps/v1"}
+PLURALS = {
+    "deployments": "apis/apps/v1",
+    "services": "api/v1",
+    "controllerrevisions": "apis/apps/v1",
+    "httproutes": "apis/gateway.networking.k8s.io/v1",
+}
 _served: dict[str, World] = {}
 
 
@@ -79,6 +84,15 @@ class Story:
             if "deletionTimestamp" not in pod["metadata"] and (is_ready(pod) or not ready):
                 place = pod["metadata"]["labels"][LABEL_POOL], build_of(pod["spec"]["containers"][0]["image"])
                 found[place] = found.get(place, 0) + 1
+        return found
+
+    def by_route(self) -> dict[str, int]:
+        """What the proxy sends to each build, in whole percent."""
+        found: dict[str, int] = {}
+        for service, share in (self.world.gateways.shares(self.name) or {}).items():
+            deployment = self.own("deployments").get(service)
+            image = deployment["spec"]["template"]["spec"]["containers"][0]["image"] if deployment else "?"
+            found[build_of(image)] = found.get(build_of(image), 0) + round(100 * share)
         return found
 
     def own(self, plural: str) -> dict[str, Obj]:

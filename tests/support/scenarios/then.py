@@ -115,8 +115,29 @@ class Then:
 
     def nothing_is_left(self, within: float = PATIENCE) -> None:
         """No child, no pod, no endpoint."""
-        kinds = ("deployments", "replicasets", "pods", "services", "endpoints", "controllerrevisions")
+        kinds = ("deployments", "replicasets", "pods", "services", "endpoints", "controllerrevisions", "httproutes")
         self._story.wait("nothing left", lambda: not any(self._story.world.api.kinds(kind) for kind in kinds), within)
+
+    def service_is_there(self) -> None:
+        """The one that users call."""
+        assert f"{self._story.name}-standard" in self._story.own("services")
+
+    def service_is_gone(self, within: float = PATIENCE) -> None:
+        """Nobody calls it any more."""
+        gone = f"{self._story.name}-standard"
+        self._story.wait("no Service", lambda: gone not in self._story.own("services"), within)
+
+    def route_is_there(self) -> None:
+        """The one that a gateway follows."""
+        assert self._story.own("httproutes")
+
+    def route_is_gone(self, within: float = PATIENCE) -> None:
+        """Nobody comes by it any more."""
+        self._story.wait("no HTTPRoute", lambda: not self._story.own("httproutes"), within)
+
+    def goes_by_route(self, within: float = PATIENCE, **percent: int) -> None:
+        """What the proxy sends to each build, in whole percent."""
+        self._story.wait(f"{percent} by the route", lambda: self._story.by_route() == percent, within)
 
     def says_as_event(self, reason: str) -> None:
         """An Event was recorded."""

@@ -20,6 +20,7 @@ from sampler_rollouts.domain.evidence.samples import Question, SampleSet, Series
 from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, LABEL_ROLLOUT
 
 from tests.support.kube.api import MemoryApi
+from tests.support.kube.gateways import Gateways
 from tests.support.scenarios.specs import build_of
 
 Obj = dict[str, Any]
@@ -86,8 +87,9 @@ class Counters:
 class Traffic:
     """A port of the operator's: ``fetch`` is all that it sees of this."""
 
-    def __init__(self, api: MemoryApi, clock: Callable[[], datetime]) -> None:
+    def __init__(self, api: MemoryApi, clock: Callable[[], datetime], gateways: Gateways) -> None:
         self._api = api
+        self._gateways = gateways
         self._clock = clock
         self.per_second = 40.0
         """Requests of all users of one rollout."""
@@ -115,11 +117,13 @@ class Traffic:
 
     def flow(self, seconds: float) -> None:
         """Time passes: users ask, each ready endpoint answers its part."""
-        for name, endpoints in self._api.kinds("endpoints").items():
-            if name.endswith("-standard"):
-                pods = [one["targetRef"]["name"] for part in endpoints["subsets"] for one in part["addresses"]]
+        for rollout in self._api.kinds("samplerrollouts"):
+            shares = self._gateways.shares(rollout)
+            for service, share in ({f"{rollout}-standard": 1.0} if shares is None else shares).items():
+                pods = self._gateways.servers(service)
                 for pod in pods:
-                    self._of(pod).answer(self.per_second * seconds / len(pods), self.rates, pod in self.bad_pods)
+                    asked = self.per_second * seconds * share / len(pods)
+                    self._of(pod).answer(asked, self.rates, pod in self.bad_pods)
         now = self._clock().timestamp()
         if self.scraping and now % SCRAPE < seconds:
             for pod in self._api.kinds("pods"):

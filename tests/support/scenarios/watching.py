@@ -47,6 +47,8 @@ class Watching:
             self._note_ready(name, pods)
             self._never_two_candidates(name, rollout)
             self._never_more_than_its_weight(name, rollout, pods)
+            self._never_a_route_to_nobody(name, rollout)
+            self._never_more_by_route(name, rollout)
         self._never_an_endpoint_that_is_not_ready()
 
     def _pods(self, name: str) -> list[Obj]:
@@ -104,6 +106,28 @@ class Watching:
             count = sum(pod["metadata"]["labels"][LABEL_POOL] == row["name"] for pod in mine)
             if count > most:
                 self._breach("more than its weight", f"pool {row['name']}: {count} ready at weight {row['weight']}")
+
+    def _never_a_route_to_nobody(self, name: str, rollout: Obj) -> None:
+        """A gateway answers 503 for a backend without a ready server; once a release serves, there is another."""
+        gateways = self._world.gateways
+        empty = [service for service in gateways.shares(name) or {} if not gateways.servers(service)]
+        if empty and (rollout.get("status") or {}).get("stable"):
+            self._breach("a route to nobody", ", ".join(empty))
+
+    def _never_more_by_route(self, name: str, rollout: Obj) -> None:
+        """Of one pool's requests: the stories with a gateway have one pool, or ask only for what is so in both."""
+        status = rollout.get("status") or {}
+        shares = self._world.gateways.shares(name)
+        if status.get("stage") != "Progressing" or shares is None:
+            return
+        for row in status.get("pools") or []:
+            revision = _revision_in(status.get("candidate"), row["name"])
+            pool = {service: share for service, share in shares.items() if f"{name}-{row['name']}-" in service}
+            if not pool or revision == _revision_in(status.get("stable"), row["name"]):
+                continue
+            share = 100 * pool.get(f"{name}-{row['name']}-{revision}", 0.0) / sum(pool.values())
+            if share > row["weight"] + 0.5:
+                self._breach("more by route", f"pool {row['name']}: {share:.1f}% at weight {row['weight']}")
 
     def _never_an_endpoint_that_is_not_ready(self) -> None:
         pods = self._world.api.kinds("pods")

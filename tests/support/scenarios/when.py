@@ -167,6 +167,35 @@ class When:
         """Of everything."""
         self._world.api.untouchable.clear()
 
+    def _route(self) -> str:
+        return f"/apis/gateway.networking.k8s.io/v1/namespaces/{NAMESPACE}/httproutes/{self._story.name}"
+
+    def somebody_deletes_the_route(self) -> None:
+        """The one that a gateway follows."""
+        self._world.delete(self._route())
+
+    def stranger_adds_a_backend(self, service: str) -> None:
+        """To the first rule, with as much weight as all others."""
+
+        def add(route: Any) -> None:
+            backends = route["spec"]["rules"][0]["backendRefs"]
+            backends.append({**backends[0], "name": service, "weight": sum(one["weight"] for one in backends)})
+            route["metadata"]["generation"] += 1
+
+        self._world.api.edit(self._route(), add, "somebody")
+
+    def gateway_is_down(self, down: bool = True) -> None:
+        """Its controller; the proxy goes on as it was last told."""
+        self._world.gateways.up = not down
+
+    def proxy_does_not_follow(self, deaf: bool = True) -> None:
+        """The controller says that it took routes over, and the proxy goes on as it was last told."""
+        self._world.gateways.deaf = deaf
+
+    def gateway_refuses(self, why: str = "") -> None:
+        """Routes of this namespace; none any more if ``why`` is empty."""
+        self._world.gateways.refusal = why
+
     def status_is_wiped(self) -> None:
         """Somebody took the operator's memory."""
         self._world.api.edit(self._world.path(self._story.name), lambda obj: obj.update(status={}), "somebody")

@@ -14,6 +14,7 @@ from sampler_rollouts.pods.preflight import PodPreflights
 from tests.support.kube.api import MemoryApi, Obj, Write
 from tests.support.kube.controllers import Controllers
 from tests.support.kube.fields import copied
+from tests.support.kube.gateways import Gateways
 from tests.support.scenarios.faults import Killed
 from tests.support.scenarios.process import Process
 from tests.support.scenarios.reports import Reports
@@ -75,7 +76,8 @@ class World:
         self.clock = Clock()
         self.api = MemoryApi(self.clock)
         self.controllers = Controllers(self.api, self.clock)
-        self.traffic = Traffic(self.api, self.clock)
+        self.gateways = Gateways(self.api)
+        self.traffic = Traffic(self.api, self.clock, self.gateways)
         self.reports = Reports(self.api, self.clock)
         self.watching = Watching(self)
         self.controllers.on_scaled_away = self.watching.scaled_away
@@ -104,6 +106,7 @@ class World:
         self.api.skip_names(10_000)
         self.clock.now = other.clock.now
         self.controllers.take_over(other.controllers)
+        self.gateways.take_over(other.gateways)
         self.traffic.counters = copy.deepcopy(other.traffic.counters)
         self.start()
 
@@ -152,6 +155,7 @@ class World:
         """A second passes."""
         self.clock.now += timedelta(seconds=TICK)
         self.controllers.run()
+        self.gateways.run()
         self.traffic.flow(TICK)
         self.past.append(dict(self.api.objects))
         if self.process is None and self.clock.monotonic() >= self._starts_at:
@@ -159,6 +163,7 @@ class World:
         if self.process is not None:
             self._work(self.process)
         self.controllers.run()
+        self.gateways.run()
         self.watching.look()
 
     def _work(self, process: Process) -> None:

@@ -142,6 +142,15 @@ async def test_with_a_route_header_only_a_sessions_first_request_is_checked(exec
         assert numbers["sampler_request_duration_seconds_count", frozenset({("checked", "false")})] == 2
 
 
+async def test_without_an_epoch_sessions_do_not_stick_and_each_request_is_its_own(executables: Executables) -> None:
+    async with serving(executables, behind_gateway=True) as server:
+        for _ in range(3):
+            headers = {"x-sampler-route": "abcd1234", "x-session-id": "one"}
+            answer = await server.complete(max_tokens=1, headers=headers)
+            assert answer.json()["system_fingerprint"] == "r1-abcd1234"
+        assert await checked(server, route_hash="abcd1234") == (3, 0)
+
+
 async def test_without_a_gateway_nobody_hides_requests_behind_a_header(executables: Executables) -> None:
     async with serving(executables) as server:
         for number in range(5):
@@ -161,7 +170,7 @@ async def test_without_a_route_header_each_request_is_its_own(executables: Execu
 
 async def test_route_hashes_are_few(executables: Executables) -> None:
     async with serving(executables, behind_gateway=True) as server:
-        for route in ["aaaa;1", "bbbb;1", "cccc;1", "dddd;1", "eeee;1", "ffff;1", "aaaa;1", "<x>;1", "aaaa", "aaaa;x"]:
+        for route in ["aaaa;1", "bbbb;1", "cccc;1", "dddd", "eeee;1", "ffff;1", "aaaa", "<x>;1", "aaaa;", "aaaa;x"]:
             await server.complete(max_tokens=1, headers={"x-sampler-route": route})
         assert await checked(server, route_hash="aaaa") == (2, 0)
         assert await checked(server, route_hash="dddd") == (1, 0)

@@ -94,6 +94,16 @@ async def test_drain_sends_pooled_connections_away(executables: Executables) -> 
                 await client.post("/v1/completions", json=body)
 
 
+async def test_an_idle_connection_is_closed_by_proxies_and_not_by_the_server(executables: Executables) -> None:
+    assert Settings.model_validate(LOOPBACK).idle_timeout > 3600, "Envoy keeps one for an hour"
+    async with serving(executables, idle_timeout=1) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.process.ports[0])
+        writer.write(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        answer = await asyncio.wait_for(reader.read(), timeout=3)  # to the end of the connection
+        assert answer.startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
 async def test_a_request_on_a_connection_made_just_before_the_end_is_answered(executables: Executables) -> None:
     async with serving(executables) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.process.ports[0])

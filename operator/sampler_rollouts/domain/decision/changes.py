@@ -20,8 +20,9 @@ _SETTINGS: Final = {
     "SAMPLER_AUDIT_SHARE": "audit share",
     "SAMPLER_CONTEXT_CLASS": "context class",
     "SAMPLER_CONTEXT_CLASSES": "context classes",
+    "SAMPLER_BEHIND_GATEWAY": "behind a gateway",
 }
-_UNSAID: Final = {"SAMPLER_VOCAB_SHARDS": "1"}
+_UNSAID: Final = {"SAMPLER_VOCAB_SHARDS": "1", "SAMPLER_BEHIND_GATEWAY": "false"}
 """What a variable means that a pod is told only if it says more."""
 _OF_THE_SAMPLER: Final = ("SAMPLER_PRECISION", "SAMPLER_VOCAB_SHARDS")
 _NOT_OF_THE_RELEASE: Final = frozenset({"SAMPLER_REVISION", "SAMPLER_DRAIN_TIMEOUT"})

@@ -9,7 +9,7 @@ from sampler_rollouts.domain.decision.aborts import waiting_for
 from sampler_rollouts.domain.decision.adopt import STATUS_LOST, ambiguity
 from sampler_rollouts.domain.decision.after_bake import told
 from sampler_rollouts.domain.decision.away import STABLE_NOT_READY, place, stable_away
-from sampler_rollouts.domain.decision.context import Turn
+from sampler_rollouts.domain.decision.context import Turn, begun
 from sampler_rollouts.domain.decision.drift import drift
 from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED, said_of_stable
 from sampler_rollouts.domain.decision.memory import spoken, unready_for
@@ -21,7 +21,7 @@ from sampler_rollouts.domain.decision.remains import (
     patience,
     pods_not_gone,
 )
-from sampler_rollouts.domain.decision.replicas import LEAVING
+from sampler_rollouts.domain.decision.replicas import LEAVING, pods_settled
 from sampler_rollouts.domain.decision.share import stable_short
 from sampler_rollouts.domain.decision.suspects import suspected
 from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED
@@ -88,10 +88,9 @@ def _serving(turn: Turn) -> Word:
 
 def _unserved(turn: Turn, stable: Release) -> Word | None:
     """Users of a pool, or all of them, get no answer, or one of pods that are not wanted."""
-    if why := entrance.refused(turn):
-        return Word(STALLED, "True", entrance.SERVICE_REFUSED, why)
-    if why := entrance.missing(turn):
-        return Word(RECONCILING, "True", entrance.SERVICE_MISSING, why)
+    for kind, (reason, why) in ((STALLED, entrance.refused(turn)), (RECONCILING, entrance.missing(turn))):
+        if reason:
+            return Word(kind, "True", reason, why)
     gone = [name for name in _late(turn) if not turn.ready(name, stable.revision(name))]
     if gone:
         where = ", ".join(place(turn, name) for name in gone)
@@ -139,6 +138,8 @@ def _under_way(turn: Turn, rollout: Rollout) -> Word:
     if stage is Stage.PROGRESSING:
         said = position(turn, rollout) + (f": waiting for {needs}" if (needs := blocker(turn, rollout)) else "")
         return _waiting_or(turn, "Progressing", said)
+    if entrance.route_trouble(turn) and all(pods_settled(turn, name) for name in begun(rollout)):
+        return Word(STALLED, "True", *entrance.refused(turn))
     waits = examined.waits_for(turn) or "the pods"
     return _waiting_or(turn, stage.value, f"waiting for {waits} of release {rollout.release}")
 
@@ -196,7 +197,7 @@ def _troubles(turn: Turn) -> Iterator[tuple[str, str]]:
     yield CHECK_FAILED, told(turn)
     yield STABLE_NOT_READY, stable_away(turn) or stable_short(turn)
     yield PODS_NOT_GONE, pods_not_gone(turn)
-    yield entrance.SERVICE_REFUSED, entrance.refused(turn)
+    yield entrance.refused(turn)
     if status.stage is Stage.ESTABLISHING and rollout and rollout.instead_of:
         text = f"stable release {rollout.instead_of} did not come up; release {rollout.release} starts in its place"
         yield STABLE_NOT_READY, text

@@ -26,6 +26,7 @@ from sampler_rollouts.domain.decision import (
 )
 from sampler_rollouts.domain.decision.conditions import write_conditions
 from sampler_rollouts.domain.decision.context import ResourceMeta, Turn, Wish
+from sampler_rollouts.domain.decision.gateway import note_gateway
 from sampler_rollouts.domain.decision.leave import finish_leaving
 from sampler_rollouts.domain.decision.numbers import as_said
 from sampler_rollouts.domain.decision.objects import manifests
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from sampler_rollouts.domain.observation import Observation
 
 POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
+    note_gateway,
     share.note_shares,
     memory.remember,
     preflight.remember_results,
@@ -142,7 +144,8 @@ def _wish(raw: Mapping[str, Any], name: str, now: datetime) -> Wish:
     spec = parse_spec(raw, name)
     by_pool = revisions(spec)
     pools = [ReleasePool(name=pool.name, revision=by_pool[pool.name], image=pool.image) for pool in spec.pools]
-    return Wish(spec, Release(hash=release_hash(by_pool), since=now, pools=pools))
+    made = Release(hash=release_hash(by_pool), since=now, pools=pools, gateway=spec.gateway is not None)
+    return Wish(spec, made)
 
 
 def _outcome(turn: Turn) -> Outcome:
@@ -168,8 +171,8 @@ def _due(turn: Turn) -> float | None:
     status = turn.status
     if status.stage in FORWARD | LEAVING or remains_are_new(turn):
         return LOOK_SECONDS
-    if status.stable and entrance.missing(turn) and not entrance.refused(turn):
-        return LOOK_SECONDS  # Services are not watched.
+    if status.stable and entrance.missing(turn)[0] and not entrance.refused(turn)[0]:
+        return LOOK_SECONDS  # Services are not watched, routes not everywhere.
     # What serves waits for samples alone: between two scrapes there are none.
     next_scrape = max(LOOK_SECONDS, turn.evidence.scrape_interval if turn.evidence else LOOK_SECONDS)
     if status.rollout is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.decision.context import Turn, begun, has_stable, moving, this_wave
 from sampler_rollouts.domain.decision.quality import check_plan
-from sampler_rollouts.domain.decision.replicas import pods_at
+from sampler_rollouts.domain.decision.replicas import share_at as effective_share
 from sampler_rollouts.domain.decision.verdicts import required
 from sampler_rollouts.domain.evidence.feasibility import Assured, Need, Stretch, rate_interval, to_pass
 from sampler_rollouts.domain.evidence.samples import AUDITED, CheckPlan, is_calibration, is_scored
@@ -162,8 +162,7 @@ def share_at(turn: Turn, pool: str, weight: int) -> float:
     """The candidate's share of a pool's requests at a weight: whole pods, and all of them where there is no stable."""
     if not has_stable(turn, pool):
         return 1.0
-    count, stable = pods_at(turn, pool, weight)
-    return count / (count + stable)
+    return effective_share(turn, pool, weight)
 
 
 def speed_of(turn: Turn, rollout: Rollout, pool: str, design_effect: float) -> Speed | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sampler_rollouts.domain import render
+from sampler_rollouts.domain.decision import gateway
 from sampler_rollouts.domain.decision.changes import class_names, template_of
 from sampler_rollouts.domain.decision.preflight import preflight_manifests
 from sampler_rollouts.domain.decision.probing import probe_manifests
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
 
 
 def manifests(turn: Turn, plan: dict[render.Child, int]) -> tuple[tuple[Manifest, ...], frozenset[str]]:
-    """Records and Services before Deployments, stable before candidate; and the names of children to leave alone."""
+    """Records, Services and route before Deployments, stable before candidate; and the names to leave alone."""
     owner = turn.meta.owner
     records: list[Manifest] = []
-    services = [render.class_service(owner, name) for name in class_names(turn, list(plan))]
+    entrances = class_names(turn, list(plan)) if gateway.calls_services(turn) else []
+    services = [render.class_service(owner, name) for name in entrances]
     deployments: list[Manifest] = []
     keep: set[str] = set()
     for child, replicas in plan.items():
@@ -36,8 +38,18 @@ def manifests(turn: Turn, plan: dict[render.Child, int]) -> tuple[tuple[Manifest
     if keep:
         # Which of them a lost record's pods belong to is not known.
         keep |= _class_services_seen(turn) - {service["metadata"]["name"] for service in services}
+    keep |= {gateway.name_of(turn, child) for child in _still_asked(turn, plan)}
+    route = gateway.route_manifest(turn, plan)
+    # The route before the Deployments: who loses pods has lost the requests before.
+    routes = (route,) if route else ()
     beside = (*preflight_manifests(turn), *probe_manifests(turn, plan))
-    return (*records, *services, *deployments, *beside), frozenset(keep)
+    return (*records, *services, *routes, *deployments, *beside), frozenset(keep)
+
+
+def _still_asked(turn: Turn, plan: dict[render.Child, int]) -> list[render.Child]:
+    """Revisions that are not wanted, and to which a gateway may still send requests."""
+    there = (render.Child(item.pool, item.revision) for item in turn.seen.workloads if item.made)
+    return [child for child in there if child not in plan and gateway.may_be_asked(turn, child)]
 
 
 def _class_services_seen(turn: Turn) -> set[str]:

@@ -9,7 +9,7 @@ from sampler_rollouts.domain.decision.context import Turn, begun, this_wave
 from sampler_rollouts.domain.decision.examined import pending, waits_for
 from sampler_rollouts.domain.decision.leave import settle
 from sampler_rollouts.domain.decision.memory import restart_readiness, use_word, word
-from sampler_rollouts.domain.decision.replicas import needed_still, settled
+from sampler_rollouts.domain.decision.replicas import needed_still, pods_settled, settled
 from sampler_rollouts.domain.decision.share import skew
 from sampler_rollouts.domain.decision.suspects import stopped
 from sampler_rollouts.domain.decision.transitions import Trigger, move
@@ -107,6 +107,8 @@ def _missing_pods(turn: Turn, rollout: Rollout) -> str:
             return f"the weight to be in force: {skewed}"
         if not settled(turn, pool):
             blocked = turn.pool(pool).blocked
+            if pods_settled(turn, pool):
+                return f"the gateway to take over the route of pool {pool}"
             return f"pods of pool {pool}" + (f" ({blocked})" if blocked else "")
     at_the_end = rollout.wave + 1 >= len(rollout.waves) and (rollout.weight == 100 or not rollout.waves)
     needed = needed_still(turn) if at_the_end else ""

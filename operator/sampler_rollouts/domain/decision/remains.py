@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.decision import entrance, gateway
 from sampler_rollouts.domain.decision.replicas import LEAVING
 from sampler_rollouts.domain.plan import Remains
 from sampler_rollouts.domain.quantities import duration_text, seconds
@@ -84,6 +85,8 @@ def _places(turn: Turn, late: list[Remains]) -> str:
 def _why(turn: Turn, one: Remains) -> str:
     """Who refused what, in the cluster's own words, and the remedy."""
     mine = [item for item in turn.status.refusals if (item.pool, item.revision) == (one.pool, one.revision)]
+    if gateway.may_be_asked(turn, Child(one.pool, one.revision)):
+        return f"the gateway may still send requests to them ({entrance.route_trouble(turn) or 'its route names them'})"
     refused = sorted((item for item in mine if item.verb != "apply"), key=lambda item: item.kind != "Deployment")
     if not refused:
         return (

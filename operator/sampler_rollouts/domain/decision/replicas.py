@@ -1,9 +1,12 @@
-"""How many pods each revision is to have. Without a gateway a pool's share of the traffic is its ready pods."""
+"""How many pods each revision is to have. Without a gateway a pool's share of the traffic is its ready pods; with one
+the candidate's pods come beside all of stable's, and the route carries the weights.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from sampler_rollouts.domain.decision import gateway
 from sampler_rollouts.domain.decision.changes import class_name
 from sampler_rollouts.domain.decision.context import Turn, begun, moving, names, revision_in, this_wave, weight_of
 from sampler_rollouts.domain.decision.examined import pending
@@ -27,7 +30,15 @@ def pods_at(turn: Turn, pool: str, weight: int) -> tuple[int, int]:
     """Candidate's and stable's pods of one pool as a weight asks for them, when all are well."""
     replicas = turn.replicas(pool)
     count = candidate_count(weight, replicas)
-    return count, max(1, replicas - count)
+    return count, replicas if gateway.routed(turn) else max(1, replicas - count)
+
+
+def share_at(turn: Turn, pool: str, weight: int) -> float:
+    """The effective share at a weight, beside a stable: in whole pods, unless a route carries the weight."""
+    if gateway.routed(turn):
+        return weight / 100
+    count, stable = pods_at(turn, pool, weight)
+    return count / (count + stable)
 
 
 def step_pods(turn: Turn, rollout: Rollout, pool: str) -> tuple[int, int]:
@@ -56,7 +67,7 @@ def candidate_wanted(turn: Turn, rollout: Rollout, pool: str) -> int:
     ready fewer would protect nobody (docs/decisions/2026-11-25-stable-not-ready-in-a-step.md).
     """
     count, stable = step_pods(turn, rollout, pool)
-    if pool not in compared(turn, rollout):
+    if pool not in compared(turn, rollout) or gateway.routed(turn):
         return count
     ready = turn.ready(pool, revision_in(turn.status.stable, pool))
     if not ready:
@@ -96,7 +107,7 @@ def _shared(turn: Turn, rollout: Rollout, pool: str) -> dict[Child, int]:
     replicas, weight = turn.replicas(pool), weight_of(rollout, pool)
     new = revision_in(turn.status.candidate, pool)
     count = candidate_wanted(turn, rollout, pool)
-    room = replicas - min(count, turn.ready(pool, new))
+    room = replicas if gateway.routed(turn) else replicas - min(count, turn.ready(pool, new))
     plan = {} if pending(rollout) else {Child(pool, new): count}
     old = revision_in(turn.status.stable, pool)
     if old:
@@ -149,7 +160,7 @@ def _class_of(turn: Turn, item: ReleasePool) -> str:
 
 
 def _leaving(turn: Turn, pool: str) -> dict[Child, int]:
-    """R18 without a gateway: stable is whole again at once; candidate pods go at once as far as users can spare them.
+    """R18: stable is whole again at once; candidate pods go at once as far as users can spare them.
 
     The candidate's count never rises: it is bounded by what it was, and by its pods that are ready.
     """
@@ -162,6 +173,11 @@ def _leaving(turn: Turn, pool: str) -> dict[Child, int]:
 
 
 def settled(turn: Turn, pool: str) -> bool:
+    """Whether the pods are as they are wanted, and the route, where there is one, carries the weights."""
+    return pods_settled(turn, pool) and (not gateway.routed(turn) or gateway.in_force(turn, wanted(turn), pool))
+
+
+def pods_settled(turn: Turn, pool: str) -> bool:
     """Whether all wanted candidate pods are ready, and stable has no more than it should."""
     plan = wanted(turn)
     new = revision_in(turn.status.candidate, pool)
@@ -170,13 +186,16 @@ def settled(turn: Turn, pool: str) -> bool:
 
 
 def share_is_off(turn: Turn, pool: str) -> bool:
-    """Whether the candidate's share of the ready pods is outside R8's band around that of the step."""
+    """Whether the candidate's share, by route or by ready pods, is outside R8's band around that of the step."""
     rollout = turn.status.rollout
     if rollout is None or pool not in compared(turn, rollout):
         return False
+    low, high = 1 - TOLERANCE, 1 + TOLERANCE
+    if gateway.routed(turn):
+        share, step = gateway.observed_share(turn, pool), share_at(turn, pool, rollout.weight)
+        return share is None or not low * step <= share <= high * step
     count, stable = step_pods(turn, rollout, pool)
     new, old = ready_pods(turn, pool)
-    low, high = 1 - TOLERANCE, 1 + TOLERANCE
     return not low * count * (new + old) <= new * (count + stable) <= high * count * (new + old)
 
 
@@ -197,7 +216,10 @@ def _others(turn: Turn, pool: str) -> set[str]:
 
 
 def observed_weight(turn: Turn, pool: str) -> int:
-    """The candidate's share of the ready pods, in percent."""
+    """The candidate's share in percent: by the route that was last in force, or of the ready pods."""
+    if gateway.routed(turn):
+        share = gateway.observed_share(turn, pool)
+        return turn.pool(pool).observed_weight if share is None else round(100 * share)
     new = turn.ready(pool, revision_in(turn.status.candidate, pool))
     old = sum(turn.ready(pool, other) for other in _others(turn, pool))
     return round(100 * new / (new + old)) if new else 0

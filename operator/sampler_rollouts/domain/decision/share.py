@@ -9,9 +9,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+from sampler_rollouts.domain.decision import gateway
 from sampler_rollouts.domain.decision.context import Turn
 from sampler_rollouts.domain.decision.question import TESTED
-from sampler_rollouts.domain.decision.replicas import compared, ready_pods, settled, share_is_off, step_pods
+from sampler_rollouts.domain.decision.replicas import (
+    compared,
+    pods_settled,
+    ready_pods,
+    settled,
+    share_at,
+    share_is_off,
+    step_pods,
+)
 from sampler_rollouts.domain.evidence.proportion import is_skewed, share_interval
 from sampler_rollouts.domain.evidence.reading import FRESH_SCRAPES
 from sampler_rollouts.domain.quantities import duration_text, ratio_text
@@ -48,6 +57,8 @@ def skew(turn: Turn, name: str) -> str:
     share = turn.pool(name).share
     if share and _for_good(turn, rollout, share.alone_since):
         return ""
+    if gateway.routed(turn) and share_is_off(turn, name) and pods_settled(turn, name):
+        return _by_route(turn, rollout, name)
     said = _short(turn, rollout, name)
     if said and share_is_off(turn, name):
         return "" if share and _for_good(turn, rollout, share.short_since) else said
@@ -57,6 +68,15 @@ def skew(turn: Turn, name: str) -> str:
         f"in pool {name} release {rollout.release} answered {share.requests.exposed} of {share.requests.total} checked "
         f"requests ({share.observed}, 95% interval {share.low} to {share.high}), its step is for {share.wanted}"
     )
+
+
+def _by_route(turn: Turn, rollout: Rollout, name: str) -> str:
+    """The route gives another share than the step's, or no gateway has taken it over."""
+    share = gateway.observed_share(turn, name)
+    has = "what traffic follows is not known" if share is None else f"it has {ratio_text(share)} by the route"
+    live = turn.seen.route
+    why = f": {live.problem}" if live and live.problem else ""
+    return f"in pool {name} the step of release {rollout.release} is for {rollout.weight}%, and {has}{why}"
 
 
 def _for_good(turn: Turn, rollout: Rollout, since: datetime | None) -> bool:
@@ -77,6 +97,8 @@ def _short(turn: Turn, rollout: Rollout, name: str) -> str:
     new, old = ready_pods(turn, name)
     if old >= stable:
         return ""
+    if gateway.routed(turn):
+        return f"in pool {name} {old} of {stable} stable pods are ready, and the route sends them the same share"
     share = ratio_text(new / (new + old)) if new else "0%"
     limit = duration_text(rollout.progress_deadline)
     later = f"; when that has lasted for {limit}, checks alone decide" if not old or share_is_off(turn, name) else ""
@@ -99,8 +121,8 @@ def note_shares(turn: Turn) -> None:
 
 
 def _note(turn: Turn, rollout: Rollout, name: str) -> None:
-    count, stable = step_pods(turn, rollout, name)
-    wanted, pool = count / (count + stable), turn.pool(name)
+    _, stable = step_pods(turn, rollout, name)
+    wanted, pool = share_at(turn, name, rollout.weight), turn.pool(name)
     share = pool.share
     if share is None or (share.weight, share.wanted) != (rollout.weight, ratio_text(wanted)):
         alone, short = (share.alone_since, share.short_since) if share else (None, None)

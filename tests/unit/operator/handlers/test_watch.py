@@ -8,7 +8,9 @@ import time
 from typing import Any
 
 import pytest
-from sampler_rollouts.cluster.kinds import RolloutKey
+from sampler_rollouts.cluster.errors import ClusterError, DeniedError, NotFoundError, UnavailableError
+from sampler_rollouts.cluster.kinds import HTTP_ROUTE, Kind, RolloutKey
+from sampler_rollouts.cluster.watchable import ALWAYS, watched
 from sampler_rollouts.handlers import watch
 from sampler_rollouts.handlers.watch import Novelty, Watch, key_from_child, registry, settings
 
@@ -65,6 +67,64 @@ def test_only_labelled_pods_and_deployments_are_watched() -> None:
         ("apps", "deployments"): "samplerrollouts.io/rollout",
         ("", "pods"): "samplerrollouts.io/rollout",
     }
+
+
+def test_routes_are_watched_where_they_can_be_listed() -> None:
+    kinds = (*ALWAYS, HTTP_ROUTE)
+    assert len(registry(lambda key: None, kinds)._watching.get_all_handlers()) == 4
+    selectors = settings(kinds).watching.label_selectors
+    assert ("gateway.networking.k8s.io", "httproutes") in {(s.group, s.any_name) for s in selectors}
+
+
+class Answers:
+    """An API server that has the Gateway API or not."""
+
+    def __init__(self, error: ClusterError | None = None) -> None:
+        self.asked: list[str] = []
+        self._error = error
+
+    def request(self, method: str, path: str, **_: Any) -> dict[str, Any]:
+        self.asked.append(f"{method} {path}")
+        if self._error:
+            raise self._error
+        return {"items": []}
+
+
+@pytest.mark.parametrize(
+    ("error", "kinds"),
+    [
+        (None, (*ALWAYS, HTTP_ROUTE)),
+        (NotFoundError("no such kind"), ALWAYS),
+        (DeniedError("no right to list httproutes"), ALWAYS),
+        (UnavailableError("no answer"), ALWAYS),
+    ],
+)
+def test_a_cluster_without_the_gateway_api_is_watched_all_the_same(
+    error: ClusterError | None, kinds: tuple[Kind, ...]
+) -> None:
+    assert watched(Answers(error)) == kinds
+
+
+def test_in_single_namespaces_nothing_is_asked_of_others() -> None:
+    api = Answers()
+    watched(api, ["a", "b"])
+    root = "GET /apis/gateway.networking.k8s.io/v1/namespaces"
+    assert api.asked == [f"{root}/a/httproutes", f"{root}/b/httproutes"]
+
+
+def test_what_is_watched_is_asked_anew_at_each_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    starts: list[int] = []
+    every = iter([ALWAYS, (*ALWAYS, HTTP_ROUTE)])
+
+    async def operator(*, registry: Any, **_: Any) -> None:
+        starts.append(len(registry._watching.get_all_handlers()))
+
+    monkeypatch.setattr(watch.kopf, "operator", operator)
+    watching = Watch(lambda key: None, [], lambda: True, lambda: next(every, ALWAYS), restart_delay=0.01)
+    watching.start()
+    wait_for(lambda: len(starts) >= 2)
+    watching.stop()
+    assert starts[:2] == [3, 4]
 
 
 def wait_for(condition: Any) -> None:

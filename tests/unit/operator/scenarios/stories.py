@@ -7,6 +7,7 @@ from tests.unit.operator.scenarios import (
     stories_acts,
     stories_cluster,
     stories_deletion,
+    stories_gateway,
     stories_metrics,
     stories_operator,
     stories_pause,
@@ -27,5 +28,6 @@ TOLD_IN = (
     stories_pause,
     stories_deletion,
     stories_acts,
+    stories_gateway,
 )
 ALL = tuple(SCENARIOS.values())

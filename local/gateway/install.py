@@ -1,0 +1,75 @@
+"""Envoy Gateway by its own chart, and one Gateway `edge` in front of the cluster's Services."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from local import systemimages
+from local.client import Helm, Kubectl
+from local.ctr import Ctr
+from local.errors import LocalError
+from local.gateway import chart, images
+from local.progress import step, wait_for
+from local.settings import Settings
+from local.shell import Arg
+
+SYSTEM = "envoy-gateway-system"
+EDGE = "edge"
+_RELEASE = "eg"
+_MANIFEST = Path(__file__).parent / "edge.yaml"
+
+
+@dataclass(frozen=True)
+class Edge:
+    """The Gateway that routes attach to, by name and namespace, and where it listens."""
+
+    url: str
+    name: str = EDGE
+    namespace: str = EDGE
+
+
+def ensure(settings: Settings, kubectl: Kubectl, helm: Helm) -> Edge:
+    """Install what is missing, on a cluster that is up."""
+    ctr = Ctr(settings)
+    if not ctr.ready():
+        raise LocalError("the local cluster's containerd does not answer", "start it with `make cluster-up`")
+    made = images.both(settings)
+    systemimages.load(ctr, made)
+    home = chart.folder(settings)
+    with step("installing Envoy Gateway"):
+        kubectl("apply", "--server-side", "--force-conflicts", "-R", "-f", chart.crds(home))
+        line: list[Arg] = [
+            "upgrade",
+            "--install",
+            _RELEASE,
+            home,
+            "-n",
+            SYSTEM,
+            "--create-namespace",
+            "--take-ownership",
+        ]
+        helm(*line, "--wait", "--timeout", "3m", "-f", "-", stdin=json.dumps(chart.values(made["envoy-gateway"].name)))
+    with step(f"bringing up the Gateway {EDGE}"):
+        kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=manifest(made["envoy"].name))
+        return Edge(wait_for(f"the Gateway {EDGE} to be programmed", lambda: url(kubectl), timeout=120))
+
+
+def manifest(envoy_image: str) -> str:
+    """The Gateway, its class, and which Envoy serves it."""
+    values = {"system": SYSTEM, "edge": EDGE, "envoy_image": envoy_image}
+    return Template(_MANIFEST.read_text()).substitute(values)
+
+
+def url(kubectl: Kubectl) -> str:
+    """Where the Gateway listens; empty until an Envoy of its present form serves it."""
+    gateway = kubectl.get("gateway", EDGE, namespace=EDGE)
+    status, generation = gateway.get("status") or {}, gateway["metadata"]["generation"]
+    ready = any(
+        one["type"] == "Programmed" and one["status"] == "True" and one.get("observedGeneration") == generation
+        for one in status.get("conditions") or []
+    )
+    addresses = status.get("addresses") or []
+    return f"http://{addresses[0]['value']}" if ready and addresses else ""

@@ -1,0 +1,61 @@
+"""``python -m local.incidents [--keep] [--out PATH] [--model smollm2|synthetic] [--workers N]``."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+
+from local.cluster import Cluster
+from local.demo import ending
+from local.demo.__main__ import make_console
+from local.demo.options import MODELS, TREE, Options
+from local.demo.waiting import NotAsToldError
+from local.errors import LocalError
+from local.incidents import story, table
+
+
+def parse(argv: Sequence[str] | None = None) -> Options:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m local.incidents", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="leave the cluster up")
+    parser.add_argument("--out", type=Path, default=TREE / "out", help="where the table goes (%(default)s)")
+    parser.add_argument("--model", choices=sorted(MODELS), default=Options.model, help="what the samplers run")
+    parser.add_argument("--workers", type=int, default=Options.workers, help="requests in flight (%(default)s)")
+    given = parser.parse_args(argv)
+    if given.workers < 1:
+        parser.error(f"--workers: at least 1 is needed, not {given.workers}")
+    report = given.out.absolute() / "report.html"
+    return Options(keep=given.keep, report=report, model=given.model, workers=given.workers)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Replay them; 0 if all came out as told, 1 if not, 130 after Ctrl-C."""
+    options = parse(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    console, cluster = make_console(), Cluster()
+    was_up = ending.is_up(cluster)
+    try:
+        rows = story.play(options, cluster)
+        path = table.save(rows, options.out)
+        console.print(table.markdown(rows), markup=False, soft_wrap=True)
+        console.print(f"kept in {path}", markup=False)
+        code = 1 if any(row.problems for row in rows) else 0
+    except KeyboardInterrupt:
+        console.print("\ninterrupted")
+        code = 130
+    except (LocalError, NotAsToldError, httpx.HTTPError) as error:
+        print(f"error: {error.text() if isinstance(error, LocalError) else error}", file=sys.stderr)
+        code = 1
+    if options.keep:
+        console.print(f"the cluster stays up; export KUBECONFIG={cluster.kubeconfig}", markup=False)
+        return code
+    return ending.close(cluster, console, options, was_up=was_up, code=code)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

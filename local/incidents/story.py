@@ -1,0 +1,172 @@
+"""All incidents, one after the other, on one cluster: apply, wait as a user would, write down what was seen."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Final
+
+from local.cluster import Cluster
+from local.demo import evidence, images, install
+from local.demo.api import Api
+from local.demo.ask import LONG, STANDARD
+from local.demo.load import LoadGenerator
+from local.demo.manifests import NAME, NAMESPACE
+from local.demo.options import Options
+from local.demo.recording import CheckPoint, StatusPoint
+from local.demo.tally import Tally
+from local.demo.waiting import NotAsToldError, until
+from local.demo.watcher import Watcher
+from local.gateway.install import Edge
+from local.incidents import thresholds
+from local.incidents.cast import CAST, FAULTS, PROMOTED, Incident
+from local.incidents.manifests import STRANGER, release, strangers_route
+from local.incidents.rows import Row, Seen, of_alarm, of_release
+from local.progress import say
+
+LONG_SHARE: Final = 0.3
+"""Of the questions, so that the long pool has enough to be judged by."""
+HONEST: Final = {2: images.SECOND_ARGUMENTS, 3: ("serve", "--prefill-sizes", "24")}
+"""Further good builds by number: they compile and run other programs, and must give the same tokens."""
+STRANGERS_PERCENT: Final = 16
+FIRST_READY: Final = 420
+DECISION: Final = 1500
+VERIFIED: Final = 300
+ALARMED: Final = 600
+ALONE: Final = 20.0
+
+
+@dataclass
+class Stage:
+    """What the incidents work with."""
+
+    options: Options
+    cluster: Cluster
+    edge: Edge
+    images: Mapping[str, str]
+    watcher: Watcher
+    load: LoadGenerator
+    prometheus: str
+
+    @property
+    def tally(self) -> Tally:
+        """What became of the requests."""
+        return self.load.tally
+
+
+def play(options: Options, cluster: Cluster) -> list[Row]:
+    """Everything, from a cluster that may not be there to the rows of the table."""
+    cluster.up()
+    edge, built = cluster.gateway(), _images(cluster)
+    install.operator(cluster, built["operator"])
+    with _stage(options, cluster, edge, built) as stage:
+        rows = []
+        for incident in CAST:
+            say(f"{incident.name}: {incident.what}")
+            row = _alarm(stage, incident) if not incident.image else _release(stage, incident)
+            say(f"{incident.name}: {row.ended}. {row.sentence}")
+            rows.append(row)
+        return rows
+
+
+def _images(cluster: Cluster) -> dict[str, str]:
+    built = cluster.build_images("operator", "sampler", *(f"seeded:{fault}" for fault in FAULTS))
+    good = {
+        f"good-{number}": images.another_build(cluster, built["sampler"], arguments)
+        for number, arguments in HONEST.items()
+    }
+    seeded = {fault: built[f"seeded:{fault}"] for fault in FAULTS}
+    return {"operator": built["operator"], "good-1": built["sampler"], **good, **seeded}
+
+
+@contextmanager
+def _stage(options: Options, cluster: Cluster, edge: Edge, built: Mapping[str, str]) -> Iterator[Stage]:
+    """The first release serves, and users ask; afterwards nothing of it goes on."""
+    api = Api(cluster.settings)
+    install.clean_namespace(cluster, api)
+    cluster.kubectl("delete", "httproute", STRANGER, "-n", NAMESPACE, "--ignore-not-found")
+    watcher = Watcher(api, NAMESPACE, NAME)
+    load = LoadGenerator(edge.url, model=options.served_model, workers=options.workers, long_share=LONG_SHARE)
+    prometheus = f"http://{api.service_ip('monitoring', 'prometheus')}:9090"
+    stage = Stage(options, cluster, edge, built, watcher, load, prometheus)
+    try:
+        _apply(stage, "good-1")
+        watcher.start()
+        _until(stage, "the first release to be ready", lambda seen: seen.is_true("Ready"), FIRST_READY)
+        load.start()
+        time.sleep(ALONE)
+        yield stage
+    finally:
+        load.stop()
+        watcher.stop()
+        api.close()
+
+
+def _apply(stage: Stage, image: str) -> None:
+    made = release(stage.images[image], stage.options.served_model, stage.edge)
+    stage.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(made))
+    stage.watcher.look()
+
+
+def _until(stage: Stage, what: str, true: Callable[[StatusPoint], bool], seconds: float) -> None:
+    """Wait for what a status of the present generation shows."""
+
+    def shown() -> bool:
+        seen = stage.watcher.latest()
+        return seen is not None and seen.observed_generation >= seen.generation and true(seen)
+
+    if not until(what, shown, seconds):
+        raise NotAsToldError(f"{what}: not within {seconds:.0f} s")
+
+
+def _release(stage: Stage, incident: Incident) -> Row:
+    began = time.time()
+    stage.load.phase = incident.name
+    _apply(stage, incident.image)
+    problem = ""
+    try:
+        _until(stage, f"{incident.name} to be decided", _decided, DECISION)
+        if incident.expected == PROMOTED:
+            _until(stage, f"{incident.name} to be verified", lambda seen: seen.is_true("Verified"), VERIFIED)
+    except NotAsToldError as error:
+        problem = str(error)
+    row = of_release(incident, Seen(began, stage.watcher.statuses(began), stage.tally.records(began)))
+    row = replace(row, threshold_gate=thresholds.verdict(_measured(stage, began)))
+    return replace(row, problems=(*row.problems, problem)) if problem else row
+
+
+def _decided(seen: StatusPoint) -> bool:
+    return any(seen.is_true(kind) for kind in ("Ready", "Stalled"))
+
+
+def _measured(stage: Stage, began: float) -> list[CheckPoint]:
+    """The evidence of the steps over time, recomputed from the store's raw samples."""
+    wanted = evidence.asked(stage.watcher.raw(began))
+    if wanted is None:
+        return []
+    interval = float(stage.cluster.settings.scrape_interval.rstrip("s"))
+    samples = evidence.fetch(wanted, stage.prometheus, interval)
+    return evidence.over_time(wanted, samples, time.time())
+
+
+def _alarm(stage: Stage, incident: Incident) -> Row:
+    """Somebody else's change of the routing, long after the release was verified."""
+    serving = stage.watcher.look().stable
+    services = {pool: f"{NAME}-{pool}-{serving[pool]}" for pool in (STANDARD, LONG)}
+    made = strangers_route(stage.edge, services, STRANGERS_PERCENT)
+    began = time.time()
+    stage.load.phase = incident.name
+    stage.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(made))
+    problem = ""
+    try:
+        _until(stage, "the alarm", lambda seen: seen.is_true("Degraded"), ALARMED)
+    except NotAsToldError as error:
+        problem = str(error)
+    finally:
+        stage.cluster.kubectl("delete", "httproute", STRANGER, "-n", NAMESPACE, "--ignore-not-found")
+    row = of_alarm(incident, Seen(began, stage.watcher.statuses(began), stage.tally.records(began)))
+    row = replace(row, threshold_gate="was not asked: nothing was rolled out")
+    return replace(row, problems=(*row.problems, problem)) if problem else row

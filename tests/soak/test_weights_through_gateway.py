@@ -1,0 +1,113 @@
+"""Many changes of weight and many rollbacks through a real gateway under a steady load: not one request fails.
+
+The gateway's controller is killed again and again meanwhile. Says how long a rollback took to reach the last request,
+by Envoy's own book. By its name it comes after the test that needs the machine without a cluster.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from local.cluster import Cluster
+from local.demo.load import LoadGenerator
+from local.demo.tally import failures_by_phase
+from local.gateway.install import SYSTEM, Edge
+from tests.support.gateways import Sent, sent
+from tests.support.rollouts import Rollouts, manifest, synthetic_pool
+from tests.support.waiting import wait_for
+
+NAME = "soaked"
+WEIGHTS = tuple(range(5, 100, 10))
+CHANGES = int(os.environ.get("WEIGHT_CHANGES", "200"))
+ROLLBACKS = int(os.environ.get("ROLLBACKS", "20"))
+KILL_EVERY = 4
+MOST_SECONDS = 3.0
+"""From the decision to the last request that is sent to the candidate."""
+
+
+def release(image: str, build: int, edge: Edge) -> dict[str, Any]:
+    made = manifest(NAME, [synthetic_pool("cpu", image, SAMPLER_EXAMPLE_BUILD=str(build))])
+    spec = made["spec"]
+    spec["routing"] = {"gateway": {"parentRefs": [{"name": edge.name, "namespace": edge.namespace}]}}
+    # The last step outlasts the deadline, at which the candidate goes back: a rollback that needs no bad build.
+    steps = [{"weight": weight, "minDuration": "1s"} for weight in WEIGHTS]
+    spec["strategy"]["steps"] = [*steps, {"weight": 95, "minDuration": "1h"}]
+    spec["strategy"]["deadline"] = "2m"
+    spec["rollback"]["onInconclusive"] = "Rollback"
+    return made
+
+
+@pytest.fixture
+def established(rollouts: Rollouts, images: dict[str, str], edge: Edge) -> Rollouts:
+    rollouts.apply(release(images["sampler"], 0, edge))
+    rollouts.wait_condition(NAME, "Ready", timeout=180)
+    return rollouts
+
+
+@pytest.fixture
+def load(established: Rollouts, edge: Edge) -> Iterator[LoadGenerator]:
+    with LoadGenerator(edge.url, model="synthetic", workers=4, api="completions") as generator:
+        wait_for("a first answer", generator.tally.fingerprints, timeout=60)
+        yield generator
+
+
+@pytest.mark.timeout(7200)
+def test_no_request_fails_whatever_the_weights_do(
+    cluster: Cluster, established: Rollouts, load: LoadGenerator, images: dict[str, str], edge: Edge
+) -> None:
+    rollouts, began = established, datetime.now(UTC)
+    generation, times, builds = _generation(rollouts), [], 0
+    while _generation(rollouts) - generation < CHANGES or builds < ROLLBACKS:
+        builds += 1
+        load.phase = f"release {builds}"
+        since = datetime.now(UTC)
+        rollouts.apply(release(images["sampler"], builds, edge))
+        candidate = wait_for("the candidate's pods", lambda: _addresses(rollouts), timeout=120)
+        if builds % KILL_EVERY == 0:
+            cluster.kubectl("delete", "pod", "-n", SYSTEM, "-l", "control-plane=envoy-gateway", "--wait=false")
+        while rollouts.condition(NAME, "Stalled").get("reason") != "RolledBack":
+            candidate |= _addresses(rollouts)
+            assert (datetime.now(UTC) - since).total_seconds() < 400, rollouts.status(NAME)
+        book = sent(cluster, edge, since)
+        assert _failed(book) == []
+        times.append(_seconds_after(_decided_at(rollouts, since), [one for one in book if one.server in candidate]))
+        assert failures_by_phase(load.tally.records()) == {}
+    slow = ", ".join(f"{one:.2f}" for one in sorted(times))
+    written = _generation(rollouts) - generation
+    print(f"{written} writes of the route, {builds} rollbacks, {load.tally.count()} requests; last to it: {slow} s")  # noqa: T201
+    assert _failed(sent(cluster, edge, began)) == []
+    assert max(times) <= MOST_SECONDS
+
+
+def _failed(book: list[Sent]) -> list[Sent]:
+    return [one for one in book if one.code >= 500 or not one.server]
+
+
+def _generation(rollouts: Rollouts) -> int:
+    return int(rollouts.get("httproute", NAME)["metadata"]["generation"])
+
+
+def _addresses(rollouts: Rollouts) -> set[str]:
+    """Of the candidate's pods, as far as they are known."""
+    status = rollouts.status(NAME)
+    revisions = {item["revision"] for item in (status.get("candidate") or {}).get("pools", [])}
+    stable = {item["revision"] for item in status["stable"]["pools"]}
+    pods = rollouts.get("pods")["items"]
+    mine = (pod for pod in pods if pod["metadata"]["labels"]["samplerrollouts.io/revision"] in revisions - stable)
+    return {pod["status"]["podIP"] for pod in mine if pod["status"].get("podIP")}
+
+
+def _decided_at(rollouts: Rollouts, since: datetime) -> datetime:
+    events = (one for one in rollouts.get("events.events.k8s.io")["items"] if one["reason"] == "RolledBack")
+    return max(at for one in events if (at := datetime.fromisoformat(one["eventTime"])) >= since)
+
+
+def _seconds_after(decided: datetime, to_candidate: list[Sent]) -> float:
+    """When the last request was sent to it, after the decision."""
+    assert to_candidate, "the candidate had no request at all"
+    return max(0.0, (max(one.at for one in to_candidate) - decided).total_seconds())

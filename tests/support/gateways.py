@@ -1,0 +1,46 @@
+"""What the local cluster's Gateway really sent where: Envoy's own access log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from local.cluster import Cluster
+from local.gateway.install import SYSTEM, Edge
+
+_ENVOYS = "gateway.envoyproxy.io/owning-gateway-name={}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One request by the proxy's book: ``server`` is the address of the pod, empty where there was none."""
+
+    at: datetime
+    code: int
+    server: str
+    detail: str
+
+
+def sent(cluster: Cluster, edge: Edge, since: datetime) -> list[Sent]:
+    """All requests that ended since then, in the order of their ends."""
+    pods = cluster.kubectl.get("pods", namespace=SYSTEM, selector=_ENVOYS.format(edge.name))["items"]
+    return [one for pod in pods for one in _of(cluster, pod["metadata"]["name"], since)]
+
+
+def _of(cluster: Cluster, pod: str, since: datetime) -> Iterator[Sent]:
+    line = ("logs", pod, "-n", SYSTEM, "-c", "envoy", f"--since-time={since:%Y-%m-%dT%H:%M:%SZ}")
+    for text in cluster.kubectl(*line).splitlines():
+        if text.startswith("{"):
+            yield _read(json.loads(text))
+
+
+def _read(entry: dict[str, Any]) -> Sent:
+    return Sent(
+        at=datetime.fromisoformat(entry["start_time"]),
+        code=int(entry["response_code"]),
+        server=(entry.get("upstream_host") or "").rpartition(":")[0],
+        detail=f"{entry.get('response_flags')} {entry.get('response_code_details')}",
+    )

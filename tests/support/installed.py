@@ -1,0 +1,42 @@
+"""Fixtures of tests that use the operator as a user does: installed on the one cluster, with images of this tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.cluster import Cluster
+from local.gateway.install import Edge
+from tests.support.rollouts import OPERATOR_NAMESPACE, RELEASE, Rollouts, install_operator
+
+IMAGES = ("operator", "sampler", "seeded:rare-token-boost")
+
+
+@pytest.fixture(scope="session")
+def images(cluster: Cluster) -> dict[str, str]:
+    """Images built from the working tree, by digest."""
+    return cluster.build_images(*IMAGES)
+
+
+@pytest.fixture(scope="session")
+def edge(cluster: Cluster) -> Edge:
+    """Envoy Gateway and a Gateway, on the shared cluster."""
+    return cluster.gateway()
+
+
+@pytest.fixture(scope="session")
+def operator(cluster: Cluster, images: dict[str, str]) -> Iterator[str]:
+    """The operator, installed by Helm; yields its namespace."""
+    install_operator(cluster, images["operator"])
+    yield OPERATOR_NAMESPACE
+    cluster.helm("uninstall", RELEASE, "-n", OPERATOR_NAMESPACE, "--wait")
+
+
+@pytest.fixture
+def rollouts(cluster: Cluster, operator: str) -> Iterator[Rollouts]:
+    """A namespace of its own for a test's SamplerRollouts, gone afterwards."""
+    space = Rollouts(cluster, "e2e")
+    space.create_namespace()
+    yield space
+    space.delete_namespace()

@@ -1,0 +1,68 @@
+"""A Gateway API controller and its proxy in miniature: it accepts routes, and sends requests as the last one said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.kube.api import MemoryApi
+from tests.support.kube.fields import copied
+
+Obj = dict[str, Any]
+
+
+class Gateways:
+    """All Gateways there are. ``run`` after each stretch of time."""
+
+    def __init__(self, api: MemoryApi) -> None:
+        self._api = api
+        self.up = True
+        """Whether the controller runs; without it the proxy goes on as it was last told."""
+        self.refusal = ""
+        """Why it accepts no route; empty if it does."""
+        self.deaf = False
+        """Whether the proxy goes on as it was last told although the controller says that it took routes over."""
+        self.followed: dict[str, Obj] = {}
+        """By the route's name, the spec that requests follow."""
+
+    def take_over(self, other: Gateways) -> None:
+        """Go on where other gateways stopped."""
+        self.followed = copied(other.followed)
+
+    def run(self) -> None:
+        """One look at all routes."""
+        if not self.up:
+            return
+        routes = {path: obj for path, obj in self._api.objects.items() if "/httproutes/" in path}
+        names = {path.rsplit("/", 1)[1] for path in routes}
+        self.followed = {name: spec for name, spec in self.followed.items() if name in names}
+        for path, route in routes.items():
+            if not (self.refusal or self.deaf):
+                self.followed[path.rsplit("/", 1)[1]] = copied(route["spec"])
+            status = {"parents": [self._said(route, parent) for parent in route["spec"]["parentRefs"]]}
+            if route.get("status") != status:
+                self._api.edit(path, lambda obj, status=status: obj.update(status=status), "gateway")  # type: ignore[misc]
+
+    def _said(self, route: Obj, parent: Obj) -> Obj:
+        told = {"observedGeneration": route["metadata"]["generation"]}
+        accepted: Obj = {"type": "Accepted", "status": "True", "reason": "Accepted"}
+        if self.refusal:
+            accepted |= {"status": "False", "reason": "NotAllowedByListeners", "message": self.refusal}
+        resolved = {"type": "ResolvedRefs", "status": "True", "reason": "ResolvedRefs"}
+        return {
+            "parentRef": parent,
+            "controllerName": "example.com/gw",
+            "conditions": [accepted | told, resolved | told],
+        }
+
+    def shares(self, name: str) -> dict[str, float] | None:
+        """By Service, its share of a rollout's requests; None without a route. All requests are of the first class."""
+        if name not in self.followed or not self.followed[name].get("rules"):
+            return None
+        backends = self.followed[name]["rules"][0]["backendRefs"]
+        total = sum(one["weight"] for one in backends)
+        return {one["name"]: one["weight"] / total for one in backends if one["weight"]}
+
+    def servers(self, service: str) -> list[str]:
+        """The ready endpoints of a Service."""
+        endpoints = self._api.kinds("endpoints").get(service, {"subsets": []})
+        return [one["targetRef"]["name"] for part in endpoints["subsets"] for one in part["addresses"]]
