@@ -58,8 +58,8 @@ class MetricsSource(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
 
     url: Annotated[str, AfterValidator(_plain_url)]
-    timeout: Annotated[Seconds, Field(ge=0.1, le=LONGEST_TIMEOUT)] = 5.0
-    """Seconds for everything that one look asks, retries included."""
+    timeout: Annotated[Seconds, Field(ge=0.1, le=60)] = 5.0
+    """Seconds for everything that is asked at once, retries included."""
     scrape_interval: Annotated[Seconds, Field(ge=0.1, le=300)] = 15.0
     """Seconds between scrapes of the samplers' pods; data older than three of them never pass anything."""
     bearer_token_file: MountedFile | None = None
@@ -68,12 +68,19 @@ class MetricsSource(BaseModel):
     """Limit of one answer, unpacked. Reading takes about six times as much memory, in each of four threads at most."""
 
 
+class ConfiguredSource(MetricsSource):
+    """A source that the operator looks at: it must answer, or be given up, within a look."""
+
+    timeout: Annotated[Seconds, Field(ge=0.1, le=LONGEST_TIMEOUT)] = 5.0
+    """Seconds for everything that one look asks, retries included."""
+
+
 class MetricsSources(BaseModel):
     """All sources by name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
 
-    metrics_sources: Annotated[dict[str, MetricsSource], Field(min_length=1)]
+    metrics_sources: Annotated[dict[str, ConfiguredSource], Field(min_length=1)]
 
 
 def parse_sources(text: str, origin: str = "metrics sources") -> MetricsSources:
