@@ -142,7 +142,8 @@ def _needed_after_removal(turn: Turn) -> dict[Child, int]:
     status = turn.status
     if status.stable is None:
         return {}
-    served = {_class_of(turn, item) for item in status.stable.pools if turn.ready(item.name, item.revision)}
+    ready = {_class_of(turn, item) for item in status.stable.pools if turn.ready(item.name, item.revision)}
+    in_need = {_class_of(turn, item) for item in status.stable.pools} - ready
     plan: dict[Child, int] = {}
     for release in (status.previous, status.verified):
         if release is None or status.held(release.hash):
@@ -150,7 +151,7 @@ def _needed_after_removal(turn: Turn) -> dict[Child, int]:
         for item in release.pools:
             told = turn.workload(item.name, item.revision)
             count = min(turn.ready(item.name, item.revision), told.replicas if told else 0)
-            if count and not status.stable.revision(item.name) and _class_of(turn, item) not in served:
+            if count and not status.stable.revision(item.name) and _class_of(turn, item) in in_need:
                 plan[Child(item.name, item.revision)] = count
     return plan
 
