@@ -4,6 +4,7 @@ A token of the best K that stands outside the K best blocks would have K predece
 blocks are contiguous, so of two equal maxima the one in the lower block has the lower id. Exact for any logits.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -59,19 +60,33 @@ def survey(view: View) -> Peaks:
 
 def _block_keys(view: View) -> jax.Array:
     """int32 [B, N]; the last block may be short."""
-    reach = view.reach
     keys = order_key(view.logits.astype(jnp.float32))
-    if reach.padded:
-        keys = jnp.where(reach.ids() < reach.vocabulary, keys, jnp.int32(MASKED_KEY))
-    whole = reach.width // BLOCK * BLOCK
+    if view.reach.padded:
+        keys = jnp.where(view.reach.ids() < view.reach.vocabulary, keys, jnp.int32(MASKED_KEY))
+    return blockwise(keys, jnp.max)
+
+
+def blockwise(values: jax.Array, fold: Callable[..., jax.Array]) -> jax.Array:
+    """One number [B, N] for each block of values [B, W], the last of which may be short."""
+    width = values.shape[1]
+    whole = width // BLOCK * BLOCK
     parts = []
     if whole:
-        parts.append(jnp.max(keys[:, :whole].reshape(-1, whole // BLOCK, BLOCK), axis=2))
-    if whole < reach.width:
-        parts.append(jnp.max(keys[:, whole:], axis=1, keepdims=True))
-    # Without the barrier XLA works the maxima out again for every use of them, ten times slower.
+        parts.append(fold(values[:, :whole].reshape(-1, whole // BLOCK, BLOCK), axis=2))
+    if whole < width:
+        parts.append(fold(values[:, whole:], axis=1, keepdims=True))
+    # Without the barrier XLA works the folds out again for every use of them, ten times slower.
     blocks: jax.Array = lax.optimization_barrier(jnp.concatenate(parts, axis=1))
     return blocks
+
+
+def tokens_of(view: View, blocks: jax.Array) -> Candidates:
+    """All tokens of some blocks [B, K] of this part, in the order of the blocks; -inf for places without a token."""
+    places = (blocks[:, :, None] * BLOCK + jnp.arange(BLOCK, dtype=jnp.int32)).reshape(blocks.shape[0], -1)
+    ids = places + view.reach.offset()
+    inside = (places < view.reach.width) & (ids < view.reach.vocabulary)
+    logits = jnp.take_along_axis(view.logits, places, axis=1, mode="clip")
+    return Candidates(jnp.where(inside, flushed(logits.astype(jnp.float32)), -jnp.inf), ids)
 
 
 def find(view: View, peaks: Peaks, count: int) -> Candidates:
@@ -89,18 +104,11 @@ def find(view: View, peaks: Peaks, count: int) -> Candidates:
 
 def _best_here(view: View, peaks: Peaks, count: int) -> Candidates:
     """The best of this part."""
-    ids = jnp.broadcast_to(view.reach.ids(), view.logits.shape)
-    logits = view.logits
     if count < peaks.blocks.shape[1]:
         _, blocks = top(peaks.blocks, count)
-        blocks = jnp.sort(blocks, axis=1)  # so that places stand in the order of the ids
-        places = (blocks[:, :, None] * BLOCK + jnp.arange(BLOCK, dtype=jnp.int32)).reshape(blocks.shape[0], -1)
-        ids = places + view.reach.offset()
-        inside = (places < view.reach.width) & (ids < view.reach.vocabulary)
-        logits = jnp.take_along_axis(view.logits, places, axis=1, mode="clip")
-        logits = jnp.where(inside, flushed(logits.astype(jnp.float32)), -jnp.inf)
+        logits, ids = tokens_of(view, jnp.sort(blocks, axis=1))  # sorted: places then stand in the order of the ids
     else:
-        logits = view.clean()
+        logits, ids = view.clean(), jnp.broadcast_to(view.reach.ids(), view.logits.shape)
     logits = jnp.where(jnp.isnan(logits), -jnp.inf, logits)  # the row is invalid; keep XLA's TopK out of it
     best, places = top(logits, count)
     return Candidates(best, jnp.take_along_axis(ids, places, axis=1))
@@ -117,13 +125,9 @@ def top(values: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
 
 def first(view: View, peaks: Peaks) -> jax.Array:
     """The best token of each row, int32 [B]; 0 for invalid rows."""
-    here = view.reach.offset()
     number = jnp.arange(peaks.blocks.shape[1], dtype=jnp.int32)[None, :]
     block = jnp.min(jnp.where(peaks.blocks == peaks.top[:, None], number, peaks.blocks.shape[1]), axis=1)
-    places = block[:, None].astype(jnp.int32) * BLOCK + jnp.arange(BLOCK, dtype=jnp.int32)[None, :]
-    ids = places + here
-    inside = (places < view.reach.width) & (ids < view.reach.vocabulary)
-    logits = jnp.take_along_axis(view.logits, places, axis=1, mode="clip")
-    level = inside & (flushed(logits.astype(jnp.float32)) == peaks.top[:, None])
+    logits, ids = tokens_of(view, block[:, None].astype(jnp.int32))
+    level = logits == peaks.top[:, None]
     lowest = jnp.min(jnp.where(level, ids, jnp.iinfo(jnp.int32).max), axis=1).astype(jnp.int32)
     return jnp.where(peaks.valid, view.reach.least(lowest), 0)

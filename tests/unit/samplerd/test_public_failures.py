@@ -22,8 +22,8 @@ LONG = int(os.environ.get("LONG", "0"))
 
 
 @cache
-def compiled(vocabulary: int | None = None, tiers: tuple[int, ...] = sampling.TIERS) -> Any:
-    return jax.jit(partial(sampling.sample, vocabulary=vocabulary, tiers=tiers))
+def compiled(vocabulary: int | None = None, size: int = sampling.CANDIDATES) -> Any:
+    return jax.jit(partial(sampling.sample, vocabulary=vocabulary, size=size))
 
 
 def g_statistic(counts: Any, shares: Any) -> float:

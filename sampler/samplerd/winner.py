@@ -1,0 +1,69 @@
+"""The token with the highest score among all that a prefix of the order holds, whatever its size.
+
+A score is noise minus z, and noise takes two logarithms; a bound on it takes none (`gumbel_bound`). The best bound of
+each block says in which few of them the winner can stand, and only their tokens are scored: if the best score is above
+the bounds of all other blocks, it is the best of all. If not, all tokens are scored.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from samplerd.candidates import Peaks, View, blockwise, tokens_of, top
+from samplerd.floats import order_key, value_of
+from samplerd.folding import row_max, row_min
+from samplerd.randomness import gumbel, gumbel_bound
+from samplerd.rows import Rows, below_best
+from samplerd.wide import Last, keys_of, within
+
+SCORED = 16
+"""How many blocks are scored. About one token's bound is above the best score: more than 16 are as good as never."""
+_HIGHEST = jnp.iinfo(jnp.int32).max
+
+Outcome = tuple[jax.Array, jax.Array, jax.Array]
+"""Token, kept count and threshold, [B] each."""
+
+
+def draw(view: View, peaks: Peaks, rows: Rows, last: Last, wanted: jax.Array) -> Outcome:
+    """Draw from the tokens up to `last` for the `wanted` rows, bool [B]; what it gives for others means nothing."""
+    keys = keys_of(view, peaks)
+    inside = within(keys, last, view.reach.ids())
+    counts = blockwise(inside.astype(jnp.int32), _add)
+    kept = view.reach.sum(_add(counts, axis=1))
+    lowest = blockwise(jnp.where(inside, keys, _HIGHEST), jnp.min)
+    threshold = value_of(view.reach.least(jnp.min(lowest, axis=1)))
+    token, sure = _among_best(view, peaks, rows, last, inside)
+    token = lax.cond(jnp.all(sure | ~wanted), lambda: token, lambda: _among_all(view, peaks, rows, inside))
+    return token, kept, threshold
+
+
+def _add(values: jax.Array, **how: object) -> jax.Array:
+    return jnp.sum(values, dtype=jnp.int32, **how)  # type: ignore[arg-type]
+
+
+def _among_best(view: View, peaks: Peaks, rows: Rows, last: Last, inside: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The best token in the most promising blocks, int32 [B], and whether no other can be better, bool [B]."""
+    bounds = gumbel_bound(rows.seed, rows.position, view.reach.ids())
+    bounds = bounds - below_best(view.clean(), peaks.top, rows.temperature)
+    blocks = blockwise(jnp.where(inside, bounds, -jnp.inf), jnp.max)
+    count = min(SCORED, blocks.shape[1])
+    best, chosen = top(blocks, min(count + 1, blocks.shape[1]))
+    rest = best[:, count] if best.shape[1] > count else jnp.full(best.shape[0], -jnp.inf)
+    logits, ids = tokens_of(view, chosen[:, :count])
+    there = within(order_key(logits), last, ids) & (logits > -jnp.inf)
+    scores = gumbel(rows.seed, rows.position, ids) - below_best(logits, peaks.top, rows.temperature)
+    scores = jnp.where(there, scores, -jnp.inf)
+    highest = view.reach.most(jnp.max(scores, axis=1))
+    winner = jnp.min(jnp.where(scores == highest[:, None], ids, _HIGHEST), axis=1)
+    return view.reach.least(winner.astype(jnp.int32)), highest > view.reach.most(rest)
+
+
+def _among_all(view: View, peaks: Peaks, rows: Rows, inside: jax.Array) -> jax.Array:
+    """The best token of all, int32 [B]."""
+    ids = view.reach.ids()
+    below = below_best(view.clean(), peaks.top, rows.temperature)
+    scores = jnp.where(inside, gumbel(rows.seed, rows.position, ids) - below, -jnp.inf)
+    scores = lax.optimization_barrier(scores)
+    highest = view.reach.most(row_max(scores))
+    winner = row_min(jnp.where(scores == highest[:, None], ids, _HIGHEST))
+    return view.reach.least(winner)
