@@ -140,6 +140,84 @@ def test_the_crd_is_rendered_as_it_was_generated(render: Any) -> None:
     assert name not in render(crds={"enabled": False})
 
 
+MONITORING: Obj = {
+    "podMonitor": {"operator": {"enabled": True}, "samplers": {"enabled": True}},
+    "prometheusRule": {"enabled": True, "runbookUrl": "https://docs.example/runbooks/"},
+}
+
+
+def test_the_alerts_are_rendered_as_they_were_written(render: Any) -> None:
+    written = (CHART / "alerts" / "alerts.yaml").read_text().replace("${stale_seconds}", "300")
+    expected = yaml.safe_load(written)["groups"]
+    for rule in expected[0]["rules"]:
+        rule["annotations"]["runbook_url"] = f"https://docs.example/runbooks/{rule['alert']}.md"
+
+    assert render(**MONITORING)["PrometheusRule/rel-sampler-rollouts"]["spec"]["groups"] == expected
+
+
+def test_an_operator_that_lists_rarely_is_not_taken_for_one_that_hangs(render: Any) -> None:
+    rules = render(**MONITORING, resyncSeconds=120)["PrometheusRule/rel-sampler-rollouts"]["spec"]["groups"][0]["rules"]
+    (expression,) = (rule["expr"] for rule in rules if rule["alert"] == "SamplerOperatorNotReconciling")
+
+    assert "sampler_rollouts_last_resync_age_seconds > 600" in expression
+
+
+def test_the_operators_series_keep_their_rollouts_namespace(render: Any) -> None:
+    objects = render(**MONITORING)
+    monitor = objects["PodMonitor/rel-sampler-rollouts"]["spec"]
+    pod = objects["Deployment/rel-sampler-rollouts"]["spec"]["template"]
+    (endpoint,) = monitor["podMetricsEndpoints"]
+
+    assert endpoint["honorLabels"] is True
+    assert endpoint["port"] in {port["name"] for port in pod["spec"]["containers"][0]["ports"]}
+    assert monitor["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+
+
+@pytest.mark.parametrize(("given", "interval"), [("2s", "2s"), (2, "2000ms"), (0.5, "500ms"), (None, "15s")])
+def test_samplers_are_scraped_as_often_as_the_operator_is_told(render: Any, given: Any, interval: str) -> None:
+    source = {"url": "http://p"} | ({"scrapeInterval": given} if given else {})
+    monitoring = {"podMonitor": {"samplers": {"enabled": True, "source": "own"}}}
+    monitor = render(**monitoring, metricsSources={"own": source})["PodMonitor/rel-sampler-rollouts-samplers"]["spec"]
+    (endpoint,) = monitor["podMetricsEndpoints"]
+
+    assert endpoint["interval"] == interval
+    assert {rule["targetLabel"] for rule in endpoint["relabelings"]} == {
+        "namespace", "pod", "rollout", "pool", "revision"
+    }  # fmt: skip
+    assert monitor["namespaceSelector"] == {"any": True}
+
+
+def test_samplers_are_scraped_only_where_the_operator_looks(render: Any) -> None:
+    monitor = render(**MONITORING, watchNamespaces=["a", "b"])["PodMonitor/rel-sampler-rollouts-samplers"]["spec"]
+
+    assert monitor["namespaceSelector"] == {"matchNames": ["a", "b"]}
+
+
+def test_the_network_policy_lets_out_to_what_is_configured_and_nothing_else(render: Any) -> None:
+    peer = {"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}
+    policy = {"enabled": True, "metricsSources": {"to": [peer]}, "scrapedFrom": [peer]}
+    spec = render(networkPolicy=policy)["NetworkPolicy/rel-sampler-rollouts"]["spec"]
+    (ingress,) = spec["ingress"]
+    names, server, metrics = spec["egress"]
+
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    assert ingress == {"ports": [{"port": "probes", "protocol": "TCP"}], "from": [peer]}
+    assert {port["port"] for port in names["ports"]} == {53}
+    assert {port["port"] for port in server["ports"]} == {443, 6443}
+    assert metrics == {"ports": [{"port": 9090, "protocol": "TCP"}], "to": [peer]}
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [("https://one/p", 443), ("http://one", 80), ("http://one:9091/p:1", 9091), ("https://[::1]:8443", 8443)],
+)
+def test_the_network_policy_knows_the_port_of_a_source(render: Any, url: str, port: int) -> None:
+    given = {"metricsSources": {"default": {"url": url}}, "networkPolicy": {"enabled": True}}
+    *_, metrics = render(**given)["NetworkPolicy/rel-sampler-rollouts"]["spec"]["egress"]
+
+    assert [one["port"] for one in metrics["ports"]] == [port]
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -153,6 +231,10 @@ def test_the_crd_is_rendered_as_it_was_generated(render: Any) -> None:
         ({"metricsSources": {"default": {"url": "http://host", "scrapeInterval": "10m"}}}, "scrapeInterval"),
         ({"watchNamespaces": ["Not_A_Name"]}, "watchNamespaces"),
         ({"serviceAccount": {"create": False}}, "serviceAccount.name is required"),
+        ({"podMonitor": {"samplers": {"enabled": True, "source": "none"}}}, "samplers.source: .*name one of"),
+        ({"podMonitor": {"operator": {"interval": "often"}}}, "interval"),
+        ({"prometheusRule": {"runbookUrl": "docs/runbooks"}}, "runbookUrl"),
+        ({"networkPolicy": {"apiServer": {"ports": []}}}, "ports"),
     ],
 )
 def test_wrong_values_are_refused(render: Any, values: Obj, message: str) -> None:

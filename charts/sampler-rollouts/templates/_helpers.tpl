@@ -75,3 +75,9 @@ metricsSources:
   resources: [events]
   verbs: [get, create, patch]
 {{- end }}
+
+{{/* A source's scrape interval as Prometheus writes it: a plain number is seconds. */}}
+{{- define "sampler-rollouts.scrapeInterval" -}}
+{{- $given := default "15s" .scrapeInterval -}}
+{{- if kindIs "string" $given }}{{ $given }}{{ else }}{{ printf "%dms" (int (round (mulf 1000 $given) 0)) }}{{ end -}}
+{{- end }}

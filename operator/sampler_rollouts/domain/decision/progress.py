@@ -81,7 +81,15 @@ def next_step(turn: Turn) -> None:
 
 def blocker(turn: Turn, rollout: Rollout) -> str:
     """What the present step waits for, or nothing. Where no pods change there is nothing to test."""
-    return _missing_pods(turn, rollout) or (_missing_evidence(turn, rollout) if rollout.waves else "")
+    pods = _missing_pods(turn, rollout)
+    if pods and rollout.waves and _blind(turn):
+        return f"{pods}; and for fresh data ({turn.evidence_reason})"
+    return pods or (_missing_evidence(turn, rollout) if rollout.waves else "")
+
+
+def _blind(turn: Turn) -> bool:
+    """Whether the metrics source gives no answer: that is said beside whatever else a step waits for."""
+    return turn.evidence is not None and not turn.evidence.available
 
 
 def _missing_pods(turn: Turn, rollout: Rollout) -> str:

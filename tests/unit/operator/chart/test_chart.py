@@ -73,7 +73,7 @@ def test_every_value_is_explained() -> None:
     lines = (CHART / "values.yaml").read_text().splitlines()
     silent = {"serviceAccount", "log", "crds", "rbac", "nameOverride", "fullnameOverride", "resources"}
     silent |= {"priorityClassName", "nodeSelector", "tolerations", "affinity", "podAnnotations", "podLabels"}
-    silent |= {"extraVolumeMounts"}
+    silent |= {"extraVolumeMounts", "topologySpreadConstraints"}
     for before, line in itertools.pairwise(lines):
         if (match := re.match(r"(\w+):", line)) and match[1] not in silent:
             assert before.lstrip().startswith("#"), line

@@ -127,6 +127,16 @@ def test_a_word_during_an_outage_waits_for_fresh_data() -> None:
     assert results(world)[0] == "Promoted"
 
 
+def test_an_outage_is_named_beside_pods_that_are_missing() -> None:
+    world = at_a_pause()
+    world.metrics_up = False
+    world.unready.add(world.pods[-1].name)
+    world.annotations[PROMOTE_ANNOTATION] = told(world)
+    world.run(20)
+    assert "pods of pool" in world.message("Reconciling")
+    assert "fresh data" in world.message("Reconciling")
+
+
 def test_a_word_that_is_there_before_the_rollout_counts_as_used() -> None:
     release = at_a_pause().status.candidate
     assert release is not None

@@ -1,0 +1,98 @@
+"""The chart's alerts speak of what the operator exposes, and each has a page that helps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+from sampler_rollouts.cluster.adapter import KubernetesCluster
+from sampler_rollouts.domain.status import Stage
+from sampler_rollouts.handlers.loop import ReconcileLoop
+from sampler_rollouts.handlers.telemetry import Telemetry
+from sampler_rollouts.reconcile.reconciler import Reconciler
+from sampler_rollouts.reconcile.sampling import BoundedMetrics
+
+from tests.unit.operator.reconcile.world import Inline, World, established
+
+ROOT = Path(__file__).parents[4]
+ALERTS = ROOT / "charts" / "sampler-rollouts" / "alerts" / "alerts.yaml"
+RUNBOOKS = ROOT / "docs" / "runbooks"
+RULES: list[dict[str, Any]] = [
+    rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]
+]
+SELECTOR = re.compile(r"(sampler_rollouts_\w+)(?:\{([^}]*)\})?")
+
+
+def selectors() -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Alert, metric and the labels that it is chosen by."""
+    for rule in RULES:
+        for metric, chosen in SELECTOR.findall(rule["expr"]):
+            yield rule["alert"], metric, dict(re.findall(r'(\w+)="([^"]*)"', chosen))
+
+
+class _Queue(list[str]):
+    working = 0
+
+
+@pytest.fixture
+async def exposed() -> dict[str, list[dict[str, str]]]:
+    """The label sets of every series, by name, once a first release serves."""
+    telemetry, world = Telemetry(), World()
+    metrics = BoundedMetrics(world.traffic, ["default"], time_limit=1.0, observer=telemetry)
+    metrics._threads = {"": Inline(), "default": Inline()}  # type: ignore[dict-item]
+    world.reconciler = Reconciler(KubernetesCluster(world.api), metrics, Inline(), world.clock, telemetry)
+    # Of the loop only its figures are asked for.
+    telemetry.watch(cast("ReconcileLoop", SimpleNamespace(queue=_Queue(), synced_for=lambda: 1.0)))
+    await established(world)
+    found: dict[str, list[dict[str, str]]] = {}
+    for family in text_string_to_metric_families(telemetry.exposition().decode()):
+        for sample in family.samples:
+            found.setdefault(sample.name, []).append(sample.labels)
+    return found
+
+
+async def test_every_alert_asks_for_series_that_the_operator_exposes(exposed: dict[str, list[dict[str, str]]]) -> None:
+    asked = list(selectors())
+    assert {alert for alert, _, _ in asked} == {rule["alert"] for rule in RULES}
+    for alert, metric, chosen in asked:
+        assert metric in exposed, f"{alert}: no metric {metric}"
+        for labels in exposed[metric]:
+            assert chosen.keys() <= labels.keys(), f"{alert}: {metric} has no such labels"
+
+
+async def test_every_condition_and_stage_that_an_alert_names_exists(exposed: dict[str, list[dict[str, str]]]) -> None:
+    conditions = {labels["condition"] for labels in exposed["sampler_rollouts_rollout_condition"]}
+    stages = {stage.value for stage in Stage}
+    for alert, _, chosen in selectors():
+        assert chosen.get("condition", "Ready") in conditions, alert
+        assert chosen.get("stage", "Serving") in stages, alert
+        assert chosen.get("status", "True") in {"True", "False", "Unknown"}, alert
+
+
+async def test_a_sentence_uses_only_labels_that_the_alert_has(exposed: dict[str, list[dict[str, str]]]) -> None:
+    for rule in RULES:
+        (metric, _), *_ = SELECTOR.findall(rule["expr"])
+        used = set(re.findall(r"\$labels\.(\w+)", " ".join(rule["annotations"].values())))
+        assert all(used <= labels.keys() for labels in exposed[metric]), rule["alert"]
+
+
+def test_each_alert_has_a_runbook_and_each_runbook_an_alert() -> None:
+    pages = {path.stem: path.read_text() for path in RUNBOOKS.glob("*.md")}
+
+    assert sorted(pages) == sorted(rule["alert"] for rule in RULES)
+    for name, text in pages.items():
+        assert text.startswith(f"# {name}\n")
+        assert "**What it means.**" in text
+        assert "**It ends**" in text
+
+
+def test_each_alert_says_how_grave_it_is() -> None:
+    for rule in RULES:
+        assert rule["labels"]["severity"] in {"warning", "critical"}, rule["alert"]
+        assert {"summary", "description"} <= rule["annotations"].keys(), rule["alert"]
