@@ -4,7 +4,6 @@ A token of the best K that stands outside the K best blocks would have K predece
 blocks are contiguous, so of two equal maxima the one in the lower block has the lower id. Exact for any logits.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -12,9 +11,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from samplerd.floats import INFINITY_KEY, MASKED_KEY, flushed, order_key, value_of
+from samplerd.folding import STRIDE, blockwise
 from samplerd.reach import Reach
 
-BLOCK = 32
+BLOCK = STRIDE
 
 
 class View(NamedTuple):
@@ -64,20 +64,6 @@ def _block_keys(view: View) -> jax.Array:
     if view.reach.padded:
         keys = jnp.where(view.reach.ids() < view.reach.vocabulary, keys, jnp.int32(MASKED_KEY))
     return blockwise(keys, jnp.max)
-
-
-def blockwise(values: jax.Array, fold: Callable[..., jax.Array]) -> jax.Array:
-    """One number [B, N] for each block of values [B, W], the last of which may be short."""
-    width = values.shape[1]
-    whole = width // BLOCK * BLOCK
-    parts = []
-    if whole:
-        parts.append(fold(values[:, :whole].reshape(-1, whole // BLOCK, BLOCK), axis=2))
-    if whole < width:
-        parts.append(fold(values[:, whole:], axis=1, keepdims=True))
-    # Without the barrier XLA works the folds out again for every use of them, ten times slower.
-    blocks: jax.Array = lax.optimization_barrier(jnp.concatenate(parts, axis=1))
-    return blocks
 
 
 def tokens_of(view: View, blocks: jax.Array) -> Candidates:

@@ -1,12 +1,13 @@
 """Sums, maxima and minima along long rows, in the form that XLA compiles well for processors.
 
 A plain reduction over thousands of columns is rewritten there into a cascade of windows, before which all that is
-reduced is written to memory. One over 32 columns at most is left alone: a vectorised loop with all that it reads from.
+reduced is written to memory. One over 32 neighbours is left alone: a vectorised loop with all that it reads from.
 Only integers are summed here; sums of integers, maxima and minima do not depend on the order.
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import partial, reduce
+from operator import add
 
 import jax
 import jax.numpy as jnp
@@ -16,40 +17,59 @@ Fold = Callable[..., jax.Array]
 
 STRIDE = 32
 """The longest reduction that XLA leaves alone."""
-_TILE = STRIDE * STRIDE
 
 
 def row_sum(values: jax.Array) -> jax.Array:
-    """The sum over the last axis of integers [..., W], in their own type."""
+    """The sum over the last axis of integers [B, W], in their own type."""
     assert jnp.issubdtype(values.dtype, jnp.integer)
-    add = partial(jnp.sum, dtype=values.dtype)
-    return add(_folded(values, add), axis=-1)
+    return _folded(values, partial(jnp.sum, dtype=values.dtype))
 
 
 def row_max(values: jax.Array) -> jax.Array:
-    """The maximum over the last axis of numbers [..., W] without NaN."""
-    return jnp.max(_folded(values, jnp.max), axis=-1)
+    """The maximum over the last axis of numbers [B, W] without NaN."""
+    return _folded(values, jnp.max)
 
 
 def row_min(values: jax.Array) -> jax.Array:
-    """The minimum over the last axis of numbers [..., W] without NaN."""
-    return jnp.min(_folded(values, jnp.min), axis=-1)
+    """The minimum over the last axis of numbers [B, W] without NaN."""
+    return _folded(values, jnp.min)
+
+
+def blockwise(values: jax.Array, fold: Fold) -> jax.Array:
+    """One number [B, N] for each 32 neighbours of values [B, W]; the last of them may be fewer."""
+    width = values.shape[1]
+    whole = width // STRIDE * STRIDE
+    parts = []
+    if whole:
+        parts.append(fold(values[:, :whole].reshape(-1, whole // STRIDE, STRIDE), axis=2))
+    if whole < width:
+        parts.append(fold(values[:, whole:], axis=1, keepdims=True))
+    # Without the barrier XLA works the folds out again for every use of them, ten times slower.
+    blocks: jax.Array = lax.optimization_barrier(jnp.concatenate(parts, axis=1))
+    return blocks
 
 
 def _folded(values: jax.Array, fold: Fold) -> jax.Array:
-    """Fewer numbers [..., N] with the same sum (maximum, minimum) as `values` [..., W].
+    while values.shape[1] > STRIDE * STRIDE:
+        values = blockwise(values, fold)
+    return fold(values, axis=1)
 
-    The 32 numbers that become one stand 32 columns apart: their neighbours become its neighbours, so that a processor
-    folds several columns with one instruction.
+
+def sums_above(values: jax.Array, limits: jax.Array) -> jax.Array:
+    """The sum of the unsigned integers [B, W] that are above each of some limits [B, N], [B, N].
+
+    Written as a sum of 32 stretches of the row: a reduction here would be one scalar loop for each limit.
     """
-    outer, width = values.shape[:-1], values.shape[-1]
-    while width > _TILE:
-        whole = width // _TILE * _TILE
-        tiles = values[..., :whole].reshape(*outer, whole // _TILE, STRIDE, STRIDE)
-        parts = [fold(tiles, axis=-2).reshape(*outer, whole // STRIDE)]
-        if whole < width:
-            parts.append(values[..., whole:])
-        # Without the barrier XLA works the first fold out again for every number of the second.
-        values = lax.optimization_barrier(jnp.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0])
-        width = values.shape[-1]
-    return values
+    stretch = values.shape[1] // STRIDE
+    whole = stretch * STRIDE
+    none = jnp.zeros((), values.dtype)
+
+    def above(some: jax.Array) -> jax.Array:
+        return jnp.where(some[:, None, :] > limits[:, :, None], some[:, None, :], none)
+
+    rest = jnp.sum(above(values[:, whole:]), axis=2, dtype=values.dtype)
+    if not stretch:
+        return rest
+    parts = reduce(add, (above(values[:, start : start + stretch]) for start in range(0, whole, stretch)))
+    parts = lax.optimization_barrier(parts).reshape(-1, stretch)
+    return row_sum(parts).reshape(limits.shape) + rest

@@ -16,7 +16,7 @@ from jax import lax
 from samplerd import candidates, mass
 from samplerd.candidates import Candidates, Peaks, View
 from samplerd.floats import order_key
-from samplerd.folding import row_sum
+from samplerd.folding import sums_above
 from samplerd.reach import Reach
 from samplerd.rows import Rows, below_best
 from samplerd.wide import Last, keys_of, select
@@ -108,8 +108,7 @@ def _narrowed(
     def once(state: tuple[jax.Array, Bracket]) -> tuple[jax.Array, Bracket]:
         tried, now = state
         masses = _tries(now, total, target, tried)
-        heavier = weights[:, None, :] > masses[:, :, None]
-        above = reach.sum(row_sum(jnp.where(heavier, weights[:, None, :], jnp.uint64(0))))
+        above = reach.sum(sums_above(weights, masses))
         return tried + 1, _tightened(now, masses, above, target)
 
     loop: Callable[..., tuple[jax.Array, Bracket]] = lax.while_loop

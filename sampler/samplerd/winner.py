@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from samplerd.candidates import Peaks, View, blockwise, tokens_of, top
+from samplerd.candidates import Peaks, View, tokens_of, top
 from samplerd.floats import order_key, value_of
-from samplerd.folding import row_max, row_min
+from samplerd.folding import blockwise, row_max, row_min
 from samplerd.randomness import gumbel, gumbel_bound
 from samplerd.rows import Rows, below_best
 from samplerd.wide import Last, keys_of, within
