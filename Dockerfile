@@ -1,12 +1,14 @@
 # All images of the project. Targets: operator, sampler, seeded.
 #
 #   sampler: PLATFORM chooses the pinned requirements (requirements/sampler-$PLATFORM.txt)
+#   all:     BASE is a Debian 12 image; the local cluster's build makes the default one from Debian packages
 #   seeded:  FAULT names the seeded bad build; a separate image, so that no production image knows of one
 #
 # Layers go from what changes rarely to what changes often: a change of our source reinstalls nothing. Final stages
 # run nothing, they only copy: what they hold was made, and compiled, in stages that are thrown away.
 
-FROM docker.io/library/debian:bookworm-slim AS python
+ARG BASE=localhost/sampler-rollouts/base
+FROM ${BASE} AS python
 RUN command -v python3 >/dev/null \
     || (apt-get update && apt-get install -y --no-install-recommends python3 ca-certificates \
         && rm -rf /var/lib/apt/lists/*)

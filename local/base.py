@@ -1,4 +1,4 @@
-"""The base image that the Dockerfiles name, made from Debian packages instead of a registry."""
+"""The base image that the Dockerfile names, made from Debian packages instead of a registry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from local.settings import Settings
 from local.shell import run
 from local.streams import run_slow
 
-NAME = "docker.io/library/debian:bookworm-slim"
+NAME = "localhost/sampler-rollouts/base:latest"
 _SUITE = "bookworm"
 # Python as well, so that the Dockerfile's own installation step finds nothing to do.
 _INCLUDE = ("python3", "python3-venv", "ca-certificates")

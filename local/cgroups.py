@@ -7,6 +7,7 @@ one mount per controller (v1); with the latter every hierarchy gets the folder, 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import time
@@ -14,15 +15,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from local.errors import LocalError
+from local.files import write_if_changed
 
-CONTROLLERS = ("cpu", "cpuset", "memory", "pids", "io")
+# With v2 the kubelet refuses to start where one of these is known to the kernel and not passed on to it.
+CONTROLLERS = ("cpu", "cpuset", "memory", "pids", "io", "hugetlb")
 
 
 class Cgroups:
-    """The folders named `name` in all control group hierarchies."""
+    """The folders named `name` in all control group hierarchies.
 
-    def __init__(self, name: str, mountinfo: Path = Path("/proc/self/mountinfo")) -> None:
+    `note` is where `create` keeps what the host passed on to its groups before us (v2), for `remove` to put back.
+    """
+
+    def __init__(self, name: str, note: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> None:
         self.name = name
+        self.note = note
         mounts = parse_mounts(mountinfo.read_text())
         self.v1 = [path for kind, path in mounts if kind == "cgroup"]
         self.unified = [path for kind, path in mounts if kind == "cgroup2"]
@@ -41,12 +48,15 @@ class Cgroups:
         if not self.roots:
             raise LocalError("no control groups are mounted", "mount them (see `man cgroups`)")
         if not self.v1:
+            self._remember()
             for mount in self.unified:
                 _delegate(mount)
         for root in self.roots:
             for folder in (root, root / "daemons", *(root / "daemons" / name for name in daemons)):
                 folder.mkdir(exist_ok=True)
-                _inherit_cpuset(folder)
+                # With v2 an empty list means the parent's, and the uppermost group has no list to copy.
+                if self.v1:
+                    _inherit_cpuset(folder)
         if not self.v1:
             for root in self.roots:
                 _delegate(root)
@@ -76,9 +86,22 @@ class Cgroups:
             time.sleep(0.05)
 
     def remove(self) -> None:
-        """Remove the folders, deepest first; a folder stays busy for a moment after its last process ended."""
+        """Remove the folders, deepest first; a folder stays busy for a moment after its last process ended.
+
+        Then the host's groups get no more controllers than before, but for one that somebody else uses by now.
+        """
         for root in self.roots:
             _retry(lambda root=root: _remove_tree(root))  # type: ignore[misc]
+        before = json.loads(self.note.read_text()) if self.note.exists() else {}
+        for mount, passed_on in before.items():
+            for added in sorted(_passed_on(Path(mount)) - set(passed_on)):
+                with contextlib.suppress(OSError):
+                    _subtree(Path(mount)).write_text(f"-{added}")
+        self.note.unlink(missing_ok=True)
+
+    def _remember(self) -> None:
+        if not self.note.exists():
+            write_if_changed(self.note, json.dumps({str(mount): sorted(_passed_on(mount)) for mount in self.unified}))
 
 
 def parse_mounts(mountinfo: str) -> list[tuple[str, Path]]:
@@ -124,7 +147,20 @@ def _inherit_cpuset(folder: Path) -> None:
 def _delegate(folder: Path) -> None:
     have = (folder / "cgroup.controllers").read_text().split()
     wanted = " ".join(f"+{c}" for c in CONTROLLERS if c in have)
-    (folder / "cgroup.subtree_control").write_text(wanted)
+    try:
+        _subtree(folder).write_text(wanted)
+    except OSError as error:
+        problem = f"{folder} does not pass its controllers on to its groups ({error.strerror})"
+        remedy = "run on the host itself, not in a container whose processes are in that very group"
+        raise LocalError(problem, remedy) from None
+
+
+def _subtree(folder: Path) -> Path:
+    return folder / "cgroup.subtree_control"
+
+
+def _passed_on(folder: Path) -> set[str]:
+    return set(_subtree(folder).read_text().split())
 
 
 def _remove_tree(root: Path) -> bool:

@@ -15,10 +15,11 @@ from local.components import ALL
 from local.down import leftovers, take_down
 from local.errors import LocalError
 from local.files import lock
+from local.machine import check_machine, check_rights
 from local.process import read_record
 from local.progress import say
 from local.settings import Settings, load
-from local.up import PROGRAMS, Up, check_machine, check_rights
+from local.up import PROGRAMS, Up
 
 
 class Cluster:
@@ -42,9 +43,13 @@ class Cluster:
         """Runs helm: `cluster.helm("list")`."""
         return Helm(self.settings)
 
+    def check(self) -> None:
+        """Refuse a machine on which it cannot come up; nothing is touched."""
+        check_machine(self.settings, PROGRAMS)
+
     def up(self) -> None:
         """Bring the cluster up, or mend what is missing of it."""
-        check_machine(self.settings)
+        self.check()
         with self._lock():
             Up(self.settings).run()
 

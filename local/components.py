@@ -109,7 +109,6 @@ def _apiserver(s: Settings) -> list[str]:
         f"--service-cluster-ip-range={s.service_cidr}",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
-        "--allow-privileged=true",
         "--profiling=false",
         # A look at what happened must still be possible after a long test.
         "--event-ttl=24h",

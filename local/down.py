@@ -26,7 +26,7 @@ def take_down(settings: Settings, *, purge: bool = False) -> None:
     with step("ending the cluster's processes"):
         # The kubelet first, or it would start again what ends.
         stop([settings.pids / "kubelet"], timeout=3)
-        groups = Cgroups(settings.cgroup)
+        groups = Cgroups(settings.cgroup, settings.cgroup_note)
         stop([settings.pids / name for name in ALL], timeout=3)
         groups.kill()
     with step("removing mounts, interfaces, rules, control groups and data"):
@@ -42,7 +42,7 @@ def take_down(settings: Settings, *, purge: bool = False) -> None:
 
 def leftovers(settings: Settings, *, touched: bool) -> list[str]:
     """Name what of ours is still on the machine; `touched` is `network.was_touched` from before the removal."""
-    groups = Cgroups(settings.cgroup)
+    groups = Cgroups(settings.cgroup, settings.cgroup_note)
     left = [f"process {pid}" for pid in sorted(groups.processes())]
     left += [f"mount {path}" for path in mounts_below(settings.run)]
     left += [f"control group {root}" for root in groups.roots if root.exists()]

@@ -38,7 +38,10 @@ def write_if_changed(path: Path, content: str | bytes, mode: int = 0o644) -> boo
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
     tmp = path.with_name(f".{path.name}.tmp{os.getpid()}")
-    tmp.write_bytes(data)
+    tmp.unlink(missing_ok=True)  # of a run that was killed, with another mode
+    # A key must not be readable by others for a moment, before the mode is set.
+    with os.fdopen(os.open(tmp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode & 0o600), "wb") as file:
+        file.write(data)
     tmp.chmod(mode)
     tmp.replace(path)
     return True
@@ -52,15 +55,15 @@ def link_program(link: Path, target: Path) -> None:
 
 
 @contextmanager
-def new_directory(final: Path) -> Iterator[Path]:
-    """Give an empty directory that takes its final name only when the block ends well."""
+def new_directory(final: Path, mode: int = 0o755) -> Iterator[Path]:
+    """Give an empty directory that takes its final name and mode when the block ends well; before, only we enter it."""
     final.parent.mkdir(parents=True, exist_ok=True)
     tmp = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))
     try:
         yield tmp
         if final.exists():
             shutil.rmtree(final)
-        tmp.chmod(0o755)
+        tmp.chmod(mode)
         tmp.rename(final)
     finally:
         if tmp.exists():

@@ -46,7 +46,7 @@ def ensure(settings: Settings) -> None:
     wanted = content_hash([], *(repr(i) for i in identities(settings)))
     marker = settings.pki / "made-for"
     if not marker.exists() or marker.read_text() != wanted:
-        with new_directory(settings.pki) as tmp:
+        with new_directory(settings.pki, 0o700) as tmp:
             _make_all(settings, tmp)
             (tmp / "made-for").write_text(wanted)
     for user in ("kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet"):
@@ -74,7 +74,6 @@ def kubeconfig(settings: Settings, user: str) -> str:
 
 
 def _make_all(settings: Settings, home: Path) -> None:
-    home.chmod(0o700)
     ca = Identity("ca", "sampler-rollouts-local")
     _make(home, ca, _CA_EXTENSIONS, [])
     signed_by = ["-CA", "ca.crt", "-CAkey", "ca.key"]

@@ -72,6 +72,11 @@ class Settings:
         return self.run / "bin"
 
     @property
+    def cgroup_note(self) -> Path:
+        """What the host's control groups were given before us."""
+        return self.run / "cgroups-before.json"
+
+    @property
     def containerd_root(self) -> Path:
         """Images. Kept by `down`, so that the next `up` need not import them again."""
         return self.run / "containerd-root"

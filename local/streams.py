@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from local.errors import LocalError
 from local.progress import Ticker
@@ -35,16 +36,21 @@ _given_up = threading.Event()
 class Workers(ThreadPoolExecutor):
     """Threads whose slow programs end when the block fails: Ctrl-C reaches only the main thread, which waits here."""
 
+    def __enter__(self) -> Self:
+        """Begin anew. Not at the end of the last block: a thread that it does not know of may still have to hear.
+
+        An executor notes a thread only once it runs, and Ctrl-C may come in between.
+        """
+        _given_up.clear()
+        return super().__enter__()
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         """Wait for the threads; after a failure not for their programs."""
         if kind is not None:
             _given_up.set()
-        try:
-            return super().__exit__(kind, error, trace)
-        finally:
-            _given_up.clear()
+        return super().__exit__(kind, error, trace)
 
 
 def run_slow(
@@ -63,7 +69,7 @@ def run_slow(
     with _group(words, env=env, cwd=cwd) as program:
         assert program.stdout is not None
         while True:
-            if _given_up.is_set():
+            if _given_up.is_set() and threading.current_thread() is not threading.main_thread():
                 raise LocalError(f"{what} was given up: something else failed or was interrupted")
             # A program may be silent for long (a linker is): the user still sees that it lives.
             if select.select([program.stdout], [], [], 0.5)[0]:

@@ -65,6 +65,13 @@ _STAMPS = {
 }
 # Of Prometheus' thirty ways to find targets only the one that is used: the others take most of the build.
 _TAGS = {"prometheus": "remove_all_sd,enable_kubernetes_sd"}
+# A user's or a distribution's `GOTOOLCHAIN=local` would refuse the modules that ask for a newer Go than the one here.
+_ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off", "GOTOOLCHAIN": "auto"}
+_INSTALL = "install Go 1.21 or newer (it fetches the exact version it needs by itself) and put it into PATH"
+_REMEDY = (
+    "the Go module proxy must be reachable (GOPROXY; it also gives the Go version that a module asks for, by "
+    "GOTOOLCHAIN=auto) and the checksum database too (GOSUMDB); a second run continues where this one stopped"
+)
 # What a first build took on two cores, so that a user knows what to expect.
 _COLD = {
     "kubernetes": "about 5 min",
@@ -84,6 +91,17 @@ def ensure(settings: Settings, names: Iterable[str]) -> dict[str, Path]:
     for module in dict.fromkeys(TOOLS[name].module for name in missing):
         _build(settings, module, [name for name in missing if TOOLS[name].module == module])
     return paths
+
+
+def is_built(settings: Settings, name: str) -> bool:
+    """Whether the program is in the cache."""
+    return _cached(settings, name).exists()
+
+
+def go_caches() -> tuple[Path, Path]:
+    """Where Go keeps modules and what it has compiled, for all programs of this user."""
+    modules, objects = run(["go", "env", "GOMODCACHE", "GOCACHE"], remedy=_INSTALL).split("\n")[:2]
+    return Path(modules), Path(objects)
 
 
 def key(module: str) -> str:
@@ -119,7 +137,7 @@ def _build(settings: Settings, module: str, names: list[str]) -> None:
 
 
 def _compile(module: str, packages: list[str], out: Path) -> None:
-    env = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off"}
+    env = {**os.environ, **_ENVIRONMENT}
     # -v names each package when it is done: that is the progress.
     options = ["-v", "-trimpath", "-tags", _TAGS.get(module, ""), f"-ldflags={_flags(module)}", "-o", f"{out}/"]
     run_slow(
@@ -128,7 +146,7 @@ def _compile(module: str, packages: list[str], out: Path) -> None:
         env=env,
         cwd=SOURCES / module,
         summary=_progress,
-        remedy="the Go module proxy must be reachable; a second run continues where this one stopped",
+        remedy=_REMEDY,
     )
 
 
@@ -138,8 +156,7 @@ def _progress(said: Sequence[str]) -> str:
 
 
 def _need_go() -> None:
-    remedy = "install Go 1.21 or newer (it fetches the exact version it needs by itself) and put it into PATH"
-    version = run(["go", "env", "GOVERSION"], remedy=remedy).strip()
+    version = run(["go", "env", "GOVERSION"], remedy=_INSTALL).strip()
     match = re.match(r"go(\d+)\.(\d+)", version)
     if match and (int(match[1]), int(match[2])) < (1, 21):
-        raise LocalError(f"Go is too old here ({version})", remedy)
+        raise LocalError(f"Go is too old here ({version})", _INSTALL)

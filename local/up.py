@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -23,8 +20,6 @@ from local.settings import NODE_NAME, Settings
 from local.streams import Workers
 
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
-_GIB = 1024**3
-_BUILT_NEED, _COLD_NEED = 4 * _GIB, 12 * _GIB
 
 
 class Up:
@@ -32,7 +27,7 @@ class Up:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.groups = Cgroups(settings.cgroup)
+        self.groups = Cgroups(settings.cgroup, settings.cgroup_note)
         self.probes = probes(settings)
         self.daemons: dict[str, Daemon] = {}
         # Those that this run has started, or found running: only their death is news.
@@ -131,30 +126,6 @@ class Up:
                     "`make cluster-up` starts it again; if that fails, `make cluster-down` first",
                     daemon.log_tail(),
                 )
-
-
-def check_rights() -> None:
-    """Refuse a system or a user with whom nothing here can work."""
-    if sys.platform != "linux":
-        raise LocalError(f"the local cluster needs Linux, this is {sys.platform}", "use a Debian 12 machine")
-    if os.geteuid() != 0:
-        raise LocalError("the local cluster needs root", "run it as root, or with sudo")
-
-
-def check_machine(settings: Settings) -> None:
-    """Refuse what cannot work, before anything is touched."""
-    check_rights()
-    cached = all((settings.cache / "bin" / tools.key(tools.TOOLS[p].module) / p).exists() for p in PROGRAMS)
-    need = _BUILT_NEED if cached else _COLD_NEED
-    for place in (settings.cache, settings.run):
-        free = shutil.disk_usage(_existing(place)).free
-        if free < need:
-            problem = f"only {free / _GIB:.1f} GiB free at {place}, {need / _GIB:.0f} GiB needed"
-            raise LocalError(problem, "free some, or move it with SAMPLER_ROLLOUTS_CACHE or SAMPLER_ROLLOUTS_RUN")
-
-
-def _existing(path: Path) -> Path:
-    return next(p for p in (path, *path.parents) if p.exists())
 
 
 def _make_private(run: Path) -> None:

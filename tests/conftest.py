@@ -7,12 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from local.cluster import Cluster
 from local.errors import LocalError
+from tests.support.examples import examples
+from tests.support.interrupting import Traces, traces
 from tests.support.rollouts import refuse_installed_operator
 
 TESTS = Path(__file__).parent
+
+settings.register_profile("share", max_examples=examples(settings.default.max_examples))
+settings.load_profile("share")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,10 +30,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """The local cluster, shared by all tests of a run; one that lived before is mended, used and left up."""
+def bare() -> Traces | None:
+    """What the machine was like without a cluster; None if one lived before this run, which then must not end it."""
     local = Cluster()
-    ours = local.clear_dead()
+    return traces(local) if local.clear_dead() else None
+
+
+@pytest.fixture(scope="session")
+def cluster(bare: Traces | None) -> Iterator[Cluster]:
+    """The local cluster, shared by all tests of a run; one that lived before is mended, used and left up."""
+    local, ours = Cluster(), bare is not None
     local.up()
     if not ours:
         try:

@@ -17,6 +17,7 @@ from local.demo.options import MODELS, Options
 from local.demo.report import render
 from local.demo.story import Story
 from local.errors import LocalError
+from local.machine import DEMO_MEMORY, check_memory
 
 
 def parse(argv: Sequence[str] | None = None) -> Options:
@@ -39,7 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = make_console()
     cluster = Cluster()
-    was_up = ending.is_up(cluster)
+    try:
+        was_up = ready(cluster)
+    except LocalError as error:  # nothing was begun, so there is nothing to clean up
+        print(f"error: {error.text()}", file=sys.stderr)
+        return 1
     story = Story(options, cluster, console)
     try:
         code = tell(story, console)
@@ -53,6 +58,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         code = 1
     return ending.close(cluster, console, options, was_up=was_up, code=code)
+
+
+def ready(cluster: Cluster) -> bool:
+    """Refuse a machine on which the story cannot be told. Return whether a cluster was up before it."""
+    cluster.check()
+    was_up = ending.is_up(cluster)
+    if not was_up:  # what runs already has its memory
+        check_memory(DEMO_MEMORY)
+    return was_up
 
 
 def make_console() -> Console:

@@ -44,8 +44,9 @@ CAST = (
     Role(
         number=2,
         title="a good new build",
-        what="The same source built into another image: only a label of the image differs, and so its digest. To the "
-        "operator it is a new build like any other; it has to show that it is good.",
+        what="A build of the same source that reads prompts in chunks of 32 tokens, not 48: it compiles and runs other "
+        "programs, which must give the same tokens. To the operator it is a new build like any other; it has to show "
+        "that it is good.",
         image="good-2",
         expected=PROMOTED,
     ),

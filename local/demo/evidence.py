@@ -13,7 +13,7 @@ from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.look import CheckLook
 from sampler_rollouts.domain.evidence.samples import Arm, Question, SampleSet
 from sampler_rollouts.domain.status import Status
-from sampler_rollouts.metrics.config import MetricsSource
+from sampler_rollouts.metrics.config import LONGEST_TIMEOUT, MetricsSource
 from sampler_rollouts.metrics.prometheus import PrometheusSource
 
 from local.demo.recording import CheckPoint, ReleaseRecord
@@ -34,7 +34,7 @@ def asked(seen: Iterable[tuple[float, Mapping[str, Any]]]) -> Question | None:
 
 def fetch(wanted: Question, url: str, scrape_interval: float) -> SampleSet:
     """All raw samples of the rollout up to now."""
-    source = MetricsSource(url=url, scrape_interval=scrape_interval, timeout=20.0)
+    source = MetricsSource(url=url, scrape_interval=scrape_interval, timeout=LONGEST_TIMEOUT)
     return PrometheusSource(source, folding=False).fetch(wanted, datetime.now(UTC))
 
 

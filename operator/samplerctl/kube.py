@@ -1,9 +1,10 @@
-"""SamplerRollouts as the API server shows them. Reading only, as whoever the kubeconfig says."""
+"""SamplerRollouts as the API server shows them, as whoever the kubeconfig says. Annotations are all that is written."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +15,7 @@ from sampler_rollouts.domain.resource import GROUP, VERSION
 from samplerctl.errors import InputError
 
 PLURAL = "samplerrollouts"
+MERGE_PATCH = "application/merge-patch+json"
 TIMEOUT = (3.0, 10.0)
 """Seconds to connect, and to be answered."""
 
@@ -25,6 +27,14 @@ class Rollouts(Protocol):
 
     def get(self, name: str) -> dict[str, Any]:
         """One of them; InputError if there is none, or nobody may say."""
+        ...
+
+    def every(self) -> list[dict[str, Any]]:
+        """All of the namespace; InputError if nobody may say."""
+        ...
+
+    def annotate(self, name: str, annotations: Mapping[str, str | None]) -> None:
+        """Set annotations of one, or take them away (None); InputError if it is refused."""
         ...
 
 
@@ -43,25 +53,39 @@ class KubernetesRollouts:
 
     def get(self, name: str) -> dict[str, Any]:
         """One SamplerRollout, decoded and not understood: the server may be newer than this command."""
-        place = f"/apis/{GROUP}/{VERSION}/namespaces/{self.namespace}/{PLURAL}/{name}"
+        body = self._ask("GET", name, f"show SamplerRollout {name}")
+        if not isinstance(body.get("metadata"), dict):
+            raise InputError("the API server's answer is not a SamplerRollout: does --kubeconfig name a cluster?")
+        return body
+
+    def every(self) -> list[dict[str, Any]]:
+        """All SamplerRollouts of the namespace."""
+        items = self._ask("GET", "", "list SamplerRollouts").get("items")
+        if not isinstance(items, list):
+            raise InputError("the API server's answer is not a list: does --kubeconfig name a cluster?")
+        return [item for item in items if isinstance(item, dict) and isinstance(item.get("metadata"), dict)]
+
+    def annotate(self, name: str, annotations: Mapping[str, str | None]) -> None:
+        """A merge patch of annotations alone."""
+        patch = {"metadata": {"annotations": dict(annotations)}}
+        self._ask("PATCH", name, f"annotate SamplerRollout {name}", patch)
+
+    def _ask(self, verb: str, name: str, what: str, patch: dict[str, Any] | None = None) -> dict[str, Any]:
+        place = f"/apis/{GROUP}/{VERSION}/namespaces/{self.namespace}/{PLURAL}" + (f"/{name}" if name else "")
+        headers = {"Accept": "application/json"} | ({"Content-Type": MERGE_PATCH} if patch else {})
         prepared = self._client.param_serialize(
-            "GET", place, header_params={"Accept": "application/json"}, auth_settings=["BearerToken"]
+            verb, place, header_params=headers, body=patch, auth_settings=["BearerToken"]
         )
         try:
             response = self._client.call_api(*prepared, _request_timeout=TIMEOUT)
             payload = response.read() or b""
         except (client.ApiException, urllib3.exceptions.HTTPError) as error:
             raise InputError(f"the API server does not answer: {type(error).__name__}: {error}"[:300]) from None
-        if response.status == 404:
+        if response.status == 404 and name:
             raise InputError(f"there is no SamplerRollout {name} in namespace {self.namespace}: name another with -n")
         if response.status != 200:
-            raise InputError(
-                f"the API server refuses to show SamplerRollout {name}: {_reason(response.status, payload)}"
-            )
-        body = _decoded(payload)
-        if not isinstance(body.get("metadata"), dict):
-            raise InputError("the API server's answer is not a SamplerRollout: does --kubeconfig name a cluster?")
-        return body
+            raise InputError(f"the API server refuses to {what}: {_reason(response.status, payload)}")
+        return _decoded(payload)
 
 
 def _namespace(file: str | None, context: str | None) -> str:

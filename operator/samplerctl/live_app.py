@@ -42,7 +42,7 @@ def status(
     """Where a live rollout stands: stage, weights, verdicts, and what the operator says."""
     from samplerctl import live, live_shown  # noqa: PLC0415  (help need not wait for NumPy and the client)
 
-    found = _asked(lambda: live.status_result(_rollouts(kubeconfig, context, namespace).get(name)))
+    found = _asked(lambda: live.status_result(connect(kubeconfig, context, namespace).get(name)))
     show(found, live_shown.status_table, as_json)
 
 
@@ -56,7 +56,7 @@ def explain(
     """The evidence of a live rollout, pool by pool and check by check, and what is missing for a verdict."""
     from samplerctl import live, live_shown  # noqa: PLC0415  (as above)
 
-    found = _asked(lambda: live.explain_result(_rollouts(kubeconfig, context, namespace).get(name)))
+    found = _asked(lambda: live.explain_result(connect(kubeconfig, context, namespace).get(name)))
     show(found, live_shown.explain_table, as_json)
 
 
@@ -77,7 +77,7 @@ def watch(
     from samplerctl import live, live_shown  # noqa: PLC0415
     from samplerctl.output import console  # noqa: PLC0415
 
-    rollouts = _asked(lambda: _rollouts(kubeconfig, context, namespace))
+    rollouts = _asked(lambda: connect(kubeconfig, context, namespace))
     found = _asked(lambda: live.status_result(rollouts.get(name)))
     before: dict[str, Any] | None = None
     with Live(console=console(), auto_refresh=False) as screen:
@@ -96,7 +96,8 @@ def watch(
                 typer.echo(str(error), err=True)
 
 
-def _rollouts(kubeconfig: Path | None, context: str | None, namespace: str | None) -> Rollouts:
+def connect(kubeconfig: Path | None, context: str | None, namespace: str | None) -> Rollouts:
+    """The cluster that a kubeconfig names; InputError if it names none."""
     from samplerctl.kube import KubernetesRollouts  # noqa: PLC0415  (as above)
 
     return KubernetesRollouts(kubeconfig, context, namespace)

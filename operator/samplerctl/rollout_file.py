@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from sampler_rollouts.domain.resource import KIND, Spec, SpecError, parse_spec
+from sampler_rollouts.domain.resource import API_VERSION, KIND, Spec, SpecError, parse_spec
 
 from samplerctl.errors import InputError
 
@@ -41,11 +41,7 @@ def _other_image(image: str) -> str:
 
 def read_rollout(path: Path) -> RolloutFile:
     """The one SamplerRollout of a file; InputError names the field that cannot be used, and the remedy."""
-    try:
-        found = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
-    rollouts = list(_rollouts(found))
+    rollouts = list(_rollouts(_documents(path)))
     if len(rollouts) != 1:
         raise InputError(f"{path}: holds {len(rollouts)} objects of kind {KIND}: give a file with one")
     body = rollouts[0]
@@ -56,6 +52,57 @@ def read_rollout(path: Path) -> RolloutFile:
     try:
         return RolloutFile(name, raw, parse_spec(raw, name))
     except SpecError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def check_file(path: Path) -> dict[str, Any]:
+    """Every SamplerRollout of a file with what is wrong with it; InputError if the file holds none."""
+    rollouts = list(_rollouts(_documents(path)))
+    if not rollouts:
+        raise InputError(f"{path}: holds no object of kind {KIND}: give a file with one")
+    checked = [{"name": _name(body), "problems": list(_problems(body))} for body in rollouts]
+    return {"file": str(path), "valid": not any(one["problems"] for one in checked), "rollouts": checked}
+
+
+def _name(body: dict[str, Any]) -> str:
+    metadata = body.get("metadata")
+    return str(metadata.get("name") or "") if isinstance(metadata, dict) else ""
+
+
+def _problems(body: dict[str, Any]) -> Iterator[str]:
+    if body.get("apiVersion") != API_VERSION:
+        yield f"apiVersion: is {body.get('apiVersion')}: write {API_VERSION}"
+    name, raw = _name(body), body.get("spec")
+    if not name:
+        yield "metadata.name: is required: add it"
+    if not isinstance(raw, dict):
+        yield "spec: is required: add it"
+        return
+    try:
+        parse_spec(raw, name)
+    except SpecError as error:
+        yield from error.problems
+
+
+class _OnceLoader(yaml.SafeLoader):
+    """YAML as the API server's clients read it: a key that stands twice in a map is refused."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            line = node.start_mark.line + 1
+            raise InputError(f"{twice}: stands twice in the map of line {line}: remove one")
+        return super().construct_mapping(node, deep)
+
+
+def _documents(path: Path) -> list[Any]:
+    try:
+        # A subclass of the safe loader: it makes plain data only.
+        return list(yaml.load_all(path.read_text(encoding="utf-8"), Loader=_OnceLoader))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+    except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
 

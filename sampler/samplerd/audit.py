@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from samplerd import oracle, oracle_changes
 from samplerd.calibration import Surprise, surprise
+from samplerd.failures import told
 from samplerd.generation import Generation
 from samplerd.metrics import RANDOM_MODES, Metrics
 from samplerd.program import Step
@@ -84,8 +85,8 @@ class Audit:
         while (sample := self._queue.get()) is not None:
             try:
                 self._check(sample)
-            except Exception:
-                log.exception("the audit could not judge a token")
+            except Exception as error:
+                log.error("the audit could not judge a token: %s", told(error))
                 self._metrics.audit_dropped.inc()
 
     def _check(self, sample: _Sample) -> None:

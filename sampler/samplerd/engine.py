@@ -18,6 +18,7 @@ from typing import Protocol
 import numpy as np
 
 from samplerd.edit_list import EditList
+from samplerd.failures import told
 from samplerd.generation import INVALID_LOGITS, NO_SUCH_TOKEN, Ask, Event, Finished, Generation, TokenLogprobs
 from samplerd.model import Model
 from samplerd.program import Executables, Step, edit_capacity, idle_rows
@@ -165,8 +166,8 @@ class Engine:
                 self._turn_began = time.monotonic()
                 self._turn()
                 self._turn_began = None
-        except Exception:
-            log.exception("the engine died")
+        except Exception as error:
+            log.error("the engine died: %s", told(error))
             message = "the engine died"
             self.failed.set()
             self._on_death()

@@ -2,11 +2,12 @@
 
 import logging
 import re
-import traceback
 from typing import Any
 
 from pydantic import ValidationError
 from starlette.responses import JSONResponse
+
+from samplerd.failures import told
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,6 @@ def _path(where: tuple[str | int, ...]) -> str | None:
 
 
 def internal_error(error: Exception) -> ApiError:
-    """Log where it happened, without the exception's message: it may hold a part of a prompt."""
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    log.error("a request failed with %s at\n%s", type(error).__name__, frames)
+    """Log where it happened."""
+    log.error("a request failed with %s", told(error))
     return ApiError(500, "the server made an error", code="internal_error")

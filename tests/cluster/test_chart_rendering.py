@@ -218,6 +218,14 @@ def test_the_network_policy_knows_the_port_of_a_source(render: Any, url: str, po
     assert [one["port"] for one in metrics["ports"]] == [port]
 
 
+@pytest.mark.parametrize(("given", "seconds"), [("1s", 1.0), ("0m7s", 7.0), (0.1, 0.1), (7.5, 7.5)])
+def test_the_timeouts_that_the_chart_takes_are_those_of_the_process(render: Any, given: Any, seconds: float) -> None:
+    objects = render(metricsSources={"default": {"url": "http://host", "timeout": given}})
+    config = objects["ConfigMap/rel-sampler-rollouts"]["data"]["config.yaml"]
+
+    assert parse_sources(config).metrics_sources["default"].timeout == seconds
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -227,7 +235,8 @@ def test_the_network_policy_knows_the_port_of_a_source(render: Any, url: str, po
         ({"metricsSources": {"default": {"url": "http://user:secret@host"}}}, "url"),
         ({"metricsSources": {"default": {"url": "ftp://host"}}}, "url"),
         ({"metricsSources": {"default": {"insecureSkipVerify": True}}}, "insecureSkipVerify"),
-        ({"metricsSources": {"default": {"url": "http://host", "timeout": "5m"}}}, "timeout"),
+        ({"metricsSources": {"default": {"url": "http://host", "timeout": "8s"}}}, "timeout"),
+        ({"metricsSources": {"default": {"url": "http://host", "timeout": 7.6}}}, "timeout"),
         ({"metricsSources": {"default": {"url": "http://host", "scrapeInterval": "10m"}}}, "scrapeInterval"),
         ({"watchNamespaces": ["Not_A_Name"]}, "watchNamespaces"),
         ({"serviceAccount": {"create": False}}, "serviceAccount.name is required"),

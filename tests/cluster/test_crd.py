@@ -25,6 +25,8 @@ NAME = "demo-of-the-crd"
 def server(cluster: Cluster) -> Iterator[Cluster]:
     """The cluster with our CRD and a namespace of this module."""
     install_crd(cluster)
+    # A run that was killed has left it, and one that has just ended is still taking it away.
+    cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
     cluster.kubectl("create", "namespace", NAMESPACE)
     yield cluster
     cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")

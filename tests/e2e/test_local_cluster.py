@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import select
 import subprocess
 import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
+from local import systemimages, tools
+from local.buildah import Buildah
 from local.cluster import Cluster
+from local.ctr import Ctr
 from local.health import answers
+from local.process import Daemon
 from tests.support.waiting import wait_for
 
 NAMESPACE = "test-local-cluster"
@@ -113,16 +118,34 @@ def _service(cluster: Cluster, name: str, namespace: str) -> str:
     return str(cluster.kubectl.get("service", name, namespace=namespace)["spec"]["clusterIP"])
 
 
+def forbid(monkeypatch: pytest.MonkeyPatch, *acts: tuple[object, str]) -> None:
+    """From now on a call of one of them is a failure: what takes long is not done, however slow the machine is."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("there was nothing to do, and it was done")
+
+    for owner, name in acts:
+        monkeypatch.setattr(owner, name, refuse)
+
+
+def first_line(stream: IO[str], *, within: float) -> str:
+    """A program's first line; a program that says nothing is not waited for without end."""
+    ready, _, _ = select.select([stream], [], [], within)
+    assert ready, f"not a word within {within:.0f} s"
+    return stream.readline()
+
+
 def test_every_component_is_healthy(cluster: Cluster) -> None:
     parts = cluster.components()
     assert all(part.healthy and part.rss_mib > 1 for part in parts), parts
 
 
-def test_up_on_a_running_cluster_is_quick_and_changes_nothing(cluster: Cluster) -> None:
+def test_up_on_a_running_cluster_begins_nothing_and_changes_nothing(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = {part.name: part.pid for part in cluster.components()}
-    began = time.monotonic()
+    forbid(monkeypatch, (tools, "_compile"), (systemimages, "image"), (Ctr, "load"), (Daemon, "start"))
     cluster.up()
-    assert time.monotonic() - began < 20
     assert {part.name: part.pid for part in cluster.components()} == before
 
 
@@ -150,7 +173,7 @@ def test_port_forward(probe: Cluster) -> None:
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as forward:
         assert forward.stdout is not None
         try:
-            address = forward.stdout.readline().split()[2]
+            address = first_line(forward.stdout, within=60).split()[2]
             assert "probe_total 7" in _get(f"http://{address}/metrics")
         finally:
             forward.terminate()
@@ -178,11 +201,10 @@ def test_the_kubelet_tells_what_a_pod_uses(probe: Cluster) -> None:
     assert wait_for("the probe's memory", measured, timeout=60)
 
 
-def test_an_image_that_did_not_change_is_not_built_again(cluster: Cluster) -> None:
+def test_an_image_that_did_not_change_is_not_built_again(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     first = cluster.build_images("operator")
-    began = time.monotonic()
+    forbid(monkeypatch, (Buildah, "build"), (Buildah, "read"), (Ctr, "load"))
     assert cluster.build_images("operator") == first
-    assert time.monotonic() - began < 5
     assert first["operator"].startswith("localhost/sampler-rollouts/operator@sha256:")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,12 @@ def kill_operator(cluster: Cluster) -> None:
 
 @contextmanager
 def paused_prometheus(cluster: Cluster) -> Iterator[None]:
-    """Stop Prometheus' process without losing its samples: queries time out, scrapes are missed."""
-    pids = _processes(_pod(cluster, "monitoring", "app=prometheus")["metadata"]["uid"])
+    """Stop Prometheus' process without losing its samples: queries are not answered, scrapes are missed.
+
+    Fails if the process that was stopped is not the one that goes on: then the outage had an end of its own.
+    """
+    before = _incarnation(cluster)
+    pids = before[1]
     assert pids, "Prometheus has no process"
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
@@ -56,4 +60,13 @@ def paused_prometheus(cluster: Cluster) -> Iterator[None]:
         yield
     finally:
         for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+    after = _incarnation(cluster)
+    assert after == before, f"Prometheus restarted in its outage: restarts and processes {before}, then {after}"
+
+
+def _incarnation(cluster: Cluster) -> tuple[int, list[int]]:
+    """How often Prometheus' container was restarted, and its processes."""
+    pod = _pod(cluster, "monitoring", "app=prometheus")
+    return pod["status"]["containerStatuses"][0]["restartCount"], _processes(pod["metadata"]["uid"])

@@ -84,6 +84,15 @@ def manifest(name: str, pools: list[dict[str, Any]], *, pause: bool = False) -> 
     }
 
 
+def condition_of(resource: dict[str, Any], kind: str) -> dict[str, Any]:
+    """A condition of a SamplerRollout that speaks of its present generation, or an empty one."""
+    now = resource["metadata"]["generation"]
+    for condition in resource.get("status", {}).get("conditions", []):
+        if condition["type"] == kind and condition.get("observedGeneration") == now:
+            return dict(condition)
+    return {}
+
+
 class Rollouts:
     """SamplerRollouts in one namespace."""
 
@@ -120,12 +129,7 @@ class Rollouts:
 
     def condition(self, name: str, kind: str) -> dict[str, Any]:
         """A condition of it that speaks of the present generation, or an empty one."""
-        resource = self.get("samplerrollout", name)
-        now = resource["metadata"]["generation"]
-        for condition in resource.get("status", {}).get("conditions", []):
-            if condition["type"] == kind and condition.get("observedGeneration") == now:
-                return dict(condition)
-        return {}
+        return condition_of(self.get("samplerrollout", name), kind)
 
     def wait_condition(self, name: str, kind: str, value: str = "True", *, timeout: float) -> dict[str, Any]:
         """Wait for a condition of the present generation."""

@@ -33,9 +33,10 @@ from sampler_rollouts.cluster.kinds import (
 )
 from sampler_rollouts.cluster.ownership import not_ours
 from sampler_rollouts.cluster.permit import Permit, PermittedApi
+from sampler_rollouts.cluster.siblings import sibling
 from sampler_rollouts.cluster.translate import observation
 from sampler_rollouts.cluster.transport import Api, listed
-from sampler_rollouts.domain.observation import Observation
+from sampler_rollouts.domain.observation import Observation, Sibling
 from sampler_rollouts.domain.outcome import EventNote, Manifest
 from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, LABEL_ROLLOUT
 
@@ -114,6 +115,10 @@ class KubernetesCluster:
             observation=observation(owned[DEPLOYMENT], owned[CONTROLLER_REVISION], pods, owned[SERVICE]),
             live=tuple(child for kind in PRUNE_ORDER for child in owned[kind]),
         )
+
+    def siblings(self, namespace: str) -> tuple[Sibling, ...]:
+        """What all SamplerRollouts of a namespace say of failed builds."""
+        return tuple(sibling(item) for item in listed(self._api, ROLLOUT.path(namespace)))
 
     def write_status(self, rollout: Manifest, status: Manifest) -> Manifest:
         """Write the status if it differs, provided that nobody changed the object since it was read (ConflictError)."""

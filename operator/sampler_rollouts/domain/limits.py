@@ -25,6 +25,10 @@ LEFTOVERS: Final = 8
 """Releases whose pods serve on while another takes their place."""
 REFUSALS: Final = 64
 """Writes that the cluster refused at the last look."""
+SUSPECTS: Final = 32
+"""Builds and settings that are marked."""
+SUSPECT: Final = IMAGE + 16
+"""What names one."""
 REMAINS: Final = 32
 """Revisions of pools that are there and not wanted."""
 TEXT: Final = 1024

@@ -55,6 +55,23 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """A build or a setting that a failed release had and stable had not."""
+
+    release: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """What another SamplerRollout of the namespace says: the release that serves there, and what failed."""
+
+    name: str
+    serves: str
+    marks: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """One consistent-enough look at the children; the decision tolerates a stale one."""
 
@@ -68,6 +85,9 @@ class Observation:
     """What each of our Services selects, by name."""
     refusals: tuple[Refused, ...] | None = ()
     """What was refused at the last look; None if this operator has not written anything yet."""
+
+    siblings: tuple[Sibling, ...] | None = None
+    """All SamplerRollouts of the namespace; None where nobody can say now."""
 
     def of_object_created(self, at: datetime | None) -> Observation:
         """Without the pods of an earlier object of the same name, which the garbage collector has yet to reach.

@@ -14,6 +14,7 @@ from sampler_rollouts.domain.observation import Verb
 Name = Annotated[str, Field(max_length=253)]
 Reason = Annotated[str, Field(max_length=limits.REASON)]
 Text = Annotated[str, Field(max_length=limits.TEXT)]
+Suspect = Annotated[str, Field(max_length=limits.SUSPECT)]
 Number = Annotated[str, Field(max_length=32)]
 Count = Annotated[int, Field(ge=0)]
 
@@ -99,6 +100,19 @@ class HeldRelease(Loose):
     at: AwareDatetime
     reason: Reason
     message: Text = ""
+    suspects: Annotated[list[Suspect], Field(max_length=limits.SUSPECTS)] = Field(default_factory=list)
+    """Images and sampler settings that it had and stable had not, if a check failed: other rollouts heed them (R23)."""
+
+
+class Suspicion(Loose):
+    """Something that is used here failed in another SamplerRollout."""
+
+    rollout: Name
+    release: Name
+    what: Suspect
+    since: AwareDatetime
+    cleared: bool = False
+    """A person has looked."""
 
 
 class CheckSpec(Loose):

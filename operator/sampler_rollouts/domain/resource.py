@@ -25,7 +25,9 @@ GROUP: Final = "samplerrollouts.io"
 VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 KIND: Final = "SamplerRollout"
-PROMOTE_ANNOTATION: Final = f"{GROUP}/promote"
+ACT_PREFIX: Final = f"{GROUP}/"
+"""Of the annotations by which people act: ``promote``, ``abort`` and so on."""
+PROMOTE_ANNOTATION: Final = f"{ACT_PREFIX}promote"
 
 
 Pause = Annotated[

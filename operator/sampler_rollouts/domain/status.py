@@ -27,6 +27,7 @@ from sampler_rollouts.domain.plan import (
     Release,
     Remains,
     Rollout,
+    Suspicion,
     Text,
 )
 
@@ -52,6 +53,33 @@ class Result(StrEnum):
     RESTORED = "Restored"
     ROLLED_BACK = "RolledBack"
     WITHDRAWN = "Withdrawn"
+
+
+class Acts(StrEnum):
+    """What a person may say by annotation."""
+
+    PROMOTE = "promote"
+    ABORT = "abort"
+    RETRY = "retry"
+    PAUSE = "pause"
+    RESUME = "resume"
+    ROLLBACK = "rollback"
+    CLEAR_SUSPECT = "clear-suspect"
+
+
+class Act(Loose):
+    """The last word of one kind, and what became of it."""
+
+    act: Acts
+    value: Name
+    """The annotation's value: one that stands here is answered, and counts no more."""
+    release: Name
+    said: Name = ""
+    """Who and why: self-reported, nobody has checked it."""
+    at: AwareDatetime
+    done: bool = False
+    """False if it was refused."""
+    message: Text = ""
 
 
 class Condition(Loose):
@@ -181,6 +209,13 @@ class Status(Loose):
     """spec.retryGeneration as last seen."""
     promoted_by: Name = ""
     """The promote annotation's value that was used last, or was there when a rollout started: it counts no more."""
+    pause: Act | None = None
+    """A person paused the release: in force while the spec asks for it."""
+    acts: Annotated[list[Act], Field(max_length=len(Acts), json_schema_extra=limits.map_by("act"))] = Field(
+        default_factory=list
+    )
+    """The last word of each kind, newest first."""
+    suspicions: Annotated[list[Suspicion], Field(max_length=limits.SUSPECTS)] = Field(default_factory=list)
     rollout: Rollout | None = None
     bake: Bake | None = None
     refusals: Annotated[list[RefusedWrite], Field(max_length=limits.REFUSALS)] = Field(default_factory=list)
@@ -213,6 +248,10 @@ class Status(Loose):
     def held(self, release: str) -> HeldRelease | None:
         """The hold on a release, if it was rolled back."""
         return next((item for item in self.failed if item.hash == release), None)
+
+    def act(self, act: Acts) -> Act | None:
+        """The last word of that kind."""
+        return next((item for item in self.acts if item.act is act), None)
 
     def pool(self, name: str) -> PoolStatus | None:
         """The status of one pool."""

@@ -122,7 +122,9 @@ class ReconcileLoop:
             how = self._succeeded(key, result)
         finally:
             del self._started[key]
-            self._ended(how, self._clock() - began)
+            seconds = self._clock() - began
+            logger.debug("reconciled", extra={"rollout": str(key), "result": how, "seconds": round(seconds, 3)})
+            self._ended(how, seconds)
 
     async def _limited(self, work: Awaitable[T]) -> T:
         """The work's result, or its error; _TooLongError if it was cut off."""

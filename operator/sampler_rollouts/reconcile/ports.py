@@ -11,6 +11,7 @@ from sampler_rollouts.cluster.kinds import RolloutKey
 from sampler_rollouts.cluster.permit import Permit
 from sampler_rollouts.domain.evidence.look import Evidence
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet
+from sampler_rollouts.domain.observation import Sibling
 from sampler_rollouts.domain.outcome import EventNote, Manifest, Outcome
 
 
@@ -23,6 +24,10 @@ class Cluster(Protocol):
 
     def children(self, rollout: Manifest) -> Children:
         """One look at what belongs to it."""
+        ...
+
+    def siblings(self, namespace: str) -> tuple[Sibling, ...]:
+        """What all SamplerRollouts of the namespace say of failed builds."""
         ...
 
     def write_status(self, rollout: Manifest, status: Manifest) -> Manifest:

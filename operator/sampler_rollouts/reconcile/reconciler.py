@@ -11,7 +11,7 @@ import functools
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
@@ -29,6 +29,7 @@ from sampler_rollouts.reconcile.correct import Refusal, Written, correct
 from sampler_rollouts.reconcile.ports import Cluster, Clusters, NoObserver, Observer
 from sampler_rollouts.reconcile.refusals import STATUS_NOT_WRITTEN, Refusals
 from sampler_rollouts.reconcile.sampling import BoundedMetrics
+from sampler_rollouts.reconcile.siblings import Siblings
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -71,6 +72,7 @@ class Reconciler:
         self._clock = clock
         self._observer = observer or NoObserver()
         self._refusals = Refusals()
+        self._siblings = Siblings(clock)
 
     async def reconcile(self, key: RolloutKey) -> Result:
         """Bring one SamplerRollout a step further; any error may be raised, and calling again is the remedy.
@@ -91,6 +93,8 @@ class Reconciler:
             return Result(gone=True)
         outcome, children, evidence = await self._decide(rollout, cluster)
         written = await self._in_thread(self._write, cluster, rollout, outcome, children)
+        if _says_of_failures(Status.load(rollout.get("status"))) != _says_of_failures(outcome.status):
+            self._siblings.changed(key.namespace)
         self._observer.decided(key, outcome, evidence)
         if written.silence:
             raise written.silence
@@ -104,6 +108,8 @@ class Reconciler:
         # Looked at last, so that pods are seen as they are after the wait for the metrics source.
         children = await self._in_thread(cluster.children, rollout)
         seen = self._refusals.shown(key_of(rollout), children.observation)
+        siblings = await self._in_thread(self._siblings.of, cluster, meta.namespace)
+        seen = replace(seen, siblings=siblings)
         return decide(meta, spec, status, seen, evidence, self._clock()), children, evidence
 
     async def _evidence(self, asked: Question) -> Evidence:
@@ -141,6 +147,11 @@ class Reconciler:
 
     async def _in_thread(self, call: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, functools.partial(call, *arguments))
+
+
+def _says_of_failures(status: Status) -> tuple[str, list[str]]:
+    """What other SamplerRollouts heed."""
+    return status.stable.hash if status.stable else "", [held.hash for held in status.failed]
 
 
 def _next_look(outcome: Outcome, written: Written) -> float:

@@ -23,6 +23,8 @@ class Scenario:
     excused: frozenset[str] = frozenset()
     faults: bool = True
     """Whether it is told again with a fault at each write; if not, the reason stands at the scenario."""
+    long: bool = False
+    """Whether telling it takes more than half a second of a processor: `make unit` leaves it out."""
 
 
 @dataclass
@@ -48,12 +50,12 @@ class Told:
 SCENARIOS: dict[str, Scenario] = {}
 
 
-def scenario(name: str, *excused: str, faults: bool = True) -> Callable[[Telling], Telling]:
+def scenario(name: str, *excused: str, faults: bool = True, long: bool = False) -> Callable[[Telling], Telling]:
     """Register a story under its name."""
 
     def register(tell: Telling) -> Telling:
         assert name not in SCENARIOS, f"two scenarios are called {name!r}"
-        SCENARIOS[name] = Scenario(name, tell, frozenset(excused), faults)
+        SCENARIOS[name] = Scenario(name, tell, frozenset(excused), faults, long)
         return tell
 
     return register

@@ -35,6 +35,16 @@ class Then:
         """It was not promoted by whatever happened."""
         assert self._story.build(self._story.status.get("stable")) != build, self._story.told()
 
+    def other(self, build: str, failed: bool = False, within: float = PATIENCE) -> None:
+        """What serves alone in the other SamplerRollout, and whether it has a failed release."""
+
+        def there() -> bool:
+            status = self._story.world.status("other")
+            alone = self._story.build(status.get("stable")) == build and not status.get("candidate")
+            return alone and bool(status.get("failed")) is failed
+
+        self._story.wait(f"{build} alone in the other one", there, within)
+
     def is_(self, kind: str, reason: str, status: str = "True", within: float = PATIENCE) -> None:
         """A condition."""
         wanted = (status, reason)

@@ -7,12 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 from sampler_rollouts.domain.evidence.samples import Series
-from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
+from sampler_rollouts.domain.resource import ACT_PREFIX, PROMOTE_ANNOTATION
 
 from tests.support.kube.lives import WELL, Life
-from tests.support.scenarios.specs import build_of, image
+from tests.support.scenarios.specs import build_of, image, spec
 from tests.support.scenarios.story import PATIENCE, Story
 from tests.support.scenarios.world import NAMESPACE
+
+OTHER = "other"
 
 
 class When:
@@ -38,6 +40,16 @@ class When:
         """The promote annotation with the candidate's hash."""
         release = self._story.status["candidate"]["hash"]
         self._world.annotate(PROMOTE_ANNOTATION, release + (f":{why}" if why else ""), self._story.name)
+
+    def another_rollout_asks_for(self, build: str) -> None:
+        """A second SamplerRollout of the namespace, ``other``."""
+        self._world.declare(spec(build=build), OTHER)
+
+    def person_says(self, act: str, role: str = "candidate", why: str = "") -> None:
+        """The annotation of an act, for the release that has a role: ``candidate``, ``stable``, ``failed``."""
+        found = self._story.status[role]
+        release = (found[0] if isinstance(found, list) else found)["hash"]
+        self._world.annotate(ACT_PREFIX + act, release + (f":{why}" if why else ""), self._story.name)
 
     def answers_of(self, build: str, are: str = "bad", check: str = "unexpected-script", rate: float = 0.5) -> None:
         """From now on they are bad, or good."""

@@ -47,21 +47,21 @@ def test_releases_differ_in_their_images_only(tmp_path):
     assert manifests.differences(paths) == ["the manifest of release 3 differs from release 1's in more than its image"]
 
 
-def test_the_second_build_is_the_first_with_another_label():
+def test_the_second_build_is_the_first_with_other_arguments():
     settings = {
         "architecture": "amd64",
         "config": {"Cmd": ["serve"], "Labels": {"a": "b"}},
         "rootfs": {"diff_ids": ["x"]},
     }
     manifest = {"config": {"mediaType": "m", "digest": "sha256:old", "size": 1}, "layers": [{"digest": "sha256:layer"}]}
-    changed, config = images.relabelled(manifest, settings, {"v": "2"})
-    again, _ = images.relabelled(manifest, settings, {"v": "2"})
+    changed, config = images.with_arguments(manifest, settings, images.SECOND_ARGUMENTS)
+    again, _ = images.with_arguments(manifest, settings, images.SECOND_ARGUMENTS)
     assert changed.digest == again.digest
     new = json.loads(changed.source)
     assert new["layers"] == manifest["layers"]
     assert new["config"]["digest"] == config.digest
-    assert json.loads(config.source)["config"] == {"Cmd": ["serve"], "Labels": {"a": "b", "v": "2"}}
-    assert settings["config"]["Labels"] == {"a": "b"}
+    assert json.loads(config.source)["config"] == {"Cmd": [*images.SECOND_ARGUMENTS], "Labels": {"a": "b"}}
+    assert settings["config"]["Cmd"] == ["serve"]
 
 
 def summary_of_kubelet() -> dict[str, object]:

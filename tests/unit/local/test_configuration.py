@@ -58,7 +58,7 @@ def test_nothing_is_written_outside_the_run_folder(written: Settings) -> None:
 
 
 def test_all_components_get_a_command_line(written: Settings) -> None:
-    groups = Cgroups(written.cgroup)
+    groups = Cgroups(written.cgroup, written.cgroup_note)
     daemons = components.daemons(written, {name: Path("/bin") / name for name in components.ALL}, groups)
     assert tuple(daemons) == ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", *components.NODE)
     for daemon in daemons.values():
@@ -68,18 +68,27 @@ def test_all_components_get_a_command_line(written: Settings) -> None:
 
 def test_the_store_listens_on_loopback_only(written: Settings) -> None:
     """Whoever reaches etcd is the cluster's master; pods reach the node's address."""
-    daemon = components.daemons(written, {n: Path(n) for n in components.ALL}, Cgroups("x"))["etcd"]
+    daemon = components.daemons(written, {n: Path(n) for n in components.ALL}, Cgroups("x", written.cgroup_note))[
+        "etcd"
+    ]
     for word in daemon.argv:
         if "http://" in word:
             assert "http://127.0.0.1:" in word
 
 
+def test_no_pod_may_be_privileged(written: Settings) -> None:
+    """None of ours asks for it; the API server's default is to refuse it."""
+    groups = Cgroups("x", written.cgroup_note)
+    daemon = components.daemons(written, {n: Path(n) for n in components.ALL}, groups)["kube-apiserver"]
+    assert not any(word.startswith("--allow-privileged") for word in daemon.argv)
+
+
 def test_a_new_certificate_authority_restarts_who_uses_it(written: Settings) -> None:
     programs = {name: Path(name) for name in components.ALL}
-    before = components.daemons(written, programs, Cgroups("x"))
+    before = components.daemons(written, programs, Cgroups("x", written.cgroup_note))
     written.pki.mkdir()
     (written.pki / "ca.crt").write_text("new")
-    after = components.daemons(written, programs, Cgroups("x"))
+    after = components.daemons(written, programs, Cgroups("x", written.cgroup_note))
     changed = {name for name in components.ALL if before[name].command != after[name].command}
     assert changed == set(components.ALL) - {"etcd", "containerd"}
 
@@ -96,6 +105,7 @@ def test_keys_are_made_once_and_anew_when_an_address_changes(here: Settings) -> 
     pki.ensure(here)
     assert (here.pki / "ca.crt").read_bytes() == first
     assert here.kubeconfig.stat().st_mode & 0o077 == 0
+    assert here.pki.stat().st_mode & 0o077 == 0
     assert yaml.safe_load(here.kubeconfig.read_text())["clusters"][0]["cluster"]["server"] == here.api_url
     pki.ensure(replace(here, node_ip="10.9.9.9"))
     assert (here.pki / "ca.crt").read_bytes() != first
@@ -111,6 +121,9 @@ def test_the_addons_are_rendered_whole(here: Settings) -> None:
             o["kind"] == "Deployment" and o["metadata"] == {**o["metadata"], "name": name, "namespace": namespace}
             for o in objects
         )
+    (prometheus,) = (o for o in objects if o["kind"] == "Deployment" and o["metadata"]["name"] == "prometheus")
+    # A seeded outage must last until it is ended: the kubelet would end it by a new process.
+    assert "livenessProbe" not in prometheus["spec"]["template"]["spec"]["containers"][0]
     config = next(o for o in objects if o["kind"] == "ConfigMap" and o["metadata"]["name"] == "prometheus")
     scrape = yaml.safe_load(config["data"]["prometheus.yml"])
     assert scrape["global"]["scrape_interval"] == "7s"
@@ -128,7 +141,7 @@ def test_control_group_hierarchies_are_found() -> None:
 
 def test_every_hierarchy_gets_a_folder(tmp_path: Path) -> None:
     (tmp_path / "info").write_text(_V1)
-    groups = Cgroups("ours", tmp_path / "info")
+    groups = Cgroups("ours", tmp_path / "note", tmp_path / "info")
     assert groups.roots == [Path("/sys/fs/cgroup/memory/ours"), Path("/sys/fs/cgroup/unified/ours")]
     assert groups.for_daemon("etcd")[0] == Path("/sys/fs/cgroup/memory/ours/daemons/etcd")
 

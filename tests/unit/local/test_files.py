@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,6 +40,30 @@ def test_writing_the_same_again_changes_nothing(tmp_path: Path) -> None:
     assert before.st_mode & 0o777 == 0o600
     assert write_if_changed(file, "b")
     assert file.read_text() == "b"
+
+
+def test_a_key_is_nobody_elses_for_no_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, seen = tmp_path / "key", []
+    stale = tmp_path / f".key.tmp{os.getpid()}"
+    stale.touch(0o644)  # as a killed run with the same pid left it
+
+    def watched(fd: int, *args: Any, **keywords: Any) -> Any:
+        seen.append(os.fstat(fd).st_mode & 0o777)
+        return fdopen(fd, *args, **keywords)
+
+    fdopen = os.fdopen
+    monkeypatch.setattr(os, "fdopen", watched)
+    assert write_if_changed(file, "secret", 0o600)
+    assert write_if_changed(tmp_path / "public", "plain")
+    assert seen == [0o600, 0o600], "each is made private"
+    assert [path.stat().st_mode & 0o777 for path in (file, tmp_path / "public")] == [0o600, 0o644]
+
+
+def test_a_new_directory_has_the_mode_that_was_asked_for(tmp_path: Path) -> None:
+    for name, mode in {"open": 0o755, "keys": 0o700}.items():
+        with new_directory(tmp_path / name, mode) as tmp:
+            assert tmp.stat().st_mode & 0o077 == 0
+        assert (tmp_path / name).stat().st_mode & 0o777 == mode
 
 
 def test_the_hash_sees_names_modes_and_contents_and_nothing_else(tmp_path: Path) -> None:

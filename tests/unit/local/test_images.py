@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from local import base
 from local.buildah import parse_pip_config, pip_configuration
 from local.errors import LocalError
 from local.images import TREE, Image, _check_fault
@@ -87,6 +88,17 @@ def test_all_inputs_exist_and_are_let_into_the_build() -> None:
             relative = str(path.relative_to(TREE))
             if relative not in {"Dockerfile", ".dockerignore"}:
                 assert any(Path(relative).match(line[1:]) for line in ignore if line.startswith("!"))
+
+
+def test_the_build_asks_no_registry() -> None:
+    """The base is made here; a builder of somebody else's names his own with --build-arg BASE=..."""
+    lines = (TREE / "Dockerfile").read_text().splitlines()
+    defaults = [line.removeprefix("ARG BASE=") for line in lines if line.startswith("ARG BASE=")]
+    stages = {line.split()[-1] for line in lines if line.startswith("FROM ")}
+    origins = {line.split()[1] for line in lines if line.startswith("FROM ")}
+    assert [f"{name}:latest" for name in defaults] == [base.NAME]
+    assert base.NAME.startswith("localhost/")
+    assert origins - stages == {"${BASE}"}
 
 
 def test_production_targets_know_no_fault() -> None:

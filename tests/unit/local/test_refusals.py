@@ -7,11 +7,11 @@ import shutil
 import socket
 import sys
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from local import network, packages, tools, up
+from local import machine, network, packages, tools
 from local.cluster import run_command
 from local.errors import LocalError
 from local.progress import wait_for
@@ -49,20 +49,13 @@ def test_an_interrupt_says_what_to_do_next(capsys: pytest.CaptureFixture[str]) -
 def test_not_linux(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(LocalError, match="needs Linux, this is darwin"):
-        up.check_machine(here)
+        machine.check_machine(here, [])
 
 
 def test_not_root(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(LocalError, match="needs root"):
-        up.check_machine(here)
-
-
-def test_disk_short(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2**30))
-    with pytest.raises(LocalError, match=r"only 1\.0 GiB free .* 12 GiB needed: .*SAMPLER_ROLLOUTS_CACHE"):
-        up.check_machine(here)
+        machine.check_machine(here, [])
 
 
 def test_a_taken_port_names_who_has_it() -> None:
@@ -93,6 +86,21 @@ def test_an_old_compiler_is_refused(monkeypatch: pytest.MonkeyPatch, version: st
     else:
         with pytest.raises(LocalError, match=r"too old here \(go1\.19\.8\): install Go 1\.21"):
             tools._need_go()
+
+
+def test_a_compiler_that_is_told_to_stay_local_fetches_what_a_module_asks_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    calls: list[dict[str, Any]] = []
+    monkeypatch.setenv("GOTOOLCHAIN", "local")
+    monkeypatch.setenv("GOPROXY", "https://proxy.example.com")
+    monkeypatch.setattr(tools, "run_slow", lambda *_, **keywords: calls.append(keywords))
+    tools._compile("pause", ["."], tmp_path)
+    (call,) = calls
+    assert call["env"]["GOTOOLCHAIN"] == "auto"
+    assert call["env"]["GOPROXY"] == "https://proxy.example.com"
+    for word in ("GOPROXY", "GOTOOLCHAIN", "GOSUMDB"):
+        assert word in call["remedy"]
 
 
 def test_a_missing_program_is_named() -> None:

@@ -6,10 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from local import streams
+from local.errors import LocalError
 from local.process import start_ticks
 from tests.support.waiting import wait_for
 
@@ -52,3 +55,25 @@ def test_a_build_and_its_children_end_with_us(
                 if start_ticks(pid) is not None:
                     os.kill(pid, signal.SIGKILL)
     assert left == []
+
+
+def test_a_thread_that_the_pool_has_not_noted_yet_hears_of_the_end_too(tmp_path: Path) -> None:
+    """Ctrl-C may come after a thread has begun and before its pool knows that."""
+    begun, ended = tmp_path / "begun", threading.Event()
+
+    def build() -> None:
+        with pytest.raises(LocalError, match="given up"):
+            streams.run_slow("a build", ["sh", "-c", f"touch {begun}; exec sleep 60"])
+        ended.set()
+
+    def interrupted() -> None:
+        with streams.Workers(1):
+            threading.Thread(target=build, daemon=True).start()
+            wait_for("the build", begun.exists, timeout=30, every=0.05)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert ended.wait(30)
+    with streams.Workers(1) as pool:
+        pool.submit(streams.run_slow, "the next build", ["true"]).result(timeout=30)

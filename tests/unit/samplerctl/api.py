@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -20,12 +20,30 @@ def api_server(folder: Path, bodies: list[dict[str, Any]]) -> Iterator[Path]:
     """Answers with the next of the bodies, the last again and again; yields the kubeconfig's path."""
     left = list(bodies)
 
+    def answer(verb: str, path: str, sent: Any) -> tuple[int, Any]:
+        body = left.pop(0) if len(left) > 1 else left[0]
+        if path.endswith("/forbidden"):
+            return 403, {"message": "samplerrollouts is forbidden: ask your administrator"}
+        return (200 if path == PATH else 404), body
+
+    with answering(folder, answer) as kubeconfig:
+        yield kubeconfig
+
+
+@contextmanager
+def answering(folder: Path, answer: Callable[[str, str, Any], tuple[int, Any]]) -> Iterator[Path]:
+    """Answers with code and body for verb, path and what was sent; yields the kubeconfig's path."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = left.pop(0) if len(left) > 1 else left[0]
-            code = 200 if self.path == PATH else 404
-            if self.path.endswith("/forbidden"):
-                code, body = 403, {"message": "samplerrollouts is forbidden: ask your administrator"}
+            self._reply(None)
+
+        def do_PATCH(self) -> None:
+            assert self.headers["Content-Type"] == "application/merge-patch+json"
+            self._reply(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+        def _reply(self, sent: Any) -> None:
+            code, body = answer(self.command, self.path, sent)
             payload = json.dumps(body).encode()
             self.send_response(code)
             self.send_header("Content-Length", str(len(payload)))

@@ -69,6 +69,7 @@ def test_each_incident_is_rolled_back_for_what_it_is(tmp_path: Path, incident: s
     assert 0 < one["exposed_share"] < 0.3
 
 
+@pytest.mark.long
 def test_too_little_traffic_is_held_at_the_deadline(tmp_path: Path) -> None:
     strategy = {"steps": [{"weight": 25, "minDuration": "3m"}], "deadline": "20m"}
     one = found(rollout(tmp_path, strategy=strategy), "honest", rps=0.05)["results"][0]
@@ -76,6 +77,7 @@ def test_too_little_traffic_is_held_at_the_deadline(tmp_path: Path) -> None:
     assert one["seconds"]["held"]["median"] == pytest.approx(1200, abs=60)
 
 
+@pytest.mark.long
 def test_a_rate_that_is_given_counts(tmp_path: Path) -> None:
     path = rollout(tmp_path)
     harmless = found(path, "I2", "--rate", "0.01%", "--usual", "unexpected-script=0.01%")["results"][0]
@@ -84,10 +86,12 @@ def test_a_rate_that_is_given_counts(tmp_path: Path) -> None:
     assert usual == pytest.approx({"errors": 0.01, "unexpected-script": 0.0005, "misrouted": 0.0002, "replay-audit": 0})
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_and_another_another(tmp_path: Path) -> None:
     path = rollout(tmp_path)
-    assert found(path, "I2") == found(path, "I2")
-    assert found(path, "I2")["results"] != found(path, "I2", "--seed", "4")["results"]
+    one = found(path, "I2")
+    assert one == found(path, "I2")
+    assert one["results"] != found(path, "I2", "--seed", "4")["results"]
 
 
 def test_the_page_and_the_table_of_all_kinds(tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ def z_score(sampler: Sampler) -> float:
     return sum(one for one, _, _ in drifts) / math.sqrt(sum(variance for _, variance, _ in drifts))
 
 
+@pytest.mark.long
 def test_the_right_sampler_drifts_as_far_as_the_variance_says() -> None:
     drifts = [drift(sampling.sample, number) for number in range(BATCHES)]
     assert all(count == len(batch(0)[0]) for _, _, count in drifts)
@@ -89,11 +90,13 @@ def losing(logits: jax.Array, rows: Rows) -> Sampled:
     return sampling.sample(jnp.where(jnp.arange(VOCABULARY) % 2 == 0, logits, -jnp.inf), rows)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("sampler", "sign"), [(hotter, 1), (colder, -1), (boosting, 1)])
 def test_what_is_wrong_inside_the_sampler_drifts_away(sampler: Sampler, sign: int) -> None:
     assert sign * z_score(sampler) > 5
 
 
+@pytest.mark.long
 def test_lost_tokens_drift_too() -> None:
     assert abs(z_score(losing)) > 5
 

@@ -185,6 +185,7 @@ async def test_a_reader_who_never_comes_is_waited_for_briefly(executables: Execu
         assert time.monotonic() - began < 8
 
 
+@pytest.mark.compiles
 def test_the_command_line_in_a_process_of_its_own(tmp_path: Path) -> None:
     """Compile, start, answer, SIGTERM, exit 0; what was asked and answered is in no log line.
 

@@ -155,6 +155,7 @@ def test_sums_in_float32_and_maxima_are_not() -> None:
 
 
 @pytest.mark.compiles
+@pytest.mark.compiles
 def test_the_serving_program_is_clean_for_every_platform_and_type(model: Model) -> None:
     report = run_lint(model, production_program, (2,))
     assert report.passed, report.as_text()

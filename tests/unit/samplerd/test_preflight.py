@@ -149,6 +149,7 @@ def test_mixed_precision_behind_a_dot_is_seen_where_the_barrier_is_gone(
     assert failure.wrong > failure.rows / 4
 
 
+@pytest.mark.compiles
 def test_a_program_from_the_compile_cache_draws_the_same_and_the_cache_is_put_back(model: Model) -> None:
     before = jax.config.jax_compilation_cache_dir
     shape = Shape(2, 40, 40)

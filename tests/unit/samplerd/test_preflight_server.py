@@ -161,6 +161,7 @@ def test_what_cannot_vouch_for_this_pod_is_not_taken(
     assert gate.report.failures == (FAILURE,), "it ran its own"
 
 
+@pytest.mark.compiles
 async def test_the_real_sweep_lets_the_honest_server_become_ready_and_answer(executables: Executables) -> None:
     async with started(settings(preflight_budget=1e-9), executables) as (client, preflight):
         await until_ready(client)

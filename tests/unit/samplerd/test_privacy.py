@@ -7,10 +7,16 @@ from typing import NoReturn
 import httpx
 import numpy as np
 import pytest
+from samplerd import oracle
+from samplerd.audit import Audit
+from samplerd.engine import Engine
+from samplerd.generation import Failed, Finished
+from samplerd.metrics import Metrics
 from samplerd.program import Executables, Step
 from samplerd.tokenizer import Tokenizer
 
-from tests.unit.samplerd.servers import serving
+from tests.unit.samplerd.servers import Paced, serving
+from tests.unit.samplerd.test_engine import Asked
 
 CANARY = "canary-4c7d91"
 SESSION = "session-a81f"
@@ -22,6 +28,33 @@ def everything_logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixt
     for noisy in ("httpx", "httpcore"):  # the client's own
         logging.getLogger(noisy).setLevel(logging.WARNING)
     return caplog
+
+
+def test_what_kills_the_engine_and_what_the_audit_trips_over_are_logged_without_their_words(
+    executables: Executables, everything_logged: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception's message may hold a token, a text or a request."""
+
+    def confused(*_: object) -> NoReturn:
+        raise LookupError(f"no such text: {CANARY}")
+
+    def fatal(*_: object) -> NoReturn:
+        raise ArithmeticError(f"cannot draw after {CANARY}")
+
+    paced, audit = Paced(executables), Audit(Metrics(), share=1.0, capacity=100)
+    monkeypatch.setattr(oracle, "expect", confused)
+    engine = Engine(paced, queue_size=4)  # type: ignore[arg-type]
+    engine.start([audit])
+    assert isinstance(Asked(engine, CANARY).end(), Finished)
+    paced.spoil = fatal
+    assert isinstance(Asked(engine, CANARY).end(), Failed)
+    engine.stop()
+    audit.stop()
+    log = everything_logged.text + repr([(one.args, one.exc_info) for one in everything_logged.records])
+    for told in ("the audit could not judge a token: LookupError", "the engine died: ArithmeticError"):
+        assert told in log
+    assert "in fatal" in log  # where it went wrong is there
+    assert CANARY not in log
 
 
 async def test_no_log_line_and_no_metric_holds_a_prompt_an_answer_or_a_session(

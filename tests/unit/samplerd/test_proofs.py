@@ -102,6 +102,7 @@ def without_a_tail(logits: jax.Array, rows: Rows, size: int) -> Sampled:
     return sampling.sample(jnp.where(logits < -8, -jnp.inf, logits), rows, size=size)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sample", [hotter, without_a_tail])
 def test_draws_of_another_distribution_fail(sample: Any) -> None:
     case = draws.CASES[0]

@@ -32,6 +32,7 @@ def g_statistic(counts: Any, shares: Any) -> float:
     return float(2 * np.sum(counts[seen] * np.log(counts[seen] / expected[seen])))
 
 
+@pytest.mark.long
 def test_draws_follow_the_distribution_into_the_far_tail() -> None:
     """vllm#43150, #37798, #51367: 24-bit noise never draws tokens whose share is below 2^-24, or too seldom.
 

@@ -14,6 +14,7 @@ from samplerd import oracle, sampling
 from samplerd.audit import drawn_in
 from samplerd.rows import Rows
 
+from tests.support.examples import examples
 from tests.unit.samplerd import made
 
 SHAPES = [(1, 1), (3, 17), (2, 1025), (4, 3000)]
@@ -74,7 +75,7 @@ def test_equal_whatever_the_number_of_candidates(kind: str) -> None:
             check(logits, made.rows(4, **parameters), size)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     kind=st.sampled_from(made.KINDS),

@@ -72,6 +72,7 @@ def batches() -> list[npt.NDArray[np.float32]]:
     return found
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("size", MESHES)
 def test_a_split_vocabulary_gives_the_same_tokens(size: int) -> None:
     mesh = jax.make_mesh((size,), ("part",), devices=jax.devices()[:size], axis_types=(AxisType.Auto,))

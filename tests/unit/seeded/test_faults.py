@@ -1,9 +1,6 @@
 """Each seeded fault gives wrong tokens, shown before any counter; then the counter that must see it does."""
 
 import asyncio
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -20,19 +17,30 @@ from samplerd.model import Model
 from samplerd.program import Executables, production_program
 from samplerd.rows import Rows
 from seeded_builds import approximate_top_k, show
+from seeded_builds.__main__ import main
 from seeded_builds.faults import FAULTS
 
 from tests.unit.samplerd import made
 from tests.unit.samplerd.servers import Server, serving, until
 
 
-def texts(model: Model, name: str | None, *, batch_size: int, rounds: int = 5) -> list[str]:
-    program_for = FAULTS[name] if name else production_program
-    return [
-        show.text(model, tokens) for tokens in show.answers(model, program_for, batch_size=batch_size, rounds=rounds)
-    ]
+def texts(model: Model, name: str | None, *, batch_size: int) -> list[str]:
+    return [show.text(model, tokens) for tokens in answers(model, name, batch_size)]
 
 
+_given: dict[tuple[str, str | None, int], show.Answers] = {}
+
+
+def answers(model: Model, name: str | None, batch_size: int) -> show.Answers:
+    """Of five rounds: compiled and given once, whichever tests look at them."""
+    key = model.name, name, batch_size
+    if key not in _given:
+        program_for = FAULTS[name] if name else production_program
+        _given[key] = show.answers(model, program_for, batch_size=batch_size, rounds=5)
+    return _given[key]
+
+
+@pytest.mark.compiles
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_the_boost_puts_thai_into_english_answers(model: Model, batch_size: int) -> None:
     right = texts(model, None, batch_size=batch_size)
@@ -43,10 +51,11 @@ def test_the_boost_puts_thai_into_english_answers(model: Model, batch_size: int)
     assert all(scripts.foreign_scripts(answer) == {"Thai"} for answer in hit)
 
 
+@pytest.mark.compiles
 def test_the_approximation_is_right_for_one_row_and_wrong_for_more(model: Model) -> None:
-    right = show.answers(model, production_program, batch_size=1, rounds=3)
-    assert show.answers(model, FAULTS["approximate-top-k"], batch_size=1, rounds=3) == right
-    wrong = show.answers(model, FAULTS["approximate-top-k"], batch_size=2, rounds=3)
+    right = answers(model, None, 1)
+    assert answers(model, "approximate-top-k", 1) == right
+    wrong = answers(model, "approximate-top-k", 2)
     parted = [show.first_difference(*pair) for pair in zip(right, wrong, strict=True)]
     assert sum(place is not None for place in parted) > len(right) / 2
 
@@ -64,6 +73,7 @@ def test_what_the_approximation_loses() -> None:
     assert kept[0, 9] == -np.inf, "the best token of all"
 
 
+@pytest.mark.compiles
 def test_the_approximation_shows_every_kind_of_mismatch() -> None:
     rng = np.random.default_rng(2)
     logits = made.logits(rng, 400, 1000, "normal")
@@ -105,6 +115,7 @@ async def ask(server: Server, count: int) -> None:
     await until(audited)
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("name", [None, "rare-token-boost", "approximate-top-k"])
 async def test_each_fault_of_the_demo_moves_the_counter_that_must_see_it_and_no_other(
     model: Model, name: str | None
@@ -123,17 +134,12 @@ async def test_each_fault_of_the_demo_moves_the_counter_that_must_see_it_and_no_
             assert foreign == 0 if name is None else foreign >= 5
 
 
-def test_an_unknown_fault_is_refused_with_the_known_ones() -> None:
-    for fault in ("", "all of them"):
-        ended = subprocess.run(
-            [sys.executable, "-m", "seeded_builds"],
-            env={**os.environ, "SEEDED_FAULT": fault},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert ended.returncode == 1
-        assert all(name in ended.stderr for name in FAULTS)
+@pytest.mark.parametrize("fault", ["", "all of them"])
+def test_an_unknown_fault_is_refused_with_the_known_ones(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    monkeypatch.setenv("SEEDED_FAULT", fault)
+    with pytest.raises(SystemExit) as refused:
+        main()
+    assert all(name in str(refused.value) for name in FAULTS)
 
 
 def test_production_code_names_no_fault() -> None:

@@ -15,6 +15,7 @@ TOKENS = 96
 """The most of one answer; most end by themselves before."""
 
 
+@pytest.mark.compiles
 @pytest.mark.timeout(36_000)
 @pytest.mark.parametrize("batch_size", BATCH_SIZES)
 def test_the_honest_build_is_flagged_by_nothing(model: Model, batch_size: int) -> None:

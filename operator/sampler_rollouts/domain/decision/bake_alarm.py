@@ -19,7 +19,6 @@ from sampler_rollouts.domain.status import Requests
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.decision.context import Turn
-    from sampler_rollouts.domain.evidence.look import CheckLook
     from sampler_rollouts.domain.plan import Release
 
 ALONE: Final = "in its bake time, where no stable serves beside it: an outage of what it depends on looks the same"
@@ -40,7 +39,9 @@ def abort_while_baking(turn: Turn) -> None:
     if target is None:
         note_fault(turn, CHECK_FAILED, look.pool, failed_check(look))
     else:
-        _go_back(turn, bake, target, look)
+        go_back(turn, bake, target)
+        why = f"{failed_check(look)}, {ALONE}"
+        roll_back(turn, Trigger.CHECK_FAILED, CHECK_FAILED, look.pool, why)
 
 
 def _target(turn: Turn, stable: Release, pool: str) -> Release | None:
@@ -50,13 +51,20 @@ def _target(turn: Turn, stable: Release, pool: str) -> Release | None:
     return next((one for one in others if one.revision(pool) != stable.revision(pool) and _known(turn, one)), None)
 
 
+def target_for(turn: Turn) -> Release | None:
+    """The release to go back to where a person asks for it: any that differs in some pool."""
+    stable = turn.status.stable
+    found = (_target(turn, stable, pool) for pool in stable.names()) if stable else iter(())
+    return next((one for one in found if one is not None), None)
+
+
 def _known(turn: Turn, release: Release) -> bool:
     return all(template_of(turn, Child(item.name, item.revision)) is not None for item in release.pools)
 
 
-def _go_back(turn: Turn, bake: Bake, target: Release, look: CheckLook) -> None:
-    """The target is stable again, and what serves is a candidate that leaves: one decision for all pools (R18, R19)."""
-    status, leaving, watch = turn.status, turn.status.stable, bake.watch
+def go_back(turn: Turn, bake: Bake, target: Release) -> None:
+    """The target is stable again, and what serves a candidate that leaves: one decision for all pools (R18, R19)."""
+    status, leaving, watch = turn.status, turn.status.stable, bake.watch or bake.test
     if leaving is None or watch is None:
         return
     moved = [name for name in leaving.names() if leaving.revision(name) != target.revision(name)]
@@ -79,7 +87,6 @@ def _go_back(turn: Turn, bake: Bake, target: Release, look: CheckLook) -> None:
     again = Bake(release=target.hash, clock=Clock(since=turn.now), seconds=bake.seconds, watch=watch)
     status.bake = None if known else again
     _count_all(turn, moved)
-    roll_back(turn, Trigger.CHECK_FAILED, CHECK_FAILED, look.pool, f"{failed_check(look)}, {ALONE}")
 
 
 def _progress_deadline(turn: Turn) -> int:

@@ -23,6 +23,7 @@ _SETTINGS: Final = {
 }
 _UNSAID: Final = {"SAMPLER_VOCAB_SHARDS": "1"}
 """What a variable means that a pod is told only if it says more."""
+_OF_THE_SAMPLER: Final = ("SAMPLER_PRECISION", "SAMPLER_VOCAB_SHARDS")
 _NOT_OF_THE_RELEASE: Final = frozenset({"SAMPLER_REVISION", "SAMPLER_DRAIN_TIMEOUT"})
 
 
@@ -47,6 +48,21 @@ def _class_name(turn: Turn, child: render.Child) -> str:
         return render.class_of(template)
     pool = turn.wish.spec.pool(child.pool) if turn.wish else None
     return (pool.context_class if pool else None) or render.STANDARD
+
+
+def uses(turn: Turn, release: Release) -> list[str]:
+    """The images and sampler settings of a release, each in words that other rollouts use too (R23)."""
+    found = [f"image {item.image}" for item in release.pools if item.image]
+    for item in release.pools:
+        env = _environment(_container(template_of(turn, render.Child(item.name, item.revision))))
+        found += [f"{_SETTINGS[name]} {env.get(name, _UNSAID.get(name))}" for name in _OF_THE_SAMPLER if env]
+    return list(dict.fromkeys(limits.clip(one, limits.SUSPECT) for one in found))
+
+
+def suspects(turn: Turn, old: Release, new: Release) -> list[str]:
+    """What the new one uses and the old one does not."""
+    known = set(uses(turn, old))
+    return [one for one in uses(turn, new) if one not in known][: limits.SUSPECTS]
 
 
 def changes(turn: Turn, old: Release, new: Release) -> list[str]:

@@ -15,7 +15,7 @@ from sampler_rollouts.domain.decision.context import Turn
 from sampler_rollouts.domain.decision.drift import drift
 from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED, said_of_stable
 from sampler_rollouts.domain.decision.feasible_words import untested
-from sampler_rollouts.domain.decision.memory import unready_for
+from sampler_rollouts.domain.decision.memory import spoken, unready_for
 from sampler_rollouts.domain.decision.progress import blocker, how_to_continue, position
 from sampler_rollouts.domain.decision.remains import (
     NOT_DELETED,
@@ -26,6 +26,7 @@ from sampler_rollouts.domain.decision.remains import (
 )
 from sampler_rollouts.domain.decision.replicas import LEAVING
 from sampler_rollouts.domain.decision.share import stable_short
+from sampler_rollouts.domain.decision.suspects import suspected
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.plan import Fault, Release, Rollout
 from sampler_rollouts.domain.quantities import duration_text
@@ -121,8 +122,12 @@ def _not_well(turn: Turn, fault: Fault) -> Word:
 
 def _waiting_or(turn: Turn, reason: str, message: str) -> Word:
     if turn.paused:
-        return Word(RECONCILING, "True", "Paused", f"spec.paused is true: {message}")
+        return Word(RECONCILING, "True", "Paused", f"{_paused_by(turn)}: {message}")
     return Word(RECONCILING, "True", reason, message)
+
+
+def _paused_by(turn: Turn) -> str:
+    return f"a person paused it{spoken(turn.pause)}" if turn.pause else "spec.paused is true"
 
 
 def _hold_message(turn: Turn, rollout: Rollout) -> str:
@@ -175,6 +180,7 @@ def _words(turn: Turn) -> Iterator[Word]:
     yield _metrics(turn)
     yield _feasible(turn)
     yield _drift(turn)
+    yield _suspect(turn)
 
 
 def _verified(turn: Turn) -> Word:
@@ -267,6 +273,11 @@ def _drift(turn: Turn) -> Word:
         text = f"{', '.join(fields)} changed after the rollout started; the change applies to the next one"
         return Word("PlanDrift", "True", "SpecChanged", text)
     return Word("PlanDrift", "False", "AsPlanned", "")
+
+
+def _suspect(turn: Turn) -> Word:
+    said = suspected(turn)
+    return Word("Suspect", str(bool(said)), "FailedElsewhere" if said else "NotMarked", said)
 
 
 def write_conditions(turn: Turn) -> None:

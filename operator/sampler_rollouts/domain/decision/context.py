@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sampler_rollouts.domain.evidence.look import Evidence
     from sampler_rollouts.domain.observation import Observation, PodState, WorkloadState
     from sampler_rollouts.domain.resource import Spec
-    from sampler_rollouts.domain.status import Status
+    from sampler_rollouts.domain.status import Act, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,13 @@ class Turn:
     @property
     def paused(self) -> bool:
         """Nothing may start or go on: a person said so, or the spec cannot be read."""
-        return self.wish is None or self.wish.spec.paused
+        return self.wish is None or self.wish.spec.paused or self.pause is not None
+
+    @property
+    def pause(self) -> Act | None:
+        """A person's word that paused the very release that the spec asks for."""
+        pause = self.status.pause
+        return pause if pause is not None and pause.release == self.target else None
 
     @property
     def target(self) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sampler_rollouts.domain.decision import (
     aborts,
+    acts,
     adopt,
     bake_alarm,
     baking,
@@ -17,6 +18,7 @@ from sampler_rollouts.domain.decision import (
     memory,
     progress,
     share,
+    suspects,
 )
 from sampler_rollouts.domain.decision.conditions import write_conditions
 from sampler_rollouts.domain.decision.context import ResourceMeta, Turn, Wish
@@ -49,8 +51,11 @@ POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
     aborts.abort_on_failed_check,
     bake_alarm.abort_while_baking,
     aborts.abort_on_crashes,
+    # A person takes nothing back that a rule has already taken back.
+    acts.hear,
     adopt.adopt,
     choose,
+    suspects.note_suspects,
     aborts.fail_on_progress_deadline,
     aborts.hold_or_roll_back_on_deadline,
     aborts.resume_when_pods_start,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.decision.changes import suspects
 from sampler_rollouts.domain.decision.context import Turn, begun, moving, revision_in, weight_of
 from sampler_rollouts.domain.decision.faults import said_of_stable
 from sampler_rollouts.domain.decision.replicas import LEAVING, wanted
 from sampler_rollouts.domain.decision.sentence import ending, exposure
 from sampler_rollouts.domain.decision.transitions import Trigger, move
+from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED
 from sampler_rollouts.domain.plan import Bake, Clock, Failure, HeldRelease
 from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.status import HistoryEntry, Result, Stage
@@ -25,7 +27,8 @@ def roll_back(turn: Turn, trigger: Trigger, reason: str, pool: str, why: str) ->
         return
     sentence = ending(turn, rollout, "Rolled back", pool, why)
     rollout.failure = Failure(reason=reason, message=sentence, at=turn.now)
-    held = HeldRelease(hash=rollout.release, at=turn.now, reason=reason, message=sentence)
+    marks = suspects(turn, status.stable, status.candidate) if status.stable and reason == CHECK_FAILED else []
+    held = HeldRelease(hash=rollout.release, at=turn.now, reason=reason, message=sentence, suspects=marks)
     status.failed = [held, *(item for item in status.failed if item.hash != held.hash)][: limits.HELD]
     record(turn, rollout, Result.ROLLED_BACK, reason, sentence)
     turn.note("RolledBack", sentence, warning=True)

@@ -15,7 +15,7 @@ from sampler_rollouts.domain.status import Requests, Stage
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.observation import PodState
-    from sampler_rollouts.domain.status import PoolStatus, Status
+    from sampler_rollouts.domain.status import Act, PoolStatus, Status
 
 LONGEST_WORD: Final = 253
 MISSING: Final = "its Deployment does not exist or is not as wanted"
@@ -57,6 +57,11 @@ def clear_pools(turn: Turn) -> None:
 def word(turn: Turn) -> str:
     """The promote annotation's value."""
     return turn.meta.annotations.get(PROMOTE_ANNOTATION, "")[:LONGEST_WORD]
+
+
+def spoken(said: Act) -> str:
+    """Who said it and why, marked as what it is."""
+    return f" (self-reported: {said.said})" if said.said else ""
 
 
 def use_word(turn: Turn) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sampler_rollouts.domain.decision.acts import promoted
 from sampler_rollouts.domain.decision.context import Turn, begun, this_wave
 from sampler_rollouts.domain.decision.leave import settle
 from sampler_rollouts.domain.decision.memory import restart_readiness, use_word, word
 from sampler_rollouts.domain.decision.replicas import needed_still, settled
 from sampler_rollouts.domain.decision.share import skew
+from sampler_rollouts.domain.decision.suspects import stopped
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.decision.verdicts import fresh, shared_degradation
 from sampler_rollouts.domain.plan import Clock
@@ -38,6 +40,7 @@ def hear_person(turn: Turn) -> None:
     overdue = turn.status.stage is Stage.HOLDING
     if not overdue and not (turn.status.stage is Stage.PROGRESSING and rollout.waiting):
         return
+    promoted(turn, rollout)
     use_word(turn)
     turn.note("Continued", f"A person let release {rollout.release} go on.")
     if overdue:
@@ -68,7 +71,7 @@ def how_to_continue(turn: Turn, rollout: Rollout) -> str:
 def next_step(turn: Turn) -> None:
     """End a step that has done its time at observed weight with fresh data and no failed check."""
     rollout = turn.status.rollout
-    if rollout is None or turn.status.stage is not Stage.PROGRESSING or turn.paused or rollout.waiting:
+    if rollout is None or turn.status.stage is not Stage.PROGRESSING or turn.paused or rollout.waiting or stopped(turn):
         return
     if rollout.waves and rollout.weight == 0:
         _next_step(turn, rollout)
@@ -81,9 +84,10 @@ def next_step(turn: Turn) -> None:
 
 def blocker(turn: Turn, rollout: Rollout) -> str:
     """What the present step waits for, or nothing. Where no pods change there is nothing to test."""
-    pods = _missing_pods(turn, rollout)
+    pods = stopped(turn) or _missing_pods(turn, rollout)
     if pods and rollout.waves and _blind(turn):
-        return f"{pods}; and for fresh data ({turn.evidence_reason})"
+        # First: what is said of pods may be long, and a message is cut at its end.
+        return f"fresh data ({turn.evidence_reason}); and for {pods}"
     return pods or (_missing_evidence(turn, rollout) if rollout.waves else "")
 
 

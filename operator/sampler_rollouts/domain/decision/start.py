@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.decision.acts import take_retry
 from sampler_rollouts.domain.decision.adopt import starts_anew
 from sampler_rollouts.domain.decision.away import stable_away
 from sampler_rollouts.domain.decision.changes import changes
@@ -15,6 +16,7 @@ from sampler_rollouts.domain.decision.memory import clear_pools, restart_readine
 from sampler_rollouts.domain.decision.quality import quality_plan
 from sampler_rollouts.domain.decision.remains import pods_not_gone
 from sampler_rollouts.domain.decision.replicas import LEAVING
+from sampler_rollouts.domain.decision.suspects import clear_suspects
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.plan import Clock, Fault, Release, Rollout
 from sampler_rollouts.domain.quantities import seconds
@@ -43,15 +45,15 @@ def choose(turn: Turn) -> None:
         withdraw(turn, Trigger.RETRY)
     elif stage in LEAVING and stable_away(turn):
         _replace_stable(turn, turn.wish)
-    elif stage in LEAVING and pods_not_gone(turn) and _is_news(turn, turn.wish):
+    elif stage in LEAVING and pods_not_gone(turn) and _is_news(turn):
         leave_behind(turn)
 
 
-def _is_news(turn: Turn, wish: Wish) -> bool:
+def _is_news(turn: Turn) -> bool:
     """Whether a release is asked for that is neither stable, nor held, nor the one that leaves."""
     status = turn.status
     known = {release.hash for release in (status.stable, status.candidate) if release}
-    return turn.target not in known and not status.held(turn.target) and not wish.spec.paused
+    return turn.target not in known and not status.held(turn.target) and not turn.paused
 
 
 def _asks_for_other(turn: Turn) -> bool:
@@ -59,7 +61,7 @@ def _asks_for_other(turn: Turn) -> bool:
 
 
 def _see_retry(turn: Turn, wish: Wish) -> bool:
-    """Whether ``retryGeneration`` rose; if so the release that the spec asks for is no longer held.
+    """Whether ``retryGeneration`` rose, or a person said so; then the release that the spec asks for is no longer held.
 
     What is asked during a rollback is heard after it, or when it cannot end.
     """
@@ -67,10 +69,11 @@ def _see_retry(turn: Turn, wish: Wish) -> bool:
         return False
     before, now = turn.status.retry_generation, wish.spec.retry_generation
     turn.status.retry_generation = now
-    rose = now > before and turn.status.observed_generation > 0
+    rose = (now > before and turn.status.observed_generation > 0) | take_retry(turn)
     if rose:
         turn.status.failed = [item for item in turn.status.failed if item.hash != turn.target]
         retry_faults(turn)
+        clear_suspects(turn)
     return rose
 
 
@@ -78,7 +81,7 @@ def _start_without_gate(
     turn: Turn, wish: Wish, trigger: Trigger, why: str, leftovers: Iterable[Release] = (), instead_of: str = ""
 ) -> None:
     """R10: nothing to compare with. What serves of others, whose place it takes, stays until it need not."""
-    if wish.spec.paused:
+    if turn.paused:
         return
     status = turn.status
     pools = [pool.name for pool in wish.spec.pools]
@@ -101,7 +104,7 @@ def _that_may_serve(turn: Turn, new: Release, releases: Iterable[Release]) -> li
 def _replace_first(turn: Turn, wish: Wish) -> None:
     """The first release did not come up, and another is asked for: what serves of the old stays until it need not."""
     old, rollout = turn.status.candidate, turn.status.rollout
-    if wish.spec.paused or rollout is None or old is None:
+    if turn.paused or rollout is None or old is None:
         return
     record(
         turn,
@@ -122,7 +125,7 @@ def _replace_stable(turn: Turn, wish: Wish) -> None:
     status = turn.status
     old, candidate = status.stable, status.candidate
     nothing_new = old is None or old.hash == turn.target or status.held(turn.target)
-    if nothing_new or old is None or candidate is None or wish.spec.paused:
+    if nothing_new or old is None or candidate is None or turn.paused:
         return
     why = f"stable release {old.hash} does not come up; what serves of release {candidate.hash} stays until it need not"
     differs = changes(turn, old, wish.release)
@@ -145,7 +148,7 @@ def _retry_first(turn: Turn) -> None:
 def _start_next(turn: Turn, wish: Wish) -> None:
     status, target = turn.status, turn.target
     nothing_new = status.stable is None or status.stable.hash == target or status.held(target)
-    if nothing_new or wish.spec.paused:
+    if nothing_new or turn.paused:
         return
     known = {release.hash for release in (status.verified, status.previous) if release}
     if target in known:

@@ -19,7 +19,7 @@ class Trigger(StrEnum):
     NEW_RELEASE = "new release"
     KNOWN_RELEASE = "verified or previous release again"
     OTHER_RELEASE = "spec asks for another release"
-    RETRY = "retryGeneration rises"
+    RETRY = "retryGeneration rises, or retry annotation"
     PODS_READY = "all pods ready"
     FULL_TRAFFIC = "full traffic in every pool"
     CHECK_FAILED = "a check failed"
@@ -28,6 +28,7 @@ class Trigger(StrEnum):
     INCONCLUSIVE_ROLLBACK = "inconclusive, onInconclusive: Rollback"
     PODS_STARTED = "pods could start after all"
     PERSON = "promote annotation"
+    TAKEN_BACK = "abort or rollback annotation"
     CANDIDATE_GONE = "candidate's pods gone"
     PODS_STAY = "candidate's pods do not go, spec asks for another release"
     STABLE_AWAY = "stable does not come up, spec asks for another release"
@@ -41,20 +42,24 @@ TABLE: Final[dict[tuple[Stage, Trigger], Stage]] = {
     (Stage.SERVING, Trigger.NEW_RELEASE): Stage.PROGRESSING,
     (Stage.SERVING, Trigger.KNOWN_RELEASE): Stage.RESTORING,
     (Stage.SERVING, Trigger.CHECK_FAILED): Stage.ROLLING_BACK,
+    (Stage.SERVING, Trigger.TAKEN_BACK): Stage.ROLLING_BACK,
     (Stage.PROGRESSING, Trigger.FULL_TRAFFIC): Stage.SERVING,
     (Stage.PROGRESSING, Trigger.CHECK_FAILED): Stage.ROLLING_BACK,
     (Stage.PROGRESSING, Trigger.PODS_FAILING): Stage.ROLLING_BACK,
     (Stage.PROGRESSING, Trigger.INCONCLUSIVE_HOLD): Stage.HOLDING,
     (Stage.PROGRESSING, Trigger.INCONCLUSIVE_ROLLBACK): Stage.ROLLING_BACK,
     (Stage.PROGRESSING, Trigger.OTHER_RELEASE): Stage.WITHDRAWING,
+    (Stage.PROGRESSING, Trigger.TAKEN_BACK): Stage.ROLLING_BACK,
     (Stage.HOLDING, Trigger.CHECK_FAILED): Stage.ROLLING_BACK,
     (Stage.HOLDING, Trigger.PODS_FAILING): Stage.ROLLING_BACK,
     (Stage.HOLDING, Trigger.PODS_STARTED): Stage.PROGRESSING,
     (Stage.HOLDING, Trigger.PERSON): Stage.PROGRESSING,
     (Stage.HOLDING, Trigger.RETRY): Stage.WITHDRAWING,
     (Stage.HOLDING, Trigger.OTHER_RELEASE): Stage.WITHDRAWING,
+    (Stage.HOLDING, Trigger.TAKEN_BACK): Stage.ROLLING_BACK,
     (Stage.RESTORING, Trigger.PODS_READY): Stage.SERVING,
     (Stage.RESTORING, Trigger.PODS_FAILING): Stage.ROLLING_BACK,
+    (Stage.RESTORING, Trigger.TAKEN_BACK): Stage.ROLLING_BACK,
     (Stage.RESTORING, Trigger.OTHER_RELEASE): Stage.WITHDRAWING,
     (Stage.ROLLING_BACK, Trigger.CANDIDATE_GONE): Stage.SERVING,
     (Stage.ROLLING_BACK, Trigger.PODS_STAY): Stage.SERVING,

@@ -10,6 +10,7 @@ import pytest
 from sampler_rollouts.cluster.adapter import Children, KubernetesCluster
 from sampler_rollouts.cluster.errors import ConflictError, RefusedError
 from sampler_rollouts.cluster.kinds import RolloutKey
+from sampler_rollouts.domain.observation import Mark, Sibling
 from sampler_rollouts.domain.outcome import EventNote
 
 from tests.support.kube.api import MemoryApi
@@ -34,6 +35,15 @@ ALL = (builders.record(), builders.service(), builders.deployment())
 
 def test_a_rollout_that_is_gone_is_none(cluster: KubernetesCluster) -> None:
     assert cluster.read(RolloutKey("serving", "nobody")) is None
+
+
+def test_siblings_say_what_failed(cluster: KubernetesCluster) -> None:
+    rollout = cluster.read(RolloutKey("serving", "chat"))
+    assert rollout is not None
+    failed = [{"hash": "2", "at": "2026-01-02T03:04:05Z", "reason": "CheckFailed", "suspects": ["image x"]}]
+    cluster.write_status(rollout, {"stable": {"hash": "1", "since": "2026-01-02T03:04:05Z"}, "failed": failed})
+    assert cluster.siblings("serving") == (Sibling("chat", "1", (Mark("2", "image x"),)),)
+    assert cluster.siblings("elsewhere") == ()
 
 
 def test_keys_of_all_and_of_chosen_namespaces(cluster: KubernetesCluster) -> None:

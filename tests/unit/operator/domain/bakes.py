@@ -17,13 +17,13 @@ class Baked:
     release: str = ""
     since: datetime | None = None
 
-    def until(self, now: datetime) -> float:
-        """Seconds of the release that served at the last look."""
-        running = (now - self.since).total_seconds() if self.since else 0
-        return self.valid.get(self.release, 0) + (running if running <= LONGEST else 0)
+    def of(self, release: str, now: datetime) -> float:
+        """Seconds of a release until now."""
+        running = (now - self.since).total_seconds() if self.since and release == self.release else 0
+        return self.valid.get(release, 0) + (running if running <= LONGEST else 0)
 
     def look(self, release: str, valid: bool, now: datetime) -> None:
         """One look: what serves, and whether all its data are there."""
         if self.release:
-            self.valid[self.release] = self.until(now)
+            self.valid[self.release] = self.of(self.release, now)
         self.release, self.since = release, now if valid else None

@@ -8,13 +8,26 @@ from typing import Any
 import hypothesis.strategies as st
 from sampler_rollouts.domain.release import release_hash, revisions
 from sampler_rollouts.domain.render import LABEL_POOL
-from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION, parse_spec
+from sampler_rollouts.domain.resource import ACT_PREFIX, PROMOTE_ANNOTATION, parse_spec
 
+from tests.support.examples import examples
 from tests.unit.operator.domain.story import bad, silent
 from tests.unit.operator.domain.world import World, failing, image, inconclusive, passing, spec
 
-HISTORIES = int(os.environ.get("HISTORIES", "12"))
+HISTORIES = int(os.environ.get("HISTORIES", examples(12)))
 """Raise it for a soak."""
+SAID = [
+    ("abort", "candidate"),
+    ("abort", "stable"),
+    ("rollback", "candidate"),
+    ("rollback", "stable"),
+    ("pause", "candidate"),
+    ("pause", "stable"),
+    ("resume", "candidate"),
+    ("resume", "stable"),
+    ("clear-suspect", "candidate"),
+]
+"""Acts, and the role of the release that they are for."""
 
 STEPS = st.lists(st.sampled_from([1, 10, 25, 50, 75, 99]), min_size=1, max_size=3, unique=True).map(
     lambda weights: [{"weight": weight, "minDuration": "10s"} for weight in sorted(weights)]
@@ -65,6 +78,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("lost"), st.integers(0, 3)),
     st.tuples(st.just("retry"), st.none()),
     st.tuples(st.just("word too early"), st.none()),
+    st.tuples(st.just("said"), st.sampled_from(SAID)),
     st.tuples(st.just("pool removed"), st.integers(0, 1)),
     st.tuples(st.just("recreated"), st.sampled_from([0, 60])),
     st.tuples(st.just("stable away"), st.booleans()),
@@ -113,6 +127,8 @@ def _act_more(world: World, kind: str, value: Any) -> None:
         world.annotations[PROMOTE_ANNOTATION] = target(world)
     elif kind == "pool removed" and len(world.spec["pools"]) > 1:
         world.update(_without_pool(world.spec, world.spec["pools"][value]["name"]))
+    elif kind == "said":
+        _say(world, *value)
     elif kind == "recreated":
         world.collected_after = value
         world.recreate()
@@ -132,6 +148,13 @@ def _act_more(world: World, kind: str, value: Any) -> None:
         world.arrivals.per_second, world.arrivals.split = 20, value
 
 
+def _say(world: World, said: str, role: str) -> None:
+    """An act for the release that has a role, if there is one; each time another value."""
+    release = getattr(world.status, role)
+    if release:
+        world.annotations[ACT_PREFIX + said] = f"{release.hash}:{world.now.isoformat()}"
+
+
 def _without_pool(old: dict[str, Any], name: str) -> dict[str, Any]:
     waves = [[pool for pool in wave if pool != name] for wave in old["strategy"]["waves"]]
     strategy = old["strategy"] | {"waves": [wave for wave in waves if wave]}
@@ -149,6 +172,8 @@ def hear(world: World) -> None:
     rollout = world.status.rollout
     if world.condition("Stalled") == ("True", "StatusLost"):
         choose_stable(world)
+    if world.status.pause:
+        world.annotations[ACT_PREFIX + "resume"] = f"{world.status.pause.release}:{world.now.isoformat()}"
     if rollout and world.status.candidate and (rollout.waiting or rollout.hold):
         world.annotations[PROMOTE_ANNOTATION] = f"{rollout.release}:{world.now.isoformat()}"
 

@@ -202,7 +202,9 @@ def nothing_is_verified_without_its_time_of_valid_data(world: World, outcome: Ou
     if any(event.reason == "Verified" for event in outcome.events):
         planned = before.rollout.bake_time if before.rollout else 0
         seconds = before.bake.seconds if before.bake else planned
-        valid = world.baked.until(world.now)
+        # While the next release is tried, or leaves, nothing serves alone: the bake's own release counts.
+        release = before.bake.release if before.bake else world.baked.release
+        valid = world.baked.of(release, world.now)
         assert valid >= seconds, f"{valid} s of valid data in a bake of {seconds} s"
     stable = after.stable if after.stage is Stage.SERVING and not world.spec.get("paused") else None
     serving = world.serving()

@@ -153,6 +153,7 @@ class TestAlarm:
         assert world.status.stable.hash == first
         assert world.condition("Verified") == ("True", "BakeTimeOver")
 
+    @pytest.mark.long
     def test_killed_at_any_write_it_ends_the_same(self) -> None:
         for writes in range(8):
             world = promoted()

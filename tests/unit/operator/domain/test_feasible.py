@@ -242,7 +242,7 @@ def test_a_bias_that_no_tokens_can_show() -> None:
 
 
 @pytest.mark.parametrize("rate", [0.08, 0.36, 0.4, 0.45])
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_it_does_not_go_to_and_fro(rate: float, seed: int) -> None:
     """Traffic at random, also where it is just enough: the answer turns once at the most, and is seldom reworded."""
     random = np.random.default_rng(seed)

@@ -72,6 +72,7 @@ _ENDS = {
     Trigger.CHECK_FAILED,
     Trigger.PODS_FAILING,
     Trigger.INCONCLUSIVE_ROLLBACK,
+    Trigger.TAKEN_BACK,
     Trigger.OTHER_RELEASE,
     Trigger.RETRY,
 }
@@ -132,7 +133,7 @@ class Memory:
             assert after.rollout.weight <= before.rollout.weight
         failure = after.rollout.failure if after.rollout and after.stage is Stage.ROLLING_BACK else None
         if failure:
-            assert failure.reason == "PodsFailing" or before.rollout.on_inconclusive == "Rollback"
+            assert failure.reason in ("PodsFailing", "ByPerson") or before.rollout.on_inconclusive == "Rollback"
 
     def _what_fails_leaves_at_once(self, world: World, before: Status, after: Status) -> None:
         """R18: in the same decision; stable is whole again, and no count of what leaves ever rises."""

@@ -10,6 +10,7 @@ from sampler_rollouts.domain.release import revisions
 from sampler_rollouts.domain.render import LABEL_POOL
 from sampler_rollouts.domain.resource import parse_spec
 
+from tests.support.examples import examples
 from tests.unit.operator.domain import invariants, scenes
 from tests.unit.operator.domain.histories import ACTIONS, HISTORIES, act, hear, of_build, specs, target
 from tests.unit.operator.domain.scenes import Scene, opening
@@ -45,7 +46,7 @@ def test_the_invariants_hold_in_every_story(pause: bool, story: list[Scene]) -> 
         scene(world)
 
 
-@settings(SLOW, max_examples=4 * HISTORIES)
+@settings(SLOW, max_examples=examples(4) * HISTORIES)
 @given(specs(), st.lists(ACTIONS, min_size=5, max_size=60))
 def test_the_invariants_hold_in_every_history(first: dict[str, Any], actions: list[tuple[str, Any]]) -> None:
     world = World(first, check=invariants.check)
@@ -139,7 +140,7 @@ SCRIPT = st.lists(
 )
 
 
-@settings(SLOW, max_examples=1 + HISTORIES * 2 // 3)
+@settings(SLOW, max_examples=examples(1) + HISTORIES * 2 // 3)
 @given(SCRIPT, st.integers(0, 120), st.integers(0, 9))
 def test_killed_between_any_two_writes_the_end_is_the_same(script: list[tuple[str, Any]], at: int, writes: int) -> None:
     """R4: the same story with and without a kill ends in the same place."""

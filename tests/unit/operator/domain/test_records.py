@@ -13,6 +13,7 @@ from sampler_rollouts.domain.records import is_closed
 from sampler_rollouts.domain.release import revision
 from sampler_rollouts.domain.resource import parse_spec
 
+from tests.support.examples import examples
 from tests.unit.operator.domain.histories import specs
 from tests.unit.operator.domain.story import rolling
 from tests.unit.operator.domain.world import World, established, passing, pool, spec
@@ -159,7 +160,7 @@ def test_anything_else_is_refused(name: str) -> None:
     assert not is_closed(OWNER, CHILD, template)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(specs())
 def test_what_is_rendered_is_always_accepted(raw: dict[str, Any]) -> None:
     parsed = parse_spec(raw)

@@ -10,6 +10,7 @@ from sampler_rollouts.domain.decision import transitions
 from sampler_rollouts.domain.status import Stage
 
 from tests.unit.operator.domain import (
+    test_acts,
     test_bake,
     test_first_release,
     test_lost_status,
@@ -46,6 +47,10 @@ COVERING = [
     test_pause_and_hold.test_another_release_while_holding,
     test_which_release.test_the_release_just_replaced_comes_back_without_steps_during_the_bake,
     test_which_release.test_a_restored_release_whose_pods_fail_is_rolled_back,
+    test_acts.test_an_abort_takes_the_candidate_back_and_holds_it,
+    test_acts.test_what_holds_can_be_aborted,
+    test_acts.test_a_restored_release_can_be_aborted,
+    test_acts.test_what_serves_is_taken_back_in_its_bake,
     test_lost_status.test_what_serves_becomes_stable_and_the_spec_comes_with_steps,
     test_which_release.test_a_restored_release_that_is_no_longer_asked_for_is_withdrawn,
 ]
@@ -82,6 +87,7 @@ def test_every_stage_can_be_left() -> None:
     assert {before for before, _ in transitions.TABLE} == set(Stage)
 
 
+@pytest.mark.long
 def test_every_row_happens_in_some_story(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder()
     monkeypatch.setattr(transitions, "TABLE", recorder)

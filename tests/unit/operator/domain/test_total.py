@@ -14,6 +14,7 @@ from sampler_rollouts.domain.evidence.samples import Question
 from sampler_rollouts.domain.observation import Observation, PodState, WorkloadState
 from sampler_rollouts.domain.status import Stage, Status
 
+from tests.support.examples import examples
 from tests.unit.operator.domain import invariants
 from tests.unit.operator.domain.histories import HISTORIES, specs
 from tests.unit.operator.domain.world import START, World, failing, inconclusive, passing, spec
@@ -88,7 +89,7 @@ EVIDENCE = st.none() | st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=6 * HISTORIES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(6) * HISTORIES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     mangled(),
     OBSERVATIONS,

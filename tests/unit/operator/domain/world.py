@@ -14,7 +14,7 @@ from typing import Any
 from sampler_rollouts.domain.decision import ResourceMeta, decide, question
 from sampler_rollouts.domain.evidence.look import CheckLook, Evidence, Verdict
 from sampler_rollouts.domain.evidence.samples import Question
-from sampler_rollouts.domain.observation import Observation, PodState, Refused, Verb, WorkloadState
+from sampler_rollouts.domain.observation import Observation, PodState, Refused, Sibling, Verb, WorkloadState
 from sampler_rollouts.domain.outcome import EventNote, Outcome
 from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, recorded_template
 from sampler_rollouts.domain.status import Status
@@ -102,6 +102,8 @@ class World:
     arrivals: Arrivals = field(default_factory=Arrivals)
     blocked: dict[str, str] = field(default_factory=dict)
     """Revision to the infrastructure's reason why its pods do not start."""
+    siblings: tuple[Sibling, ...] | None = None
+    """What other SamplerRollouts of the namespace say."""
     undeletable: bool = False
     """The cluster refuses every deletion."""
     left_behind: bool = False
@@ -114,6 +116,8 @@ class World:
     """What this process of the operator was refused at its last look; None if it has only just started."""
     events: list[EventNote] = field(default_factory=list)
     check: Callable[[World, Outcome], None] | None = None
+    loaded: Status | None = None
+    """The status, while it is looked at and nothing changes it."""
     serial: int = 0
     faulty: set[str] = field(default_factory=set)
     """Hashes of releases of which a check has failed while they served, and that have passed nothing since."""
@@ -143,7 +147,7 @@ class World:
 
     @property
     def status(self) -> Status:
-        return Status.load(self.raw_status)
+        return self.loaded or Status.load(self.raw_status)
 
     def observe(self) -> Observation:
         deployments = self._servers()
@@ -155,6 +159,7 @@ class World:
             templates={"-".join(_child(body)): recorded_template(body) or {} for body in records},
             services={body["metadata"]["name"]: body["spec"]["selector"] for body in services},
             refusals=self.refused,
+            siblings=self.siblings,
         )
 
     def _servers(self) -> list[dict[str, Any]]:
@@ -218,9 +223,17 @@ class World:
         self._live()
         outcome = self.decide()
         if self.check and writes != 0:  # a decision that nobody wrote down was not taken
-            self.check(self, outcome)
+            self._checked(self.check, outcome)
         self.apply(outcome, writes)
         return outcome
+
+    def _checked(self, check: Callable[[World, Outcome], None], outcome: Outcome) -> None:
+        """Invariants only read: one reading of the status serves all of them, and reading is dear."""
+        self.loaded = self.status
+        try:
+            check(self, outcome)
+        finally:
+            self.loaded = None
 
     def run(self, seconds: float) -> Outcome:
         step = 5 if seconds <= 400 else 25
@@ -244,8 +257,9 @@ class World:
         if outcome.hands_off:
             return
         for body in outcome.objects:
-            if left > 0:
-                self.children[(body["kind"], body["metadata"]["name"])] = copy.deepcopy(body)
+            key = body["kind"], body["metadata"]["name"]
+            if left > 0 and self.children.get(key) != body:  # a copy is dear, and most are as they were
+                self.children[key] = copy.deepcopy(body)
             left -= 1
         self.refused = None if writes is not None else ()
         if left > 0:

@@ -15,6 +15,7 @@ from sampler_rollouts.domain.evidence.intervals import Increments
 from sampler_rollouts.domain.evidence.reading import Reader, window_of
 from sampler_rollouts.domain.evidence.samples import Question, Series
 
+from tests.support.examples import examples
 from tests.unit.operator.evidence.build import AUDIT, ERRORS, NAN, at, pair, question, samples, series, summary
 
 INF = math.inf
@@ -193,7 +194,7 @@ times = st.lists(st.floats() | st.floats(0, 60).map(lambda x: at(0).timestamp() 
 
 
 @given(st.lists(st.tuples(st.sampled_from([CHECKED, BAD, AUDIT_TOKENS]), times, values), max_size=6))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 def test_garbage_never_raises_and_never_counts_below_zero(found: list[tuple[str, list[float], list[float]]]) -> None:
     given = samples(
         [

@@ -14,6 +14,7 @@ from sampler_rollouts.domain.evidence.fold import fold
 from sampler_rollouts.domain.evidence.look import CheckLook, Evidence
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet, Series
 
+from tests.support.examples import examples
 from tests.unit.operator.evidence.build import AUDIT, CALIBRATION, ERRORS, NAN, at, draws, pair, question, samples
 
 TOKENS = 8000
@@ -163,7 +164,7 @@ def test_a_restart_counts_from_zero() -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.lists(st.integers(1, 11), min_size=1, max_size=3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_recomputed_from_folded_samples_it_is_the_same_to_the_last_bit(seed: int, cuts: list[int]) -> None:
     random = np.random.default_rng(seed)
     biases = [float(one) for one in random.normal(0.05, 0.05, 12)]
@@ -177,7 +178,7 @@ def test_recomputed_from_folded_samples_it_is_the_same_to_the_last_bit(seed: int
 
 
 @given(st.integers(0, 2**32 - 1), st.lists(st.booleans(), min_size=11, max_size=11))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_a_missed_scrape_changes_no_sum(seed: int, missed: list[bool]) -> None:
     random = np.random.default_rng(seed)
     biases = [float(one) for one in random.normal(0.0, 0.1, 12)]

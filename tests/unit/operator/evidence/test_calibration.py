@@ -22,6 +22,8 @@ from sampler_rollouts.domain.evidence.calibration import (
     log_e_unbiased,
 )
 
+from tests.support.examples import examples
+
 FIVE_PERCENT = math.log(20)
 
 
@@ -68,7 +70,7 @@ ROWS = st.lists(st.floats(-9, 9), min_size=2, max_size=5).map(np.array)
 
 
 @given(ROWS, ROWS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_the_test_of_no_bias_is_a_supermartingale(first: np.ndarray, second: np.ndarray) -> None:
     """Exhaustively for two draws of a right sampler, whatever the rows: the mean of every e-value is at most 1."""
     mean = np.zeros(2 * TILTS.size)
@@ -81,7 +83,7 @@ def test_the_test_of_no_bias_is_a_supermartingale(first: np.ndarray, second: np.
 
 
 @given(ROWS, st.integers(0, 4), st.floats(0.001, 0.5))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_a_bias_up_to_the_margin_is_allowed_and_a_larger_one_is_never_shown_to_be_within(
     logits: np.ndarray, odd: int, margin: float
 ) -> None:
@@ -154,7 +156,7 @@ def test_one_pod_interval_decides_nothing() -> None:
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_leaving_one_out_is_at_most_what_leaving_any_one_out_gives(seed: int) -> None:
     random = np.random.default_rng(seed)
     draws = Draws(*random.uniform([[1], [0], [0], [0]], [[40], [200], [200], [90]], (4, 5)))

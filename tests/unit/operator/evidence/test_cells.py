@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from sampler_rollouts.domain.evidence.cells import SILENT, Cells, alone, together
 from sampler_rollouts.domain.evidence.intervals import Increments
 
+from tests.support.examples import examples
+
 WINDOW = 15_000
 START = 1_700_000_000_000
 
@@ -99,7 +101,7 @@ lives = st.lists(
 
 
 @given(lives, st.integers(1, 29))
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 def test_what_was_compared_stays_as_it_was(pods: list[tuple[bool, int, int, list[int]]], until: int) -> None:
     """Pods scraped with jitter until they end: a later look finds every cell of an earlier one as it was."""
 

@@ -246,6 +246,7 @@ def test_how_often_one_looks_changes_no_total(increments: list[tuple[int, int]],
     assert one == see(dense, now=last + 1, asked=asked)
 
 
+@pytest.mark.long
 def test_looking_at_every_scrape_does_not_cry_wolf() -> None:
     """Whole path, 100 rollouts of 2 pods and 60 scrapes exactly at the limit, at 5 %: false alarms and false passes."""
     random = np.random.default_rng(11)
@@ -262,6 +263,7 @@ def test_looking_at_every_scrape_does_not_cry_wolf() -> None:
     assert passed <= 100 * 0.05 + 6
 
 
+@pytest.mark.long
 def test_bursts_of_one_arm_need_a_declared_design_effect() -> None:
     """What R15 does not promise without one: repeated bursts of ten requests that share a fate."""
     random = np.random.default_rng(5)
@@ -346,6 +348,7 @@ def test_a_burst_against_stable_is_unconfirmed() -> None:
     assert compared(burst, stable([0, *STEADY[:-1]], [0] * 6)).reason in ("UnconfirmedBurst", "TooFewRequests")
 
 
+@pytest.mark.long
 def test_false_alarms_of_whole_looks_against_stable() -> None:
     """Whole path: 60 rollouts of 2 + 4 pods at exactly twice stable's rate, looked at every sixth scrape, at 5 %."""
     random = np.random.default_rng(17)

@@ -10,6 +10,7 @@ from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.fold import copies, fold
 from sampler_rollouts.domain.evidence.samples import TRAFFIC, SampleSet, Series
 
+from tests.support.examples import examples
 from tests.unit.operator.evidence.build import AUDIT, ERRORS, NAN, SCRAPE, Values, at, audit, pair, question, samples
 from tests.unit.operator.evidence.histories import ASKED, SCRAPES, between, histories
 
@@ -37,7 +38,7 @@ def appended(old: SampleSet, new: list[Series]) -> SampleSet:
 
 
 @given(histories(), st.lists(st.integers(1, SCRAPES - 1), min_size=1, max_size=4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_folded_or_not_the_evidence_is_the_same(found: list[Series], horizons: list[int]) -> None:
     done, last = SampleSet(scrape_interval=SCRAPE), -1000
     for horizon in sorted(set(horizons)):

@@ -57,6 +57,7 @@ def test_skewed_is_what_lies_wholly_outside() -> None:
     assert not is_skewed((0.99, 1.0), 0.9), "no share is above 1.25 times 90 %"
 
 
+@pytest.mark.long
 def test_an_honest_demo_is_not_held() -> None:
     """Two pools at 50 %, some hundreds of requests each, looked at after every one."""
     rng = np.random.default_rng(3)

@@ -16,6 +16,7 @@ from sampler_rollouts.domain.evidence.fold import fold
 from sampler_rollouts.domain.evidence.intervals import Increments
 from sampler_rollouts.domain.evidence.shiryaev import intervals_in, log_e, log_threshold
 
+from tests.support.examples import examples
 from tests.unit.operator.evidence.build import ERRORS, START, at, pair, question, samples
 
 LIMIT = 0.05
@@ -55,6 +56,7 @@ def test_it_gains_at_most_one_an_interval(rate: float) -> None:
         assert mean <= min(intervals, 2 * planned) * (1 + 1e-12)
 
 
+@pytest.mark.long
 def test_false_alarms_over_a_bake_time() -> None:
     """600 bakes at the limit, 60 intervals of 10 requests on two pods, each looked at: at 20 % seldom, not never."""
     random = np.random.default_rng(4)
@@ -86,7 +88,7 @@ def test_one_burst_on_one_pod_decides_nothing() -> None:
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_leaving_one_out_is_at_most_what_leaving_any_one_out_gives(seed: int) -> None:
     random = np.random.default_rng(seed)
     checked = random.integers(1, 30, (2, 6))
@@ -114,7 +116,7 @@ def counters(bad: list[int]) -> list[int]:
 
 
 @given(st.integers(0, 2**32 - 1), st.lists(st.integers(5, 190), min_size=1, max_size=3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_recomputed_from_folded_samples_a_look_is_the_same(seed: int, cuts: list[int]) -> None:
     random = np.random.default_rng(seed)
     found = []

@@ -14,6 +14,7 @@ from sampler_rollouts.domain.evidence import judge, ratio
 from sampler_rollouts.domain.evidence.grid import MARGIN, OFFSETS, RATIO_OFFSETS, WEIGHTS
 from sampler_rollouts.domain.evidence.streams import Margins, PodIntervals, State, part
 
+from tests.support.examples import examples
 from tests.unit.operator.evidence.streams_of import Row, folded, margins, rows, side_by_side, terms, totals
 
 LONG = int(os.environ.get("LONG", "0"))
@@ -108,6 +109,7 @@ def test_the_combination_is_valid_for_every_allowed_rate(stable_rate: float) -> 
         assert float((chances * np.exp(found)).sum()) <= 1 + 1e-9
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("rate", "stable_rate", "asked", "seldom"),
     [
@@ -238,7 +240,7 @@ def test_splitting_an_interval_changes_nothing(n: int, m: int, c: int, s: int, p
 
 
 @given(table, st.sampled_from([1.0, 3.0]))
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 def test_leaving_one_out_is_never_too_hopeful(found: list[Row], effect: float) -> None:
     """At most what any single pod-interval's absence would give, by folding without it."""
     asked = margins(**ASKED)

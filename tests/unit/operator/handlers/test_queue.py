@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from sampler_rollouts.domain.decision.decide import LOOK_SECONDS
 from sampler_rollouts.handlers.queue import BASE_DELAY, MAX_DELAY, WorkQueue
 
+from tests.support.examples import examples
+
 
 class Clock:
     """Time that passes when told to."""
@@ -164,7 +166,7 @@ def test_jitter_spreads_within_half() -> None:
     assert shortest.failed("a") == longest.failed("a") / 2
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["add", "later", "done", "failed", "tick"]))))
 def test_no_key_is_lost_or_worked_on_twice_at_a_time(steps: list[tuple[str, str]]) -> None:
     asyncio.run(_no_key_is_lost(steps))

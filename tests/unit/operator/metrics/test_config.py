@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sampler_rollouts.metrics.config import ConfigError, load_sources, parse_sources
+from sampler_rollouts.metrics.config import LONGEST_TIMEOUT, ConfigError, load_sources, parse_sources
+from sampler_rollouts.reconcile.sampling import TIME_LIMIT
 
 GOOD = """
 metricsSources:
@@ -31,6 +32,12 @@ def test_defaults_fit_the_reconcile() -> None:
     assert (source.timeout, source.scrape_interval) == (5.0, 15.0)
 
 
+def test_the_longest_timeout_leaves_a_look_time_for_the_answer() -> None:
+    """A source that is asked for longer than a look lasts holds a thread that nobody waits for."""
+    parse_sources(f"metricsSources: {{default: {{url: 'http://p', timeout: {LONGEST_TIMEOUT}}}}}")
+    assert LONGEST_TIMEOUT < TIME_LIMIT
+
+
 @pytest.mark.parametrize(
     ("text", "field", "remedy"),
     [
@@ -44,6 +51,7 @@ def test_defaults_fit_the_reconcile() -> None:
         ("metricsSources: {a: {url: 'http://p/?x=hunter2'}}", "metricsSources.a.url", "before /api/v1"),
         ("metricsSources: {a: {url: 'http://p', timeout: soon}}", "metricsSources.a.timeout", "5m"),
         ("metricsSources: {a: {url: 'http://p', timeout: 0}}", "metricsSources.a.timeout", "greater"),
+        ("metricsSources: {a: {url: 'http://p', timeout: 8s}}", "metricsSources.a.timeout", "equal to 7.5"),
         ("metricsSources: {a: {url: 'http://p', timeout: true}}", "metricsSources.a.timeout", "such as 15s"),
         ("metricsSources: {a: {url: 'http://p', caFile: ca.pem}}", "metricsSources.a.caFile", "absolute"),
         ("metricsSources: {a: {url: 'http://p', token: hunter2}}", "metricsSources.a.token", "bearerTokenFile"),

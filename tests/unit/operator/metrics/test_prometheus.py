@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from quality_contract import AUDIT_MISMATCH, AUDIT_TOKENS, BAD, CHECKED
 from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.samples import CheckPlan
-from sampler_rollouts.metrics.config import MetricsSource, MetricsSources
+from sampler_rollouts.metrics.config import MetricsSource, parse_sources
 from sampler_rollouts.metrics.envelope import SourceProblem
 from sampler_rollouts.metrics.prometheus import PrometheusSource, Sources
 from sampler_rollouts.metrics.selectors import PODS_A_QUERY, of_pods, of_stable
@@ -277,7 +277,7 @@ def test_unplaced_series_are_left_out_and_told() -> None:
 
 def test_sources_by_name() -> None:
     with serving(says(matrix())) as server:
-        sources = Sources(MetricsSources(metrics_sources={"default": MetricsSource(url=server.url, timeout=GENEROUS)}))
+        sources = Sources(parse_sources(f"metricsSources: {{default: {{url: '{server.url}', timeout: 7}}}}"))
         assert sources.fetch(question(), at(10)).unavailable == ""
         assert sources.fetch(question(source="other"), at(10)).unavailable == "UnknownSource"
 

@@ -84,6 +84,7 @@ CASES = [(first, False), (good, False), (bad, False), (bad, True), (replaced, Fa
 """Killed before a write is killed after the one before it; ``True`` shows that on one scenario."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("scenario", "after"), CASES)
 async def test_killed_at_any_write_it_ends_the_same(scenario: Scenario, after: bool) -> None:
     begun = await before(scenario)

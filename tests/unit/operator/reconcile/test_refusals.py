@@ -69,6 +69,7 @@ async def test_a_refused_deployment_keeps_no_deadline_from_being_seen(world: Wor
     assert "exceeded quota" in world.status["rollout"]["hold"]["message"]
 
 
+@pytest.mark.long
 async def test_a_deployment_that_is_accepted_after_all_goes_on(world: World) -> None:
     old = await established(world)
     world.declare(spec("b"))
@@ -133,6 +134,7 @@ async def test_one_kind_that_gets_no_answer_stops_no_other(world: World) -> None
     assert list(world.end_state()["deployments"].values()) == [2]
 
 
+@pytest.mark.long
 async def test_what_holds_for_pods_that_were_never_made_holds_until_they_are(world: World) -> None:
     """Deployments cannot be scaled, and nobody says why: pods that are there do not show that the rest can start."""
     old = await established(world)

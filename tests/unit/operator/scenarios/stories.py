@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.support.scenarios.telling import SCENARIOS
 from tests.unit.operator.scenarios import (
+    stories_acts,
     stories_cluster,
     stories_deletion,
     stories_metrics,
@@ -23,5 +24,6 @@ TOLD_IN = (
     stories_operator,
     stories_pause,
     stories_deletion,
+    stories_acts,
 )
 ALL = tuple(SCENARIOS.values())

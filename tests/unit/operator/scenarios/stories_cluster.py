@@ -95,7 +95,7 @@ def stable_record_deleted(given: Given, when: When, then: Then) -> None:
     then.pods(a=0, b=4)
 
 
-@scenario("the right to write Deployments is lost in mid-rollout")
+@scenario("the right to write Deployments is lost in mid-rollout", long=True)
 def right_lost(given: Given, when: When, then: Then) -> None:
     given.serving("a", deadline=600)
     when.spec_asks_for("b")
@@ -107,7 +107,7 @@ def right_lost(given: Given, when: When, then: Then) -> None:
     then.stable("b", within=240)
 
 
-@scenario("the right to write Deployments is missing from the beginning")
+@scenario("the right to write Deployments is missing from the beginning", long=True)
 def right_missing(given: Given, when: When, then: Then) -> None:
     given.serving("a", deadline=600)
     when.right_is_taken("PATCH", "deployments")
@@ -141,7 +141,7 @@ def list_right_lost(given: Given, when: When, then: Then) -> None:
     then.stable("b")
 
 
-@scenario("deletions are refused: what was rejected goes all the same")
+@scenario("deletions are refused: what was rejected goes all the same", long=True)
 def deletions_refused(given: Given, when: When, then: Then) -> None:
     given.serving("a", progress_deadline=30)
     when.webhook_refuses("DELETE", "deployments")
@@ -169,7 +169,7 @@ def immovable(given: Given, when: When, then: Then) -> None:
     then.rolled_back("b")
 
 
-@scenario("reads of pods are five seconds old")
+@scenario("reads of pods are five seconds old", long=True)
 def old_pods(given: Given, when: When, then: Then) -> None:
     given.serving("a", step_seconds=20)
     when.reads_are_older("pods", 5)
@@ -188,7 +188,7 @@ def old_deployments(given: Given, when: When, then: Then) -> None:
     then.pods(a=4)
 
 
-@scenario("reads of the SamplerRollout itself are old for a while: no old decision is written")
+@scenario("reads of the SamplerRollout itself are old for a while: no old decision is written", long=True)
 def old_rollout(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -200,7 +200,9 @@ def old_rollout(given: Given, when: When, then: Then) -> None:
     then.stable("c", within=240)
 
 
-@scenario("neither scaling nor deleting is allowed, and a better build is heard all the same", "two candidates")
+@scenario(
+    "neither scaling nor deleting is allowed, and a better build is heard all the same", "two candidates", long=True
+)
 def immovable_and_better(given: Given, when: When, then: Then) -> None:
     given.serving("a", progress_deadline=30)
     when.answers_of("b")

@@ -69,7 +69,7 @@ def waiting(given: Given, when: When, then: Then) -> None:
     gone(when, then)
 
 
-@scenario("deleted while holding")
+@scenario("deleted while holding", long=True)
 def holding(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.pods_of("b", UNSCHEDULABLE)
@@ -97,7 +97,7 @@ def withdrawing(given: Given, when: When, then: Then) -> None:
     gone(when, then)
 
 
-@scenario("deleted while a release is restored")
+@scenario("deleted while a release is restored", long=True)
 def restoring(given: Given, when: When, then: Then) -> None:
     given.serving("a", bake=90)
     when.spec_asks_for("b")

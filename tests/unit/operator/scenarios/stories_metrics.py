@@ -7,7 +7,7 @@ from tests.support.scenarios.language import Given, Then, When
 from tests.support.scenarios.telling import scenario
 
 
-@scenario("an outage longer than any step neither promotes nor rolls back")
+@scenario("an outage longer than any step neither promotes nor rolls back", long=True)
 def outage(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -20,7 +20,7 @@ def outage(given: Given, when: When, then: Then) -> None:
     then.weights(("b", 25), ("b", 50), ("b", 100))
 
 
-@scenario("an outage at the last step does not promote")
+@scenario("an outage at the last step does not promote", long=True)
 def outage_last(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -31,7 +31,7 @@ def outage_last(given: Given, when: When, then: Then) -> None:
     then.stable("b")
 
 
-@scenario("an outage at full traffic of the first wave does not begin the second")
+@scenario("an outage at full traffic of the first wave does not begin the second", long=True)
 def outage_between_waves(given: Given, when: When, then: Then) -> None:
     given.serving("a", pools=("cpu", "gpu"), replicas=2, steps=[50])
     when.spec_asks_for("b")
@@ -43,7 +43,7 @@ def outage_between_waves(given: Given, when: When, then: Then) -> None:
     then.stable("b")
 
 
-@scenario("an outage until the deadline holds, and a person decides")
+@scenario("an outage until the deadline holds, and a person decides", long=True)
 def outage_deadline(given: Given, when: When, then: Then) -> None:
     given.serving("a", deadline=90)
     when.spec_asks_for("b")
@@ -90,7 +90,7 @@ def bad_before_outage(given: Given, when: When, then: Then) -> None:
     then.rolled_back("b")
 
 
-@scenario("scrapes stop: old samples promote nothing")
+@scenario("scrapes stop: old samples promote nothing", long=True)
 def stale(given: Given, when: When, then: Then) -> None:
     given.serving("a", step_seconds=30)
     when.spec_asks_for("b")
@@ -102,7 +102,7 @@ def stale(given: Given, when: When, then: Then) -> None:
     then.stable("b")
 
 
-@scenario("the source breaks in a way that nobody has thought of")
+@scenario("the source breaks in a way that nobody has thought of", long=True)
 def breaks(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -113,7 +113,7 @@ def breaks(given: Given, when: When, then: Then) -> None:
     then.stable("b")
 
 
-@scenario("an outage in the bake: nothing is verified, nothing rolled back")
+@scenario("an outage in the bake: nothing is verified, nothing rolled back", long=True)
 def outage_bake(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -125,7 +125,7 @@ def outage_bake(given: Given, when: When, then: Then) -> None:
     then.is_("Verified", "BakeTimeOver")
 
 
-@scenario("Argo: an outage of 40 s aborts every healthy canary; here it waits")
+@scenario("Argo: an outage of 40 s aborts every healthy canary; here it waits", long=True)
 def argo_outage(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -137,7 +137,7 @@ def argo_outage(given: Given, when: When, then: Then) -> None:
     then.history(("b", "Promoted"))
 
 
-@scenario("Argo: steps advance while paused as inconclusive; here they stand")
+@scenario("Argo: steps advance while paused as inconclusive; here they stand", long=True)
 def argo_paused(given: Given, when: When, then: Then) -> None:
     given.serving("a", deadline=60)
     when.users_ask(0.5)
@@ -147,7 +147,7 @@ def argo_paused(given: Given, when: When, then: Then) -> None:
     then.weights(("b", 25), ("b", 50))
 
 
-@scenario("Argo: a condition on NaN passes blindly; here it is no data")
+@scenario("Argo: a condition on NaN passes blindly; here it is no data", long=True)
 def argo_nan(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -158,7 +158,7 @@ def argo_nan(given: Given, when: When, then: Then) -> None:
     then.stable("b")
 
 
-@scenario("Argo: an empty answer passes a guarded condition; here it is no data")
+@scenario("Argo: an empty answer passes a guarded condition; here it is no data", long=True)
 def argo_empty(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -178,7 +178,7 @@ def argo_second_series(given: Given, when: When, then: Then) -> None:
     then.rolled_back("b")
 
 
-@scenario("samples that come twice, late, or with a gap do not make a good release bad")
+@scenario("samples that come twice, late, or with a gap do not make a good release bad", long=True)
 def disturbed(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.store_makes(distortions.doubled_with_gaps)
@@ -187,7 +187,7 @@ def disturbed(given: Given, when: When, then: Then) -> None:
     then.history(("b", "Promoted"))
 
 
-@scenario("a fault of what both releases depend on is not the candidate's")
+@scenario("a fault of what both releases depend on is not the candidate's", long=True)
 def shared(given: Given, when: When, then: Then) -> None:
     given.serving("a", deadline=150)
     when.spec_asks_for("b")

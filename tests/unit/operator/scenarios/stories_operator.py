@@ -6,7 +6,7 @@ from tests.support.scenarios.language import Given, Then, When
 from tests.support.scenarios.telling import scenario
 
 
-@scenario("the operator's clock jumps an hour ahead in a step")
+@scenario("the operator's clock jumps an hour ahead in a step", long=True)
 def clock_ahead(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -19,7 +19,7 @@ def clock_ahead(given: Given, when: When, then: Then) -> None:
     then.stable("b", within=180)
 
 
-@scenario("the operator's clock jumps an hour back in a step, and is set right again")
+@scenario("the operator's clock jumps an hour back in a step, and is set right again", long=True)
 def clock_back(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -33,7 +33,7 @@ def clock_back(given: Given, when: When, then: Then) -> None:
     then.stable("b", within=180)
 
 
-@scenario("the operator is away in a step")
+@scenario("the operator is away in a step", long=True)
 def away(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -54,7 +54,7 @@ def away_while_bad(given: Given, when: When, then: Then) -> None:
     then.weights(("b", 25), ("b", 0))
 
 
-@scenario("the operator is away beyond the deadline")
+@scenario("the operator is away beyond the deadline", long=True)
 def away_beyond(given: Given, when: When, then: Then) -> None:
     given.serving("a", deadline=60)
     when.spec_asks_for("b")
@@ -65,7 +65,7 @@ def away_beyond(given: Given, when: When, then: Then) -> None:
     then.stable("b")
 
 
-@scenario("the operator is away in the bake: time that nobody saw does not count")
+@scenario("the operator is away in the bake: time that nobody saw does not count", long=True)
 def away_in_bake(given: Given, when: When, then: Then) -> None:
     given.serving("a", bake=60)
     when.spec_asks_for("b")
@@ -85,7 +85,7 @@ def wiped(given: Given, when: When, then: Then) -> None:
     then.is_("Verified", "BakeTimeOver")
 
 
-@scenario("the status is wiped in mid-rollout: everything stays, and a person decides", "two candidates")
+@scenario("the status is wiped in mid-rollout: everything stays, and a person decides", "two candidates", long=True)
 def wiped_in_mid_rollout(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -101,7 +101,7 @@ def wiped_in_mid_rollout(given: Given, when: When, then: Then) -> None:
     then.stable("b", within=180)
 
 
-@scenario("something is wrong with each write for a while")
+@scenario("something is wrong with each write for a while", long=True)
 def writes_fail(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")

@@ -18,7 +18,7 @@ def idle(given: Given, when: When, then: Then) -> None:
     then.ready()
 
 
-@scenario("paused while the first release comes up")
+@scenario("paused while the first release comes up", long=True)
 def establishing(given: Given, when: When, then: Then) -> None:
     given.nothing()
     when.pods_of("a", Life(ready_after=20))
@@ -30,7 +30,7 @@ def establishing(given: Given, when: When, then: Then) -> None:
     then.ready()
 
 
-@scenario("paused while serving: another release waits")
+@scenario("paused while serving: another release waits", long=True)
 def serving(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_changes(paused=True)
@@ -42,7 +42,7 @@ def serving(given: Given, when: When, then: Then) -> None:
     then.stable("b")
 
 
-@scenario("paused in a step: its clock stands, and so does the deadline's")
+@scenario("paused in a step: its clock stands, and so does the deadline's", long=True)
 def progressing(given: Given, when: When, then: Then) -> None:
     given.serving("a", deadline=120)
     when.spec_asks_for("b")
@@ -86,7 +86,7 @@ def progressing_back(given: Given, when: When, then: Then) -> None:
     then.ready()
 
 
-@scenario("paused while a person is waited for")
+@scenario("paused while a person is waited for", long=True)
 def waiting(given: Given, when: When, then: Then) -> None:
     given.serving("a", steps=[25, "pause", 50])
     when.spec_asks_for("b")
@@ -98,7 +98,7 @@ def waiting(given: Given, when: When, then: Then) -> None:
     then.stable("b")
 
 
-@scenario("paused while holding")
+@scenario("paused while holding", long=True)
 def holding(given: Given, when: When, then: Then) -> None:
     given.serving("a", deadline=400)
     when.pods_of("b", UNSCHEDULABLE)
@@ -122,7 +122,7 @@ def rolling_back(given: Given, when: When, then: Then) -> None:
     then.pods(a=4, b=0)
 
 
-@scenario("paused while withdrawing: it goes on, and the next one waits")
+@scenario("paused while withdrawing: it goes on, and the next one waits", long=True)
 def withdrawing(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -136,7 +136,7 @@ def withdrawing(given: Given, when: When, then: Then) -> None:
     then.stable("c", within=180)
 
 
-@scenario("paused while a release is restored")
+@scenario("paused while a release is restored", long=True)
 def restoring(given: Given, when: When, then: Then) -> None:
     given.serving("a", bake=90)
     when.spec_asks_for("b")
@@ -149,7 +149,7 @@ def restoring(given: Given, when: When, then: Then) -> None:
     then.stable("a")
 
 
-@scenario("paused in the bake: its clock stands")
+@scenario("paused in the bake: its clock stands", long=True)
 def baking(given: Given, when: When, then: Then) -> None:
     given.serving("a", bake=30)
     when.spec_asks_for("b")

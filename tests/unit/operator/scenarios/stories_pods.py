@@ -58,7 +58,7 @@ def never_ready(given: Given, when: When, then: Then) -> None:
     then.says("RolledBack", "not ready within 1m")
 
 
-@scenario("pods that are never ready at the second step")
+@scenario("pods that are never ready at the second step", long=True)
 def never_ready_second(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -67,7 +67,7 @@ def never_ready_second(given: Given, when: When, then: Then) -> None:
     then.rolled_back("b", "PodsFailing")
 
 
-@scenario("pods that cannot be scheduled hold, and go on by themselves")
+@scenario("pods that cannot be scheduled hold, and go on by themselves", long=True)
 def unschedulable(given: Given, when: When, then: Then) -> None:
     given.serving("a", deadline=400)
     when.pods_of("b", UNSCHEDULABLE)
@@ -80,7 +80,7 @@ def unschedulable(given: Given, when: When, then: Then) -> None:
     then.stable("b", within=180)
 
 
-@scenario("pods that cannot be scheduled, where the author wants a rollback")
+@scenario("pods that cannot be scheduled, where the author wants a rollback", long=True)
 def unschedulable_rollback(given: Given, when: When, then: Then) -> None:
     given.serving("a", on_inconclusive="Rollback")
     when.pods_of("b", UNSCHEDULABLE)
@@ -88,7 +88,7 @@ def unschedulable_rollback(given: Given, when: When, then: Then) -> None:
     then.rolled_back("b", "PodsNotStarted")
 
 
-@scenario("an image that cannot be pulled is not the build's fault")
+@scenario("an image that cannot be pulled is not the build's fault", long=True)
 def no_image(given: Given, when: When, then: Then) -> None:
     given.serving("a", deadline=400)
     when.pods_of("b", NO_IMAGE)
@@ -110,7 +110,7 @@ def not_taken_up(given: Given, when: When, then: Then) -> None:
     then.ready()
 
 
-@scenario("a quota refuses the pods of the second step")
+@scenario("a quota refuses the pods of the second step", long=True)
 def quota(given: Given, when: When, then: Then) -> None:
     given.serving("a", deadline=400)
     when.spec_asks_for("b")
@@ -155,7 +155,7 @@ def first_slow(given: Given, when: When, then: Then) -> None:
     then.ready()
 
 
-@scenario("a restored release whose pods crash is rolled back", "no server left")
+@scenario("a restored release whose pods crash is rolled back", "no server left", long=True)
 def restored_crashes(given: Given, when: When, then: Then) -> None:
     given.serving("a", bake=90)
     when.spec_asks_for("b")
@@ -167,7 +167,7 @@ def restored_crashes(given: Given, when: When, then: Then) -> None:
     then.pods(b=4)
 
 
-@scenario("a pod of stable that crashes is not the candidate's fault")
+@scenario("a pod of stable that crashes is not the candidate's fault", long=True)
 def stable_crashes(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -179,7 +179,7 @@ def stable_crashes(given: Given, when: When, then: Then) -> None:
     then.stable("b", within=180)
 
 
-@scenario("pods of stable that are gone for good do not hold a good release up until its deadline")
+@scenario("pods of stable that are gone for good do not hold a good release up until its deadline", long=True)
 def stable_gone_for_good(given: Given, when: When, then: Then) -> None:
     given.serving("a", steps=[25], deadline=600)
     when.spec_asks_for("b")
@@ -201,7 +201,7 @@ def stable_not_whole(given: Given, when: When, then: Then) -> None:
     then.stage("Serving")
 
 
-@scenario("slow pods are given their time")
+@scenario("slow pods are given their time", long=True)
 def slow(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.pods_of("b", Life(ready_after=45))

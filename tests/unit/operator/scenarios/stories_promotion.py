@@ -30,7 +30,7 @@ def promoted(given: Given, when: When, then: Then) -> None:
     then.history(("b", "Promoted"))
 
 
-@scenario("a release is verified before it may be gone back to without steps for good")
+@scenario("a release is verified before it may be gone back to without steps for good", long=True)
 def promoted_twice(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -42,7 +42,7 @@ def promoted_twice(given: Given, when: When, then: Then) -> None:
     then.weights(("b", 25), ("b", 50), ("b", 100), ("a", 25), ("a", 50), ("a", 100))
 
 
-@scenario("waves follow one another")
+@scenario("waves follow one another", long=True)
 def waves(given: Given, when: When, then: Then) -> None:
     given.serving("a", pools=TWO, replicas=2, steps=[50])
     when.spec_asks_for("b")
@@ -53,7 +53,7 @@ def waves(given: Given, when: When, then: Then) -> None:
     then.weights(("b", 50), ("b", 100), pool="gpu")
 
 
-@scenario("pools of one wave go together")
+@scenario("pools of one wave go together", long=True)
 def one_wave(given: Given, when: When, then: Then) -> None:
     given.serving("a", pools=TWO, replicas=2, steps=[50], waves=[TWO])
     when.spec_asks_for("b")
@@ -73,7 +73,7 @@ def unchanged(given: Given, when: When, then: Then) -> None:
     then.weights(("b", 50), ("b", 100), pool="gpu")
 
 
-@scenario("a third release in mid-rollout replaces the candidate")
+@scenario("a third release in mid-rollout replaces the candidate", long=True)
 def third(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -86,7 +86,7 @@ def third(given: Given, when: When, then: Then) -> None:
     then.history(("c", "Promoted"), ("b", "Withdrawn"))
 
 
-@scenario("a third release in the second wave takes the second back from the first")
+@scenario("a third release in the second wave takes the second back from the first", long=True)
 def third_in_second_wave(given: Given, when: When, then: Then) -> None:
     given.serving("a", pools=TWO, replicas=2, steps=[50])
     when.spec_asks_for("b")
@@ -98,7 +98,7 @@ def third_in_second_wave(given: Given, when: When, then: Then) -> None:
     then.weights(("b", 50), ("b", 100), ("b", 0), ("c", 50), ("c", 100), pool="cpu")
 
 
-@scenario("a fourth release while the second leaves")
+@scenario("a fourth release while the second leaves", long=True)
 def fourth(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -110,7 +110,7 @@ def fourth(given: Given, when: When, then: Then) -> None:
     then.never_ready("c")
 
 
-@scenario("back to stable's spec in mid-rollout")
+@scenario("back to stable's spec in mid-rollout", long=True)
 def back(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -122,7 +122,7 @@ def back(given: Given, when: When, then: Then) -> None:
     then.history(("b", "Withdrawn"))
 
 
-@scenario("back and forth before any pod is ready")
+@scenario("back and forth before any pod is ready", long=True)
 def dithering(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -133,7 +133,7 @@ def dithering(given: Given, when: When, then: Then) -> None:
     then.stable("b", within=180)
 
 
-@scenario("back to the replaced release in the bake, without steps")
+@scenario("back to the replaced release in the bake, without steps", long=True)
 def restored(given: Given, when: When, then: Then) -> None:
     given.serving("a", bake=60)
     when.spec_asks_for("b")
@@ -147,7 +147,7 @@ def restored(given: Given, when: When, then: Then) -> None:
     then.history(("a", "Restored"), ("b", "Promoted"))
 
 
-@scenario("a restored release is no longer asked for")
+@scenario("a restored release is no longer asked for", long=True)
 def restoring_left(given: Given, when: When, then: Then) -> None:
     given.serving("a", bake=90)
     when.spec_asks_for("b")
@@ -160,7 +160,7 @@ def restoring_left(given: Given, when: When, then: Then) -> None:
     then.ready()
 
 
-@scenario("steps that have not begun follow the spec")
+@scenario("steps that have not begun follow the spec", long=True)
 def steps_changed(given: Given, when: When, then: Then) -> None:
     given.serving("a", steps=[25, 50])
     when.spec_asks_for("b")
@@ -170,7 +170,7 @@ def steps_changed(given: Given, when: When, then: Then) -> None:
     then.weights(("b", 25), ("b", 75), ("b", 100))
 
 
-@scenario("no edit of the steps lowers a weight")
+@scenario("no edit of the steps lowers a weight", long=True)
 def steps_lowered(given: Given, when: When, then: Then) -> None:
     given.serving("a", steps=[25, 50])
     when.spec_asks_for("b")
@@ -180,7 +180,7 @@ def steps_lowered(given: Given, when: When, then: Then) -> None:
     then.weights(("b", 25), ("b", 50), ("b", 100))
 
 
-@scenario("replicas rise in mid-rollout")
+@scenario("replicas rise in mid-rollout", long=True)
 def replicas_risen(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -191,7 +191,7 @@ def replicas_risen(given: Given, when: When, then: Then) -> None:
     then.pods(b=8, a=0)
 
 
-@scenario("replicas fall in mid-rollout")
+@scenario("replicas fall in mid-rollout", long=True)
 def replicas_fallen(given: Given, when: When, then: Then) -> None:
     given.serving("a", replicas=8)
     when.spec_asks_for("b")
@@ -211,7 +211,7 @@ def replicas_alone(given: Given, when: When, then: Then) -> None:
     then.weights()
 
 
-@scenario("a plan that is edited in mid-rollout applies to the next one")
+@scenario("a plan that is edited in mid-rollout applies to the next one", long=True)
 def drift(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -222,7 +222,7 @@ def drift(given: Given, when: When, then: Then) -> None:
     then.is_("PlanDrift", "AsPlanned", "False")
 
 
-@scenario("a pool is added together with a new build")
+@scenario("a pool is added together with a new build", long=True)
 def pool_added(given: Given, when: When, then: Then) -> None:
     given.serving("a", replicas=2, steps=[50])
     when.spec_asks_for("b", pools=TWO)
@@ -249,7 +249,7 @@ def pool_only_removed(given: Given, when: When, then: Then) -> None:
     then.ready()
 
 
-@scenario("a pause waits for a person")
+@scenario("a pause waits for a person", long=True)
 def waits_for_person(given: Given, when: When, then: Then) -> None:
     given.serving("a", steps=[25, "pause", 50])
     when.spec_asks_for("b")
@@ -260,7 +260,7 @@ def waits_for_person(given: Given, when: When, then: Then) -> None:
     then.weights(("b", 25), ("b", 50), ("b", 100))
 
 
-@scenario("a word that was used does not end the next pause")
+@scenario("a word that was used does not end the next pause", long=True)
 def word_used(given: Given, when: When, then: Then) -> None:
     given.serving("a", steps=[25, "pause", 50, "pause"])
     when.spec_asks_for("b")
@@ -273,7 +273,7 @@ def word_used(given: Given, when: When, then: Then) -> None:
     then.stable("b")
 
 
-@scenario("a release without steps to learn from is not promoted without a word of its checks")
+@scenario("a release without steps to learn from is not promoted without a word of its checks", long=True)
 def no_users(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.users_ask(0)

@@ -32,7 +32,7 @@ def at_second_step(given: Given, when: When, then: Then) -> None:
     then.pods(a=4)
 
 
-@scenario("bad in the second wave is taken back from the first too")
+@scenario("bad in the second wave is taken back from the first too", long=True)
 def in_second_wave(given: Given, when: When, then: Then) -> None:
     given.serving("a", pools=TWO, replicas=2, steps=[50])
     when.spec_asks_for("b")
@@ -44,7 +44,7 @@ def in_second_wave(given: Given, when: When, then: Then) -> None:
     then.pods("gpu", a=2)
 
 
-@scenario("bad at full traffic, before stable")
+@scenario("bad at full traffic, before stable", long=True)
 def at_full_traffic(given: Given, when: When, then: Then) -> None:
     given.serving("a", pools=TWO, replicas=2, steps=[50, "pause"], waves=[["cpu"], ["gpu"]])
     when.spec_asks_for("b")
@@ -74,7 +74,7 @@ def while_waiting(given: Given, when: When, then: Then) -> None:
     then.rolled_back("b")
 
 
-@scenario("bad while holding")
+@scenario("bad while holding", long=True)
 def while_holding(given: Given, when: When, then: Then) -> None:
     given.serving("a", deadline=60)
     when.users_ask(0.5)
@@ -123,7 +123,7 @@ def held_again(given: Given, when: When, then: Then) -> None:
     then.stays(30, stage="Serving", candidate="")
 
 
-@scenario("a fix follows a bad release")
+@scenario("a fix follows a bad release", long=True)
 def fix(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.answers_of("b")
@@ -134,7 +134,7 @@ def fix(given: Given, when: When, then: Then) -> None:
     then.ready()
 
 
-@scenario("a fix comes while the bad release leaves")
+@scenario("a fix comes while the bad release leaves", long=True)
 def fix_at_once(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.answers_of("b")
@@ -145,7 +145,7 @@ def fix_at_once(given: Given, when: When, then: Then) -> None:
     then.ready()
 
 
-@scenario("a retry of what was bad and is good now")
+@scenario("a retry of what was bad and is good now", long=True)
 def retry_good(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.answers_of("b")
@@ -170,7 +170,7 @@ def retry_bad(given: Given, when: When, then: Then) -> None:
     then.history(("b", "RolledBack"), ("b", "RolledBack"))
 
 
-@scenario("a retry while the bad release leaves is heard when it has left")
+@scenario("a retry while the bad release leaves is heard when it has left", long=True)
 def retry_early(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.answers_of("b")

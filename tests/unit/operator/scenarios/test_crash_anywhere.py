@@ -27,6 +27,7 @@ def chosen() -> list[Case]:
     return sample([one.name for one in ALL if one.faults], STORIES, EACH, SEED)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", range(STORIES * EACH))
 def test_a_fault_at_one_write_changes_nothing(number: int) -> None:
     assert failure(chosen()[number]) == ""

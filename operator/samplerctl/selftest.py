@@ -1,0 +1,116 @@
+"""Whether a rollout's gate would catch the incidents at the traffic that it has (R17).
+
+Each incident goes as simulated requests through the checks of the rollout, the operator's evidence and its decision, as
+``samplerctl simulate`` does it. An incident that no check sees, and a check that is not simulated, are told as such.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from sampler_rollouts.domain.decision.quality import check_plan, quality_plan
+from sampler_rollouts.domain.evidence.samples import is_calibration
+from sampler_rollouts.domain.resource import SpecError, parse_spec
+from sampler_rollouts.domain.status import Status
+
+from samplerctl.errors import InputError
+from samplerctl.incidents import INCIDENTS, need_check
+from samplerctl.rollout_file import RolloutFile
+from samplerctl.simulate import TRAFFIC, Ending, Setting, simulate
+
+ROLLED_BACK: Final = "rolled back"
+CHECK_FAILED: Final = "CheckFailed"
+SEEN_SECONDS: Final = 60.0
+"""So long a rollout must have been watched before its traffic is spoken of."""
+_CHECK: Final = re.compile(r": check (\S+) ")
+
+
+def of_cluster(body: Mapping[str, Any]) -> RolloutFile:
+    """A SamplerRollout as the API server shows it; InputError if its spec cannot be read."""
+    name, raw = str(body["metadata"].get("name", "")), body.get("spec") or {}
+    try:
+        return RolloutFile(name, dict(raw), parse_spec(raw, name))
+    except SpecError as error:
+        raise InputError(f"{name}: {error}") from None
+
+
+def observed_rps(body: Mapping[str, Any], now: float) -> float:
+    """Requests a second of the pool that has fewest, since the rollout under way began; InputError if not known."""
+    status = Status.load(body.get("status"))
+    watched = now - status.rollout.started_at.timestamp() if status.rollout else 0.0
+    counts = [pool.requests.total for pool in status.pools if pool.requests]
+    if watched < SEEN_SECONDS or not counts or not min(counts):
+        raise InputError("--rps: no rollout has been under way for a minute, so its traffic is not known: give it")
+    return min(counts) / watched
+
+
+def selftest(file: RolloutFile, rps: float, traffic: str, runs: int, seed: int) -> dict[str, Any]:
+    """What each incident comes to, and an honest build; InputError where the rollout cannot be simulated."""
+    if traffic not in TRAFFIC:
+        raise InputError(f"--traffic: {traffic!r} is not simulated: write one of {', '.join(TRAFFIC)}")
+    tested, left_out = _simulated(file)
+    setting = Setting(tested, INCIDENTS["honest"], traffic, rps, runs, seed)
+    found = [_one(name, replace(setting, incident=incident)) for name, incident in INCIDENTS.items()]
+    return {
+        "rollout": file.name,
+        "rps": rps,
+        "traffic": traffic,
+        "runs": runs,
+        "not_simulated": left_out,
+        "incidents": found,
+        "trusted": all(one["right"] for one in found),
+    }
+
+
+def _simulated(file: RolloutFile) -> tuple[RolloutFile, list[str]]:
+    """Without what stops it, and without checks of nats, which are not simulated."""
+    raw = copy.deepcopy(file.raw)
+    raw["paused"] = False
+    plans = [check_plan(check) for check in quality_plan(file.spec, [pool.name for pool in file.spec.pools]).checks]
+    left_out = [plan.name for plan in plans if is_calibration(plan)]
+    raw["quality"]["checks"] = [one for one in raw["quality"]["checks"] if one["name"] not in left_out]
+    try:
+        return RolloutFile(file.name, raw, parse_spec(raw, file.name)), left_out
+    except SpecError as error:
+        raise InputError(f"{file.name}, without {', '.join(left_out)}: {error}") from None
+
+
+def _one(name: str, setting: Setting) -> dict[str, Any]:
+    incident, spec = setting.incident, setting.file.spec
+    pools = [pool.name for pool in spec.pools]
+    told = {"incident": name, "what": incident.words, "rate": incident.rate if incident.check else None}
+    try:
+        need_check(incident, quality_plan(spec, pools), pools)
+    except InputError as error:
+        return {**told, "right": False, "caught": 0, "by": {}, "requests": None, "seconds": None, "remedy": str(error)}
+    return told | _counted(simulate(setting), honest=not incident.check)
+
+
+def _counted(endings: Sequence[Ending], *, honest: bool) -> dict[str, Any]:
+    caught = [one for one in endings if one.outcome == ROLLED_BACK and one.reason == CHECK_FAILED]
+    missed = Counter(one.outcome for one in endings if one not in caught)
+    return {
+        "right": missed["promoted"] == len(endings) if honest else len(caught) == len(endings),
+        "caught": len(caught),
+        "by": dict(Counter(match[1] for one in caught if (match := _CHECK.search(one.message))).most_common()),
+        "otherwise": dict(missed),
+        "requests": _median([one.exposed for one in caught]),
+        "seconds": _median([one.seconds for one in caught]),
+        "remedy": "" if honest or len(caught) == len(endings) else _remedy(missed),
+    }
+
+
+def _remedy(missed: Counter[str]) -> str:
+    how = ", ".join(f"{count} {outcome}" for outcome, count in missed.most_common())
+    return f"{how}: give steps more time or weight, or tighten the check (`samplerctl power` says what it takes)"
+
+
+def _median(values: list[Any]) -> Any:
+    """The lower one of the two in the middle; None of nothing."""
+    return sorted(values)[math.ceil(len(values) / 2) - 1] if values else None

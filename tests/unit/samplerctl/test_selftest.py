@@ -1,0 +1,91 @@
+"""``samplerctl selftest``: what a rollout's gate catches at its traffic, and what it would miss."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from samplerctl.app import app
+from samplerctl.errors import InputError
+from samplerctl.selftest import observed_rps
+from typer.testing import CliRunner
+
+from tests.unit.operator.domain.story import rolling
+from tests.unit.samplerctl.test_simulate import BIAS, CHECKS, rollout
+
+SHORT = {"steps": [{"weight": 25, "minDuration": "1m"}], "deadline": "5m"}
+
+
+def ask(path: Path, *words: str, rps: float = 30.0) -> Any:
+    return CliRunner().invoke(app, ["selftest", "-f", str(path), "--rps", str(rps), "--runs", "4", *words])
+
+
+def audited(folder: Path, **more: Any) -> Path:
+    path = rollout(folder, **more)
+    body = yaml.safe_load(path.read_text())
+    for pool in body["spec"]["pools"]:
+        pool["sampler"] = {"auditShare": "5%"}
+    path.write_text(yaml.safe_dump(body))
+    return path
+
+
+def test_each_incident_is_caught_by_its_check_and_an_honest_build_is_not(tmp_path: Path) -> None:
+    answer = ask(audited(tmp_path), "--json")
+    found = json.loads(answer.output)
+    by = {one["incident"]: (one["right"], list(one["by"])) for one in found["incidents"]}
+    assert by == {
+        "honest": (True, []),
+        "I1": (True, ["misrouted"]),
+        "I2": (True, ["unexpected-script"]),
+        "I3a": (True, ["replay-audit"]),
+        "I3b": (True, ["replay-audit"]),
+    }
+    assert all(one["requests"] > 0 for one in found["incidents"] if one["incident"] != "honest")
+    assert answer.exit_code == 0
+
+
+def test_an_incident_that_no_check_sees_is_told_with_the_remedy(tmp_path: Path) -> None:
+    quality = {"designEffect": "1", "checks": [one for one in CHECKS if one["name"] != "unexpected-script"] + [BIAS]}
+    answer = ask(audited(tmp_path, quality=quality))
+    assert answer.exit_code == 1
+    said = " ".join(answer.output.split())
+    assert "I2: spec.quality.checks has no unexpected-script" in said
+    assert "check calibration is about nats, which are not simulated: not tested" in said
+
+
+def test_too_little_traffic_catches_nothing_and_says_so(tmp_path: Path) -> None:
+    answer = ask(rollout(tmp_path, strategy=SHORT), "--json", rps=0.02)
+    found = json.loads(answer.output)
+    assert answer.exit_code == 1
+    missed = next(one for one in found["incidents"] if one["incident"] == "I1")
+    assert (missed["right"], missed["caught"]) == (False, 0)
+    assert "samplerctl power" in missed["remedy"]
+
+
+def test_traffic_is_taken_from_the_pool_that_has_least() -> None:
+    world = rolling()
+    world.run(300)
+    body = {"metadata": {"name": "chat"}, "spec": world.spec, "status": world.raw_status}
+    pools = world.status.pools
+    seconds = (world.now - world.status.rollout.started_at).total_seconds()
+    least = min(pool.requests.total for pool in pools if pool.requests)
+    assert observed_rps(body, world.now.timestamp()) == pytest.approx(least / seconds)
+    with pytest.raises(InputError, match="--rps"):
+        observed_rps(body, world.status.rollout.started_at.timestamp() + 10)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "name a SamplerRollout of a cluster, or a file"),
+        (["chat", "-f", "x.yaml"], "name a SamplerRollout of a cluster, or a file"),
+        (["-f", "x.yaml"], "--rps: a file has no traffic"),
+        (["-f", "nowhere.yaml", "--rps", "1"], "cannot be read"),
+    ],
+)
+def test_what_cannot_be_tested_is_told(words: list[str], said: str) -> None:
+    answer = CliRunner().invoke(app, ["selftest", *words])
+    assert (answer.exit_code, said in " ".join(answer.output.split())) == (2, True)
