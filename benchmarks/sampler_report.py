@@ -11,23 +11,34 @@ _LEFT, _BAR, _GAP, _WIDTH = 250, 13, 16, 560
 """Of the plot, in pixels."""
 
 
+class Times(NamedTuple):
+    """Seconds of one step over all rounds."""
+
+    median: float
+    best: float
+
+
 class Goal(NamedTuple):
-    """Ours against one other: at most `times` the floor, or at least `times` faster than a peer."""
+    """Ours against one other: at most `times` the floor, or at least `times` faster than a peer.
+
+    Met if it is by medians and by best times: others' work on the machine may slow the floor more than ours.
+    """
 
     against: str
     times: float
 
-    def judged(self, seconds: dict[str, float]) -> str:
-        """In words, with the figure."""
+    def judged(self, seconds: dict[str, Times]) -> str:
+        """In words, with the figures."""
+        floor = self.against == FLOOR
+        text = f"at most {self.times:g} x floor" if floor else f"at least {self.times:g} x faster than {self.against}"
         if self.against not in seconds:
-            return f"goal: {self.times:g} x faster than {self.against}: not run"
-        if self.against == FLOOR:
-            figure = seconds[OURS] / seconds[FLOOR]
-            text, met = f"at most {self.times:g} x floor", figure <= self.times
-        else:
-            figure = seconds[self.against] / seconds[OURS]
-            text, met = f"at least {self.times:g} x faster than {self.against}", figure >= self.times
-        return f"goal: {text}: {figure:.1f}, {'met' if met else 'MISSED'}"
+            return f"goal: {text}: not run"
+        figures = [
+            ours / other if floor else other / ours
+            for ours, other in zip(seconds[OURS], seconds[self.against], strict=True)
+        ]
+        met = max(figures) <= self.times if floor else min(figures) >= self.times
+        return f"goal: {text}: {figures[0]:.1f}, at best {figures[1]:.1f}: {'met' if met else 'MISSED'}"
 
 
 @dataclass
@@ -37,7 +48,7 @@ class Line:
     title: str
     batch: int
     vocabulary: int
-    seconds: dict[str, float]
+    seconds: dict[str, Times]
     note: str = ""
     goals: tuple[Goal, ...] = ()
     megabytes: dict[str, float] = field(default_factory=dict)
@@ -46,10 +57,13 @@ class Line:
     def show(self) -> None:
         """Print it."""
         print(f"\n{self.title}: batch {self.batch}, V {self.vocabulary}; {self.note}")
-        for name, seconds in self.seconds.items():
-            times = f"{seconds / self.seconds[FLOOR]:9.1f} x floor {seconds / self.seconds[OURS]:9.2f} x ours"
+        print(f"  {'median (best)':>44s}")
+        floor, ours = self.seconds[FLOOR], self.seconds[OURS]
+        for name, took in self.seconds.items():
             memory = f"  working memory {self.megabytes[name]:.1f} MB" if name in self.megabytes else ""
-            print(f"  {name:22s}{1e3 * seconds:10.3f} ms {times}{memory}")
+            times = f"{1e3 * took.median:10.3f} ({1e3 * took.best:9.3f}) ms"
+            to_floor = f"{took.median / floor.median:9.1f} ({took.best / floor.best:.1f}) x floor"
+            print(f"  {name:22s}{times}{to_floor}{took.median / ours.median:9.2f} x ours{memory}")
         for goal in self.goals:
             print(f"  {goal.judged(self.seconds)}")
 
@@ -64,7 +78,7 @@ def plot(lines: list[Line], path: Path) -> None:
         for name, seconds in line.seconds.items():
             if name == FLOOR:
                 continue
-            times = seconds / line.seconds[FLOOR]
+            times = seconds.median / line.seconds[FLOOR].median
             length = min(_WIDTH, _WIDTH * log10(max(times, 1)) / decades)
             colour = _COLOURS[(names.index(name) + 1) % len(_COLOURS)]
             drawn.append(f'<rect x="{_LEFT}" y="{y}" width="{length:.1f}" height="{_BAR - 2}" fill="{colour}"/>')

@@ -46,21 +46,24 @@ class Candidates(NamedTuple):
     ids: jax.Array  # int32 [B, K]
 
 
-def survey(view: View) -> Peaks:
+def survey(view: View, left: jax.Array | None = None) -> Peaks:
     """Find the maximum of every block, and the rows that hold NaN or +inf or nothing but -inf.
 
+    If not all tokens are `left`, bool [B, W], the others count as -inf; they must be the beginning of the order.
     In integers: XLA's float maximum on the CPU loses a NaN when it is vectorised.
     """
-    keys = _block_keys(view)
+    keys = _block_keys(view, left)
     top = view.reach.most(jnp.max(keys, axis=1))
     valid = (top < INFINITY_KEY) & (top > MASKED_KEY)
     blocks = value_of(jnp.minimum(keys, jnp.int32(INFINITY_KEY)))
     return Peaks(blocks, jnp.where(valid, value_of(top), jnp.float32(0)), valid)
 
 
-def _block_keys(view: View) -> jax.Array:
+def _block_keys(view: View, left: jax.Array | None) -> jax.Array:
     """int32 [B, N]; the last block may be short."""
     keys = order_key(view.logits.astype(jnp.float32))
+    if left is not None:
+        keys = jnp.where(left, keys, jnp.int32(MASKED_KEY))
     if view.reach.padded:
         keys = jnp.where(view.reach.ids() < view.reach.vocabulary, keys, jnp.int32(MASKED_KEY))
     return blockwise(keys, jnp.max)
@@ -76,7 +79,7 @@ def tokens_of(view: View, blocks: jax.Array) -> Candidates:
 
 
 def find(view: View, peaks: Peaks, count: int) -> Candidates:
-    """The true best `count` tokens of the whole vocabulary; of an invalid row, token 0 alone."""
+    """The true best `count` of the tokens that were surveyed; of an invalid row, token 0 alone."""
     mine = _best_here(view, peaks, min(count, view.reach.width))
     logits, ids = view.reach.side_by_side(mine.logits), view.reach.side_by_side(mine.ids)
     if view.reach.axis is not None:
@@ -95,7 +98,8 @@ def _best_here(view: View, peaks: Peaks, count: int) -> Candidates:
         logits, ids = tokens_of(view, jnp.sort(blocks, axis=1))  # sorted: places then stand in the order of the ids
     else:
         logits, ids = view.clean(), jnp.broadcast_to(view.reach.ids(), view.logits.shape)
-    logits = jnp.where(jnp.isnan(logits), -jnp.inf, logits)  # the row is invalid; keep XLA's TopK out of it
+    # Above the top stands what the survey left out; or it is NaN and the row invalid: keep XLA's TopK out of that.
+    logits = jnp.where(logits <= peaks.top[:, None], logits, -jnp.inf)
     best, places = top(logits, count)
     return Candidates(best, jnp.take_along_axis(ids, places, axis=1))
 

@@ -188,10 +188,8 @@ def _picked(
     view: View, peaks: Peaks, rows: Rows, weights: jax.Array, bracket: Bracket, target: jax.Array
 ) -> tuple[Bracket, Last, jax.Array]:
     """Pick the tokens after those heavier than `high`: a lower bracket, the last kept token, and if it was there."""
-    logits = jnp.where(weights > bracket.high[:, None], -jnp.inf, view.clean())
-    left = View(lax.optimization_barrier(logits), view.reach)
-    summit = candidates.survey(left)
-    found = candidates.find(left, summit, min(_PICKED, view.reach.vocabulary))
+    summit = candidates.survey(view, weights <= bracket.high[:, None])
+    found = candidates.find(view, summit, min(_PICKED, view.reach.vocabulary))
     each = mass.weights(below_best(found.logits, peaks.top, rows.temperature))
     reached = bracket.above_high[:, None] + jnp.cumsum(jnp.where(summit.valid[:, None], each, jnp.uint64(0)), axis=1)
     place = jnp.sum(reached < target[:, None], axis=1, dtype=jnp.int32)

@@ -136,12 +136,15 @@ def _weighing(view: View, peaks: Peaks, rows: Rows, on: Limits, found: Candidate
     def last() -> Last:
         by_count = _last_by_count(view, peaks, rows, on, wanted, weights)
         massed = wanted & on.top_p
-        by_mass: Last = lax.cond(
-            jnp.any(massed),
-            lambda: _last_by_mass(view, peaks, rows, found, weights, by_count, massed),
-            lambda: by_count,
-        )
-        return by_mass
+
+        def by_mass() -> Last:
+            limited = lax.cond(
+                jnp.any(massed & on.top_k), lambda: _mass_of(view, peaks, weights, by_count), lambda: total
+            )
+            return _last_by_mass(view, peaks, rows, found, weights, limited, by_count, massed)
+
+        ended: Last = lax.cond(jnp.any(massed), by_mass, lambda: by_count)
+        return ended
 
     found_last: Last = lax.cond(jnp.any(wanted), last, lambda: wide.everything(len(wanted)))
     return draw, found_last
@@ -159,18 +162,23 @@ def _last_by_count(
     return last
 
 
+def _mass_of(view: View, peaks: Peaks, weights: jax.Array, last: Last) -> jax.Array:
+    """The mass of all tokens up to the last one, uint64 [B]."""
+    inside = wide.within(wide.keys_of(view, peaks), last, view.reach.ids())
+    return view.reach.sum(row_sum(jnp.where(inside, weights, jnp.uint64(0))))
+
+
 def _last_by_mass(
     view: View,
     peaks: Peaks,
     rows: Rows,
     found: Candidates,
     weights: jax.Array,
+    total: jax.Array,
     by_count: Last,
     massed: jax.Array,
 ) -> Last:
-    """The last token that top-p keeps of what min-p and top-k kept; `by_count` for rows that are not `massed`."""
-    inside = wide.within(wide.keys_of(view, peaks), by_count, view.reach.ids())
-    total = view.reach.sum(row_sum(jnp.where(inside, weights, jnp.uint64(0))))
+    """The last token that top-p keeps of those up to `by_count`, whose mass is `total`; that where not `massed`."""
     target = jnp.maximum(mass.nucleus_target(total, rows.top_p), jnp.uint64(1))
     last = nucleus.last_by_mass(view, peaks, rows, found, weights, total, target, massed)
     return Last(*(jnp.where(massed, new, old) for new, old in zip(last, by_count, strict=True)))

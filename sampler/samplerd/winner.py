@@ -30,11 +30,18 @@ def draw(view: View, peaks: Peaks, rows: Rows, last: Last, wanted: jax.Array) ->
     inside = within(keys, last, view.reach.ids())
     counts = blockwise(inside.astype(jnp.int32), _add)
     kept = view.reach.sum(_add(counts, axis=1))
-    lowest = blockwise(jnp.where(inside, keys, _HIGHEST), jnp.min)
-    threshold = value_of(view.reach.least(jnp.min(lowest, axis=1)))
+    ended = last.id < _HIGHEST
+    lowest = lax.cond(jnp.all(ended | ~wanted), lambda: last.key, lambda: _lowest(view, keys, inside))
+    threshold = value_of(jnp.where(ended, last.key, lowest))
     token, sure = _among_best(view, peaks, rows, last, inside)
     token = lax.cond(jnp.all(sure | ~wanted), lambda: token, lambda: _among_all(view, peaks, rows, inside))
     return token, kept, threshold
+
+
+def _lowest(view: View, keys: jax.Array, inside: jax.Array) -> jax.Array:
+    """The key of the last token inside, int32 [B]."""
+    blocks = blockwise(jnp.where(inside, keys, _HIGHEST), jnp.min)
+    return view.reach.least(jnp.min(blocks, axis=1))
 
 
 def _add(values: jax.Array, **how: object) -> jax.Array:
