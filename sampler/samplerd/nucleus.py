@@ -188,8 +188,11 @@ def _picked(
     view: View, peaks: Peaks, rows: Rows, weights: jax.Array, bracket: Bracket, target: jax.Array
 ) -> tuple[Bracket, Last, jax.Array]:
     """Pick the tokens after those heavier than `high`: a lower bracket, the last kept token, and if it was there."""
-    summit = candidates.survey(view, weights <= bracket.high[:, None])
-    found = candidates.find(view, summit, min(_PICKED, view.reach.vocabulary))
+    # The barrier makes the logits depend on the turn: XLA would write their keys to memory before the first one.
+    logits, high = lax.optimization_barrier((view.logits, bracket.high))
+    here = View(logits, view.reach)
+    summit = candidates.survey(here, weights <= high[:, None])
+    found = candidates.find(here, summit, min(_PICKED, view.reach.vocabulary))
     each = mass.weights(below_best(found.logits, peaks.top, rows.temperature))
     reached = bracket.above_high[:, None] + jnp.cumsum(jnp.where(summit.valid[:, None], each, jnp.uint64(0)), axis=1)
     place = jnp.sum(reached < target[:, None], axis=1, dtype=jnp.int32)

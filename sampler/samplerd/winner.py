@@ -26,22 +26,28 @@ Outcome = tuple[jax.Array, jax.Array, jax.Array]
 
 def draw(view: View, peaks: Peaks, rows: Rows, last: Last, wanted: jax.Array) -> Outcome:
     """Draw from the tokens up to `last` for the `wanted` rows, bool [B]; what it gives for others means nothing."""
-    keys = keys_of(view, peaks)
-    inside = within(keys, last, view.reach.ids())
-    counts = blockwise(inside.astype(jnp.int32), _add)
-    kept = view.reach.sum(_add(counts, axis=1))
+    inside = _inside(view, peaks, last)
+    kept = view.reach.sum(_add(blockwise(inside.astype(jnp.int32), _add), axis=1))
     ended = last.id < _HIGHEST
-    lowest = lax.cond(jnp.all(ended | ~wanted), lambda: last.key, lambda: _lowest(view, keys, inside))
+    lowest = lax.cond(jnp.all(ended | ~wanted), lambda: last.key, lambda: _lowest(view, peaks, last))
     threshold = value_of(jnp.where(ended, last.key, lowest))
     token, sure = _among_best(view, peaks, rows, last, inside)
-    token = lax.cond(jnp.all(sure | ~wanted), lambda: token, lambda: _among_all(view, peaks, rows, inside))
+    token = lax.cond(jnp.all(sure | ~wanted), lambda: token, lambda: _among_all(view, peaks, rows, last))
     return token, kept, threshold
 
 
-def _lowest(view: View, keys: jax.Array, inside: jax.Array) -> jax.Array:
+def _inside(view: View, peaks: Peaks, last: Last) -> jax.Array:
+    """Which tokens stand in the prefix, bool [B, W].
+
+    Each rarely taken branch works this out for itself: what it gets from outside would be written to memory for it.
+    """
+    return within(keys_of(view, peaks), last, view.reach.ids())
+
+
+def _lowest(view: View, peaks: Peaks, last: Last) -> jax.Array:
     """The key of the last token inside, int32 [B]."""
-    blocks = blockwise(jnp.where(inside, keys, _HIGHEST), jnp.min)
-    return view.reach.least(jnp.min(blocks, axis=1))
+    keys = jnp.where(_inside(view, peaks, last), keys_of(view, peaks), _HIGHEST)
+    return view.reach.least(row_min(keys))
 
 
 def _add(values: jax.Array, **how: object) -> jax.Array:
@@ -52,7 +58,8 @@ def _among_best(view: View, peaks: Peaks, rows: Rows, last: Last, inside: jax.Ar
     """The best token in the most promising blocks, int32 [B], and whether no other can be better, bool [B]."""
     bounds = gumbel_bound(rows.seed, rows.position, view.reach.ids())
     bounds = bounds - below_best(view.clean(), peaks.top, rows.temperature)
-    blocks = blockwise(jnp.where(inside, bounds, -jnp.inf), jnp.max)
+    # Folded as integers: XLA would write floats to memory first and hand them to a library.
+    blocks = value_of(blockwise(order_key(jnp.where(inside, bounds, -jnp.inf)), jnp.max))
     count = min(SCORED, blocks.shape[1])
     best, chosen = top(blocks, min(count + 1, blocks.shape[1]))
     rest = best[:, count] if best.shape[1] > count else jnp.full(best.shape[0], -jnp.inf)
@@ -65,11 +72,11 @@ def _among_best(view: View, peaks: Peaks, rows: Rows, last: Last, inside: jax.Ar
     return view.reach.least(winner.astype(jnp.int32)), highest > view.reach.most(rest)
 
 
-def _among_all(view: View, peaks: Peaks, rows: Rows, inside: jax.Array) -> jax.Array:
+def _among_all(view: View, peaks: Peaks, rows: Rows, last: Last) -> jax.Array:
     """The best token of all, int32 [B]."""
     ids = view.reach.ids()
     below = below_best(view.clean(), peaks.top, rows.temperature)
-    scores = jnp.where(inside, gumbel(rows.seed, rows.position, ids) - below, -jnp.inf)
+    scores = jnp.where(_inside(view, peaks, last), gumbel(rows.seed, rows.position, ids) - below, -jnp.inf)
     scores = lax.optimization_barrier(scores)
     highest = view.reach.most(row_max(scores))
     winner = row_min(jnp.where(scores == highest[:, None], ids, _HIGHEST))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samplerd import oracle, sampling
+from samplerd import oracle, sampling, winner
 from samplerd.audit import drawn_in
 from samplerd.rows import Rows
 
@@ -73,6 +73,16 @@ def test_equal_whatever_the_number_of_candidates(kind: str) -> None:
     for parameters in PARAMETERS:
         for size in (1, 16, 300):
             check(logits, made.rows(4, **parameters), size)
+
+
+def test_equal_where_a_few_blocks_do_not_settle_the_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one block scored the bound of the next is often higher: all tokens are scored then."""
+    monkeypatch.setattr(winner, "SCORED", 1)
+    compiled.cache_clear()
+    logits = made.logits(np.random.default_rng(4), 16, 2000, "flat")
+    for parameters in ({}, {"top_p": 0.999}):
+        check(logits, made.rows(16, **parameters))
+    compiled.cache_clear()
 
 
 @settings(max_examples=examples(60), deadline=None)
