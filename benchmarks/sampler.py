@@ -1,41 +1,49 @@
-"""The sampler beside others, in one run on one array: milliseconds a step, and as multiples of reading the logits once.
+"""The sampler beside others, in one run on the same arrays: milliseconds, and as multiples of reading the logits once.
 
-python benchmarks/sampler.py                          # the table
-python benchmarks/sampler.py --peer binary_search.py  # also tpu-inference's masks: that file of its wheel
-python benchmarks/sampler.py --smollm                 # also nucleus sizes and rates on SmolLM2's own logits
+python benchmarks/sampler.py                       # against sorting, argmax and NumPy
+python benchmarks/sampler.py --tpu-inference tpu_inference/layers/common/binary_search.py
+python benchmarks/sampler.py --mlx-lm mlx_lm/sample_utils.py
+python benchmarks/sampler.py --smollm --growth     # also SmolLM2's own logits; also more rows and tokens, and memory
+python benchmarks/sampler.py --plot out/sampler.svg
 
-Times are medians over rounds in which all take turns, so that a busy machine slows all of them alike. Draws of ours are
-checked against the oracle.
+The two files are of the wheels tpu-inference (it needs nothing else) and mlx-lm (with mlx and mlx-cpu on PYTHONPATH).
+Times are medians, and the best, over rounds in which all take turns, so that a busy machine slows all of them alike.
+Each goal is printed beside its figures. Draws of ours are checked against the oracle.
 """
 
 import argparse
-import importlib.util
 import os
 import statistics
 import time
-from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from sampler_peers import MASKS, MLX, PARTITION, SORT, Asked, Modules, Step, loaded, peers
+from sampler_report import FLOOR, OURS, Goal, Line, Times, plot
 from samplerd import oracle, sampling
 from samplerd.audit import drawn_in
 from samplerd.jax_setup import configure_jax
 from samplerd.rows import Rows
 
-Step = Callable[[], Any]
-MASKED = -1e12
+Logits = npt.NDArray[np.float32]
+VOCABULARY = 131072
+K50, GREEDY, P99, OPEN = Asked(0.7, 50, 0.95), Asked(0.0, 0, 1.0), Asked(1.0, 0, 0.99), Asked(1.0, 0, 1.0)
+ALL = {SORT, MASKS, PARTITION, MLX}
+FEW = 8
+GROWTH = ((1, VOCABULARY), (8, VOCABULARY), (64, VOCABULARY), (512, VOCABULARY), (8, 32768), (8, 262144), (512, 262144))
 
 
-def rows_of(count: int, temperature: float, top_k: int, top_p: float) -> Rows:
+def rows_of(count: int, asked: Asked) -> Rows:
     return jax.device_put(
         Rows(
-            temperature=np.full(count, temperature, np.float32),
-            top_k=np.full(count, top_k, np.int32),
-            top_p=np.full(count, top_p, np.float32),
+            temperature=np.full(count, asked.temperature, np.float32),
+            top_k=np.full(count, asked.top_k, np.int32),
+            top_p=np.full(count, asked.top_p, np.float32),
             min_p=np.zeros(count, np.float32),
             seed=np.arange(2 * count, dtype=np.uint32).reshape(count, 2),
             position=np.full(count, 7, np.int32),
@@ -43,43 +51,8 @@ def rows_of(count: int, temperature: float, top_k: int, top_p: float) -> Rows:
     )
 
 
-def by_sorting(logits: jax.Array, key: jax.Array, top_k: int, top_p: float) -> jax.Array:
-    """What most JAX samplers do: sort everything, cut, draw over everything."""
-    ordered = jnp.sort(logits, axis=1)[:, ::-1]
-    if top_k:
-        logits = jnp.where(logits < ordered[:, top_k - 1 : top_k], MASKED, logits)
-        ordered = jnp.where(jnp.arange(logits.shape[1]) < top_k, ordered, MASKED)
-    if top_p < 1:
-        reached = jnp.cumsum(jax.nn.softmax(ordered, axis=1), axis=1)
-        last = jnp.sum(reached < top_p, axis=1, keepdims=True)
-        logits = jnp.where(logits < jnp.take_along_axis(ordered, last, axis=1), MASKED, logits)
-    return jax.random.categorical(key, logits, axis=1)
-
-
-def by_masks(masks: Any, logits: jax.Array, key: jax.Array, top_k: int, top_p: float) -> jax.Array:
-    """tpu-inference: bisection for the k-th logit, bisection for the nucleus, categorical."""
-    if top_k:
-        logits = masks.topk_mask(logits, top_k, MASKED)
-    if top_p < 1:
-        logits = masks.topp_mask(logits, top_p, MASKED)
-    return jax.random.categorical(key, logits, axis=1)
-
-
-def by_partition(logits: npt.NDArray[np.float32], rng: np.random.Generator, top_k: int, top_p: float) -> Any:
-    """NumPy, row by row; only with a top-k."""
-    drawn = []
-    for row in logits:
-        best = np.argpartition(row, -top_k)[-top_k:]
-        best = best[np.argsort(-row[best])]
-        shares = np.exp(row[best] - row[best[0]])
-        shares /= shares.sum()
-        count = int(np.searchsorted(np.cumsum(shares), top_p)) + 1
-        drawn.append(rng.choice(best[:count], p=shares[:count] / shares[:count].sum()))
-    return drawn
-
-
-def timed(steps: dict[str, Step], budget: float) -> dict[str, float]:
-    """Median seconds of each, all in turns.
+def timed(steps: dict[str, Step], budget: float) -> dict[str, Times]:
+    """Seconds of each, all in turns.
 
     Quick ones run often in each turn, so that they find their own data in the processor's cache and not the last one's.
     """
@@ -92,7 +65,7 @@ def timed(steps: dict[str, Step], budget: float) -> dict[str, float]:
                 continue
             jax.block_until_ready(step())
             times[name] += [_seconds(step) for _ in range(repeats[name])]
-    return {name: statistics.median(values) for name, values in times.items()}
+    return {name: Times(statistics.median(values), min(values)) for name, values in times.items()}
 
 
 def _repeats(step: Step, turn: float = 0.02) -> int:
@@ -107,57 +80,93 @@ def _seconds(step: Step) -> float:
     return time.perf_counter() - began
 
 
-def check(logits: npt.NDArray[np.float32], rows: Rows, got: Any, most: int = 16) -> int:
-    wrong = 0
-    host = jax.device_get(rows)
+def wrong_rows(logits: Logits, asked: Asked, rows: Rows, got: Any, most: int) -> int:
+    """How many of the first rows are not the oracle's."""
+    wrong, seeds = 0, np.asarray(rows.seed)
     for row in range(min(most, len(logits))):
-        low, high = (int(word) for word in host.seed[row])
-        request = oracle.Request(
-            float(host.temperature[row]), int(host.top_k[row]), float(host.top_p[row]), low + (high << 32), 7
-        )
+        low, high = (int(word) for word in seeds[row])
+        request = oracle.Request(asked.temperature, asked.top_k, float(np.float32(asked.top_p)), low + (high << 32), 7)
         wrong += oracle.judge(oracle.expect(logits[row], request), drawn_in(got, row)) is not None
     return wrong
 
 
-def compare(title: str, logits: npt.NDArray[np.float32], rows: Rows, masks: Any, budget: float) -> None:
-    """One line of the table for each sampler."""
-    host = jax.device_get(rows)
-    temperature, top_k, top_p = float(host.temperature[0]), int(host.top_k[0]), float(host.top_p[0])
-    array = jax.device_put(logits)
+def megabytes(program: Any) -> float:
+    return float(program.memory_analysis().temp_size_in_bytes) / 1e6
+
+
+def compare(
+    title: str,
+    logits: Logits,
+    asked: Asked,
+    modules: Modules,
+    budget: float,
+    *,
+    goals: tuple[Goal, ...] = (),
+    chosen: set[str] = ALL,
+) -> Line:
+    """Time all samplers on one array and print what they took."""
+    array, rows = jax.device_put(logits), rows_of(len(logits), asked)
     floor = jax.jit(partial(jnp.max, axis=1))
     began = time.perf_counter()
     ours = jax.jit(sampling.sample).lower(array, rows).compile()
     compiling = time.perf_counter() - began
-    steps: dict[str, Step] = {"read floor (max)": lambda: floor(array), "ours": lambda: ours(array, rows)}
-    with jax.enable_x64(False):
-        if temperature:
-            scaled = jax.device_put(logits / np.float32(temperature))
-            key = jax.random.key(0)
-            sort = jax.jit(partial(by_sorting, top_k=top_k, top_p=top_p)).lower(scaled, key).compile()
-            steps["sort + categorical"] = lambda: sort(scaled, key)
-            if masks is not None:
-                masked = jax.jit(partial(by_masks, masks, top_k=top_k, top_p=top_p)).lower(scaled, key).compile()
-                steps["tpu-inference masks"] = lambda: masked(scaled, key)
-            if top_k:
-                numbers, rng = np.asarray(scaled), np.random.default_rng(0)
-                steps["NumPy argpartition"] = lambda: by_partition(numbers, rng, top_k, top_p)
-        else:
-            argmax = jax.jit(partial(jnp.argmax, axis=1)).lower(array).compile()
-            steps["jnp.argmax"] = lambda: argmax(array)
-        found = timed(steps, budget)
-    got = ours(array, rows)
-    certified = float(np.mean(np.asarray(got.certified)))
-    wrong = check(logits, rows, got)
-    load = os.getloadavg()[0]
-    print(f"\n{title}: batch {len(logits)}, V {logits.shape[1]}; compiled in {compiling:.1f} s; load {load:.1f}")
-    for name, seconds in found.items():
-        note = f"   certified {certified:.0%}, wrong {wrong}" if name == "ours" else ""
-        times = f"{seconds / found['read floor (max)']:9.1f} x floor {seconds / found['ours']:9.2f} x ours"
-        print(f"  {name:22s}{1e3 * seconds:10.3f} ms {times}{note}")
+    steps: dict[str, Step] = {FLOOR: lambda: floor(array), OURS: lambda: ours(array, rows)}
+    seconds = timed(steps | peers(logits, asked, modules, chosen), budget)
+    got = jax.device_get(ours(array, rows))
+    wrong = wrong_rows(logits, asked, rows, got, 16)
+    kept = f"kept {got.kept.min()} to {got.kept.max()}, certified {got.certified.mean():.0%}, wrong {wrong}"
+    note = f"{kept}; compiled in {compiling:.1f} s; load {os.getloadavg()[0]:.1f}"
+    memory = {OURS: megabytes(ours)}
+    line = Line(title, len(logits), logits.shape[1], seconds, note, goals, memory)
+    line.show()
+    return line
 
 
-def smollm_logits(steps: int = 96) -> npt.NDArray[np.float32]:
-    """SmolLM2's logits along one answer of its own."""
+def compared(modules: Modules, budget: float) -> list[Line]:
+    normal = np.random.default_rng(0).standard_normal((64, VOCABULARY)).astype(np.float32)
+    few = normal[:FEW]
+    four, two = Goal(FLOOR, 4), Goal(FLOOR, 2)
+    run = partial(compare, modules=modules, budget=budget)
+    return [
+        run("k 50, p 0.95", 3 * normal[:1], K50),
+        run("k 50, p 0.95", 3 * few, K50, goals=(four, Goal(SORT, 400), Goal(MASKS, 70))),
+        run("k 50, p 0.95", 3 * normal, K50, goals=(four,)),
+        *(run("greedy", 3 * normal[:count], GREEDY, goals=(two,)) for count in (1, FEW, 64)),
+        run("p 0.99, peaked", 8 * few, P99),
+        run("worst: flat, p 0.999", 0.01 * few, Asked(1.0, 0, 0.999), goals=(Goal(SORT, 10),)),
+        run("no truncation", 3 * few, OPEN),
+    ]
+
+
+def growth(budget: float) -> None:
+    """More rows and more tokens: time for each logit should not rise. And what one program takes for all requests."""
+    print("\nbatch  vocabulary  request               ms  x floor  at best  ps/logit  working memory (MB)")
+    for count, vocabulary in GROWTH:
+        logits = np.random.default_rng(1).standard_normal((count, vocabulary), np.float32) * np.float32(3)
+        array, floor = jax.device_put(logits), jax.jit(partial(jnp.max, axis=1))
+        program = jax.jit(sampling.sample).lower(array, rows_of(count, K50)).compile()
+        for name, asked in (("greedy", GREEDY), ("k 50, p 0.95", K50), ("p 0.99", P99)):
+            rows = rows_of(count, asked)
+            found = timed({FLOOR: partial(floor, array), OURS: partial(program, array, rows)}, budget)
+            took, least = found[OURS], found[FLOOR]
+            each = 1e12 * took.median / array.size
+            print(
+                f"{count:5d}  {vocabulary:10d}  {name:14s}{1e3 * took.median:10.2f}  {took.median / least.median:7.1f}"
+                f"  {took.best / least.best:7.1f}  {each:8.0f}  {megabytes(program):19.1f}"
+            )
+
+
+def compiles() -> None:
+    """One program a batch size, whatever the requests ask."""
+    step = jax.jit(sampling.sample)
+    logits = jnp.zeros((4, 1000), jnp.float32)
+    for asked in (K50, GREEDY, P99, OPEN):
+        step(logits, rows_of(4, asked))
+    print(f"\nprograms compiled for one batch size and four kinds of request: {step._cache_size()}")
+
+
+def smollm_logits(steps: int = 96) -> tuple[Logits, float]:
+    """SmolLM2's logits along one answer of its own, and the seconds of its decode step for a batch of FEW."""
     from samplerd import smollm  # noqa: PLC0415
 
     model = smollm.load(256)
@@ -166,56 +175,61 @@ def smollm_logits(steps: int = 96) -> npt.NDArray[np.float32]:
     cache, collected = model.empty_cache(1), []
     draw = jax.jit(sampling.sample)
     for position in range(len(tokens) + steps):
-        logits, cache = decode(
-            model.weights, cache, np.array([tokens[position]], np.int32), np.array([position], np.int32)
-        )
+        here = np.array([position], np.int32)
+        logits, cache = decode(model.weights, cache, np.array([tokens[position]], np.int32), here)
         if position >= len(tokens) - 1:
             collected.append(np.asarray(logits[0]))
-            rows = rows_of(1, 1.0, 0, 1.0)._replace(position=np.array([position + 1], np.int32))
+            rows = rows_of(1, OPEN)._replace(position=here + 1)
             tokens.append(int(draw(logits, rows).token[0]))
-    return np.stack(collected[:steps])
+    full, word, place = model.empty_cache(FEW), np.full(FEW, tokens[0], np.int32), np.full(FEW, 64, np.int32)
+    step = timed({"decode": lambda: decode(model.weights, full, word, place)}, 3.0)
+    return np.stack(collected[:steps]), step["decode"].median
 
 
-def smollm(masks: Any, budget: float) -> None:
-    logits = smollm_logits()
+def smollm(modules: Modules, budget: float) -> list[Line]:
+    logits, decode = smollm_logits()
     draw = jax.jit(sampling.sample)
     for temperature, top_p in ((0.7, 0.95), (0.7, 0.99), (1.0, 0.95), (1.0, 0.99)):
-        rows = rows_of(len(logits), temperature, 0, top_p)
-        got = draw(logits, rows)
-        kept = np.sort(np.asarray(got.kept))
-        sizes = " ".join(f"{quantile:.0%}: {int(np.quantile(kept, quantile))}" for quantile in (0.1, 0.5, 0.9, 1.0))
-        certified, wrong = float(np.mean(np.asarray(got.certified))), check(logits, rows, got, len(logits))
-        print(f"\nSmolLM2, T {temperature}, p {top_p}: nucleus {sizes}; certified {certified:.1%}; wrong {wrong}")
-    compare("SmolLM2's logits, p 0.99", logits[:8], rows_of(8, 1.0, 0, 0.99), masks, budget)
+        asked = Asked(temperature, 0, top_p)
+        rows = rows_of(len(logits), asked)
+        got = jax.device_get(draw(logits, rows))
+        sizes = " ".join(f"{share:.0%}: {int(np.quantile(got.kept, share))}" for share in (0.1, 0.5, 0.9, 1.0))
+        wrong = wrong_rows(logits, asked, rows, got, len(logits))
+        print(f"\nSmolLM2, T {temperature}, p {top_p}: nucleus {sizes}", end="; ")
+        print(f"certified {got.certified.mean():.1%}; wrong {wrong}")
+    run = partial(compare, asked=P99, modules=modules, budget=budget)
+    lines = []
+    for name, these, times in (("certified", got.certified, 8), ("fallback", ~got.certified, 25)):
+        batch = np.resize(logits[these], (FEW, logits.shape[1])) if these.any() else logits[:0]
+        if len(batch):
+            lines.append(run(f"SmolLM2, p 0.99, {name}", batch, goals=(Goal(FLOOR, times),)))
+    for line in lines:
+        for name in (OURS, SORT):
+            took = line.seconds[name].median
+            share = took / (took + decode)
+            print(f"share of {name} in SmolLM2's step of {1e3 * decode:.1f} ms and sampling, {line.title}: {share:.1%}")
+    return lines
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer", help="tpu_inference/layers/common/binary_search.py")
+    parser.add_argument("--tpu-inference", help="tpu_inference/layers/common/binary_search.py")
+    parser.add_argument("--mlx-lm", help="mlx_lm/sample_utils.py")
     parser.add_argument("--smollm", action="store_true")
-    parser.add_argument("--vocabulary", type=int, default=131072)
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--growth", action="store_true")
+    parser.add_argument("--plot", type=Path)
     parser.add_argument("--budget", type=float, default=3.0, help="seconds for each block")
     options = parser.parse_args()
     configure_jax()
-    masks = None
-    if options.peer:
-        spec = importlib.util.spec_from_file_location("binary_search", options.peer)
-        assert spec is not None
-        assert spec.loader is not None
-        masks = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(masks)
-    normal = np.random.default_rng(0).standard_normal((max(options.batches), options.vocabulary)).astype(np.float32)
-    for count in options.batches:
-        compare("k 50, p 0.95, T 0.7", 3 * normal[:count], rows_of(count, 0.7, 50, 0.95), masks, options.budget)
-        compare("greedy", 3 * normal[:count], rows_of(count, 0.0, 0, 1.0), masks, options.budget)
-    few = 8
-    peaked = 8 * normal[:few]
-    compare("p 0.99 alone, peaked", peaked, rows_of(few, 1.0, 0, 0.99), masks, options.budget)
-    compare("worst case: flat, p 0.999", 0.01 * normal[:few], rows_of(few, 1.0, 0, 0.999), masks, options.budget)
-    compare("no truncation", 3 * normal[:few], rows_of(few, 1.0, 0, 1.0), masks, options.budget)
+    modules = Modules(loaded(options.tpu_inference), loaded(options.mlx_lm))
+    lines = compared(modules, options.budget)
+    compiles()
     if options.smollm:
-        smollm(masks, options.budget)
+        lines += smollm(modules, options.budget)
+    if options.growth:
+        growth(options.budget)
+    if options.plot:
+        plot(lines, options.plot)
 
 
 if __name__ == "__main__":

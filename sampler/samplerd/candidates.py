@@ -11,9 +11,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from samplerd.floats import INFINITY_KEY, MASKED_KEY, flushed, order_key, value_of
+from samplerd.folding import STRIDE, blockwise
 from samplerd.reach import Reach
 
-BLOCK = 32
+BLOCK = STRIDE
 
 
 class View(NamedTuple):
@@ -45,37 +46,40 @@ class Candidates(NamedTuple):
     ids: jax.Array  # int32 [B, K]
 
 
-def survey(view: View) -> Peaks:
+def survey(view: View, left: jax.Array | None = None) -> Peaks:
     """Find the maximum of every block, and the rows that hold NaN or +inf or nothing but -inf.
 
+    If not all tokens are `left`, bool [B, W], the others count as -inf; they must be the beginning of the order.
     In integers: XLA's float maximum on the CPU loses a NaN when it is vectorised.
     """
-    keys = _block_keys(view)
+    keys = _block_keys(view, left)
     top = view.reach.most(jnp.max(keys, axis=1))
     valid = (top < INFINITY_KEY) & (top > MASKED_KEY)
     blocks = value_of(jnp.minimum(keys, jnp.int32(INFINITY_KEY)))
     return Peaks(blocks, jnp.where(valid, value_of(top), jnp.float32(0)), valid)
 
 
-def _block_keys(view: View) -> jax.Array:
+def _block_keys(view: View, left: jax.Array | None) -> jax.Array:
     """int32 [B, N]; the last block may be short."""
-    reach = view.reach
     keys = order_key(view.logits.astype(jnp.float32))
-    if reach.padded:
-        keys = jnp.where(reach.ids() < reach.vocabulary, keys, jnp.int32(MASKED_KEY))
-    whole = reach.width // BLOCK * BLOCK
-    parts = []
-    if whole:
-        parts.append(jnp.max(keys[:, :whole].reshape(-1, whole // BLOCK, BLOCK), axis=2))
-    if whole < reach.width:
-        parts.append(jnp.max(keys[:, whole:], axis=1, keepdims=True))
-    # Without the barrier XLA works the maxima out again for every use of them, ten times slower.
-    blocks: jax.Array = lax.optimization_barrier(jnp.concatenate(parts, axis=1))
-    return blocks
+    if left is not None:
+        keys = jnp.where(left, keys, jnp.int32(MASKED_KEY))
+    if view.reach.padded:
+        keys = jnp.where(view.reach.ids() < view.reach.vocabulary, keys, jnp.int32(MASKED_KEY))
+    return blockwise(keys, jnp.max)
+
+
+def tokens_of(view: View, blocks: jax.Array) -> Candidates:
+    """All tokens of some blocks [B, K] of this part, in the order of the blocks; -inf for places without a token."""
+    places = (blocks[:, :, None] * BLOCK + jnp.arange(BLOCK, dtype=jnp.int32)).reshape(blocks.shape[0], -1)
+    ids = places + view.reach.offset()
+    inside = (places < view.reach.width) & (ids < view.reach.vocabulary)
+    logits = jnp.take_along_axis(view.logits, places, axis=1, mode="clip")
+    return Candidates(jnp.where(inside, flushed(logits.astype(jnp.float32)), -jnp.inf), ids)
 
 
 def find(view: View, peaks: Peaks, count: int) -> Candidates:
-    """The true best `count` tokens of the whole vocabulary; of an invalid row, token 0 alone."""
+    """The true best `count` of the tokens that were surveyed; of an invalid row, token 0 alone."""
     mine = _best_here(view, peaks, min(count, view.reach.width))
     logits, ids = view.reach.side_by_side(mine.logits), view.reach.side_by_side(mine.ids)
     if view.reach.axis is not None:
@@ -89,19 +93,13 @@ def find(view: View, peaks: Peaks, count: int) -> Candidates:
 
 def _best_here(view: View, peaks: Peaks, count: int) -> Candidates:
     """The best of this part."""
-    ids = jnp.broadcast_to(view.reach.ids(), view.logits.shape)
-    logits = view.logits
     if count < peaks.blocks.shape[1]:
         _, blocks = top(peaks.blocks, count)
-        blocks = jnp.sort(blocks, axis=1)  # so that places stand in the order of the ids
-        places = (blocks[:, :, None] * BLOCK + jnp.arange(BLOCK, dtype=jnp.int32)).reshape(blocks.shape[0], -1)
-        ids = places + view.reach.offset()
-        inside = (places < view.reach.width) & (ids < view.reach.vocabulary)
-        logits = jnp.take_along_axis(view.logits, places, axis=1, mode="clip")
-        logits = jnp.where(inside, flushed(logits.astype(jnp.float32)), -jnp.inf)
+        logits, ids = tokens_of(view, jnp.sort(blocks, axis=1))  # sorted: places then stand in the order of the ids
     else:
-        logits = view.clean()
-    logits = jnp.where(jnp.isnan(logits), -jnp.inf, logits)  # the row is invalid; keep XLA's TopK out of it
+        logits, ids = view.clean(), jnp.broadcast_to(view.reach.ids(), view.logits.shape)
+    # Above the top stands what the survey left out; or it is NaN and the row invalid: keep XLA's TopK out of that.
+    logits = jnp.where(logits <= peaks.top[:, None], logits, -jnp.inf)
     best, places = top(logits, count)
     return Candidates(best, jnp.take_along_axis(ids, places, axis=1))
 
@@ -117,13 +115,9 @@ def top(values: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
 
 def first(view: View, peaks: Peaks) -> jax.Array:
     """The best token of each row, int32 [B]; 0 for invalid rows."""
-    here = view.reach.offset()
     number = jnp.arange(peaks.blocks.shape[1], dtype=jnp.int32)[None, :]
     block = jnp.min(jnp.where(peaks.blocks == peaks.top[:, None], number, peaks.blocks.shape[1]), axis=1)
-    places = block[:, None].astype(jnp.int32) * BLOCK + jnp.arange(BLOCK, dtype=jnp.int32)[None, :]
-    ids = places + here
-    inside = (places < view.reach.width) & (ids < view.reach.vocabulary)
-    logits = jnp.take_along_axis(view.logits, places, axis=1, mode="clip")
-    level = inside & (flushed(logits.astype(jnp.float32)) == peaks.top[:, None])
+    logits, ids = tokens_of(view, block[:, None].astype(jnp.int32))
+    level = logits == peaks.top[:, None]
     lowest = jnp.min(jnp.where(level, ids, jnp.iinfo(jnp.int32).max), axis=1).astype(jnp.int32)
     return jnp.where(peaks.valid, view.reach.least(lowest), 0)

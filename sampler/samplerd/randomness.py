@@ -3,10 +3,16 @@
 The same request so gets the same token whatever the batch, its order or the number of candidates looked at.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 _LARGEST_BELOW_ONE = 1.0 - 2.0**-24
+_LN_2 = math.log(2)
+_MARGIN = 2.0**-10
+"""Far more than what rounding does to noise and bound on any platform."""
 
 
 def mix(word: jax.Array) -> jax.Array:
@@ -32,8 +38,23 @@ def gumbel(seeds: jax.Array, positions: jax.Array, ids: jax.Array) -> jax.Array:
     The uniform is centred in its 2^-32 cell and taken from the small side, so that the upper tail, which decides which
     rare token wins, is exact down to 2^-33 and the noise is always finite: between -2.9 and 22.9.
     """
-    first, second = row_keys(seeds, positions)
-    bits = mix(mix(ids.astype(jnp.uint32) ^ first[:, None]) + second[:, None])
-    uniform = (bits.astype(jnp.float32) + jnp.float32(0.5)) * jnp.float32(2.0**-32)
+    uniform = _centred(seeds, positions, ids) * jnp.float32(2.0**-32)
     exponential = -jnp.log1p(-jnp.minimum(uniform, jnp.float32(_LARGEST_BELOW_ONE)))
     return -jnp.log(exponential)
+
+
+def gumbel_bound(seeds: jax.Array, positions: jax.Array, ids: jax.Array) -> jax.Array:
+    """Numbers that `gumbel` never exceeds, float32, close to it where it is large, and without a logarithm.
+
+    -log1p(-u) >= u, so the noise is at most -ln u; and log2(1 + f) >= f, so the bits of a float u, read as a number,
+    give no more than its logarithm: together at most 0.06 too much for large noise. The margin is for rounding.
+    """
+    bits = lax.bitcast_convert_type(_centred(seeds, positions, ids), jnp.int32)
+    return jnp.float32((32 + 127) * _LN_2 + _MARGIN) - bits.astype(jnp.float32) * jnp.float32(_LN_2 / 2**23)
+
+
+def _centred(seeds: jax.Array, positions: jax.Array, ids: jax.Array) -> jax.Array:
+    """2^32 u, float32 [B, N]: 32 random bits as a whole number, plus a half."""
+    first, second = row_keys(seeds, positions)
+    bits = mix(mix(ids.astype(jnp.uint32) ^ first[:, None]) + second[:, None])
+    return bits.astype(jnp.float32) + jnp.float32(0.5)

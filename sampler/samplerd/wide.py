@@ -1,7 +1,8 @@
 """The exact sampler over the whole vocabulary, for rows whose candidates cannot be shown to be enough.
 
-The kept set is always a prefix of the total order. Its last logit is found by bisection on the logits' bits, and among
-the tokens that share that logit, its last id by bisection on the ids: no sort, whatever the ties.
+The kept set is always a prefix of the total order. Here its last token is found, for top-k and min-p, by bisection on
+the logits' bits and, among equal logits, on the ids. For top-p `nucleus` searches for a mass, and comes back to this
+bisection where that does not get to an end. No sort, whatever the ties. The draw is in `winner`.
 """
 
 from collections.abc import Callable
@@ -13,13 +14,12 @@ from jax import lax
 
 from samplerd import mass
 from samplerd.candidates import Peaks, View
-from samplerd.floats import MASKED_KEY, order_key, value_of
-from samplerd.randomness import gumbel
+from samplerd.floats import MASKED_KEY, order_key
+from samplerd.folding import row_max, row_min, row_sum
 from samplerd.reach import Reach
-from samplerd.rows import Limits, Rows, below_best, lowest_id_of_highest
+from samplerd.rows import Limits, Rows
 
-Outcome = tuple[jax.Array, jax.Array, jax.Array]
-"""Token, kept count and threshold, [B] each."""
+_HIGHEST = jnp.iinfo(jnp.int32).max
 
 
 class Last(NamedTuple):
@@ -29,69 +29,58 @@ class Last(NamedTuple):
     id: jax.Array  # int32
 
 
-def draw(view: View, peaks: Peaks, rows: Rows, on: Limits, wanted: jax.Array, narrow: Outcome) -> Outcome:
-    """Do the `wanted` rows over the whole vocabulary; the others keep their `narrow` outcome."""
-    reach = view.reach
-    keys = jnp.where(peaks.valid[:, None], order_key(view.clean()), jnp.int32(MASKED_KEY))
-    # Barriers: what is used more than once would else be worked out again for every use.
-    keys = lax.optimization_barrier(keys)
-    below = lax.optimization_barrier(below_best(value_of(keys), peaks.top, rows.temperature))
-    everything = Last(jnp.full(wanted.shape, MASKED_KEY + 1, jnp.int32), jnp.full(wanted.shape, 2**31 - 1, jnp.int32))
-    truncated = jnp.any(wanted & (on.min_p | on.top_k | on.top_p))
-    last = lax.cond(truncated, lambda: _last_kept(keys, below, rows, on, reach), lambda: everything)
-    inside = _within(keys, last, reach)
-    ids = reach.ids()
-    scores = jnp.where(inside, gumbel(rows.seed, rows.position, ids) - below, -jnp.inf)
-    scores = lax.optimization_barrier(scores)
-    token = lowest_id_of_highest(scores, ids, reach)
-    kept = reach.sum(jnp.sum(inside, axis=1, dtype=jnp.int32))
-    threshold = value_of(reach.least(jnp.min(jnp.where(inside, keys, jnp.iinfo(jnp.int32).max), axis=1)))
-    mine = (token, kept, threshold)
-    token, kept, threshold = (jnp.where(wanted, new, old) for new, old in zip(mine, narrow, strict=True))
-    return token, kept, threshold
+def everything(rows: int) -> Last:
+    """The end of the whole order."""
+    return Last(jnp.full(rows, MASKED_KEY + 1, jnp.int32), jnp.full(rows, _HIGHEST, jnp.int32))
 
 
-def _within(keys: jax.Array, last: Last, reach: Reach) -> jax.Array:
-    """Which tokens stand in the prefix, bool [B, W]."""
-    level = (keys == last.key[:, None]) & (reach.ids() <= last.id[:, None])
+def keys_of(view: View, peaks: Peaks) -> jax.Array:
+    """The logits as integers in their order, int32 [B, W]; of invalid rows, all masked."""
+    return jnp.where(peaks.valid[:, None], order_key(view.clean()), jnp.int32(MASKED_KEY))
+
+
+def within(keys: jax.Array, last: Last, ids: jax.Array) -> jax.Array:
+    """Which tokens, given by keys and ids [B, N] each, stand in the prefix, bool [B, N]."""
+    level = (keys == last.key[:, None]) & (ids <= last.id[:, None])
     return (keys > last.key[:, None]) | level
 
 
-def _last_kept(keys: jax.Array, below: jax.Array, rows: Rows, on: Limits, reach: Reach) -> Last:
-    """The last kept token of each row: min-p, then top-k within it, then top-p within that."""
-    weights = mass.weights(below)
-    heavy = ~on.min_p[:, None] | (weights >= mass.least_kept(rows.min_p)[:, None])
-    ones = ((keys > MASKED_KEY) & heavy).astype(jnp.uint64)
-    there = reach.sum(jnp.sum(ones, axis=1, dtype=jnp.uint64))
-    count = jnp.where(on.top_k, jnp.minimum(rows.top_k.astype(jnp.uint64), there), there)
-    by_count = lax.cond(
+def last_by_count(view: View, peaks: Peaks, rows: Rows, on: Limits, weights: jax.Array | None) -> Last:
+    """The last token that min-p and then top-k keep. Without `weights` no row may have min-p on."""
+    reach = view.reach
+    keys = lax.optimization_barrier(keys_of(view, peaks))
+    there = keys > MASKED_KEY
+    if weights is not None:
+        there &= ~on.min_p[:, None] | (weights >= mass.least_kept(rows.min_p)[:, None])
+    there = there.astype(jnp.int32)
+    most = reach.sum(row_sum(there))
+    count = jnp.where(on.top_k, jnp.minimum(rows.top_k, most), most)
+    found: Last = lax.cond(
         jnp.any(on.top_k | on.min_p),
-        lambda: _select(keys, ones, count, reach),
-        lambda: Last(jnp.full(count.shape, MASKED_KEY + 1, jnp.int32), jnp.full(count.shape, 2**31 - 1, jnp.int32)),
+        lambda: select(keys, there, count, reach),
+        lambda: everything(len(count)),
     )
-    weights = jnp.where(_within(keys, by_count, reach), weights, jnp.uint64(0))
-    total = reach.sum(jnp.sum(weights, axis=1, dtype=jnp.uint64))
-    target = jnp.maximum(mass.nucleus_target(total, rows.top_p), jnp.uint64(1))
-    by_mass = lax.cond(jnp.any(on.top_p), lambda: _select(keys, weights, target, reach), lambda: by_count)
-    return Last(*(jnp.where(on.top_p, new, old) for new, old in zip(by_mass, by_count, strict=True)))
+    limited = on.top_k | on.min_p
+    return Last(*(jnp.where(limited, new, old) for new, old in zip(found, everything(len(count)), strict=True)))
 
 
-def _select(keys: jax.Array, measure: jax.Array, target: jax.Array, reach: Reach) -> Last:
+def select(keys: jax.Array, measure: jax.Array, target: jax.Array, reach: Reach) -> Last:
     """The last token of the shortest prefix whose measure reaches the target, which must be 1 at least.
 
     Tokens of one key all have the same measure, so how many of them are needed is a division.
     """
+    none = jnp.zeros((), measure.dtype)
 
     def measured(inside: jax.Array) -> jax.Array:
-        return reach.sum(jnp.sum(jnp.where(inside, measure, jnp.uint64(0)), axis=1, dtype=jnp.uint64))
+        return reach.sum(row_sum(jnp.where(inside, measure, none)))
 
-    low = reach.least(jnp.min(jnp.where(measure > 0, keys, jnp.iinfo(jnp.int32).max), axis=1))
-    high = reach.most(jnp.max(keys, axis=1))
+    low = reach.least(row_min(jnp.where(measure > 0, keys, _HIGHEST)))
+    high = reach.most(row_max(keys))
     key = _bisect(low, high, lambda tried: measured(keys >= tried[:, None]) >= target)
     level = (keys == key[:, None]) & (measure > 0)
     missing = target - measured(keys > key[:, None])
-    each = jnp.maximum(reach.most(jnp.max(jnp.where(level, measure, jnp.uint64(0)), axis=1)), jnp.uint64(1))
-    needed = (missing + each - jnp.uint64(1)) // each
+    each = jnp.maximum(reach.most(row_max(jnp.where(level, measure, none))), none + 1)
+    needed = ((missing + each - 1) // each).astype(jnp.int32)
     return Last(key, _id_of(level, needed, reach))
 
 
@@ -100,11 +89,11 @@ def _id_of(level: jax.Array, needed: jax.Array, reach: Reach) -> jax.Array:
     ids = reach.ids()
 
     def up_to(last: jax.Array) -> jax.Array:
-        return reach.sum(jnp.sum(level & (ids <= last[:, None]), axis=1, dtype=jnp.uint64))
+        return reach.sum(row_sum((level & (ids <= last[:, None])).astype(jnp.int32)))
 
-    lowest = reach.least(jnp.min(jnp.where(level, ids, jnp.iinfo(jnp.int32).max), axis=1))
+    lowest = reach.least(row_min(jnp.where(level, ids, _HIGHEST)))
     # Bisected downwards: the largest -id for which enough tokens stand at or before it. Without ties: no step at all.
-    most = reach.most(jnp.max(jnp.where(level, ids, -1), axis=1))
+    most = reach.most(row_max(jnp.where(level, ids, -1)))
     return -_bisect(-most, -lowest, lambda tried: up_to(-tried) >= needed)
 
 

@@ -42,7 +42,7 @@ class Case:
     top_k: int = 0
     top_p: float = 1.0
     min_p: float = 0.0
-    tiers: tuple[int, ...] = sampling.TIERS
+    size: int = sampling.CANDIDATES
     fraction: float = 1.0
     """Of the draws of a run: long rows cost more."""
 
@@ -67,7 +67,7 @@ def _far_tail(size: int, below: float) -> npt.NDArray[np.float32]:
 
 CASES = (
     Case("to 16 nats, candidates", _falling(64, -16.0), "random"),
-    Case("to 16 nats, whole vocabulary", _falling(64, -16.0), "positions", tiers=(1,)),
+    Case("to 16 nats, whole vocabulary", _falling(64, -16.0), "positions", size=1),
     Case("T 0.7, k 40, p 0.999", _falling(64, -10.0), "positions", temperature=0.7, top_k=40, top_p=0.999),
     Case("T 1.5, min-p 0.001", _falling(64, -16.0), "seeds", temperature=1.5, min_p=0.001),
     Case("1023 tokens 15 nats below", _far_tail(1024, 15.0), "random", fraction=0.2),
@@ -104,7 +104,7 @@ def drawn(case: Case, draws: int, sample: Any = sampling.sample) -> npt.NDArray[
     """How often each token came, [V], in at least `draws` draws."""
     rows = _MOST_ELEMENTS // case.logits.size
     logits = jax.numpy.asarray(np.tile(case.logits, (rows, 1)))
-    run = jax.jit(partial(sample, tiers=case.tiers))
+    run = jax.jit(partial(sample, size=case.size))
     generator = np.random.default_rng(5)
     counts = np.zeros(case.logits.size, np.int64)
     for start in range(0, draws, rows):

@@ -32,11 +32,11 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Kind:
-    """One compiled sampler. `tiers` other than production's bring the whole vocabulary's way to small ones."""
+    """One compiled sampler. A `size` other than production's brings the whole vocabulary's way to small ones."""
 
     vocabulary: int
     dtype: str = "float32"
-    tiers: tuple[int, ...] = sampling.TIERS
+    size: int = sampling.CANDIDATES
 
     @property
     def rows(self) -> int:
@@ -46,15 +46,15 @@ class Kind:
     @property
     def label(self) -> str:
         """In words."""
-        tiers = "" if self.tiers == sampling.TIERS else f", candidates {'/'.join(map(str, self.tiers))}"
-        return f"{self.dtype}, {self.vocabulary} tokens{tiers}"
+        few = "" if self.size == sampling.CANDIDATES else f", candidates {self.size}"
+        return f"{self.dtype}, {self.vocabulary} tokens{few}"
 
 
 SHORT = (
-    *(Kind(size) for size in (1, 2, 3, 17, 32, 33, 64, 65, 257, 1000, 1024, 1025, 2049, 4096)),
-    *(Kind(size, tiers=(1,)) for size in (31, 129)),
-    Kind(600, tiers=(16, 128)),
-    *(Kind(size, dtype) for dtype in ("bfloat16", "float16") for size in (97, 1025)),
+    *(Kind(vocabulary) for vocabulary in (1, 2, 3, 17, 32, 33, 64, 65, 257, 1000, 1024, 1025, 2049, 4096)),
+    *(Kind(vocabulary, size=1) for vocabulary in (31, 129)),
+    Kind(600, size=16),
+    *(Kind(vocabulary, dtype) for dtype in ("bfloat16", "float16") for vocabulary in (97, 1025)),
 )
 LONG = (Kind(LONG_VOCABULARY), Kind(LONG_VOCABULARY, "bfloat16"))
 
@@ -75,8 +75,8 @@ class Outcome:
 
 def prove(kind: Kind, rows: int, seed: int) -> Outcome:
     """Compare at least `rows` rows of one kind."""
-    run = jax.jit(partial(sampling.sample, tiers=kind.tiers))
-    generator = np.random.default_rng([seed, kind.vocabulary, *kind.dtype.encode(), *kind.tiers])
+    run = jax.jit(partial(sampling.sample, size=kind.size))
+    generator = np.random.default_rng([seed, kind.vocabulary, *kind.dtype.encode(), kind.size])
     outcome = Outcome()
     while outcome.rows < rows:
         made = adversary.batch(generator, (kind.rows, kind.vocabulary), kind.dtype)

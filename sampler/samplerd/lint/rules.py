@@ -18,9 +18,9 @@ from samplerd.lint.stablehlo import (
     target,
     top_k_count,
 )
-from samplerd.sampling import TIERS
+from samplerd.sampling import CANDIDATES
 
-MOST_SORTED = max(TIERS)
+MOST_SORTED = CANDIDATES
 """The most numbers that the exact sampler ever sorts, its candidates: a vocabulary is longer."""
 
 _APPROX_CALLS = ("approxtopk", "approx_top_k", "partialreduce")

@@ -12,7 +12,7 @@ from samplerd.rows import Rows, Sampled
 from tests.proofs import adversary, draws, kept_sets, row_oracle
 from tests.unit.samplerd import made
 
-KINDS = [kept_sets.Kind(1), kept_sets.Kind(65), kept_sets.Kind(129, tiers=(1,)), kept_sets.Kind(97, "float16")]
+KINDS = [kept_sets.Kind(1), kept_sets.Kind(65), kept_sets.Kind(129, size=1), kept_sets.Kind(97, "float16")]
 
 
 @pytest.mark.parametrize("vocabulary", [1, 2, 33, 700])
@@ -65,7 +65,7 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_sampler_does_not(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     right: Any = sampling.sample
-    monkeypatch.setattr(sampling, "sample", lambda logits, rows, tiers: WRONG[name](right(logits, rows, tiers=tiers)))
+    monkeypatch.setattr(sampling, "sample", lambda logits, rows, size: WRONG[name](right(logits, rows, size=size)))
     outcome = kept_sets.prove(KINDS[1], 1, seed=2)
     least = 0.04 if name.startswith("blind") else 0.5
     assert least * outcome.rows < outcome.wrong
@@ -94,12 +94,12 @@ def test_draws_pass(case: draws.Case) -> None:
     assert found.cells > 20
 
 
-def hotter(logits: jax.Array, rows: Rows, tiers: tuple[int, ...]) -> Sampled:
-    return sampling.sample(logits, rows._replace(temperature=rows.temperature * 1.05), tiers=tiers)
+def hotter(logits: jax.Array, rows: Rows, size: int) -> Sampled:
+    return sampling.sample(logits, rows._replace(temperature=rows.temperature * 1.05), size=size)
 
 
-def without_a_tail(logits: jax.Array, rows: Rows, tiers: tuple[int, ...]) -> Sampled:
-    return sampling.sample(jnp.where(logits < -8, -jnp.inf, logits), rows, tiers=tiers)
+def without_a_tail(logits: jax.Array, rows: Rows, size: int) -> Sampled:
+    return sampling.sample(jnp.where(logits < -8, -jnp.inf, logits), rows, size=size)
 
 
 @pytest.mark.long

@@ -26,7 +26,7 @@ from samplerd.split_step import SplitStep
 from tests.unit.samplerd import made
 
 MESHES = (1, 2, 3, 4, 8) if os.environ.get("LONG") else (3,)
-VOCABULARY, WIDTH, TIERS = 1003, 1010, (16, 100)
+VOCABULARY, WIDTH, SIZE = 1003, 1010, 16
 ASKED: list[dict[str, Any]] = [
     {"temperature": 0.0},
     {},
@@ -76,8 +76,8 @@ def batches() -> list[npt.NDArray[np.float32]]:
 @pytest.mark.parametrize("size", MESHES)
 def test_a_split_vocabulary_gives_the_same_tokens(size: int) -> None:
     mesh = jax.make_mesh((size,), ("part",), devices=jax.devices()[:size], axis_types=(AxisType.Auto,))
-    over_mesh = jax.jit(sharded_sampler(mesh, "part", vocabulary=VOCABULARY, tiers=TIERS))
-    alone = jax.jit(partial(sampling.sample, vocabulary=VOCABULARY, tiers=TIERS))
+    over_mesh = jax.jit(sharded_sampler(mesh, "part", vocabulary=VOCABULARY, size=SIZE))
+    alone = jax.jit(partial(sampling.sample, vocabulary=VOCABULARY, size=SIZE))
     rows = edited_rows()
     for logits in batches():
         one, many = jax.device_get((alone(logits, rows), over_mesh(logits, rows)))
