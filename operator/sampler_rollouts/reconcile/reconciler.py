@@ -23,6 +23,7 @@ from sampler_rollouts.domain.decision import ResourceMeta, decide, question
 from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.look import Evidence
 from sampler_rollouts.domain.evidence.samples import Question
+from sampler_rollouts.domain.failures import whereabouts
 from sampler_rollouts.domain.outcome import EventNote, Manifest, Outcome
 from sampler_rollouts.domain.status import Status
 from sampler_rollouts.reconcile.correct import Refusal, Written, correct
@@ -119,7 +120,8 @@ class Reconciler:
         try:
             return await self._in_thread(evaluate, asked, samples, now)
         except Exception as error:
-            logger.exception("evaluation failed", extra={"rollout": f"{asked.namespace}/{asked.rollout}"})
+            whose = f"{asked.namespace}/{asked.rollout}"
+            logger.error("evaluation failed: %s", whereabouts(error), extra={"rollout": whose})
             return Evidence(available=False, reason="EvaluationFailed", message=type(error).__name__)
 
     def _write(self, cluster: Cluster, rollout: Manifest, outcome: Outcome, children: Children) -> Written:
