@@ -70,6 +70,8 @@ TEXTS = (
     "\u202ecpu",
     "-",
     "--privileged",
+    "POD_NAME",
+    "SAMPLER_REVISION",
     "0x10",
     "1e309",
     "-1%",

@@ -132,6 +132,7 @@ def closed(spec: Spec, name: str, revision: str) -> None:
     template = render.pod_template(OWNER, spec, pool, child)
     (container,) = template["spec"]["containers"]
     drain = template["spec"]["terminationGracePeriodSeconds"]
+    restricted(template["spec"])
     free = {key: container.pop(key) for key in FREE & container.keys()}
     assert template == render.closed_form(OWNER, child, drain, {}, pool.context_class or render.STANDARD)
     assert all(set(one) == {"name", "value"} or one == render.POD_NAME for one in free["env"])
@@ -140,6 +141,34 @@ def closed(spec: Spec, name: str, revision: str) -> None:
     assert free["resources"].keys() <= {"requests", "limits"} if "resources" in free else True
     assert "@sha256:" in free["image"] or spec.allow_image_tags
     assert len(json.dumps(free)) < 1 << 20
+
+
+POD = {
+    "automountServiceAccountToken", "enableServiceLinks", "terminationGracePeriodSeconds", "securityContext",
+    "containers", "volumes", "topologySpreadConstraints",
+}  # fmt: skip
+CONTAINER = FREE | {
+    "name", "imagePullPolicy", "ports", "startupProbe", "livenessProbe", "readinessProbe", "securityContext",
+    "volumeMounts",
+}  # fmt: skip
+
+
+def restricted(pod: dict[str, Any]) -> None:
+    """The Pod Security level, said a second time: these fields and no other, and these values."""
+    (container,) = pod["containers"]
+    assert pod.keys() <= POD
+    assert container.keys() <= CONTAINER
+    assert pod["automountServiceAccountToken"] is False
+    assert [set(volume) for volume in pod["volumes"]] == [{"name", "emptyDir"}]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] > 0
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert all("hostPort" not in port for port in container["ports"])
 
 
 def asks_for_names_alone(check: str) -> None:
