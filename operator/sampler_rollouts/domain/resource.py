@@ -46,8 +46,11 @@ class Step(Strict):
     """A traffic weight held for a while, or a pause until a person continues."""
 
     weight: Annotated[int, Field(ge=1, le=99)] | None = None
+    """The candidate's share of each pool of the wave, in percent."""
     min_duration: DurationOrZero | None = None
+    """How long the weight is in force at least."""
     pause: Pause | None = None
+    """{} waits here until a person promotes."""
     rules: ClassVar = (
         Rule(
             "has(self.pause) ? !has(self.weight) && !has(self.minDuration) : has(self.weight) && has(self.minDuration)",
@@ -81,6 +84,7 @@ class Strategy(Strict):
             Step.model_validate({"weight": 50, "minDuration": "15m"}),
         ]
     )
+    """Weights in rising order, and pauses; full traffic follows by itself."""
     progress_deadline: Duration = Field("10m", description="How long pods may take to be ready.")
     deadline: Duration = Field("6h", description="How long the whole rollout may take.")
     bake_time: DurationOrZero = Field("24h", description="How long after full traffic a release becomes verified.")
@@ -104,7 +108,9 @@ class Rollback(Strict):
     """What happens when a release is not to stay."""
 
     on_inconclusive: Literal["Hold", "Rollback"] = "Hold"
+    """What a deadline without a verdict leads to: a person is asked, or the release is rolled back."""
     drain_timeout: DrainTimeout = "60s"
+    """How long a pod lets requests in flight finish; applies to new revisions."""
 
 
 _STEP_SECONDS = (
@@ -119,10 +125,12 @@ class Spec(Strict):
 
     routing: Routing | None = Field(None, description="Context classes; without them there is one, named standard.")
     pools: Annotated[list[Pool], Field(min_length=1, max_length=limits.POOLS, json_schema_extra=limits.map_by("name"))]
+    """Sets of identical servers; image, sampler, template, platform and context class make a pool's revision."""
     strategy: Strategy = Field(default_factory=Strategy)
     quality: Quality
     rollback: Rollback = Field(default_factory=Rollback)
     paused: bool = False
+    """Nothing starts or progresses; abort conditions still hold."""
     retry_generation: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(
         0, description="Raise it to try a held release again."
     )

@@ -15,6 +15,7 @@ class ContextClass(Strict):
     """Requests of one size: clients of a class use the Service ``<rollout>-<name>``."""
 
     name: Label
+    """Of the Service of its clients."""
     max_tokens: Annotated[
         int, Field(ge=1, le=2**31 - 1, description="The most tokens of prompt that a request of this class has.")
     ]
