@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
 import re
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Any
 from unittest.mock import MagicMock
 
-import quality_contract
 import typer
-from quality_contract import latency
+from prometheus_client import CollectorRegistry
 from sampler_rollouts.crd import definition
 from sampler_rollouts.domain.rules import CEL_KEY
 from sampler_rollouts.handlers.loop import ReconcileLoop
 from sampler_rollouts.handlers.options import _parser
 from sampler_rollouts.handlers.telemetry import Telemetry
 from samplerctl.app import app
+from samplerd.context_classes import ContextClasses
+from samplerd.metrics import Metrics
+from samplerd.probing.tally import Tally
 
 from tests.support import pages
 
 PAGE = pages.DOCS / "reference.md"
 MAKER = "python -m tests.unit.docs.reference"
+METRICS = ["metric", "kind", "labels", ""]
 Node = dict[str, Any]
 
 
@@ -34,8 +34,9 @@ def page() -> list[str]:
         *("## `spec`", "", *table(["field", "type", "default", "meaning"], fields("spec"))),
         *("", "## Rules of the API server", "", *table(["where", "what is refused"], rules())),
         *("", "## `status`", "", *table(["field", "type", "meaning"], (row[:2] + row[3:] for row in fields("status")))),
-        *("", "## Metrics of the operator", "", *table(["metric", "kind", "labels", ""], of_operator())),
-        *("", "## Metrics of a sampler", "", *table(["metric", ""], of_samplers())),
+        *("", "## Metrics of the operator", "", *table(METRICS, of_operator())),
+        *("", "## Metrics of our sampler server", "", *table(METRICS, of_samplers())),
+        *("", "## Metrics of the prober", "", *table(METRICS, of_prober())),
         *("", "## Flags of the operator", "", *table(["flag", "default", ""], flags())),
         *("", "## Commands of `samplerctl`", "", *table(["command", "options", ""], commands())),
     ]
@@ -116,28 +117,28 @@ def of_operator() -> Iterator[tuple[str, ...]]:
     """All families, those of what is known of rollouts too."""
     telemetry = Telemetry()
     telemetry.watch(MagicMock(spec=ReconcileLoop))  # of the loop only names and texts are asked for
-    for collector in list(telemetry.registry._collector_to_names):
+    yield from _families(telemetry.registry)
+
+
+def of_samplers() -> Iterator[tuple[str, ...]]:
+    """Of our server, with context classes."""
+    metrics = Metrics(ContextClasses({"standard": 1, "long": 2}, "standard"))
+    metrics.watch_load(lambda: 0.0, lambda: 0.0)
+    metrics.set_build(model="", precision="", vocab_shards=1, revision="")
+    yield from _families(metrics.registry)
+
+
+def of_prober() -> Iterator[tuple[str, ...]]:
+    """Of `samplerd probe`."""
+    yield from _families(Tally(("one",)).registry)
+
+
+def _families(registry: CollectorRegistry) -> Iterator[tuple[str, ...]]:
+    for collector in list(registry._collector_to_names):
         for family in collector.describe():
             name = family.name + ("_total" if family.type == "counter" else "")
             labels = getattr(family, "_labelnames", None) or getattr(collector, "_labelnames", ())
             yield f"`{name}`", family.type, ", ".join(f"`{label}`" for label in labels), family.documentation
-
-
-def of_samplers() -> Iterator[tuple[str, ...]]:
-    """The contract's names of metrics, with what stands below each."""
-    for module in (quality_contract, latency):
-        for name, text in _documented(module):
-            value = getattr(module, name)
-            if isinstance(value, str) and value.startswith("sampler_"):
-                yield f"`{value}`", text
-
-
-def _documented(module: ModuleType) -> Iterator[tuple[str, str]]:
-    body = ast.parse(inspect.getsource(module)).body
-    for statement, following in zip(body, [*body[1:], None], strict=True):
-        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            told = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
-            yield statement.target.id, str(following.value.value) if told else ""  # type: ignore[union-attr]
 
 
 def flags() -> Iterator[tuple[str, ...]]:
