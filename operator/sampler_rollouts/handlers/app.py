@@ -36,7 +36,7 @@ async def run(options: Options) -> None:
     metrics = BoundedMetrics(Sources(sources), sources.metrics_sources, observer=telemetry)
     with ThreadPoolExecutor(options.threads, thread_name_prefix="api") as threads:
         loop = ReconcileLoop(
-            Reconciler(cluster, metrics, threads, observer=telemetry).reconcile,
+            Reconciler(cluster, metrics, threads, observer=telemetry, allowed=sources.authors).reconcile,
             _list_keys(cluster, options, threads),
             resync=options.resync,
             ended=telemetry.ended,

@@ -19,6 +19,7 @@ from sampler_rollouts.cluster.adapter import Children
 from sampler_rollouts.cluster.errors import DeniedError, RefusedError
 from sampler_rollouts.cluster.kinds import RolloutKey, key_of, metadata
 from sampler_rollouts.cluster.permit import Permit
+from sampler_rollouts.domain.allowed import ANYTHING, Allowed
 from sampler_rollouts.domain.decision import ResourceMeta, decide, question
 from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.look import Evidence
@@ -66,7 +67,9 @@ class Reconciler:
         threads: Executor | None = None,
         clock: Callable[[], datetime] = utc_now,
         observer: Observer | None = None,
+        allowed: Allowed = ANYTHING,
     ) -> None:
+        self._allowed = allowed
         self._clusters = clusters
         self._metrics = metrics
         self._threads = threads
@@ -102,7 +105,7 @@ class Reconciler:
         return Result(requeue_after=_next_look(outcome, written))
 
     async def _decide(self, rollout: Manifest, cluster: Cluster) -> tuple[Outcome, Children, Evidence | None]:
-        meta, spec = ResourceMeta.of(metadata(rollout)), rollout.get("spec") or {}
+        meta, spec = ResourceMeta.of(metadata(rollout), self._allowed), rollout.get("spec") or {}
         status = Status.load(rollout.get("status"))
         asked = question(meta, spec, status, self._clock())
         evidence = None if asked is None else await self._evidence(asked)

@@ -107,7 +107,7 @@ def _turn(
 ) -> Turn:
     wish, problem = None, ""
     try:
-        wish = _wish(spec, meta.name, now.replace(microsecond=0))
+        wish = _wish(spec, meta, now.replace(microsecond=0))
     except SpecError as error:
         problem = clip(str(error))
     return Turn(
@@ -122,8 +122,10 @@ def _turn(
     )
 
 
-def _wish(raw: Mapping[str, Any], name: str, now: datetime) -> Wish:
-    spec = parse_spec(raw, name)
+def _wish(raw: Mapping[str, Any], meta: ResourceMeta, now: datetime) -> Wish:
+    spec = parse_spec(raw, meta.name)
+    if beyond := meta.allowed.problems(spec):
+        raise SpecError(beyond)
     by_pool = revisions(spec)
     pools = [ReleasePool(name=pool.name, revision=by_pool[pool.name], image=pool.image) for pool in spec.pools]
     return Wish(spec, Release(hash=release_hash(by_pool), since=now, pools=pools))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from sampler_rollouts.domain.allowed import Allowed
 from sampler_rollouts.domain.resource import GROUP
 from sampler_rollouts.metrics.config import ConfigError, MetricsSource, parse_sources
 
@@ -44,6 +45,8 @@ def test_the_schema_knows_every_value_and_every_setting_of_a_source() -> None:
 
     assert set(values) == set(schema["properties"]) - {"global"}
     assert set(schema["properties"]["metricsSources"]["additionalProperties"]["properties"]) == fields
+    allowed = {field.alias or name for name, field in Allowed.model_fields.items()}
+    assert set(schema["properties"]["authors"]["properties"]) == allowed
 
 
 DURATIONS = [
