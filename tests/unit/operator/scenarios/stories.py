@@ -7,6 +7,7 @@ from tests.unit.operator.scenarios import (
     stories_acts,
     stories_cluster,
     stories_deletion,
+    stories_gitops,
     stories_metrics,
     stories_operator,
     stories_pause,
@@ -24,6 +25,7 @@ TOLD_IN = (
     stories_operator,
     stories_pause,
     stories_deletion,
+    stories_gitops,
     stories_acts,
 )
 ALL = tuple(SCENARIOS.values())
