@@ -105,7 +105,7 @@ class Then:
             assert seen == wanted, f"{seen} where {wanted} was to stay; {self._story.told()}"
 
     def nobody_fights_over_it(self, seconds: float, commits: int) -> None:
-        """Once all has come to rest neither spec nor child changes for so long: a generation for each commit, no more."""
+        """Once all rests neither spec nor child changes for so long: a generation for each commit, no more."""
         world, path = self._story.world, self._story.world.path(self._story.name)
         self.stays(REST)
         before = self._written()
