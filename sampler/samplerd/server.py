@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 from samplerd.api import Api
 from samplerd.audit import Audit
+from samplerd.connections import HEAD_BYTES, BoundedHeads
 from samplerd.engine import Engine
 from samplerd.jax_setup import configure_jax
 from samplerd.memory import release_memory
@@ -42,7 +43,14 @@ class _Server(uvicorn.Server):
     """A uvicorn server that has its port from the start and leaves the process's signals alone."""
 
     def __init__(self, app: ASGIApp, host: str, port: int, *, linger: float = 0.0) -> None:
-        config = uvicorn.Config(app, http="h11", lifespan="off", log_config=None, access_log=False)
+        config = uvicorn.Config(
+            app,
+            http=BoundedHeads,
+            h11_max_incomplete_event_size=HEAD_BYTES,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+        )
         super().__init__(config)
         self._linger = linger
         self._socket = socket.create_server((host, port), backlog=2048)
