@@ -62,6 +62,7 @@ def beside(given: Given, when: When, then: Then) -> None:
     when.spec_asks_for("b")
     when.weight_is(25)
     when.person_says("pause", why="bob, looking")
+    then.is_("Reconciling", "Paused", within=20)
     then.stays(60, stage="Progressing", weight=25, reason="Paused")
     when.person_says("abort", why="alice, odd answers")
     then.rolled_back("b", "ByPerson")
