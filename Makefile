@@ -14,7 +14,7 @@ PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 REQUIREMENTS := requirements/dev.txt requirements/model.txt
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo incidents test soak fault-table unit lint venv cluster-up cluster-down cluster-status crds requirements clean
+.PHONY: help demo incidents test soak fault-table unit lint venv cluster-up cluster-down cluster-status crds docs kustomize requirements clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,14 @@ crds: venv ## generate the CRD from the pydantic models into crds/, the chart an
 	@$(PY) -m sampler_rollouts.crd
 	@cp crds/*.yaml charts/sampler-rollouts/files/
 	@cp crds/*.yaml kustomize/base/
+
+docs: venv ## write what pages take from the code: the reference, the chart's table of values, GitOps' table of states
+	@$(PY) -m tests.unit.docs.reference
+	@$(PY) -m tests.unit.operator.chart.values_table
+	@$(PY) -m tests.unit.operator.gitops.table
+
+kustomize: venv ## make the kustomize base from the chart (needs Helm, which is built if it is not there)
+	@$(PY) -m tests.support.kustomize_base
 
 requirements: venv ## resolve the hash-pinned requirements anew
 	@unset PIP_FIND_LINKS; C="$(VENV)/bin/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras --allow-unsafe --no-header"

@@ -41,6 +41,9 @@ KIND_KEPT_SET: Final = "kept-set"
 """The token is right, but the size or the threshold of the kept set is not."""
 KIND_INVALID_ROW: Final = "invalid-row"
 """The sampler and the oracle disagree on whether the logits can be sampled at all."""
+AUDIT_KINDS: Final = (
+    KIND_BEST_DROPPED, KIND_OUTSIDE_KEPT, KIND_OTHER_TOKEN, KIND_KEPT_SET, KIND_INVALID_ROW
+)  # fmt: skip
 AUDIT_DROPPED: Final = "sampler_audit_dropped_total"
 """Tokens chosen for the audit that it had no time for."""
 

@@ -20,13 +20,6 @@ from samplerd.calibration import Surprise
 from samplerd.context_classes import ContextClasses
 
 CHECKS = (names.CHECK_ERRORS, names.CHECK_UNEXPECTED_SCRIPT)
-KINDS = (
-    names.KIND_BEST_DROPPED,
-    names.KIND_OUTSIDE_KEPT,
-    names.KIND_OTHER_TOKEN,
-    names.KIND_KEPT_SET,
-    names.KIND_INVALID_ROW,
-)
 RANDOM_MODES = ("full", "truncated")
 MODES = ("greedy", *RANDOM_MODES)
 CODES = (200, 400, 404, 405, 408, 413, 429, 499, 500, 503, 504)
@@ -107,7 +100,7 @@ class Metrics:
         for size in sizes:
             for mode in MODES:
                 self.audited.labels(str(size), mode)
-                for kind in KINDS:
+                for kind in names.AUDIT_KINDS:
                     self.mismatches.labels(kind, str(size), mode)
             for mode in RANDOM_MODES:
                 for counter in (self.calibrated, self.surprisal, self.entropy, self.variance):

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 from samplerd.api import Api
 from samplerd.audit import Audit
+from samplerd.connections import HEAD_BYTES, BoundedHeads
 from samplerd.engine import Engine
 from samplerd.jax_setup import configure_jax
 from samplerd.memory import release_memory
@@ -43,7 +44,13 @@ class _Server(uvicorn.Server):
 
     def __init__(self, app: ASGIApp, host: str, port: int, *, linger: float = 0.0, idle_timeout: int = 5) -> None:
         config = uvicorn.Config(
-            app, http="h11", lifespan="off", log_config=None, access_log=False, timeout_keep_alive=idle_timeout
+            app,
+            http=BoundedHeads,
+            h11_max_incomplete_event_size=HEAD_BYTES,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=idle_timeout,
         )
         super().__init__(config)
         self._linger = linger

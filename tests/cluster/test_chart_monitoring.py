@@ -69,6 +69,14 @@ def test_samplers_are_scraped_as_often_as_the_operator_is_told(render: Any, give
     assert monitor["namespaceSelector"] == {"any": True}
 
 
+def test_a_sampler_cannot_speak_for_another(render: Any) -> None:
+    """Its own labels of these names are put aside by the scrape, unless labels are honoured."""
+    (endpoint,) = render(**MONITORING)["PodMonitor/rel-sampler-rollouts-samplers"]["spec"]["podMetricsEndpoints"]
+
+    assert not endpoint.get("honorLabels")
+    assert all("action" not in rule for rule in endpoint["relabelings"])
+
+
 def test_samplers_are_scraped_only_where_the_operator_looks(render: Any) -> None:
     monitor = render(**MONITORING, watchNamespaces=["a", "b"])["PodMonitor/rel-sampler-rollouts-samplers"]["spec"]
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from sampler_rollouts.cluster.kinds import CONTROLLER_REVISION, DEPLOYMENT, EVENT, POD, SERVICE
+from sampler_rollouts.domain.allowed import ANYTHING, Allowed
 from sampler_rollouts.handlers.options import parse
 from sampler_rollouts.metrics.config import parse_sources
 
@@ -152,6 +153,16 @@ def test_the_process_understands_its_arguments_and_its_file(render: Any) -> None
     assert (sources["default"].scrape_interval, sources["default"].timeout) == (2.0, 5.0)
 
 
+def test_what_authors_may_choose_is_told_to_the_process(render: Any) -> None:
+    given = {"images": ["registry.example.com/samplers"], "imageTags": False, "env": [], "args": False}
+    config = render(authors=given)["ConfigMap/rel-sampler-rollouts"]["data"]["config.yaml"]
+
+    assert parse_sources(config).authors == Allowed(
+        images=("registry.example.com/samplers",), image_tags=False, env=(), args=False
+    )
+    assert parse_sources(render()["ConfigMap/rel-sampler-rollouts"]["data"]["config.yaml"]).authors == ANYTHING
+
+
 def test_a_change_of_the_sources_starts_the_operator_anew(render: Any) -> None:
     def checksum(**values: Any) -> str:
         template = render(**values)["Deployment/rel-sampler-rollouts"]["spec"]["template"]
@@ -231,6 +242,7 @@ def test_the_timeouts_that_the_chart_takes_are_those_of_the_process(render: Any,
         ({"podMonitor": {"operator": {"interval": "often"}}}, "interval"),
         ({"prometheusRule": {"runbookUrl": "docs/runbooks"}}, "runbookUrl"),
         ({"networkPolicy": {"apiServer": {"ports": []}}}, "ports"),
+        ({"authors": {"registries": ["a"]}}, "registries"),
         ({"metricsSources": {"default": {"bearerTokenSecret": {"name": "t"}}}}, "key"),
         ({"metricsSources": {"default": BOTH_TOKENS}}, "default: give bearerTokenSecret or bearerTokenFile, not both"),
         ({"metricsSources": {"default": {"caSecret": REFERENCE, "caConfigMap": REFERENCE}}}, "give one of caSecret"),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sampler_rollouts import crd
 from sampler_rollouts.cluster.adapter import KubernetesCluster
 from sampler_rollouts.cluster.errors import ConflictError, NotOursError
 from sampler_rollouts.cluster.kinds import RolloutKey
@@ -209,7 +210,7 @@ def test_a_status_over_an_older_look_is_a_conflict(server: Cluster, adapter: Kub
 
     with pytest.raises(ConflictError):
         adapter.write_status(rollout, {"observedGeneration": 7})
-    assert status(server, "conflict") == {}
+    assert status(server, "conflict") == crd.NOT_SEEN
     fresh = adapter.read(key)
     assert fresh is not None
     adapter.write_status(fresh, {"observedGeneration": 7})

@@ -61,6 +61,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 metricsSources:
   {{- toYaml $sources | nindent 2 }}
+{{- with .Values.authors }}
+authors:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{/* Where Secrets and ConfigMaps of the metrics sources are mounted. */}}

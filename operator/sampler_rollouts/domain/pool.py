@@ -79,7 +79,9 @@ class EnvVar(Strict):
             lambda name: name not in RESERVED_ENV,
         ),
     ]
+    """Anything but the operator's own variables."""
     value: Annotated[str, Field(max_length=4096)] = ""
+    """Literal, and readable for whoever may read the object: no place for secrets."""
 
 
 _COMPUTE = "k in ['cpu', 'memory', 'ephemeral-storage'] || k.matches('^[a-z0-9.-]{1,63}/[a-zA-Z0-9._-]{1,63}$')"
@@ -101,7 +103,9 @@ class Resources(Strict):
     """Compute resources of the sampler's container."""
 
     requests: Annotated[dict[str, Quantity], Field(max_length=8)] = Field(default_factory=dict)
+    """What a pod is given in any case: cpu, memory, ephemeral-storage."""
     limits: Annotated[dict[str, Quantity], Field(max_length=8)] = Field(default_factory=dict)
+    """What it gets at most; devices, such as vendor.example/gpu, are named here."""
     rules: ClassVar = (
         Rule(
             f"self.requests.all(k, {_COMPUTE}) && self.limits.all(k, {_COMPUTE})",
@@ -139,7 +143,9 @@ class Template(Strict):
     env: Annotated[list[EnvVar], Field(max_length=64, json_schema_extra=limits.map_by("name"))] = Field(
         default_factory=list
     )
+    """Environment variables beside the operator's own."""
     args: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=64)] = Field(default_factory=list)
+    """They replace the image's arguments."""
     resources: Resources = Field(default_factory=Resources)
     rules: ClassVar = (
         Rule(
@@ -155,6 +161,7 @@ class Sampler(Strict):
     """Settings of the sampler that belong to the release."""
 
     precision: Literal["float32"] = "float32"
+    """In which the server computes."""
     vocab_shards: Annotated[int, Field(ge=1, le=limits.SHARDS)] = Field(
         1, description="Devices of a pod over which the vocabulary is split; on platform cpu they are emulated."
     )
@@ -167,11 +174,15 @@ class Pool(Strict):
     """Identical sampler servers on one kind of hardware."""
 
     name: Label
+    """Unique; another name is another pool."""
     platform: Literal["cpu"] = "cpu"
+    """The kind of hardware."""
     context_class: Label | None = Field(
         None, description="Which of routing.contextClasses it serves; required where there are any."
     )
     replicas: Annotated[int, Field(ge=1, le=limits.REPLICAS)]
+    """Servers of the pool, whatever release they run."""
     image: Image
+    """The build, by digest: name@sha256:<64 hex digits>."""
     sampler: Sampler = Field(default_factory=Sampler)
     template: Template = Field(default_factory=Template)

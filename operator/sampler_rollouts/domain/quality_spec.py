@@ -21,6 +21,7 @@ class Check(Strict):
     """One question about a release: is the share of bad requests above ``maxRate``, or too far above stable's?"""
 
     name: Label
+    """The value of the servers' label check, or a built-in one: replay-audit, calibration, a latency check."""
     max_rate: OpenRatio | None = Field(None, description="The share of bad requests that is still acceptable.")
     max_ratio: (
         Annotated[
@@ -90,16 +91,21 @@ class Quality(Strict):
     """What the evidence must show, and how sure we want to be."""
 
     metrics_source: Label = "default"
+    """One of the operator's configuration, by name; never an address."""
     false_rollback_rate: OpenRatio = "1%"
+    """Chance of rolling back an honest release, over a whole rollout and its bake time."""
     pass_confidence: OpenRatio = "95%"  # noqa: S105 - no password
+    """How sure Passed is that a check's rate is below its limit."""
     design_effect: Annotated[
         str,
         Field(max_length=9),
         matching(_DESIGN_PATTERN, 'must be a number of at least 1, as a string: "1" if requests fail independently'),
     ]
+    """By how much requests fail together more than independent ones would."""
     checks: Annotated[
         list[Check], Field(min_length=1, max_length=limits.CHECKS, json_schema_extra=limits.map_by("name"))
     ] = Field(default_factory=lambda: [Check.model_validate({"name": name}) for name in DEFAULT_MAX_RATES])
+    """What the evidence must show before full traffic, and what takes a release back."""
     probes: Probes | None = Field(None, description="Synthetic probes that count as evidence; default: none.")
     rules: ClassVar = (
         Rule(

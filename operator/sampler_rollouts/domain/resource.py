@@ -47,8 +47,11 @@ class Step(Strict):
     """A traffic weight held for a while, or a pause until a person continues."""
 
     weight: Annotated[int, Field(ge=1, le=99)] | None = None
+    """The candidate's share of each pool of the wave, in percent."""
     min_duration: DurationOrZero | None = None
+    """How long the weight is in force at least."""
     pause: Pause | None = None
+    """{} waits here until a person promotes."""
     rules: ClassVar = (
         Rule(
             "has(self.pause) ? !has(self.weight) && !has(self.minDuration) : has(self.weight) && has(self.minDuration)",
@@ -82,6 +85,7 @@ class Strategy(Strict):
             Step.model_validate({"weight": 50, "minDuration": "15m"}),
         ]
     )
+    """Weights in rising order, and pauses; full traffic follows by itself."""
     preflight: Preflight | None = Field(
         None, description="Examine a new build in a pod of its own before any traffic; without it nothing is examined."
     )
@@ -119,7 +123,9 @@ class Rollback(Strict):
     """What happens when a release is not to stay."""
 
     on_inconclusive: Literal["Hold", "Rollback"] = "Hold"
+    """What a deadline without a verdict leads to: a person is asked, or the release is rolled back."""
     drain_timeout: DrainTimeout = "60s"
+    """How long a pod lets requests in flight finish; applies to new revisions."""
 
 
 _STEP_SECONDS = (
@@ -135,10 +141,12 @@ class Spec(Strict):
 
     routing: Routing | None = Field(None, description="Context classes (one, named standard, by default) and gateway.")
     pools: Annotated[list[Pool], Field(min_length=1, max_length=limits.POOLS, json_schema_extra=limits.map_by("name"))]
+    """Sets of identical servers; image, sampler, template, platform and context class make a pool's revision."""
     strategy: Strategy = Field(default_factory=Strategy)
     quality: Quality
     rollback: Rollback = Field(default_factory=Rollback)
     paused: bool = False
+    """Nothing starts or progresses; abort conditions still hold."""
     retry_generation: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(
         0, description="Raise it to try a held release again."
     )

@@ -35,6 +35,7 @@ class ContextClass(Strict):
     """Requests of one size: a client says the class in a header to the gateway, or calls ``<rollout>-<name>``."""
 
     name: Label
+    """Of the Service of its clients."""
     max_tokens: Annotated[
         int, Field(ge=1, le=2**31 - 1, description="The most tokens of prompt that a request of this class has.")
     ]

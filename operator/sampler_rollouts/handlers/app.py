@@ -41,7 +41,9 @@ async def run(options: Options) -> None:
     preflights = BoundedPreflights(PodPreflights())
     with ThreadPoolExecutor(options.threads, thread_name_prefix="api") as threads:
         loop = ReconcileLoop(
-            Reconciler(cluster, metrics, threads, observer=telemetry, preflights=preflights).reconcile,
+            Reconciler(
+                cluster, metrics, threads, observer=telemetry, preflights=preflights, allowed=sources.authors
+            ).reconcile,
             _list_keys(cluster, options, threads),
             resync=options.resync,
             ended=telemetry.ended,

@@ -10,6 +10,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from sampler_rollouts.domain.allowed import ANYTHING, Allowed
 from sampler_rollouts.domain.quantities import seconds
 
 LONGEST_TIMEOUT: Final = 7.5
@@ -76,11 +77,12 @@ class ConfiguredSource(MetricsSource):
 
 
 class MetricsSources(BaseModel):
-    """All sources by name."""
+    """The whole configuration: all sources by name, and what authors may choose."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
 
     metrics_sources: Annotated[dict[str, ConfiguredSource], Field(min_length=1)]
+    authors: Allowed = ANYTHING
 
 
 def parse_sources(text: str, origin: str = "metrics sources") -> MetricsSources:
@@ -114,7 +116,8 @@ def _problem(error: Any) -> str:
     """Field and remedy; never the value, which may be a secret in the wrong place."""
     field = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        known = ", ".join(to_camel(name) for name in MetricsSource.model_fields)
+        model = {1: MetricsSources}.get(len(error["loc"]), Allowed if error["loc"][0] == "authors" else MetricsSource)
+        known = ", ".join(to_camel(name) for name in model.model_fields)
         return f"{field}: unknown field: remove it or correct its name ({known})"
     if error["type"] == "missing":
         return f"{field}: missing: add it"

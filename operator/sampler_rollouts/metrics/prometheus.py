@@ -10,6 +10,7 @@ from quality_contract import CHECKED
 
 from sampler_rollouts.domain.evidence.counters import milliseconds
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet
+from sampler_rollouts.domain.failures import whereabouts
 from sampler_rollouts.metrics.config import MetricsSource, MetricsSources
 from sampler_rollouts.metrics.deadline import Deadline
 from sampler_rollouts.metrics.envelope import SourceProblem
@@ -42,7 +43,7 @@ class PrometheusSource:
         except SourceProblem as problem:
             return self._unavailable(now, problem.reason, problem.message)
         except Exception as error:
-            logger.exception("reading metrics failed")
+            logger.error("reading metrics failed: %s", whereabouts(error))
             self._histories.drop(question)  # whatever broke may be in it
             return self._unavailable(now, "SourceError", f"reading the source failed: {type(error).__name__}")
 

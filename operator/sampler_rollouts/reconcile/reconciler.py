@@ -19,12 +19,14 @@ from sampler_rollouts.cluster.adapter import Children
 from sampler_rollouts.cluster.errors import DeniedError, RefusedError
 from sampler_rollouts.cluster.kinds import RolloutKey, key_of, metadata
 from sampler_rollouts.cluster.permit import Permit
+from sampler_rollouts.domain.allowed import ANYTHING, Allowed
 from sampler_rollouts.domain.check_template import named_templates
 from sampler_rollouts.domain.decision import ResourceMeta, decide, question
 from sampler_rollouts.domain.decision.examined import to_read
 from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.look import Evidence
 from sampler_rollouts.domain.evidence.samples import Question
+from sampler_rollouts.domain.failures import whereabouts
 from sampler_rollouts.domain.outcome import EventNote, Manifest, Outcome
 from sampler_rollouts.domain.status import Status
 from sampler_rollouts.reconcile.correct import Refusal, Written, correct
@@ -69,8 +71,10 @@ class Reconciler:
         clock: Callable[[], datetime] = utc_now,
         observer: Observer | None = None,
         preflights: BoundedPreflights | None = None,
+        allowed: Allowed = ANYTHING,
     ) -> None:
         """Without ``preflights`` no pod is asked, and no preflight passes."""
+        self._allowed = allowed
         self._clusters = clusters
         self._preflights = preflights
         self._metrics = metrics
@@ -107,7 +111,7 @@ class Reconciler:
         return Result(requeue_after=_next_look(outcome, written))
 
     async def _decide(self, rollout: Manifest, cluster: Cluster) -> tuple[Outcome, Children, Evidence | None]:
-        meta, spec = ResourceMeta.of(metadata(rollout)), rollout.get("spec") or {}
+        meta, spec = ResourceMeta.of(metadata(rollout), self._allowed), rollout.get("spec") or {}
         status = Status.load(rollout.get("status"))
         asked = question(meta, spec, status, self._clock())
         evidence = None if asked is None else await self._evidence(asked)
@@ -130,7 +134,8 @@ class Reconciler:
         try:
             return await self._in_thread(evaluate, asked, samples, now)
         except Exception as error:
-            logger.exception("evaluation failed", extra={"rollout": f"{asked.namespace}/{asked.rollout}"})
+            whose = f"{asked.namespace}/{asked.rollout}"
+            logger.error("evaluation failed: %s", whereabouts(error), extra={"rollout": whose})
             return Evidence(available=False, reason="EvaluationFailed", message=type(error).__name__)
 
     def _write(self, cluster: Cluster, rollout: Manifest, outcome: Outcome, children: Children) -> Written:

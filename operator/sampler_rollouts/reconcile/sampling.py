@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet
+from sampler_rollouts.domain.failures import whereabouts
 from sampler_rollouts.reconcile.ports import Metrics, NoObserver, Observer
 
 logger = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class BoundedMetrics:
         except TimeoutError:
             return _none(now, "SourceTimeout", f"no answer within {self._time_limit:g} s")
         except Exception as error:
-            logger.exception("reading samples failed", extra={"source": question.source})
+            logger.error("reading samples failed: %s", whereabouts(error), extra={"source": question.source})
             return _none(now, "SourceError", type(error).__name__)
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.scenarios.story import PATIENCE, Story
+from tests.support.scenarios.story import PATIENCE, REST, Story
 
 
 class Then:
@@ -103,6 +103,21 @@ class Then:
             }
             seen = {name: found[name] for name in wanted}
             assert seen == wanted, f"{seen} where {wanted} was to stay; {self._story.told()}"
+
+    def nobody_fights_over_it(self, seconds: float, commits: int) -> None:
+        """Once all rests neither spec nor child changes for so long: a generation for each commit, no more."""
+        world, path = self._story.world, self._story.world.path(self._story.name)
+        self.stays(REST)
+        before = self._written()
+        self.stays(seconds)
+        assert self._written() == before
+        assert world.api.objects[path]["metadata"]["generation"] == commits
+
+    def _written(self) -> list[tuple[str, str]]:
+        """The operator's writes, but for those that only tell."""
+        return [
+            write for write in self._story.world.api.writes if "/events" not in write[1] and "/status" not in write[1]
+        ]
 
     def weights(self, *expected: tuple[str, int], pool: str = "cpu") -> None:
         """All that were seen of candidates in a pool, from the beginning of the story."""

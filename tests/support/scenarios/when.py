@@ -33,6 +33,10 @@ class When:
         """The same build."""
         self._story.ask(**changes)
 
+    def git_is_applied_again_and_again(self) -> None:
+        """A GitOps tool makes the spec what was last asked for, each second; what is asked for is a commit."""
+        self._world.gitops = self._story.ask
+
     def retry_generation_rises(self) -> None:
         """A person wants it tried again."""
         self._story.ask(retry=self._story.asked.get("retry", 0) + 1)

@@ -84,6 +84,8 @@ class World:
         self.lags: dict[str, int] = {}
         """By plural, how many seconds old the operator's reads are."""
         self.past: deque[dict[str, Obj]] = deque(maxlen=120)
+        self.gitops: Callable[[], None] = lambda: None
+        """What applies Git, each second."""
         self.process: Process | None = None
         self._starts_at = 0.0
         self.kills = 0
@@ -157,6 +159,7 @@ class World:
         self.controllers.run()
         self.gateways.run()
         self.traffic.flow(TICK)
+        self.gitops()
         self.past.append(dict(self.api.objects))
         if self.process is None and self.clock.monotonic() >= self._starts_at:
             self.start()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from sampler_rollouts.domain.allowed import ANYTHING, Allowed
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.outcome import EventNote
 from sampler_rollouts.domain.plan import Release, Rollout
@@ -32,9 +33,11 @@ class ResourceMeta:
     annotations: Mapping[str, str] = field(default_factory=dict)
     deleting: bool = False
     created_at: datetime | None = None
+    allowed: Allowed = ANYTHING
+    """What the administrator lets its author choose."""
 
     @classmethod
-    def of(cls, metadata: Mapping[str, Any]) -> ResourceMeta:
+    def of(cls, metadata: Mapping[str, Any], allowed: Allowed = ANYTHING) -> ResourceMeta:
         """Read ``.metadata`` of the object."""
         return cls(
             namespace=str(metadata.get("namespace", "")),
@@ -44,6 +47,7 @@ class ResourceMeta:
             annotations=dict(metadata.get("annotations") or {}),
             deleting=metadata.get("deletionTimestamp") is not None,
             created_at=_time(metadata.get("creationTimestamp")),
+            allowed=allowed,
         )
 
     @property

@@ -125,7 +125,7 @@ def _turn(
 ) -> Turn:
     wish, problem = None, ""
     try:
-        wish = replace(_wish(spec, meta.name, now.replace(microsecond=0)), templates=observation.check_templates)
+        wish = replace(_wish(spec, meta, now.replace(microsecond=0)), templates=observation.check_templates)
     except SpecError as error:
         problem = clip(str(error))
     return Turn(
@@ -140,8 +140,10 @@ def _turn(
     )
 
 
-def _wish(raw: Mapping[str, Any], name: str, now: datetime) -> Wish:
-    spec = parse_spec(raw, name)
+def _wish(raw: Mapping[str, Any], meta: ResourceMeta, now: datetime) -> Wish:
+    spec = parse_spec(raw, meta.name)
+    if beyond := meta.allowed.problems(spec):
+        raise SpecError(beyond)
     by_pool = revisions(spec)
     pools = [ReleasePool(name=pool.name, revision=by_pool[pool.name], image=pool.image) for pool in spec.pools]
     made = Release(hash=release_hash(by_pool), since=now, pools=pools, gateway=spec.gateway is not None)

@@ -7,6 +7,8 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
+from quality_contract import AUDIT_KINDS
+
 from sampler_rollouts.domain.evidence.counters import LabelKey
 from sampler_rollouts.domain.evidence.grid import IntArray
 
@@ -14,7 +16,7 @@ CONFIRMED = 2
 """Pod-intervals with a mismatch that make it confirmed: a second pod, or a second scrape interval of the first."""
 MOST_KINDS_NAMED = 3
 
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+<>=-]{0,39}")
+_SIZE = re.compile(r"[0-9]{1,6}")
 
 
 def mismatch_intervals(bad: IntArray) -> int:
@@ -33,7 +35,7 @@ def describe_mismatches(pods: Mapping[str, Mapping[LabelKey, int]]) -> str:
     for by_label in pods.values():
         for key, count in by_label.items():
             labels = dict(key)
-            total[_plain(labels.get("kind", "")), _plain(labels.get("batch_bucket", ""))] += count
+            total[_kind(labels.get("kind", "")), _size(labels.get("batch_bucket", ""))] += count
     if not total:
         return ""
     # Equal counts by name: the order in which a store tells of its series means nothing.
@@ -45,6 +47,11 @@ def describe_mismatches(pods: Mapping[str, Mapping[LabelKey, int]]) -> str:
     return f"{', '.join(named + more)}, on {hit} pod{'s' if hit != 1 else ''}"
 
 
-def _plain(value: str) -> str:
-    """A label value fit for status: what a server may put there is not ours to trust."""
-    return value if _PLAIN.fullmatch(value) else "unknown"
+def _kind(value: str) -> str:
+    """A kind by its name in the contract. What else a server writes there may be anything, a user's words too (R26)."""
+    return value if value in AUDIT_KINDS else "unknown"
+
+
+def _size(value: str) -> str:
+    """A batch size, or nothing that could be read as words."""
+    return value if _SIZE.fullmatch(value) else "unknown"

@@ -74,3 +74,18 @@ def test_each_alert_says_how_grave_it_is() -> None:
     for rule in RULES:
         assert rule["labels"]["severity"] in {"warning", "critical"}, rule["alert"]
         assert {"summary", "description"} <= rule["annotations"].keys(), rule["alert"]
+
+
+CAMEL = re.compile(r"`((?:[A-Z][a-z]+){2,})`")
+
+
+@pytest.mark.parametrize(
+    ("condition", "page"), [("RolledBack", "SamplerRolloutRolledBack"), ("Degraded", "SamplerRolloutDegraded")]
+)
+def test_a_runbook_knows_every_reason_of_its_condition(condition: str, page: str) -> None:
+    """docs/rollout.md lists them, in the row of the condition."""
+    rows = (ROOT / "docs" / "rollout.md").read_text().splitlines()
+    (row,) = (line for line in rows if line.startswith(f"| `{condition}` |"))
+    reasons = set(CAMEL.findall(row)) - {condition}
+    assert reasons
+    assert reasons <= set(CAMEL.findall((RUNBOOKS / f"{page}.md").read_text()))

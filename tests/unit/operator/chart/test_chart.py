@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
-from sampler_rollouts.domain.resource import GROUP
+from sampler_rollouts.crd import definition
+from sampler_rollouts.domain.allowed import Allowed
+from sampler_rollouts.domain.resource import GROUP, KIND, VERSION
 from sampler_rollouts.metrics.config import ConfigError, MetricsSource, parse_sources
 
 from tests.support import pages
@@ -44,6 +46,8 @@ def test_the_schema_knows_every_value_and_every_setting_of_a_source() -> None:
 
     assert set(values) == set(schema["properties"]) - {"global"}
     assert set(schema["properties"]["metricsSources"]["additionalProperties"]["properties"]) == fields
+    allowed = {field.alias or name for name, field in Allowed.model_fields.items()}
+    assert set(schema["properties"]["authors"]["properties"]) == allowed
 
 
 DURATIONS = [
@@ -110,3 +114,14 @@ def test_the_table_reads_a_value_as_yaml_does() -> None:
             for name in one.path.split("."):
                 found = found[name]
             assert yaml.safe_load(one.default) == found, one.path
+
+
+def test_what_the_chart_says_of_the_resource_is_right() -> None:
+    """Artifact Hub shows it; nothing else would notice that it is out of date."""
+    notes = yaml.safe_load((CHART / "Chart.yaml").read_text())["annotations"]
+    (told,), (example,) = (yaml.safe_load(notes[f"artifacthub.io/{name}"]) for name in ("crds", "crdsExamples"))
+    made = definition()
+
+    assert (told["kind"], told["version"], told["name"]) == (KIND, VERSION, made["metadata"]["name"])
+    assert told["description"] == made["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["description"]
+    assert example == yaml.safe_load((ROOT / "examples" / "minimal.yaml").read_text())

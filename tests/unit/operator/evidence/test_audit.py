@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from quality_contract import AUDIT_MISMATCH
+import quality_contract
+from quality_contract import AUDIT_KINDS, AUDIT_MISMATCH
 from sampler_rollouts.domain.evidence.audit import describe_mismatches
 from sampler_rollouts.domain.evidence.counters import LabelKey
 from sampler_rollouts.domain.evidence.evaluate import evaluate
@@ -41,9 +42,9 @@ def test_a_second_interval_confirms() -> None:
 
 
 def test_a_second_pod_confirms_in_the_same_scrape() -> None:
-    found = look(audit([0, 100], [0, 1]), audit([0, 100], [0, 3], pod="c2", kind="best-token-dropped", bucket="16"))
+    found = look(audit([0, 100], [0, 1]), audit([0, 100], [0, 3], pod="c2", kind="best-dropped", bucket="16"))
     assert found.verdict.value == "Failed"
-    assert found.detail.startswith("3 x best-token-dropped at batch 16, 1 x other-token at batch 8, on 2 pods")
+    assert found.detail.startswith("3 x best-dropped at batch 16, 1 x other-token at batch 8, on 2 pods")
 
 
 def test_confirmation_needs_no_fresh_data_and_no_alpha() -> None:
@@ -70,10 +71,17 @@ def test_without_the_family_of_mismatches_nothing_passes() -> None:
     assert look(tokens).reason == "InvalidData"
 
 
-@pytest.mark.parametrize("value", ["", "a\nb", "x" * 41, "Hello, wörld", "{}"])
-def test_odd_label_values_do_not_reach_the_status(value: str) -> None:
-    text = describe_mismatches({"c1": {(("batch_bucket", "8"), ("kind", value)): 2}})
-    assert text == "2 x unknown at batch 8, on 1 pod"
+@pytest.mark.parametrize("value", ["", "a\nb", "x" * 41, "Hello, wörld", "{}", "my dear diary", "other-tokens"])
+def test_words_that_are_not_the_contracts_do_not_reach_the_status(value: str) -> None:
+    text = describe_mismatches({"c1": {(("batch_bucket", value), ("kind", value)): 2}})
+    assert text == "2 x unknown at batch unknown, on 1 pod"
+
+
+def test_every_kind_of_the_contract_is_told() -> None:
+    kinds = {value for name, value in vars(quality_contract).items() if name.startswith("KIND_")}
+    assert kinds == set(AUDIT_KINDS)
+    for kind in kinds:
+        assert describe_mismatches({"c1": {(("batch_bucket", "8"), ("kind", kind)): 1}}).startswith(f"1 x {kind} at")
 
 
 def test_only_the_worst_are_named() -> None:

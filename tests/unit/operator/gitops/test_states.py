@@ -55,9 +55,24 @@ def test_flux_waits_longer_than_a_rollout_may_take() -> None:
 
 
 def test_argo_cd_applies_this_folder() -> None:
-    (application,) = objects("Application")
-    assert (ROOT / application["spec"]["source"]["path"]).is_dir()
-    assert "ServerSideApply=true" in application["spec"]["syncPolicy"]["syncOptions"]
+    applications = objects("Application")
+    assert {one["spec"]["source"]["path"] for one in applications} == {"examples/gitops/app", "charts/sampler-rollouts"}
+    for one in applications:
+        assert (ROOT / one["spec"]["source"]["path"]).is_dir()
+        assert "ServerSideApply=true" in one["spec"]["syncPolicy"]["syncOptions"]
+
+
+def test_both_install_the_operator_with_values_that_the_chart_has() -> None:
+    (flux,) = (one["spec"] for one in objects("HelmRelease"))
+    (argo,) = (
+        one["spec"]["source"]["helm"]["valuesObject"]
+        for one in objects("Application")
+        if "helm" in one["spec"]["source"]
+    )
+    known = yaml.safe_load((ROOT / flux["chart"]["spec"]["chart"] / "values.yaml").read_text())
+    assert flux["values"] == argo
+    for name, value in argo.items():
+        assert value.keys() <= known[name].keys()
 
 
 def test_argo_cd_finds_the_scripts() -> None:

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import pytest
+from sampler_rollouts.cluster.adapter import KubernetesCluster
 from sampler_rollouts.cluster.errors import ConflictError, RefusedError, UnavailableError
+from sampler_rollouts.domain.allowed import Allowed
+from sampler_rollouts.reconcile.reconciler import Reconciler
+from sampler_rollouts.reconcile.sampling import BoundedMetrics
 
 from tests.support.kube.api import Write
 from tests.unit.operator.cluster.builders import DEPLOYMENTS, builders_of_strangers
-from tests.unit.operator.reconcile.world import PATH, World, begin_bad, established, events, image, refusing, spec
+from tests.unit.operator.reconcile.world import (
+    PATH,
+    Inline,
+    World,
+    begin_bad,
+    condition,
+    established,
+    events,
+    image,
+    refusing,
+    spec,
+)
 
 
 @pytest.fixture
@@ -185,3 +200,15 @@ async def test_a_deleted_rollout_is_left_to_the_garbage_collector(world: World) 
     await world.settle(3)
 
     assert len(world.api.writes) == writes
+
+
+async def test_the_administrators_limits_hold(world: World) -> None:
+    allowed = Allowed(images=("registry.example.com",))
+    metrics = BoundedMetrics(world.traffic, ["default"], time_limit=1.0)
+    world.reconciler = Reconciler(KubernetesCluster(world.api), metrics, Inline(), world.clock, allowed=allowed)
+    world.declare(spec("a"))
+    await world.turn()
+    metrics.close()
+    assert condition(world, "Stalled")[:2] == ("True", "InvalidSpec")
+    assert "the administrator allows images of registry.example.com" in condition(world, "Stalled")[2]
+    assert world.api.kinds("deployments") == {}

@@ -8,6 +8,7 @@ from tests.unit.operator.scenarios import (
     stories_cluster,
     stories_deletion,
     stories_gateway,
+    stories_gitops,
     stories_metrics,
     stories_operator,
     stories_pause,
@@ -27,6 +28,7 @@ TOLD_IN = (
     stories_operator,
     stories_pause,
     stories_deletion,
+    stories_gitops,
     stories_acts,
     stories_gateway,
 )

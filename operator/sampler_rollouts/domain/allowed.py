@@ -1,0 +1,69 @@
+"""What the administrator lets authors choose, within what the closed pod template has (R25). Everything by default."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from sampler_rollouts.domain.pool import Pool
+from sampler_rollouts.domain.resource import Spec
+
+MOST: Final = 256
+Text = Annotated[str, Field(min_length=1, max_length=512)]
+Texts = Annotated[tuple[Text, ...], Field(max_length=MOST)]
+
+
+class Allowed(BaseModel):
+    """Lists that are absent allow everything; empty ones nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    images: Texts | None = None
+    """Repositories, or paths that hold them: ``registry.example.com/samplers``."""
+    image_tags: bool = True
+    """Whether ``allowImageTags`` may be set."""
+    env: Texts | None = None
+    """Names of variables; one that ends with ``*`` allows all that begin so."""
+    args: bool = True
+    """Whether the image's arguments may be replaced."""
+    resources: Texts | None = None
+    """Names of resources: ``cpu``, ``memory``, ``vendor.example/device``."""
+
+    def problems(self, spec: Spec) -> tuple[str, ...]:
+        """Each field that goes beyond it, with what is allowed instead."""
+        tags = ["spec.allowImageTags: the administrator allows no tags: name images by digest"]
+        found = [] if self.image_tags or not spec.allow_image_tags else tags
+        return (*found, *(one for number, pool in enumerate(spec.pools) for one in self._of_pool(pool, number)))
+
+    def _of_pool(self, pool: Pool, number: int) -> Iterator[str]:
+        where, template = f"spec.pools[{number}]", pool.template
+        if self.images is not None and not any(_within(pool.image, one) for one in self.images):
+            yield f"{where}.image: the administrator allows images of {_named(self.images)}"
+        for place, item in enumerate(template.env):
+            if self.env is not None and not any(_like(item.name, one) for one in self.env):
+                yield f"{where}.template.env[{place}].name: the administrator allows {_named(self.env)}"
+        if template.args and not self.args:
+            yield f"{where}.template.args: the administrator allows none: leave them out"
+        asked = {**template.resources.requests, **template.resources.limits}
+        if self.resources is not None and not asked.keys() <= set(self.resources):
+            yield f"{where}.template.resources: the administrator allows {_named(self.resources)}"
+
+
+ANYTHING: Final = Allowed()
+
+
+def _within(image: str, allowed: str) -> bool:
+    """Whether the image's repository is the allowed one, or lies below it: never only a name that begins alike."""
+    rest = image.removeprefix(allowed.rstrip("/"))
+    return rest != image and rest[:1] in {"/", "@", ":"}
+
+
+def _like(name: str, allowed: str) -> bool:
+    return name.startswith(allowed[:-1]) if allowed.endswith("*") else name == allowed
+
+
+def _named(allowed: tuple[str, ...]) -> str:
+    return ", ".join(allowed) or "nothing"

@@ -1,0 +1,87 @@
+"""The sample of an administrator's policy on a real API server: each of its rules refuses, with its words."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sampler_rollouts.domain.resource import API_VERSION, KIND
+
+from local.cluster import Cluster
+from local.errors import LocalError
+from tests.support.definition import install_crd
+from tests.support.waiting import wait_for
+
+POLICY = Path(__file__).parents[2] / "examples" / "policies" / "samplers.yaml"
+NAMESPACE = "policy-test"
+Spec = dict[str, Any]
+ALLOWED: Spec = {
+    "pools": [
+        {
+            "name": "cpu-a",
+            "replicas": 2,
+            "image": "registry.example.com/samplers/chat@sha256:" + "a" * 64,
+            "template": {"env": [{"name": "LOG_LEVEL", "value": "info"}], "resources": {"limits": {"memory": "1Gi"}}},
+        }
+    ],
+    "quality": {"designEffect": "1"},
+}
+
+
+def create(server: Cluster, spec: Spec) -> None:
+    metadata = {"name": "policed", "namespace": NAMESPACE}
+    body = {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec}
+    server.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(body))
+
+
+def refused(server: Cluster, spec: Spec) -> str:
+    try:
+        create(server, spec)
+    except LocalError as error:
+        return str(error)
+    return ""
+
+
+def changed(**pool: Any) -> Spec:
+    spec = copy.deepcopy(ALLOWED)
+    spec["pools"][0] |= pool
+    return spec
+
+
+@pytest.fixture(scope="module")
+def server(cluster: Cluster) -> Iterator[Cluster]:
+    """The cluster with our CRD, the policy, and a namespace that it is bound to."""
+    install_crd(cluster)
+    cluster.kubectl("create", "namespace", NAMESPACE)
+    cluster.kubectl("label", "namespace", NAMESPACE, "samplerrollouts.io/policy=production")
+    cluster.kubectl("apply", "-f", str(POLICY))
+    # A policy counts a moment after it was stored.
+    elsewhere = changed(image="docker.io/chat@sha256:" + "a" * 64)
+    wait_for("the policy counts", lambda: "images come from" in refused(cluster, elsewhere), timeout=60)
+    yield cluster
+    cluster.kubectl("delete", "-f", str(POLICY))
+    cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+def test_what_is_allowed(server: Cluster) -> None:
+    assert refused(server, ALLOWED) == ""
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        (changed(image="docker.io/library/chat@sha256:" + "a" * 64), "images come from"),
+        (ALLOWED | {"allowImageTags": True}, "is for development"),
+        (changed(template=ALLOWED["pools"][0]["template"] | {"env": [{"name": "HTTP_PROXY"}]}), "may set LOG_LEVEL"),
+        (changed(template={}), "must have memory"),
+        (changed(replicas=65), "at most 64 replicas"),
+        (ALLOWED | {"rollback": {"onInconclusive": "Rollback"}}, "so that a person decides"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_each_rule_refuses(server: Cluster, spec: Spec, words: str) -> None:
+    assert words in refused(server, spec)

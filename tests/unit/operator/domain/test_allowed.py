@@ -1,0 +1,112 @@
+"""What the administrator lets authors choose: beyond it a spec is as good as invalid, and what serves goes on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sampler_rollouts.domain.allowed import ANYTHING, Allowed
+from sampler_rollouts.domain.decision import ResourceMeta
+from sampler_rollouts.domain.resource import parse_spec
+
+from tests.unit.operator.domain.story import bad, rolling
+from tests.unit.operator.domain.world import World, established, spec
+
+TEMPLATE = {
+    "env": [{"name": "MODEL_PATH", "value": "/m"}, {"name": "LOG_LEVEL"}],
+    "args": ["serve"],
+    "resources": {"requests": {"cpu": "1"}, "limits": {"vendor.example/device": 1}},
+}
+
+
+class Ruled(World):
+    """A world whose administrator has an opinion."""
+
+    allowed: Allowed = ANYTHING
+
+    @property
+    def meta(self) -> ResourceMeta:
+        return replace(super().meta, allowed=self.allowed)
+
+
+def ruled(world: World, **allowed: Any) -> Ruled:
+    world.__class__ = Ruled
+    assert isinstance(world, Ruled)
+    world.allowed = Allowed(**allowed)
+    return world
+
+
+def problems(allowed: Allowed, **more: Any) -> tuple[str, ...]:
+    wanted = spec("a", pools=("cpu-a",))
+    wanted["pools"][0] |= {"template": TEMPLATE} | more
+    return allowed.problems(parse_spec(wanted))
+
+
+def test_everything_by_default() -> None:
+    assert problems(ANYTHING) == ()
+
+
+@pytest.mark.parametrize(
+    ("images", "holds"),
+    [
+        (["registry.example.com/sampler"], True),
+        (["registry.example.com/"], True),
+        (["registry.example.com"], True),
+        (["other.example.com", "registry.example.com"], True),
+        (["registry.example.com/samp"], False),
+        (["registry.example.com/sampler/chat"], False),
+        (["registry.example.co"], False),
+        (["example.com/sampler"], False),
+        ([], False),
+    ],
+)
+def test_images_by_repository_or_path(images: list[str], holds: bool) -> None:
+    assert (problems(Allowed(images=tuple(images))) == ()) is holds
+
+
+@pytest.mark.parametrize(
+    ("allowed", "said"),
+    [
+        ({"images": ("elsewhere.example.com",)}, "spec.pools[0].image: the administrator allows images of elsewhere"),
+        ({"env": ("MODEL_*",)}, "spec.pools[0].template.env[1].name: the administrator allows MODEL_*"),
+        ({"env": ()}, "spec.pools[0].template.env[0].name: the administrator allows nothing"),
+        ({"args": False}, "spec.pools[0].template.args: the administrator allows none: leave them out"),
+        ({"resources": ("cpu",)}, "spec.pools[0].template.resources: the administrator allows cpu"),
+    ],
+)
+def test_what_goes_beyond_is_named_with_what_is_allowed(allowed: dict[str, Any], said: str) -> None:
+    assert problems(Allowed(**allowed))[0].startswith(said)
+
+
+def test_tags() -> None:
+    wanted = parse_spec(spec("a", allowImageTags=True))
+    assert Allowed(image_tags=False).problems(wanted)[0].startswith("spec.allowImageTags: the administrator allows no")
+    assert Allowed(image_tags=False).problems(parse_spec(spec("a"))) == ()
+
+
+def test_what_is_allowed_is_allowed() -> None:
+    exactly = Allowed(env=("MODEL_PATH", "LOG_*"), args=True, resources=("cpu", "vendor.example/device"))
+    assert problems(exactly) == ()
+
+
+def test_a_spec_that_goes_beyond_starts_nothing_and_what_serves_goes_on() -> None:
+    world = ruled(established(), images=("registry.example.com/sampler",), env=())
+    wanted = spec("b")
+    wanted["pools"][0]["template"] = TEMPLATE
+    world.update(wanted)
+    served = world.serving()
+    world.run(60)
+    assert world.condition("Stalled") == ("True", "InvalidSpec")
+    assert "the administrator allows nothing" in world.message("Stalled")
+    assert (world.status.candidate, world.serving()) == (None, served)
+
+
+def test_a_candidate_that_is_no_longer_allowed_goes_no_further_and_can_still_fail() -> None:
+    world = ruled(rolling(), images=())
+    weight = world.status.rollout.weight  # type: ignore[union-attr]
+    world.run(120)
+    assert world.status.rollout.weight == weight  # type: ignore[union-attr]
+    world.judge = bad(world.revision_of("candidate"))
+    world.tick()
+    assert world.status.stage == "RollingBack"

@@ -1,0 +1,156 @@
+"""A spec that uses every field, and what somebody who wants more than his due would write into it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+from tests.unit.operator.crd.bad import IMAGE
+
+Spec = dict[str, Any]
+Path = tuple[str | int, ...]
+
+ESCALATIONS: dict[str, Any] = {
+    "hostNetwork": True,
+    "hostPID": True,
+    "hostIPC": True,
+    "hostUsers": False,
+    "nodeName": "control-plane",
+    "serviceAccountName": "cluster-admin",
+    "automountServiceAccountToken": True,
+    "securityContext": {"privileged": True, "runAsUser": 0},
+    "volumes": [{"name": "root", "hostPath": {"path": "/"}}],
+    "volumeMounts": [{"name": "root", "mountPath": "/host"}],
+    "hostPath": {"path": "/"},
+    "containers": [{"name": "shell", "image": "shell"}],
+    "initContainers": [{"name": "shell", "image": "shell"}],
+    "ephemeralContainers": [{"name": "shell", "image": "shell"}],
+    "command": ["/bin/sh", "-c", "id"],
+    "lifecycle": {"postStart": {"exec": {"command": ["id"]}}},
+    "livenessProbe": {"exec": {"command": ["id"]}},
+    "envFrom": [{"secretRef": {"name": "root-password"}}],
+    "valueFrom": {"secretKeyRef": {"name": "root-password", "key": "password"}},
+    "imagePullSecrets": [{"name": "registry"}],
+    "tolerations": [{"operator": "Exists"}],
+    "priorityClassName": "system-cluster-critical",
+    "runtimeClassName": "none",
+    "resourceClaims": [{"name": "gpu"}],
+    "metadata": {"namespace": "kube-system", "labels": {"app": "other"}},
+    "labels": {"samplerrollouts.io/rollout": "other"},
+    "annotations": {"container.apparmor.security.beta.kubernetes.io/sampler": "unconfined"},
+    "namespace": "kube-system",
+    "ownerReferences": [],
+    "selector": {"app": "other"},
+    "externalIPs": ["10.0.0.1"],
+    "externalName": "metadata.internal",
+    "url": "http://169.254.169.254/latest/meta-data",
+    "query": "up or vector(1)",
+    "promql": "up",
+    "bearerTokenFile": "/var/run/secrets/kubernetes.io/serviceaccount/token",
+    "insecureSkipVerify": True,
+}
+"""Fields that would give rights, addresses or queries, each as the objects that know it spell it."""
+
+TEXTS = (
+    "",
+    " ",
+    "\x00",
+    "\x1b[2J\x1b[31mgone",
+    "a\nb: c",
+    "../../../etc/passwd",
+    "$(SECRET) ${SECRET} `id`",
+    "{{ .Values.x }}{% raw %}",
+    'errors"} or vector(1) #',
+    "errors|.*",
+    ".*",
+    "http://169.254.169.254/latest/meta-data",
+    "kube-system/secret",
+    "\U0001d588\U0001d595\U0001d59a",
+    "\u202ecpu",
+    "-",
+    "--privileged",
+    "POD_NAME",
+    "SAMPLER_REVISION",
+    "0x10",
+    "1e309",
+    "-1%",
+    "NaN",
+    "99999999999999999999h",
+    "a" * 41,
+    "a-" * 5000,
+    "1" * 100_000,
+)
+NUMBERS = (-1, 0, 1, 2**31, 2**63, 2**200, -(2**63), 0.5, 1e308, float("inf"), float("nan"))
+OTHERS: tuple[Any, ...] = (None, True, False, [], {}, [[]], {"": ""}, [None] * 1000, {"a": {"b": {"c": []}}})
+
+
+def full() -> Spec:
+    """Every field of the resource, each with a value that is right."""
+    return copy.deepcopy(_FULL)
+
+
+_FULL: Spec = {
+    "routing": {"contextClasses": [{"name": "standard", "maxTokens": 200}, {"name": "long", "maxTokens": 1000}]},
+    "pools": [
+        {
+            "name": "cpu-a",
+            "platform": "cpu",
+            "contextClass": "standard",
+            "replicas": 4,
+            "image": IMAGE,
+            "sampler": {"precision": "float32", "vocabShards": 2, "auditShare": "1%"},
+            "template": {
+                "env": [{"name": "ONE", "value": "1"}],
+                "args": ["serve"],
+                "resources": {"requests": {"cpu": "1", "memory": 1024}, "limits": {"memory": "2Gi", "a.b/c": 1}},
+            },
+        },
+        {"name": "cpu-b", "contextClass": "long", "replicas": 1, "image": IMAGE},
+    ],
+    "strategy": {
+        "waves": [["cpu-a"], ["cpu-b"]],
+        "steps": [{"weight": 10, "minDuration": "5m"}, {"pause": {}}, {"weight": 50, "minDuration": "5m"}],
+        "progressDeadline": "10m",
+        "deadline": "6h",
+        "bakeTime": "24h",
+    },
+    "quality": {
+        "designEffect": "1.5",
+        "metricsSource": "default",
+        "falseRollbackRate": "1%",
+        "passConfidence": "95%",
+        "checks": [
+            {"name": "errors", "maxRate": "1%", "maxRatio": "2", "ignoreBelow": "0.1%"},
+            {"name": "latency", "slowerThan": "2.5s", "maxRatio": "2", "ignoreBelow": "1%"},
+            {"name": "calibration", "maxBiasNats": "0.05"},
+        ],
+        "probes": {"requestsPerSecond": "1"},
+    },
+    "rollback": {"onInconclusive": "Hold", "drainTimeout": "60s"},
+    "paused": False,
+    "retryGeneration": 1,
+    "allowImageTags": False,
+}
+
+
+def places(node: Any, path: Path = ()) -> Iterator[Path]:
+    """The path of every value, objects and lists too."""
+    yield path
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for name, child in children:
+        yield from places(child, (*path, name))
+
+
+def at(spec: Any, path: Path) -> Any:
+    """The value at a path."""
+    for part in path:
+        spec = spec[part]
+    return spec
+
+
+def put(spec: Spec, path: Path, value: Any) -> Spec:
+    """The same spec with another value there."""
+    changed = copy.deepcopy(spec)
+    at(changed, path[:-1])[path[-1]] = value
+    return changed

@@ -1,0 +1,135 @@
+"""Users' words and secrets are put where the operator meets them; then all that it says is searched (R26)."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from quality_contract import AUDIT_MISMATCH, AUDIT_TOKENS, CHECKED
+from sampler_rollouts.cluster.adapter import KubernetesCluster
+from sampler_rollouts.domain.evidence.samples import Question, SampleSet, Series
+from sampler_rollouts.handlers.telemetry import Telemetry
+from sampler_rollouts.metrics.config import MetricsSource
+from sampler_rollouts.metrics.prometheus import PrometheusSource
+from sampler_rollouts.reconcile.reconciler import Reconciler
+from sampler_rollouts.reconcile.sampling import BoundedMetrics
+
+from tests.unit.operator.evidence.build import ERRORS, at, question
+from tests.unit.operator.metrics.misbehaving import GENEROUS, Behaviour, Handler, Server, matrix, says, serving
+from tests.unit.operator.reconcile.world import Inline, Obj, Traffic, World, begin_bad, image, spec
+
+PROMPT = "my dear diary"
+"""Plain enough to pass for a label's value."""
+TOKEN = "token-8d1f"
+VARIABLE = "password-77c2"
+EXCEPTION = "answer-5e0a"
+CANARIES = (PROMPT, TOKEN, VARIABLE, EXCEPTION)
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.DEBUG)
+    return caplog
+
+
+def found_in(*texts: str) -> set[str]:
+    return {canary for canary in CANARIES for text in texts if canary in text}
+
+
+def everything(caplog: pytest.LogCaptureFixture) -> str:
+    return caplog.text + repr([(one.args, vars(one)) for one in caplog.records])
+
+
+class Chatty(Traffic):
+    """Servers of a build that write what users said into every label that they have, and a store that breaks on it."""
+
+    breaks = True
+
+    def fetch(self, question: Question, now: datetime) -> SampleSet:
+        if self.bad_images and self.breaks:
+            self.breaks = False
+            raise LookupError(f"cannot make anything of {EXCEPTION}")
+        return super().fetch(question, now)
+
+    def _lines(self, pod: Obj, check: str, now: datetime) -> list[Series]:
+        lines = super()._lines(pod, check, now)
+        return [*lines, *(_chatty(one) for one in lines)] if pod["image"] in self.bad_images else lines
+
+
+def _chatty(one: Series) -> Series:
+    labels = {"kind": PROMPT, "batch_bucket": PROMPT, "mode": PROMPT, "route_hash": PROMPT, PROMPT: PROMPT}
+    values = tuple(map(float, range(len(one.values)))) if one.metric == AUDIT_MISMATCH else one.values
+    check = {"check": PROMPT} if one.metric == CHECKED else {}
+    return Series(one.metric, one.pod, one.pool, one.revision, {**one.labels, **labels, **check}, one.times, values)
+
+
+def bad_spec() -> dict[str, Any]:
+    wanted = spec("b")
+    wanted["pools"][0]["template"] = {"env": [{"name": "DATABASE", "value": VARIABLE}], "args": [f"--key={VARIABLE}"]}
+    return wanted
+
+
+async def test_a_whole_rollback_says_nothing_of_what_it_met(logged: pytest.LogCaptureFixture) -> None:
+    telemetry, world = Telemetry(), World()
+    world.traffic = Chatty(world)
+    metrics = BoundedMetrics(world.traffic, ["default"], time_limit=1.0, observer=telemetry)
+    metrics._threads = {"": Inline(), "default": Inline()}  # type: ignore[dict-item]
+    world.reconciler = Reconciler(KubernetesCluster(world.api), metrics, Inline(), world.clock, telemetry)
+    await begin_bad(world)
+    world.declare(bad_spec())
+    said = []
+    while not world.status.get("failed"):
+        await world.turn()
+        said += [json.dumps(world.status), telemetry.exposition().decode()]
+    said += [json.dumps(event) for event in world.api.kinds("events").values()]
+
+    assert "audited tokens" in json.dumps(world.status["failed"]), "the audit's labels are what this is about"
+    assert "reading samples failed" in logged.text
+    assert found_in(*said) == set()
+    assert found_in(everything(logged)) == set()
+    assert image("b") not in logged.text
+
+
+def _echo(handler: Handler) -> None:
+    handler.answer(f"{handler.headers['Authorization']} {PROMPT}".encode(), 500)
+
+
+def _redirects(handler: Handler) -> None:
+    handler.answer(b"", 302, Location=f"http://127.0.0.1:1/{TOKEN}?{PROMPT}")
+
+
+LABELS = {"__name__": AUDIT_TOKENS, "pod": "c1", "pool": "pool", "revision": "new", "kind": PROMPT}
+ANSWERS: dict[str, Behaviour] = {
+    "an error that repeats the token": _echo,
+    "a redirect": _redirects,
+    "no JSON": lambda handler: handler.answer(PROMPT.encode()),
+    "an error of the API": says({"status": "error", "errorType": PROMPT, "error": PROMPT}),
+    "a warning": says(matrix((LABELS, [(1.0, "1")]), warnings=[PROMPT])),
+    "no number": says(matrix((LABELS, [(1.0, PROMPT)]))),
+    "a series twice": says(matrix((LABELS, [(1.0, "1")]), (LABELS, [(1.0, "2")]))),
+    "another type": says({"status": "success", "data": {"resultType": PROMPT, "result": [PROMPT]}}),
+    "series without a place": says(matrix(({"__name__": PROMPT}, [(1.0, "1")]))),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_what_a_source_says_and_who_we_are_to_it_stays_between_us(
+    name: str, logged: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    with serving(ANSWERS[name]) as server:
+        config = MetricsSource(url=server.url, timeout=GENEROUS, scrape_interval=2.0, bearer_token_file=file)
+        got = PrometheusSource(config).fetch(question(ERRORS), at(10))
+        _was_asked(server)
+    assert got.unavailable or got.message
+    assert found_in(got.unavailable, got.message, everything(logged)) == set()
+
+
+def _was_asked(server: Server) -> None:
+    assert server.tokens
+    assert set(server.tokens) == {f"Bearer {TOKEN}"}
