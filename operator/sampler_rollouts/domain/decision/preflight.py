@@ -59,26 +59,20 @@ def plan_of(spec: Spec, now: datetime) -> PreflightPlan | None:
 
 
 def begin(turn: Turn) -> None:
-    """What an earlier try found is found anew; a release without steps waits for its result at weight 0 too (R10)."""
+    """A release without steps waits for its result at weight 0 too (R10)."""
     rollout = turn.status.rollout
-    if rollout is None or pending(rollout) is None:
-        return
-    _forget(turn, rollout)
-    if turn.status.rollout and rollout.first:
+    if rollout is not None and pending(rollout) is not None and rollout.first:
         rollout.weight, rollout.step = 0, -1
 
 
 def restart(turn: Turn, rollout: Rollout) -> None:
     """A person wants it tried again: examined anew, with its whole time."""
     plan = pending(rollout)
-    if plan is not None:
-        _forget(turn, rollout)
-        plan.clock, plan.missed, plan.blocked = Clock(since=turn.now), False, ""
-
-
-def _forget(turn: Turn, rollout: Rollout) -> None:
+    if plan is None:
+        return
     new = {(name, revision_in(turn.status.candidate, name)) for name in moving(rollout)}
     turn.status.preflights = [one for one in turn.status.preflights if (one.pool, one.revision) not in new]
+    plan.clock, plan.missed, plan.blocked = Clock(since=turn.now), False, ""
 
 
 def preflight_manifests(turn: Turn) -> tuple[Manifest, ...]:
@@ -118,12 +112,18 @@ def abort_on_failed_preflight(turn: Turn) -> None:
     rollout = turn.status.rollout
     if rollout is None or pending(rollout) is None or turn.status.stage not in EXAMINED:
         return
-    found = _failed(turn, rollout)
-    if not found and _all_said(turn):
-        found = _apart(turn, rollout) or _unlike_stable(turn, rollout)
+    found = _wrong(turn, rollout)
     if found:
         pool, why = found
         fail_candidate(turn, rollout, pool, why, Trigger.PREFLIGHT_FAILED, PREFLIGHT_FAILED)
+
+
+def _wrong(turn: Turn, rollout: Rollout) -> tuple[str, str] | None:
+    """The pool in which something is wrong, and what."""
+    found = _failed(turn, rollout)
+    if not found and _all_said(turn):
+        found = _apart(turn, rollout) or _unlike_stable(turn, rollout)
+    return found
 
 
 def _all_said(turn: Turn) -> bool:
@@ -229,7 +229,7 @@ def let_through(turn: Turn) -> None:
     plan = pending(rollout)
     if rollout is None or plan is None or turn.paused or turn.status.stage not in STARTED or awaited(turn.status):
         return
-    if rollout.failure is not None and rollout.failure.reason == PREFLIGHT_FAILED:
+    if _wrong(turn, rollout):
         return
     plan.passed_at = turn.now
     turn.moved, rollout.failure, rollout.hold = True, None, None

@@ -176,7 +176,6 @@ def _go(turn: Turn, wish: Wish, trigger: Trigger) -> None:
     if known or not waves:
         status.rollout.preflight = None  # What served before needs no gate to come back (R20).
     status.rollout.changes = changes(turn, stable, wish.release)
-    begin(turn)
     clear_pools(turn)
     use_word(turn)
     how = _known_before(status.candidate.fault) if known else _order(waves, stable)

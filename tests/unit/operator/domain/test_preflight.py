@@ -287,6 +287,54 @@ def test_a_deployment_that_was_never_made_gets_its_time_once_more() -> None:
     assert "the cluster has not created it" in world.message("Stalled")
 
 
+def test_a_slow_pull_does_not_count_against_the_preflight() -> None:
+    world = examined()
+    world.examining.blocked["cpu-a"] = "ContainerCreating"
+    world.examining.says["cpu-a"] = RUNNING
+    world.run(110)
+    world.examining.blocked.clear()
+    world.run(110)
+    assert world.status.stage == "Progressing"
+    world.run(20)
+    assert world.condition("Stalled") == ("True", "PreflightUnavailable")
+
+
+def test_a_pause_stops_its_clock() -> None:
+    world = examined()
+    world.examining.says["cpu-a"] = RUNNING
+    world.run(60)
+    world.update(spec("b", **ON, paused=True))
+    world.tick()
+    world.run(600)
+    world.update(spec("b", **ON))
+    world.run(40)
+    assert world.status.stage == "Progressing"
+    world.run(30)
+    assert world.condition("Stalled") == ("True", "PreflightUnavailable")
+
+
+def test_what_examines_is_the_revisions_own_pod_with_a_budget() -> None:
+    told = {"template": {"env": [{"name": "SAMPLER_PREFLIGHT_BUDGET", "value": "900"}, {"name": "A", "value": "1"}]}}
+    asked = {**ON, "pools": ("cpu-a",)}
+    first = spec("a", **asked)
+    first["pools"][0] |= told
+    world = World(first)
+    world.tick()
+    (body,) = (body for (kind, _), body in world.children.items() if kind == "Deployment")
+    labels, pod = body["spec"]["template"]["metadata"]["labels"], body["spec"]["template"]["spec"]
+    env = [(item["name"], item.get("value")) for item in pod["containers"][0]["env"]]
+    assert [value for name, value in env if name == "SAMPLER_PREFLIGHT_BUDGET"] == ["20"]
+    assert ("A", "1") in env
+    assert ("SAMPLER_REVISION", world.revision_of("candidate")) in env
+    assert not labels.keys() & {f"samplerrollouts.io/{name}" for name in ("pool", "revision", "context-class")}
+    assert body["spec"]["replicas"] == 1
+    world.run(40)
+    (body,) = (body for (kind, _), body in world.children.items() if kind == "Deployment")
+    served = body["spec"]["template"]["spec"]
+    assert served | {"containers": []} == pod | {"containers": []}
+    assert served["containers"][0] | {"env": []} == pod["containers"][0] | {"env": []}
+
+
 def test_the_timeout_is_the_specs_own_where_it_has_one() -> None:
     world = examined(strategy={"preflight": {"timeout": "4m"}})
     world.examining.says["cpu-a"] = RUNNING
