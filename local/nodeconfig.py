@@ -122,6 +122,8 @@ def _kubelet(s: Settings) -> dict[str, Any]:
         "clusterDomain": "cluster.local",
         "resolvConf": str(s.etc / "resolv.conf"),
         "podLogsDir": str(s.run / "pod-logs"),
+        # Only the newest file of a log is shown, and a gateway's book of a long test is to be whole.
+        "containerLogMaxSize": "200Mi",
         "volumePluginDir": str(s.run / "volume-plugins"),
         "staticPodPath": "",
         "makeIPTablesUtilChains": False,

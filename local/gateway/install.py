@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+import yaml
+
 from local import systemimages
 from local.client import Helm, Kubectl
 from local.ctr import Ctr
 from local.errors import LocalError
+from local.files import content_hash
 from local.gateway import chart, images
 from local.progress import step, wait_for
 from local.settings import Settings
@@ -37,6 +40,9 @@ def ensure(settings: Settings, kubectl: Kubectl, helm: Helm) -> Edge:
     if not ctr.ready():
         raise LocalError("the local cluster's containerd does not answer", "start it with `make cluster-up`")
     made = images.both(settings)
+    wanted = manifest(made["envoy"].name, _version(made["envoy-gateway"].name))
+    if there := _installed(kubectl, wanted):
+        return Edge(there)
     systemimages.load(ctr, made)
     home = chart.folder(settings)
     with step("installing Envoy Gateway"):
@@ -53,13 +59,28 @@ def ensure(settings: Settings, kubectl: Kubectl, helm: Helm) -> Edge:
         ]
         helm(*line, "--wait", "--timeout", "3m", "-f", "-", stdin=json.dumps(chart.values(made["envoy-gateway"].name)))
     with step(f"bringing up the Gateway {EDGE}"):
-        kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=manifest(made["envoy"].name))
+        kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=wanted)
         return Edge(wait_for(f"the Gateway {EDGE} to be programmed", lambda: url(kubectl), timeout=120))
 
 
-def manifest(envoy_image: str) -> str:
+def _installed(kubectl: Kubectl, wanted: str) -> str:
+    """Where the Gateway listens, if it is there just as it is wanted; empty if it is not, or cannot be looked at."""
+    version = next(one for one in yaml.safe_load_all(wanted) if one["kind"] == "Gateway")["metadata"]["annotations"]
+    try:
+        there = kubectl.get("gateway", EDGE, namespace=EDGE)["metadata"].get("annotations") or {}
+        return url(kubectl) if version.items() <= there.items() else ""
+    except LocalError:
+        return ""
+
+
+def _version(image: str) -> str:
+    """What changes with the controller, its chart, and what is said to it."""
+    return content_hash([_MANIFEST, Path(chart.__file__)], image)[:12]
+
+
+def manifest(envoy_image: str, version: str) -> str:
     """The Gateway, its class, and which Envoy serves it."""
-    values = {"system": SYSTEM, "edge": EDGE, "envoy_image": envoy_image}
+    values = {"system": SYSTEM, "edge": EDGE, "envoy_image": envoy_image, "version": version}
     return Template(_MANIFEST.read_text()).substitute(values)
 
 

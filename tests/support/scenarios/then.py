@@ -154,6 +154,10 @@ class Then:
         """What the proxy sends to each build, in whole percent."""
         self._story.wait(f"{percent} by the route", lambda: self._story.by_route() == percent, within)
 
+    def an_edit_is_remembered(self, by: str) -> None:
+        """Of the route, by a field manager that is not the operator's."""
+        assert self._story.status["gateway"]["edited"]["by"] == by
+
     def says_as_event(self, reason: str) -> None:
         """An Event was recorded."""
         events = self._story.world.api.kinds("events").values()

@@ -55,13 +55,41 @@ def test_the_chart_is_copied_with_its_blanks_filled(tmp_path: Path, monkeypatch:
 
 
 def test_nothing_that_is_installed_names_an_image_of_a_registry() -> None:
-    made = list(yaml.safe_load_all(install.manifest("localhost/envoy:1")))
+    made = list(yaml.safe_load_all(install.manifest("localhost/envoy:1", "1")))
     proxy = next(one for one in made if one["kind"] == "EnvoyProxy")
     assert proxy["spec"]["provider"]["kubernetes"]["envoyDeployment"]["container"]["image"] == "localhost/envoy:1"
     values = chart.values("localhost/eg:1")
     assert values["global"]["images"]["envoyGateway"] == {"image": "localhost/eg:1", "pullPolicy": "Never"}
     kubernetes = values["config"]["envoyGateway"]["provider"]["kubernetes"]
     assert kubernetes["shutdownManager"]["image"] == "localhost/eg:1"
+
+
+READY = {"addresses": [{"value": "10.96.7.7"}], "conditions": [{"type": "Programmed", "status": "True"}]}
+
+
+@pytest.mark.parametrize(
+    ("version", "url"),
+    [("1", "http://10.96.7.7"), ("2", ""), (None, "")],
+    ids=["as wanted", "of another version", "of a stranger"],
+)
+def test_what_is_there_as_it_is_wanted_is_left_alone(version: str | None, url: str) -> None:
+    wanted = install.manifest("localhost/envoy:1", "1")
+    made = next(
+        one
+        for one in yaml.safe_load_all(install.manifest("localhost/envoy:1", version or "1"))
+        if one["kind"] == "Gateway"
+    )
+    made["metadata"] |= {"generation": 1} | ({} if version else {"annotations": {"who": "somebody"}})
+    made["status"] = READY | {"conditions": [one | {"observedGeneration": 1} for one in READY["conditions"]]}
+    assert install._installed(Answers(made), wanted) == url  # type: ignore[arg-type]
+
+
+def test_a_cluster_without_the_gateway_api_has_nothing_installed() -> None:
+    class Refuses:
+        def get(self, *_: str, **__: str) -> dict[str, Any]:
+            raise LocalError("the server does not have a resource type gateway")
+
+    assert install._installed(Refuses(), install.manifest("localhost/envoy:1", "1")) == ""  # type: ignore[arg-type]
 
 
 class Answers:

@@ -34,7 +34,7 @@ def test_a_session_and_its_epoch_are_not_confused_with_another_pair() -> None:
 
 
 @pytest.mark.parametrize(
-    "header", [None, "", "abcd", "abcd;", ";1", "abcd;-1", "ABCD;1", "abc;1", "abcd;1;2", "abcd; 1", "abcd;１"]
+    "header", [None, "", "abc", "abcd;", ";1", "abcd;-1", "ABCD;1", "abc;1", "abcd;1;2", "abcd; 1", "abcd;１"]
 )
 def test_a_malformed_route_is_none(header: str | None) -> None:
     assert parse_route(header) == Route("none", None)
@@ -42,6 +42,7 @@ def test_a_malformed_route_is_none(header: str | None) -> None:
 
 def test_a_route() -> None:
     assert parse_route("0123abcd;42") == Route("0123abcd", 42)
+    assert parse_route("0123abcd") == Route("0123abcd", None), "without an epoch sessions do not stick"
 
 
 @given(st.lists(st.text("0123456789abcdef", min_size=4, max_size=5)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.unit.operator.crd.bad import DIGEST, Bad, classed, drop, put, steps, two_pools
+from tests.unit.operator.crd.bad_gateways import BAD_GATEWAYS
 
 BAD = [
     Bad("weights fall", put("strategy.steps", steps(50, 10)), "strategy.steps", "rising weights"),
@@ -419,6 +420,7 @@ BAD += [
         "quality.checks",
         "add routing.contextClasses",
     ),
+    *BAD_GATEWAYS,
 ]
 
 UNKNOWN = [
