@@ -152,6 +152,7 @@ def test_after_the_bake_nothing_is_forecast() -> None:
     assert begun.condition(TYPE) == ("Unknown", "NothingUnderTest")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("rate", "answer"), [(0.25, {"False"}), (0.5, set()), (1.0, {"True"})])
 def test_it_does_not_go_to_and_fro(rate: float, answer: set[str]) -> None:
     """Traffic at random, too little, just enough and enough."""
