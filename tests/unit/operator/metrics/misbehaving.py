@@ -11,14 +11,14 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet
-from sampler_rollouts.metrics.config import MetricsSource
+from sampler_rollouts.metrics.config import LONGEST_TIMEOUT, MetricsSource
 from sampler_rollouts.metrics.prometheus import PrometheusSource
 
 from tests.unit.operator.evidence.build import ERRORS, at, question
 
 Behaviour = Callable[["Handler"], None]
 # Seconds for a fetch whose deadline is not what is tested; below the tests' own limit of 30 s.
-GENEROUS = 20.0
+GENEROUS = LONGEST_TIMEOUT
 
 
 class Handler(BaseHTTPRequestHandler):
