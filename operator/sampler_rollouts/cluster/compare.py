@@ -55,7 +55,7 @@ def _contains(live: Any, wanted: Any, quantities: bool = False) -> bool:
         return _contains_list(live or [], wanted)
     if live is None:
         return not wanted
-    return bool(live == wanted) or (quantities and _same_quantity(live, wanted))
+    return bool(live == wanted) or (quantities and same_quantity(live, wanted))
 
 
 def _holds(live: Any, name: str, wanted: Any, quantities: bool) -> bool:
@@ -74,7 +74,8 @@ def _contains_list(live: Any, wanted: list[Any]) -> bool:
     return len(live) == len(wanted) and all(map(_contains, live, wanted))
 
 
-def _same_quantity(live: Any, wanted: Any) -> bool:
+def same_quantity(live: Any, wanted: Any) -> bool:
+    """Whether both are the same amount of a resource, however written."""
     parsed = _quantity(wanted)
     return parsed is not None and parsed == _quantity(live)
 
@@ -97,11 +98,11 @@ def _covers(owned: dict[str, Any], wanted: Any) -> bool:
         child is not None and (not fields or _covers(fields, child))
         for step, fields in owned.items()
         if step != "."
-        for child in (_step(wanted, step),)
+        for child in (follow(wanted, step),)
     )
 
 
-def _step(wanted: Any, step: str) -> Any:
+def follow(wanted: Any, step: str) -> Any:
     """Follow one step of the server's field notation; None if the manifest has no such field."""
     notation, _, argument = step.partition(":")
     if notation == "f":

@@ -241,6 +241,16 @@ class Watch(Loose):
     alarm: Alarm | None = None
 
 
+class OutsideEdit(Loose):
+    """A child that somebody else has changed; it is put back."""
+
+    kind: Name
+    name: Name
+    by: Name
+    """The field manager, as the API server has it: ``kubectl-edit``, a controller's name."""
+    at: AwareDatetime
+
+
 class RefusedWrite(Loose):
     """A write of a child that the cluster refused when it was tried last."""
 

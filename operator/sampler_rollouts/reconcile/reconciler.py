@@ -20,7 +20,7 @@ from sampler_rollouts.cluster.errors import DeniedError, RefusedError
 from sampler_rollouts.cluster.kinds import RolloutKey, key_of, metadata
 from sampler_rollouts.cluster.permit import Permit
 from sampler_rollouts.domain.check_template import named_templates
-from sampler_rollouts.domain.decision import ResourceMeta, decide, question
+from sampler_rollouts.domain.decision import ResourceMeta, decide, note_edits, question
 from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.look import Evidence
 from sampler_rollouts.domain.evidence.samples import Question
@@ -113,7 +113,8 @@ class Reconciler:
         named = named_templates(spec)
         templates = await self._in_thread(cluster.check_templates, named) if named else {}
         seen = replace(seen, siblings=siblings, check_templates=templates)
-        return decide(meta, spec, status, seen, evidence, self._clock()), children, evidence
+        outcome = decide(meta, spec, status, seen, evidence, self._clock())
+        return note_edits(outcome, cluster.edits(outcome.objects, children)), children, evidence
 
     async def _evidence(self, asked: Question) -> Evidence:
         """What the data say; whatever fails here neither passes nor fails a release, and never stops an abort (R7)."""
