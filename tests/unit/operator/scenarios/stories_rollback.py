@@ -253,7 +253,9 @@ def first_bad_replaced(given: Given, when: When, then: Then) -> None:
     then.ready()
 
 
-@scenario("bad after the bake: it is told, with the last change seen, and goes on serving until it passes again")
+@scenario(
+    "bad after the bake: it is told, with the last change seen, and goes on serving until it passes again", long=True
+)
 def after_the_bake(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
