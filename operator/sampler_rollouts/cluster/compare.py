@@ -49,17 +49,20 @@ def _contains(live: Any, wanted: Any, quantities: bool = False) -> bool:
     """Whether the live value holds the wanted one; an absent value equals an empty one, as the server omits those."""
     if isinstance(wanted, dict):
         return (isinstance(live, dict) or live is None) and all(
-            _holds((live or {}).get(name), name, value, quantities) for name, value in wanted.items()
+            holds((live or {}).get(name), name, value, quantities) for name, value in wanted.items()
         )
     if isinstance(wanted, list):
         return _contains_list(live or [], wanted)
     if live is None:
         return not wanted
-    return bool(live == wanted) or (quantities and same_quantity(live, wanted))
+    return bool(live == wanted) or (quantities and _same_quantity(live, wanted))
 
 
-def _holds(live: Any, name: str, wanted: Any, quantities: bool) -> bool:
-    """A selector is one value to the server: with a label more, by whomever, it selects other pods, or none."""
+def holds(live: Any, name: str, wanted: Any, quantities: bool) -> bool:
+    """Whether a field holds the wanted value.
+
+    A selector is one value to the server: with a label more, by whomever, it selects other pods, or none.
+    """
     if name == "selector":
         return bool(live == wanted)
     return _contains(live, wanted, quantities or name == "resources")
@@ -74,8 +77,7 @@ def _contains_list(live: Any, wanted: list[Any]) -> bool:
     return len(live) == len(wanted) and all(map(_contains, live, wanted))
 
 
-def same_quantity(live: Any, wanted: Any) -> bool:
-    """Whether both are the same amount of a resource, however written."""
+def _same_quantity(live: Any, wanted: Any) -> bool:
     parsed = _quantity(wanted)
     return parsed is not None and parsed == _quantity(live)
 

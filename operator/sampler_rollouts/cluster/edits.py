@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from sampler_rollouts.cluster.compare import follow, same_quantity
+from sampler_rollouts.cluster.compare import follow, holds
 from sampler_rollouts.cluster.kinds import FIELD_MANAGER, metadata
 from sampler_rollouts.domain.outcome import Manifest
 from sampler_rollouts.domain.plan import OutsideEdit
@@ -22,18 +22,18 @@ def outside_edits(wanted: Manifest, live: Manifest) -> Iterator[OutsideEdit]:
         manager, at = entry.get("manager"), _time(entry.get("time"))
         if manager in (None, FIELD_MANAGER) or at is None or entry.get("subresource") == "status":
             continue
-        if _changed(entry.get("fieldsV1") or {}, wanted, live):
+        if _changed("", entry.get("fieldsV1") or {}, wanted, live):
             name = metadata(live)["name"]
             yield OutsideEdit(kind=wanted["kind"], name=name, by=str(manager)[:253], at=at)
 
 
-def _changed(fields: dict[str, Any], wanted: Any, live: Any) -> bool:
-    """Whether any of these fields is wanted, and another than wanted."""
-    inner = {name: below for name, below in fields.items() if name != "."}
+def _changed(name: str, fields: dict[str, Any], wanted: Any, live: Any) -> bool:
+    """Whether any of these fields, those below ``name``, is wanted, and another than wanted."""
+    inner = {step: below for step, below in fields.items() if step != "."}
     if not inner:
-        return not (live == wanted or same_quantity(live, wanted))
-    found = ((below, follow(wanted, name), follow(live, name)) for name, below in inner.items())
-    return any(one is not None and _changed(below, one, other) for below, one, other in found)
+        return not holds(live, name.removeprefix("f:"), wanted, True)
+    found = ((step, below, follow(wanted, step), follow(live, step)) for step, below in inner.items())
+    return any(one is not None and _changed(step, below, one, other) for step, below, one, other in found)
 
 
 def _time(value: object) -> datetime | None:

@@ -71,6 +71,21 @@ def test_what_is_not_ours_or_is_as_wanted_is_no_edit(
     assert found(cluster, rollout) == []
 
 
+def test_who_applies_the_same_beside_us_has_changed_nothing(
+    api: MemoryApi, cluster: KubernetesCluster, rollout: Obj
+) -> None:
+    apply_all(cluster, rollout, *ALL)
+    meta = {"name": "chat-a-r1", "namespace": "serving"}
+    spec = {"replicas": builders.deployment()["spec"]["replicas"]}
+    same = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
+    query = {"fieldManager": "argocd", "force": "true"}
+    path = f"{DEPLOYMENTS}/chat-a-r1"
+    api.answer("PATCH", path, query=query, body=same, content_type="application/apply-patch+yaml")
+    managers = [one["manager"] for one in api.kinds("deployments")["chat-a-r1"]["metadata"]["managedFields"]]
+    assert "argocd" in managers
+    assert found(cluster, rollout) == []
+
+
 def test_status_and_our_own_writes_are_no_edits(api: MemoryApi, cluster: KubernetesCluster, rollout: Obj) -> None:
     apply_all(cluster, rollout, *ALL)
     patched(api, f"{DEPLOYMENTS}/chat-a-r1", {"spec": {"replicas": 9}}, manager="sampler-rollouts")

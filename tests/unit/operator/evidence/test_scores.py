@@ -124,6 +124,16 @@ def test_folded_or_not_it_is_the_same(horizon: int) -> None:
         assert sum(len(one.times) for one in folded.series) < sum(len(one.times) for one in every.series)
 
 
+def test_a_counter_whose_twin_comes_later_is_not_folded_before() -> None:
+    requests = [20 * count for count in range(1, 61)]
+    late: Values = [None] * 40 + [count // 10 for count in requests[40:]]
+    every = samples([series("answers_total", requests), series("refusals_total", late)], pair(requests, [0] * 60))
+    plan = asked(RATE, compared=False)
+    folded = fold(plan, every, round(at(30).timestamp() * 1000))
+    assert evaluate(plan, every, at(61)).looks["pool", "refusals"].checked == 1200
+    assert evaluate(plan, folded, at(61)) == evaluate(plan, every, at(61))
+
+
 def test_a_rate_of_other_names_is_read_like_any_other() -> None:
     requests, bad = [20 * count for count in range(1, 61)], [3 * count for count in range(1, 61)]
     found = [series("answers_total", requests), series("refusals_total", bad, model="x"), *pair(requests, [0] * 60)]
