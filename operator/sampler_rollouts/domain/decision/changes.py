@@ -40,10 +40,11 @@ def template_of(turn: Turn, child: render.Child) -> Mapping[str, Any] | None:
 
 def class_names(turn: Turn, children: Sequence[render.Child]) -> list[str]:
     """The context classes that revisions serve. Of one whose record is lost, the class that the spec gives its pool."""
-    return sorted({_class_name(turn, child) for child in children})
+    return sorted({class_name(turn, child) for child in children})
 
 
-def _class_name(turn: Turn, child: render.Child) -> str:
+def class_name(turn: Turn, child: render.Child) -> str:
+    """The context class that a revision serves."""
     if (template := template_of(turn, child)) is not None:
         return render.class_of(template)
     pool = turn.wish.spec.pool(child.pool) if turn.wish else None

@@ -31,6 +31,7 @@ SLOW = settings(max_examples=HISTORIES, deadline=None, suppress_health_check=[He
 @example(True, [scenes.promoted, scenes.first_again, scenes.a_word, scenes.rejected, scenes.retried])
 @example(True, [scenes.rejected, scenes.a_word, scenes.retried, scenes.waiting])
 @example(False, [scenes.pool_removed_in_need])
+@example(False, [scenes.pool_removed_in_need, scenes.killed, scenes.pool_removed_in_need])
 @example(False, [scenes.recreated])
 @example(False, [scenes.waiting, scenes.wiped])
 @example(True, [scenes.promoted, scenes.wiped, scenes.waiting])
