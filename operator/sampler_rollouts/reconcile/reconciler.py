@@ -31,6 +31,7 @@ from sampler_rollouts.reconcile.ports import Cluster, Clusters, NoObserver, Obse
 from sampler_rollouts.reconcile.refusals import STATUS_NOT_WRITTEN, Refusals
 from sampler_rollouts.reconcile.sampling import BoundedMetrics
 from sampler_rollouts.reconcile.siblings import Siblings
+from sampler_rollouts.reconcile.templates import Templates
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -74,6 +75,7 @@ class Reconciler:
         self._observer = observer or NoObserver()
         self._refusals = Refusals()
         self._siblings = Siblings(clock)
+        self._templates = Templates(clock)
 
     async def reconcile(self, key: RolloutKey) -> Result:
         """Bring one SamplerRollout a step further; any error may be raised, and calling again is the remedy.
@@ -111,7 +113,7 @@ class Reconciler:
         seen = self._refusals.shown(key_of(rollout), children.observation)
         siblings = await self._in_thread(self._siblings.of, cluster, meta.namespace)
         named = named_templates(spec)
-        templates = await self._in_thread(cluster.check_templates, named) if named else {}
+        templates = await self._in_thread(self._templates.of, cluster, named) if named else {}
         seen = replace(seen, siblings=siblings, check_templates=templates)
         outcome = decide(meta, spec, status, seen, evidence, self._clock())
         return note_edits(outcome, cluster.edits(outcome.objects, children)), children, evidence
