@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from sampler_rollouts.cluster.errors import NotFoundError, UnavailableError
+from sampler_rollouts.reconcile.reconciler import utc_now
+from sampler_rollouts.reconcile.templates import MOST, Templates
 
 from tests.unit.operator.reconcile.world import World, condition, established, image, spec
 
@@ -99,3 +101,21 @@ async def test_it_is_read_once_in_ten_seconds(world: World, monkeypatch: pytest.
     asked = failing(world, monkeypatch, NotFoundError("for a test"))
     await world.settle(20)  # of two seconds
     assert 3 <= len(asked) <= 5
+
+
+def test_no_more_names_are_remembered_than_a_cluster_has_use_for() -> None:
+    class Nothing:
+        asked = 0
+
+        def check_templates(self, names: list[str]) -> dict[str, Any]:
+            self.asked += len(names)
+            return {}
+
+    cluster: Any = Nothing()
+    found = Templates(utc_now)
+    for number in range(MOST + 5):
+        found.of(cluster, [f"name-{number}"])
+    found.of(cluster, [f"name-{MOST + 4}"])
+    assert cluster.asked == MOST + 5
+    found.of(cluster, ["name-0"])
+    assert cluster.asked == MOST + 6
