@@ -204,5 +204,5 @@ def test_templates_that_break_a_rule_are_refused_by_both(server: Cluster, spec: 
 
 def test_a_templates_name_is_one_that_a_check_can_give(server: Cluster) -> None:
     spec = {"checkedMetric": "answers_total", "badMetric": "refusals_total"}
-    with pytest.raises(LocalError, match="metadata.name must be lower-case letters"):
+    with pytest.raises(LocalError, match="must be lower-case letters, digits and dashes"):
         server.kubectl("create", "--dry-run=server", "-f", "-", stdin=template(spec, "1.eval"))
