@@ -81,8 +81,8 @@ def said_of_shared(turn: Turn) -> str:
         shared = [one.name for one in rows if one.reason == SHARED_DEGRADATION and one.name in deciding]
         if shared:
             return (
-                f"in pool {name} check {shared[0]} is above its limit, and release {rollout.release} is not shown to be "
-                "worse than stable: what both depend on is not well, or a fault lies upstream; no weight is raised"
+                f"in pool {name} check {shared[0]} is above its limit, and release {rollout.release} is not shown to "
+                "be worse than stable: what both depend on is not well, or a fault lies upstream; no weight is raised"
             )
     return ""
 
