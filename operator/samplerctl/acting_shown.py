@@ -71,4 +71,4 @@ def selftested(found: Found) -> None:
         if one["remedy"]:
             console().print(Text(f"{one['incident']}: {one['remedy']}"), soft_wrap=True)
     for name in found["not_simulated"]:
-        console().print(Text(f"check {name} is about nats, which are not simulated: not tested"))
+        console().print(Text(f"the data of check {name} (nats, or a template's) are not simulated: not tested"))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from quality_contract import CHECK_MISROUTED, CHECK_REPLAY_AUDIT, CHECK_UNEXPECTED_SCRIPT
+from sampler_rollouts.domain.decision.quality import check_plan
 from sampler_rollouts.domain.evidence.samples import CheckPlan
 from sampler_rollouts.domain.plan import QualityPlan
 
@@ -78,3 +79,12 @@ def need_check(incident: Incident, quality: QualityPlan, pools: list[str]) -> No
 
 def _names(checks: list[CheckPlan]) -> str:
     return ", ".join(check.name for check in checks)
+
+
+def simulated_plans(quality: QualityPlan) -> list[CheckPlan]:
+    """The checks; InputError for one whose data are not simulated."""
+    if any(check.max_bias_nats for check in quality.checks):
+        raise InputError("spec.quality.checks: calibration is about nats, which are not simulated: leave it out")
+    if named := [check.name for check in quality.checks if check.template]:
+        raise InputError(f"spec.quality.checks: data of templates are not simulated: leave out {', '.join(named)}")
+    return [check_plan(check) for check in quality.checks]

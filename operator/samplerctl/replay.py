@@ -14,7 +14,7 @@ from sampler_rollouts.domain.evidence.counters import milliseconds
 from sampler_rollouts.domain.evidence.evaluate import count_tests, evaluate
 from sampler_rollouts.domain.evidence.fold import fold
 from sampler_rollouts.domain.evidence.look import CheckLook, Verdict
-from sampler_rollouts.domain.evidence.samples import Arm, CheckPlan, Question, SampleSet, is_calibration
+from sampler_rollouts.domain.evidence.samples import Arm, CheckPlan, Question, SampleSet, is_calibration, is_scored
 from sampler_rollouts.domain.quality_spec import Quality
 from sampler_rollouts.domain.quantities import ratio
 from sampler_rollouts.domain.rules import violations
@@ -93,13 +93,14 @@ def unknown_checks(recording: Recording, quality: Quality) -> list[str]:
 
 
 def unrecorded_checks(quality: Quality) -> list[str]:
-    """Checks that a recording of counts cannot hold: calibration is about sums of nats."""
-    return [check.name for check in quality.checks if check.max_bias_nats is not None]
+    """Checks that a recording of counts cannot hold: calibration is about sums of nats, and a score is no count."""
+    return [check.name for check in quality.checks if check.max_bias_nats is not None or check.max_drop is not None]
 
 
 def _looked_at(quality: Quality) -> tuple[CheckPlan, ...]:
-    """What is recorded of a latency check are the two counters, not the histogram that they are read from."""
-    return tuple(replace(plan, slower_than=0.0) for plan in _plans(quality) if not is_calibration(plan))
+    """What is recorded are two counters by the check's name, whatever histogram or template they are read from."""
+    counted = (plan for plan in _plans(quality) if not (is_calibration(plan) or is_scored(plan)))
+    return tuple(replace(plan, slower_than=0.0, metrics=(), problem="") for plan in counted)
 
 
 def _plans(quality: Quality) -> tuple[CheckPlan, ...]:

@@ -69,11 +69,11 @@ def selftest(file: RolloutFile, rps: float, traffic: str, runs: int, seed: int) 
 
 
 def _simulated(file: RolloutFile) -> tuple[RolloutFile, list[str]]:
-    """Without what stops it, and without checks of nats, which are not simulated."""
+    """Without what stops it, and without checks of nats and of templates, which are not simulated."""
     raw = copy.deepcopy(file.raw)
     raw["paused"] = False
-    plans = [check_plan(check) for check in quality_plan(file.spec, [pool.name for pool in file.spec.pools]).checks]
-    left_out = [plan.name for plan in plans if is_calibration(plan)]
+    checks = quality_plan(file.spec, [pool.name for pool in file.spec.pools]).checks
+    left_out = [check.name for check in checks if check.template or is_calibration(check_plan(check))]
     raw["quality"]["checks"] = [one for one in raw["quality"]["checks"] if one["name"] not in left_out]
     try:
         return RolloutFile(file.name, raw, parse_spec(raw, file.name)), left_out

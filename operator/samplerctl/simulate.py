@@ -16,17 +16,17 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from quality_contract import CHECK_REPLAY_AUDIT
 from sampler_rollouts.domain.decision import ResourceMeta, decide, question
-from sampler_rollouts.domain.decision.quality import check_plan, quality_plan
+from sampler_rollouts.domain.decision.quality import quality_plan
 from sampler_rollouts.domain.evidence.grid import BoolArray, FloatArray, IntArray
 from sampler_rollouts.domain.evidence.look import Evidence
-from sampler_rollouts.domain.evidence.samples import Question, is_calibration
+from sampler_rollouts.domain.evidence.samples import Question
 from sampler_rollouts.domain.quantities import ratio, seconds
 from sampler_rollouts.domain.release import revisions
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 from sampler_rollouts.domain.status import Stage, Status
 
 from samplerctl.errors import InputError
-from samplerctl.incidents import Incident, need_check, usual_rates
+from samplerctl.incidents import Incident, need_check, simulated_plans, usual_rates
 from samplerctl.rollout_file import RolloutFile
 from samplerctl.simulated_cluster import SimulatedCluster
 from samplerctl.simulated_evidence import Courses, Layout
@@ -127,9 +127,7 @@ class _Simulation:
         self.pools = tuple(name for wave in spec.waves for name in wave)
         quality = quality_plan(spec, list(self.pools))
         need_check(setting.incident, quality, list(self.pools))
-        plans = [check_plan(check) for check in quality.checks]
-        if any(map(is_calibration, plans)):
-            raise InputError("spec.quality.checks: calibration is about nats, which are not simulated: leave it out")
+        plans = simulated_plans(quality)
         self.rates = usual_rates(plans, setting.usual)
         self.layout = Layout(
             setting.runs,

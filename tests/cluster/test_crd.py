@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sampler_rollouts.domain.check_template import read_template
 from sampler_rollouts.domain.resource import API_VERSION, KIND, parse_spec
 from sampler_rollouts.domain.status import Status
 
@@ -158,3 +159,50 @@ def test_columns_show_the_story(server: Cluster) -> None:
     header = server.kubectl("get", "srl", "-n", NAMESPACE).splitlines()[0].split()
     assert header == ["NAME", "READY", "REASON", "STABLE", "CANDIDATE", "PROGRESS", "WEIGHT", "AGE"]
     assert "columns-test" in server.kubectl("get", "samplers", "-n", NAMESPACE)
+
+
+def template(spec: dict[str, Any], name: str = "eval-score") -> str:
+    body = {"apiVersion": API_VERSION, "kind": "ClusterCheckTemplate", "metadata": {"name": name}, "spec": spec}
+    return json.dumps(body)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"gauge": "eval_score", "runsMetric": "eval_runs_total", "largest": 100},
+        {"checkedMetric": "answers_total", "badMetric": "refusals_total"},
+        {"histogram": "vllm:took_seconds", "slowerThan": "2.5s"},
+    ],
+)
+def test_templates_of_every_kind_are_accepted(server: Cluster, spec: dict[str, Any]) -> None:
+    line = ("create", "--dry-run=server", "-o", "json", "-f", "-")
+    assert json.loads(server.kubectl(*line, stdin=template(spec)))["spec"] == {"largest": 1} | spec
+    assert read_template(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({}, "a check is read from one place"),
+        ({"gauge": "a"}, "gauge and runsMetric belong together"),
+        ({"checkedMetric": "a"}, "checkedMetric and badMetric belong together"),
+        ({"histogram": "a"}, "histogram and slowerThan belong together"),
+        ({"checkedMetric": "a", "badMetric": "a"}, "badMetric is checkedMetric"),
+        ({"gauge": "a", "runsMetric": "a"}, "runsMetric is gauge"),
+        ({"checkedMetric": "a", "badMetric": "b", "gauge": "c", "runsMetric": "d"}, "read from one place"),
+        ({"gauge": "sum(rate(x[5m]))", "runsMetric": "b"}, "must be the name of a metric"),
+        ({"histogram": "a", "slowerThan": "2h"}, "must be a time such as 500ms or 2.5s"),
+        ({"gauge": "a", "runsMetric": "b", "largest": 0}, "greater than or equal to 1"),
+    ],
+)
+def test_templates_that_break_a_rule_are_refused_by_both(server: Cluster, spec: dict[str, Any], said: str) -> None:
+    with pytest.raises(LocalError) as caught:
+        server.kubectl("create", "--dry-run=server", "-f", "-", stdin=template(spec))
+    assert said in str(caught.value)
+    assert read_template(spec) is None
+
+
+def test_a_templates_name_is_one_that_a_check_can_give(server: Cluster) -> None:
+    spec = {"checkedMetric": "answers_total", "badMetric": "refusals_total"}
+    with pytest.raises(LocalError, match="must be lower-case letters, digits and dashes"):
+        server.kubectl("create", "--dry-run=server", "-f", "-", stdin=template(spec, "1.eval"))

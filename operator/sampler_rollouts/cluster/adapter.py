@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import socket
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,8 +11,10 @@ from datetime import datetime
 from typing import Final
 
 from sampler_rollouts.cluster import notes
+from sampler_rollouts.cluster.check_templates import templates_of
 from sampler_rollouts.cluster.compare import differs
-from sampler_rollouts.cluster.errors import ClusterError, ConflictError, DeniedError, NotFoundError, RefusedError
+from sampler_rollouts.cluster.edits import edits_of
+from sampler_rollouts.cluster.errors import ClusterError, ConflictError, NotFoundError, RefusedError
 from sampler_rollouts.cluster.kinds import (
     CONTROLLER_REVISION,
     DEPLOYMENT,
@@ -39,15 +40,14 @@ from sampler_rollouts.cluster.routes import comes_by_route, route_state, unreada
 from sampler_rollouts.cluster.siblings import sibling
 from sampler_rollouts.cluster.translate import observation
 from sampler_rollouts.cluster.transport import Api, listed
-from sampler_rollouts.domain.check_template import KIND, PLURAL, CheckTemplate, read_template
+from sampler_rollouts.domain.check_template import CheckTemplate
 from sampler_rollouts.domain.observation import Observation, RouteState, Sibling
 from sampler_rollouts.domain.outcome import EventNote, Manifest
-from sampler_rollouts.domain.pool import LABEL_PATTERN
+from sampler_rollouts.domain.plan import OutsideEdit
 from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, LABEL_ROLLOUT
 
 logger = logging.getLogger(__name__)
 
-CHECK_TEMPLATE: Final = Kind("samplerrollouts.io/v1alpha1", KIND, PLURAL)
 ROLLOUT: Final = Kind("samplerrollouts.io/v1alpha1", "SamplerRollout", "samplerrollouts")
 _APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
@@ -130,16 +130,7 @@ class KubernetesCluster:
 
     def check_templates(self, names: Iterable[str]) -> dict[str, CheckTemplate]:
         """The admin's templates of these names, as far as they are there and may be read."""
-        found = {name: self._check_template(name) for name in names}
-        return {name: one for name, one in found.items() if one is not None}
-
-    def _check_template(self, name: str) -> CheckTemplate | None:
-        if not re.fullmatch(LABEL_PATTERN, name):  # nothing else becomes part of an address
-            return None
-        try:
-            return read_template(self._api.request("GET", f"{CHECK_TEMPLATE.everywhere()}/{name}").get("spec"))
-        except (NotFoundError, DeniedError):
-            return None
+        return templates_of(self._api, names)
 
     def _route(self, rollout: Manifest) -> tuple[list[Manifest], RouteState | None]:
         """The rollout's routes, and the state of the one that users come by.
@@ -213,6 +204,10 @@ class KubernetesCluster:
             content_type=_APPLY,
         )
         logger.info("applied", extra={"rollout": str(key), "child": _name(wanted)})
+
+    def edits(self, wanted: Iterable[Manifest], children: Children) -> tuple[OutsideEdit, ...]:
+        """What others have changed of children that are wanted otherwise. Asks nobody."""
+        return edits_of((child, children.find(*child_id(child))) for child in wanted)
 
     def unwanted(self, wanted: Iterable[Manifest], keep: Container[str], children: Children) -> tuple[Manifest, ...]:
         """Our children that may go now: not wanted, and their name is not in ``keep``.

@@ -51,7 +51,7 @@ def _contains(live: Any, wanted: Any, quantities: bool = False) -> bool:
     """Whether the live value holds the wanted one; an absent value equals an empty one, as the server omits those."""
     if isinstance(wanted, dict):
         return (isinstance(live, dict) or live is None) and all(
-            _holds((live or {}).get(name), name, value, quantities) for name, value in wanted.items()
+            holds((live or {}).get(name), name, value, quantities) for name, value in wanted.items()
         )
     if isinstance(wanted, list):
         return _contains_list(live or [], wanted)
@@ -60,8 +60,11 @@ def _contains(live: Any, wanted: Any, quantities: bool = False) -> bool:
     return bool(live == wanted) or (quantities and _same_quantity(live, wanted))
 
 
-def _holds(live: Any, name: str, wanted: Any, quantities: bool) -> bool:
-    """A selector is one value to the server: with a label more, by whomever, it selects other pods, or none."""
+def holds(live: Any, name: str, wanted: Any, quantities: bool) -> bool:
+    """Whether a field holds the wanted value.
+
+    A selector is one value to the server: with a label more, by whomever, it selects other pods, or none.
+    """
     if name == "selector":
         return bool(live == wanted)
     if name in _WHOLE and len(live or []) != len(wanted):
@@ -101,11 +104,11 @@ def _covers(owned: dict[str, Any], wanted: Any) -> bool:
         child is not None and (not fields or _covers(fields, child))
         for step, fields in owned.items()
         if step != "."
-        for child in (_step(wanted, step),)
+        for child in (follow(wanted, step),)
     )
 
 
-def _step(wanted: Any, step: str) -> Any:
+def follow(wanted: Any, step: str) -> Any:
     """Follow one step of the server's field notation; None if the manifest has no such field."""
     notation, _, argument = step.partition(":")
     if notation == "f":

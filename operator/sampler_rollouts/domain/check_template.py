@@ -6,18 +6,21 @@ itself (R25). Which limit holds is the author's to say, in the SamplerRollout.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, ValidationError
+from quality_contract.latency import BUCKET, COUNT
 
 from sampler_rollouts.domain.pool import matching
 from sampler_rollouts.domain.rules import Rule, Strict
 
 KIND: Final = "ClusterCheckTemplate"
 PLURAL: Final = "clusterchecktemplates"
-NAME_LENGTH: Final = 120
+NAME_LENGTH: Final = 100
 _PATTERN: Final = "^[a-zA-Z_:][a-zA-Z0-9_:]*$"
+_BOUND: Final = "^[0-9]{1,6}([.][0-9]{1,4})?(ms|s)$"
 MetricName = Annotated[
     str,
     Field(min_length=1, max_length=NAME_LENGTH),
@@ -25,11 +28,22 @@ MetricName = Annotated[
 ]
 
 
+Bound = Annotated[
+    str,
+    Field(max_length=12),
+    matching(_BOUND, "must be a time such as 500ms or 2.5s, and a bound of the histogram"),
+]
+
+
 class CheckTemplate(Strict):
-    """Where a check's data are: two counters of requests, or a score and the counter of its runs."""
+    """Where a check's data are: two counters of requests, a histogram, or a score and the counter of its runs."""
 
     checked_metric: MetricName | None = Field(None, description="Counter of the requests that were checked.")
     bad_metric: MetricName | None = Field(None, description="Counter of those that were bad.")
+    histogram: MetricName | None = Field(None, description="Of how long requests took: a name without _bucket.")
+    slower_than: Bound | None = Field(
+        None, description="From which time on a request is bad: one of the histogram's bounds."
+    )
     gauge: MetricName | None = Field(None, description="The score of the newest run: from 0, higher is better.")
     runs_metric: MetricName | None = Field(None, description="Counter of runs: a score is new when it has risen.")
     largest: Annotated[int, Field(ge=1, le=1000, description="The best score that there can be.")] = 1
@@ -45,9 +59,15 @@ class CheckTemplate(Strict):
             lambda one: (one.gauge is None) == (one.runs_metric is None),
         ),
         Rule(
-            "has(self.checkedMetric) != has(self.gauge)",
-            "a check is about a rate or about a score: give checkedMetric and badMetric, or gauge and runsMetric",
-            lambda one: (one.checked_metric is None) != (one.gauge is None),
+            "has(self.histogram) == has(self.slowerThan)",
+            "histogram and slowerThan belong together: give both, or neither",
+            lambda one: (one.histogram is None) == (one.slower_than is None),
+        ),
+        Rule(
+            "(has(self.checkedMetric) ? 1 : 0) + (has(self.histogram) ? 1 : 0) + (has(self.gauge) ? 1 : 0) == 1",
+            "a check is read from one place: give checkedMetric and badMetric, histogram and slowerThan, or gauge and "
+            "runsMetric",
+            lambda one: sum(found is not None for found in (one.checked_metric, one.histogram, one.gauge)) == 1,
         ),
         Rule(
             "!has(self.checkedMetric) || self.checkedMetric != self.badMetric",
@@ -68,8 +88,17 @@ class CheckTemplate(Strict):
 
     @property
     def metrics(self) -> tuple[str, str]:
-        """Checked and bad, or the score and its runs."""
+        """Checked and bad, a histogram's count and buckets, or the score and its runs."""
+        if self.histogram:
+            return self.histogram + COUNT, self.histogram + BUCKET
         return (self.checked_metric or self.gauge or "", self.bad_metric or self.runs_metric or "")
+
+
+def bound_seconds(text: str) -> float:
+    """The seconds that a template's ``slowerThan`` means. Raises ValueError for what is no such time."""
+    if not re.fullmatch(_BOUND.strip("^$"), text):
+        raise ValueError(f"not a time such as 500ms or 2.5s: {text!r}")
+    return float(text.removesuffix("ms")) / 1000 if text.endswith("ms") else float(text.removesuffix("s"))
 
 
 def read_template(raw: object) -> CheckTemplate | None:

@@ -37,6 +37,8 @@ SUSPECTS: Final = 32
 """Builds and settings that are marked."""
 SUSPECT: Final = IMAGE + 16
 """What names one."""
+EDITS: Final = 10
+"""Changes by others, the last ones."""
 REMAINS: Final = 32
 """Revisions of pools that are there and not wanted."""
 DETAIL: Final = 256

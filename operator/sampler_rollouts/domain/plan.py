@@ -296,6 +296,16 @@ class GatewayPlan(Loose):
     """The last change of the route by somebody else; it was put back."""
 
 
+class OutsideEdit(Loose):
+    """A child that somebody else has changed; it is put back."""
+
+    kind: Name
+    name: Name
+    by: Name
+    """The field manager, as the API server has it: ``kubectl-edit``, a controller's name."""
+    at: AwareDatetime
+
+
 class RefusedWrite(Loose):
     """A write of a child that the cluster refused when it was tried last."""
 

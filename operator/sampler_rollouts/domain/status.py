@@ -23,6 +23,7 @@ from sampler_rollouts.domain.plan import (
     Loose,
     Name,
     Number,
+    OutsideEdit,
     Reason,
     RefusedWrite,
     Release,
@@ -243,6 +244,8 @@ class Status(Loose):
     gateway: GatewayPlan | None = None
     refusals: Annotated[list[RefusedWrite], Field(max_length=limits.REFUSALS)] = Field(default_factory=list)
     """What the cluster refused at the last look: an operator that has just started has tried nothing itself."""
+    edits: Annotated[list[OutsideEdit], Field(max_length=limits.EDITS)] = Field(default_factory=list)
+    """What others have changed of the children, newest first."""
     remains: Annotated[list[Remains], Field(max_length=limits.REMAINS)] = Field(default_factory=list)
     """What should have gone, and is still there."""
     pools: Annotated[list[PoolStatus], Field(max_length=2 * limits.POOLS, json_schema_extra=limits.map_by("name"))] = (

@@ -136,7 +136,9 @@ def _cause(status: Status, looks: Mapping[tuple[str, str], CheckLook]) -> tuple[
     """Reason and check of a rollback that was just decided."""
     held = max(status.failed, key=lambda item: item.at, default=None)
     reason = held.reason if held else ""
-    failed = next((look.check for look in looks.values() if look.verdict is Verdict.FAILED), "")
+    reporting = {check.name for check in status.rollout.quality.checks if check.report} if status.rollout else set()
+    every = (look.check for look in looks.values() if look.verdict is Verdict.FAILED and look.check not in reporting)
+    failed = next(every, "")
     return reason, failed if reason == CHECK_FAILED else ""
 
 

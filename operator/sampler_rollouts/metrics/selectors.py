@@ -107,7 +107,7 @@ def of_stable(question: Question) -> Iterator[Selector]:
     Nothing without stable.
     """
     revisions = {arm.stable_revision for arm in question.arms if arm.stable_revision}
-    latencies = [plan for plan in question.checks if is_latency(plan)]
+    latencies = [plan for plan in question.checks if is_latency(plan) and not plan.metrics]
     names = {CHECK_ERRORS, *(plan.name for plan in question.checks if is_compared(plan) and not plan.metrics)}
     checks = _any(names - {plan.name for plan in latencies})
     if latencies:
@@ -117,7 +117,8 @@ def of_stable(question: Question) -> Iterator[Selector]:
         yield _selector(question, [CHECKED, BAD, *_histograms(latencies)], patterns)
     named = _named(question)
     if revisions and named:  # they have what labels they like
-        yield _selector(question, named, {TARGET_REVISION: _any(revisions)})
+        bounds = _bounds([plan for plan in question.checks if is_latency(plan) and plan.metrics])
+        yield _selector(question, named, {TARGET_REVISION: _any(revisions), **bounds})
 
 
 def of_rollout(question: Question) -> Selector:
@@ -132,7 +133,7 @@ def _metrics(question: Question) -> list[str]:
         *(CHECKED, BAD),
         *((AUDIT_TOKENS, AUDIT_MISMATCH) if audited else ()),
         *(draws.COUNTERS if calibrated else ()),
-        *_histograms(filter(is_latency, question.checks)),
+        *_histograms(plan for plan in question.checks if is_latency(plan) and not plan.metrics),
         *_named(question),
     ]
 

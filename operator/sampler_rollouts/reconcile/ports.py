@@ -14,6 +14,7 @@ from sampler_rollouts.domain.evidence.look import Evidence
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet
 from sampler_rollouts.domain.observation import PodState, Reading, Sibling
 from sampler_rollouts.domain.outcome import EventNote, Manifest, Outcome
+from sampler_rollouts.domain.plan import OutsideEdit
 
 
 class Cluster(Protocol):
@@ -41,6 +42,10 @@ class Cluster(Protocol):
 
     def apply(self, rollout: Manifest, wanted: Manifest, children: Children) -> bool:
         """Create or correct one child; whether anything was written."""
+        ...
+
+    def edits(self, wanted: Iterable[Manifest], children: Children) -> tuple[OutsideEdit, ...]:
+        """What others have changed of children that are wanted otherwise. Asks nobody."""
         ...
 
     def unwanted(self, wanted: Iterable[Manifest], keep: Container[str], children: Children) -> tuple[Manifest, ...]:

@@ -21,7 +21,7 @@ from sampler_rollouts.cluster.kinds import RolloutKey, key_of, metadata
 from sampler_rollouts.cluster.permit import Permit
 from sampler_rollouts.domain.allowed import ANYTHING, Allowed
 from sampler_rollouts.domain.check_template import named_templates
-from sampler_rollouts.domain.decision import ResourceMeta, decide, question
+from sampler_rollouts.domain.decision import ResourceMeta, decide, note_edits, question
 from sampler_rollouts.domain.decision.examined import to_read
 from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.look import Evidence
@@ -35,6 +35,7 @@ from sampler_rollouts.reconcile.ports import Cluster, Clusters, NoObserver, Obse
 from sampler_rollouts.reconcile.refusals import STATUS_NOT_WRITTEN, Refusals
 from sampler_rollouts.reconcile.sampling import BoundedMetrics
 from sampler_rollouts.reconcile.siblings import Siblings
+from sampler_rollouts.reconcile.templates import Templates
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -83,6 +84,7 @@ class Reconciler:
         self._observer = observer or NoObserver()
         self._refusals = Refusals()
         self._siblings = Siblings(clock)
+        self._templates = Templates(clock)
 
     async def reconcile(self, key: RolloutKey) -> Result:
         """Bring one SamplerRollout a step further; any error may be raised, and calling again is the remedy.
@@ -123,9 +125,10 @@ class Reconciler:
             seen = replace(seen, readings=found)
         siblings = await self._in_thread(self._siblings.of, cluster, meta.namespace)
         named = named_templates(spec)
-        templates = await self._in_thread(cluster.check_templates, named) if named else {}
+        templates = await self._in_thread(self._templates.of, cluster, named) if named else {}
         seen = replace(seen, siblings=siblings, check_templates=templates)
-        return decide(meta, spec, status, seen, evidence, self._clock()), children, evidence
+        outcome = decide(meta, spec, status, seen, evidence, self._clock())
+        return note_edits(outcome, cluster.edits(outcome.objects, children)), children, evidence
 
     async def _evidence(self, asked: Question) -> Evidence:
         """What the data say; whatever fails here neither passes nor fails a release, and never stops an abort (R7)."""

@@ -49,11 +49,13 @@ def test_each_incident_is_caught_by_its_check_and_an_honest_build_is_not(tmp_pat
 
 def test_an_incident_that_no_check_sees_is_told_with_the_remedy(tmp_path: Path) -> None:
     quality = {"designEffect": "1", "checks": [one for one in CHECKS if one["name"] != "unexpected-script"] + [BIAS]}
+    quality["checks"].append({"name": "my-eval", "template": "eval", "maxDrop": "2%"})
     answer = ask(audited(tmp_path, quality=quality))
     assert answer.exit_code == 1
     said = " ".join(answer.output.split())
     assert "I2: spec.quality.checks has no unexpected-script" in said
-    assert "check calibration is about nats, which are not simulated: not tested" in said
+    for name in ("calibration", "my-eval"):
+        assert f"the data of check {name} (nats, or a template's) are not simulated: not tested" in said
 
 
 def test_too_little_traffic_catches_nothing_and_says_so(tmp_path: Path) -> None:

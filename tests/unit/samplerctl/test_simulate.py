@@ -18,6 +18,7 @@ CHECKS = [
     {"name": "unexpected-script", "maxRate": "1%", "maxRatio": "2", "ignoreBelow": "0.5%"},
     {"name": "misrouted", "maxRate": "0.5%", "maxRatio": "2", "ignoreBelow": "0.2%"},
 ]
+EVAL = {"name": "my-eval", "template": "eval", "maxDrop": "2%"}
 BIAS = {"name": "calibration", "maxBiasNats": "0.05"}
 
 
@@ -115,6 +116,7 @@ def test_the_page_and_the_table_of_all_kinds(tmp_path: Path) -> None:
         ("honest", [], {"pools": []}, "spec.pools"),
         ("I1", [], {"quality": {"designEffect": "1", "checks": CHECKS[:2]}}, "spec.quality.checks has no misrouted"),
         ("honest", [], {"quality": {"designEffect": "1", "checks": [CHECKS[0], BIAS]}}, "calibration is about nats"),
+        ("honest", [], {"quality": {"designEffect": "1", "checks": [CHECKS[0], EVAL]}}, "leave out my-eval"),
     ],
 )
 def test_what_cannot_be_simulated_names_the_remedy(

@@ -2,6 +2,7 @@
 
     question(meta, spec, status, now) -> Question | None
     decide(meta, spec, status, observation, evidence, now) -> Outcome
+    note_edits(outcome, edits) -> Outcome
 
 ``meta`` is ``ResourceMeta.of(metadata)``; ``spec`` is the raw ``.spec``; ``status`` is ``Status.load(raw_status)``;
 ``now`` is aware (UTC). ``question`` is asked of the same status that ``decide`` gets, and its answer is ``evidence``
@@ -11,6 +12,7 @@ change its arguments.
 
 from sampler_rollouts.domain.decision.context import ResourceMeta
 from sampler_rollouts.domain.decision.decide import decide
+from sampler_rollouts.domain.decision.edits import note_edits
 from sampler_rollouts.domain.decision.question import question
 
-__all__ = ["ResourceMeta", "decide", "question"]
+__all__ = ["ResourceMeta", "decide", "note_edits", "question"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.decision.baking import births_of
+from sampler_rollouts.domain.decision.edits import said
 from sampler_rollouts.domain.decision.quality import quality_plan
 from sampler_rollouts.domain.decision.question import on_watch
 from sampler_rollouts.domain.decision.sentence import failed_check, moment
@@ -63,14 +64,14 @@ def _is_over(alarm: Alarm, looks: list[CheckLook]) -> bool:
 
 
 def _last_change(turn: Turn, stable: Release, watch: Watch, pool: str) -> str:
-    """The pool's newest pod, if it came while the release served, and how the release itself came to serve."""
+    """The pool's newest pod and the newest edit by others, if they came while it served, and how the release came."""
     entry = next((one for one in turn.status.history if one.release == stable.hash), None)
     came = f"at {moment(stable.since)}: {entry.message if entry else 'the release took all traffic.'}"
     mine = (birth for birth in watch.births if birth.pool == pool)
-    newest = max(mine, key=lambda birth: birth.at, default=None)
-    if newest is None or newest.at <= stable.since:
-        return came
-    return f"at {moment(newest.at)} pod {newest.pod} was created; before that, {came}"
+    pod = max(((birth.at, f"pod {birth.pod} was created") for birth in mine), default=None)
+    edit = max(((one.at, f"{said(one)} (it was put back)") for one in turn.status.edits), default=None)
+    seen = sorted((one for one in (pod, edit) if one and one[0] > stable.since), reverse=True)
+    return "; before that, ".join([*(f"at {moment(at)} {what}" for at, what in seen), came])
 
 
 def watch_on(turn: Turn) -> None:

@@ -24,9 +24,10 @@ from sampler_rollouts.domain.decision.remains import (
 from sampler_rollouts.domain.decision.replicas import LEAVING, pods_settled
 from sampler_rollouts.domain.decision.share import stable_short
 from sampler_rollouts.domain.decision.suspects import suspected
-from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED
+from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED, said_of_shared
 from sampler_rollouts.domain.decision.word import Word
 from sampler_rollouts.domain.decision.words_of_data import evidence_feasible, metrics_available, verified
+from sampler_rollouts.domain.evidence.look import SHARED_DEGRADATION
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.plan import Fault, Release, Rollout
 from sampler_rollouts.domain.status import Condition, Stage
@@ -195,6 +196,7 @@ def _troubles(turn: Turn) -> Iterator[tuple[str, str]]:
     yield STATUS_LOST, ambiguity(turn)
     yield FIRST_RELEASE_FAILED, fault.message if fault else ""
     yield CHECK_FAILED, told(turn)
+    yield SHARED_DEGRADATION, said_of_shared(turn)
     yield STABLE_NOT_READY, stable_away(turn) or stable_short(turn)
     yield PODS_NOT_GONE, pods_not_gone(turn)
     yield entrance.refused(turn)

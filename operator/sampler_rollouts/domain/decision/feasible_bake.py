@@ -15,7 +15,15 @@ from quality_contract import CHECK_REPLAY_AUDIT
 
 from sampler_rollouts.domain.decision import feasible_bake_words as words
 from sampler_rollouts.domain.decision.feasible import MEASURING, OFF, TOO_FEW, stands
-from sampler_rollouts.domain.decision.needs import Speed, counted_by, sound, speed_since, variance_of
+from sampler_rollouts.domain.decision.needs import (
+    Speed,
+    answered,
+    counted_by,
+    probes_a_second,
+    sound,
+    speed_since,
+    variance_of,
+)
 from sampler_rollouts.domain.decision.quality import check_plan
 from sampler_rollouts.domain.decision.question import tested_alone
 from sampler_rollouts.domain.decision.verdicts import checks_of
@@ -130,11 +138,12 @@ def _every(turn: Turn, plan: QualityPlan) -> Iterator[Alone]:
     since = rollout.started_at if rollout else stable.since
     for pool in stable.names():
         speed = speed_since(turn, pool, since, terms.design_effect)
-        traffic = turn.evidence.traffic.get(pool) if turn.evidence else None
+        speed = speed.with_probes(probes_a_second(plan, targets=len(stable.names()))) if speed else None
+        seen = answered(turn, plan, pool)
         for name in checks_of(plan, pool):
             look = turn.evidence.looks.get((pool, name)) if turn.evidence else None
             if not (math.isnan(plans[name].max_rate) and math.isnan(plans[name].max_bias)):
-                counted = counted_by(plans[name], look, traffic.candidate if traffic else 0)
+                counted = counted_by(plans[name], look, seen)
                 yield Alone(pool, plans[name], speed, counted, variance_of(look), terms)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from sampler_rollouts.domain.decision.feasible_words import SPARE, WIDEST, about, rough, untested, up
+from sampler_rollouts.domain.decision.feasible_words import SPARE, WIDEST, about, more_traffic, rough, untested, up
 from sampler_rollouts.domain.evidence.samples import is_calibration
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.quantities import LONGEST_DURATION, duration_text, nats_text, ratio_text
@@ -97,5 +97,4 @@ def _remedies(one: Alone, bake: Bake) -> Iterator[str]:
     limit = up(one.plan.max_rate * one.requests(bake.seconds) / max(1.0, one.speed.seen * bake.seconds))
     if limit < WIDEST / 2:
         yield f"maxRate {ratio_text(limit)} of this check"
-    missing = SPARE * one.requests(bake.seconds) / bake.seconds - one.speed.seen
-    yield f"{missing:.2g} requests a second more in this pool, by users or by quality.probes"
+    yield more_traffic(SPARE * one.requests(bake.seconds) / bake.seconds - one.speed.seen)

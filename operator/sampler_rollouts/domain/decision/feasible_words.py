@@ -81,6 +81,14 @@ def _remedies(turn: Turn, rollout: Rollout, slowest: Wanted, room: float, over: 
     margin = _enough_margin(slowest, assured(rollout), requests_within(room, seen, slowest.ramp))
     if margin:
         yield margin
+    a_second = requests_within(room, 1.0, slowest.ramp)
+    if a_second > 0:
+        yield more_traffic(SPARE * slowest.left / a_second - seen)
+
+
+def more_traffic(rate: float) -> str:
+    """So many requests a second beside those that are seen."""
+    return f"{rate:.2g} requests a second more in this pool, by users or by quality.probes"
 
 
 def _enough_weight(turn: Turn, rollout: Rollout, slowest: Wanted, seen: float, room: float) -> int:

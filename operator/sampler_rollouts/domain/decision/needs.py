@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from quality_contract import CHECK_ERRORS
+
 from sampler_rollouts.domain.decision.context import Turn, begun, has_stable, moving, this_wave
 from sampler_rollouts.domain.decision.quality import check_plan
 from sampler_rollouts.domain.decision.replicas import share_at as effective_share
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sampler_rollouts.domain.evidence.look import CheckLook
-    from sampler_rollouts.domain.plan import Rollout
+    from sampler_rollouts.domain.plan import QualityPlan, Rollout
     from sampler_rollouts.domain.resource import Spec
 
 SEEN_SECONDS: Final = 60.0
@@ -38,6 +40,10 @@ class Speed:
     seen: float
     low: float
     high: float
+
+    def with_probes(self, rate: float) -> Speed:
+        """And so many probes, which are sent whatever users do."""
+        return Speed(self.seen + rate, self.low + rate, self.high + rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +104,35 @@ def wanted_of(turn: Turn, rollout: Rollout, spec: Spec) -> Iterator[Wanted]:
             continue
         whole, ramp = _ramps(turn, rollout, spec, pool)
         speed = speed_of(turn, rollout, pool, sure.design_effect)
+        if speed is not None and whole:
+            # Both arms get as many; later steps, whose share is larger, make little of them.
+            probes = probes_a_second(rollout.quality, targets=2 * len(moving(rollout)))
+            speed = speed.with_probes(probes / whole[-1].share)
         for name in required(rollout, pool):
             if is_scored(plans[name]) and has_stable(turn, pool):
                 continue  # how scores vary is not known
-            yield _wanted(turn, pool, plans[name], sure, (whole, ramp), speed)
+            yield _wanted(turn, rollout, pool, plans[name], sure, (whole, ramp), speed)
+
+
+def probes_a_second(quality: QualityPlan, targets: int) -> float:
+    """What each target gets of the synthetic probes; ValueError if the plan cannot be read."""
+    rate = float(quality.probes or "0")
+    if not 0 <= rate < math.inf:
+        raise ValueError("not a rate that a spec could have given")
+    return rate / max(1, targets)
+
+
+def answered(turn: Turn, quality: QualityPlan, pool: str) -> int:
+    """What the release under test has answered of users', and of probes where they count."""
+    evidence = turn.evidence
+    traffic = evidence.traffic.get(pool) if evidence else None
+    look = evidence.looks.get((pool, CHECK_ERRORS)) if evidence and quality.probes else None
+    return max(0, traffic.candidate if traffic else 0, look.checked if look else 0)
 
 
 def _wanted(
     turn: Turn,
+    rollout: Rollout,
     pool: str,
     plan: CheckPlan,
     sure: Assured,
@@ -113,13 +140,12 @@ def _wanted(
     speed: Speed | None,
 ) -> Wanted:
     look = turn.evidence.looks.get((pool, plan.name)) if turn.evidence else None
-    traffic = turn.evidence.traffic.get(pool) if turn.evidence else None
     whole, ramp = ramps
     compared = has_stable(turn, pool)
     share = whole[-1].share if whole else 0.5
     known = {"stable_rate": _stable_rate(look), "variance": variance_of(look)}
     need = to_pass(plan, sure, compared=compared, share=share, **known)
-    candidate = traffic.candidate if traffic else 0
+    candidate = answered(turn, rollout.quality, pool)
     return Wanted(pool, plan, need, counted_by(plan, look, candidate), candidate, ramp, whole, speed)
 
 

@@ -1,8 +1,9 @@
 """The numbers of checks as status holds them, and whether new ones are news to a reader.
 
 Evidence grows with every scrape. A status that said so each time would be written, stored and sent to every watcher
-hundreds of times, and tell nobody anything: numbers are said anew when one of them is off by a tenth, or when anything
-else has changed. What is decided is decided by the look's own numbers.
+hundreds of times, and tell nobody anything: numbers are said anew when one of them is off by a tenth (by half where
+nothing is tried, and nobody waits), or when anything else has changed. What is decided is decided by the look's own
+numbers.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
+from sampler_rollouts.domain.decision.question import TESTED
 from sampler_rollouts.domain.limits import DETAIL, REASON, clip
 from sampler_rollouts.domain.quantities import nats_text, ratio_text
 from sampler_rollouts.domain.slowness import bound_text
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 OFF: Final = 0.1
 """A number that differs by no more than this part of the larger one is the same to a reader."""
+OFF_ALONE: Final = 0.5
+"""The same where a release serves alone: nobody waits for the next one."""
 HALF_A_NAT: Final = 0.5
 """Evidence may differ by so much: a factor of 1.6 in the odds."""
 _FLOWING: Final = {"checked", "bad", "upper_bound", "log_e", "bias_nats", "drop", "detail"}
@@ -79,14 +83,15 @@ def as_said(before: Status, after: Status) -> Status:
         return before
     if before.model_dump(exclude=_REST) != after.model_dump(exclude=_REST):
         return after
+    off = OFF if after.stage in TESTED else OFF_ALONE
     pools = zip(before.pools, after.pools, strict=True)
-    return before if all(_same_pool(*pair) for pair in pools) else after
+    return before if all(_same_pool(*pair, off) for pair in pools) else after
 
 
-def _same_pool(before: PoolStatus, after: PoolStatus) -> bool:
+def _same_pool(before: PoolStatus, after: PoolStatus, off: float) -> bool:
     rows = zip_longest([before.worst_check, *before.checks], [after.worst_check, *after.checks])
     counts = list(zip(_counts(before), _counts(after), strict=True))
-    return all(_near(*pair) for pair in counts) and all(_same_check(*pair) for pair in rows)
+    return all(_near(*pair, off) for pair in counts) and all(_same_check(*pair, off) for pair in rows)
 
 
 def _counts(pool: PoolStatus) -> Iterator[float]:
@@ -100,25 +105,25 @@ def _of_requests(requests: Requests | None) -> tuple[float, float]:
     return (requests.exposed, requests.total) if requests else (-math.inf, -math.inf)
 
 
-def _same_check(before: CheckNumbers | None, after: CheckNumbers | None) -> bool:
+def _same_check(before: CheckNumbers | None, after: CheckNumbers | None, off: float) -> bool:
     if before is None or after is None:
         return before is after
-    counts = _near(before.checked, after.checked) and _near(before.bad, after.bad)
-    return counts and _same_evidence(before.log_e, after.log_e) and _words(before.detail) == _words(after.detail)
+    counts = _near(before.checked, after.checked, off) and _near(before.bad, after.bad, off)
+    return counts and _same_evidence(before.log_e, after.log_e, off) and _words(before.detail) == _words(after.detail)
 
 
-def _near(one: float, other: float) -> bool:
+def _near(one: float, other: float, off: float) -> bool:
     low, high = sorted((one, other))
-    return low == high or high - low <= OFF * high
+    return low == high or high - low <= off * high
 
 
-def _same_evidence(one: str, other: str) -> bool:
+def _same_evidence(one: str, other: str, off: float) -> bool:
     """Both are ln of an e-value: what a stranger has written there is never the same."""
     try:
         low, high = sorted((float(one), float(other)))
     except ValueError:
         return one == other
-    return low == high or high - low <= max(HALF_A_NAT, OFF * abs(high))
+    return low == high or high - low <= max(HALF_A_NAT, off * abs(high))
 
 
 def _words(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from quality_contract import CHECK_REPLAY_AUDIT
 
-from sampler_rollouts.domain.check_template import CheckTemplate
+from sampler_rollouts.domain.check_template import CheckTemplate, bound_seconds
 from sampler_rollouts.domain.evidence.evaluate import count_tests
 from sampler_rollouts.domain.evidence.samples import AUDITED, CheckPlan
 from sampler_rollouts.domain.plan import CheckSpec, QualityPlan
@@ -43,7 +43,7 @@ def check_spec(check: Check, templates: Templates = NO_TEMPLATES) -> CheckSpec:
         max_rate=check.rate_text,
         max_ratio=check.max_ratio or "",
         ignore_below=check.ignore_below or "",
-        slower_than=check.slower_than or "",
+        slower_than=check.slower_than or (found.slower_than if found and not problem else "") or "",
         max_bias_nats=check.max_bias_nats or "",
     )
 
@@ -65,13 +65,18 @@ def check_plan(check: CheckSpec) -> CheckPlan:
         max_rate=ratio(check.max_rate) if check.max_rate else math.nan,
         max_ratio=float(check.max_ratio) if check.max_ratio else math.nan,
         ignore_below=ratio(check.ignore_below) if check.ignore_below else 0.0,
-        slower_than=slower_than(check.name, check.slower_than),
+        slower_than=_slower_than(check),
         max_bias=nats(check.max_bias_nats) if check.max_bias_nats else math.nan,
         metrics=tuple(check.metrics) if len(check.metrics) == 2 else (),
         max_drop=ratio(check.max_drop) if check.max_drop else math.nan,
         largest=float(check.largest),
         problem=check.problem,
     )
+
+
+def _slower_than(check: CheckSpec) -> float:
+    named = check.template and check.slower_than
+    return bound_seconds(check.slower_than) if named else slower_than(check.name, check.slower_than)
 
 
 def quality_plan(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sampler_rollouts.domain.decision.context import Turn, begun
 from sampler_rollouts.domain.decision.numbers import note_numbers, shown
-from sampler_rollouts.domain.decision.question import watched_plan
+from sampler_rollouts.domain.decision.question import TESTED, watched_plan
 from sampler_rollouts.domain.decision.share import SKEWED, skew
 from sampler_rollouts.domain.evidence.look import SHARED_DEGRADATION, CheckLook, Verdict
 from sampler_rollouts.domain.evidence.samples import AUDITED
@@ -68,6 +68,23 @@ def shared_degradation(turn: Turn, rollout: Rollout) -> CheckLook | None:
     """A check that is above its limit in both releases: more traffic for the candidate would teach nothing (R12)."""
     every = (look for pool in begun(rollout) for look in looks_of(turn, rollout, pool))
     return next((look for look in every if look.reason == SHARED_DEGRADATION), None)
+
+
+def said_of_shared(turn: Turn) -> str:
+    """The same in words without numbers, also while the source gives no answer; empty if there is none."""
+    rollout = turn.status.rollout
+    if rollout is None or rollout.first or turn.status.stage not in TESTED:
+        return ""
+    deciding = {check.name for check in rollout.quality.checks if not check.report}
+    for name in begun(rollout):
+        rows = found.checks if (found := turn.status.pool(name)) else []
+        shared = [one.name for one in rows if one.reason == SHARED_DEGRADATION and one.name in deciding]
+        if shared:
+            return (
+                f"in pool {name} check {shared[0]} is above its limit, and release {rollout.release} is not shown to "
+                "be worse than stable: what both depend on is not well, or a fault lies upstream; no weight is raised"
+            )
+    return ""
 
 
 def passed_now(turn: Turn, rollout: Rollout, pool: str) -> bool:

@@ -28,21 +28,24 @@ BUCKET_ABOVE_COUNT: Final = "BucketAboveCount"
 
 def is_latency(plan: CheckPlan) -> bool:
     """Whether a check is about a histogram: it says from which bound on a request is slow."""
-    return plan.slower_than > 0 and plan.name in contract.HISTOGRAMS
+    return plan.slower_than > 0 and (bool(plan.metrics) or plan.name in contract.HISTOGRAMS)
 
 
 def counters(plan: CheckPlan) -> tuple[str, str]:
     """The metrics of a latency check: all requests, and those within its bound."""
+    if plan.metrics:
+        count, buckets = plan.metrics
+        return count, buckets
     name = contract.HISTOGRAMS[plan.name].name
     return name + contract.COUNT, name + contract.BUCKET
 
 
 def of_bound(series: Iterable[Series], plan: CheckPlan) -> list[Series]:
-    """The series of checked requests; of buckets only that of the check's bound."""
+    """The series of checked requests (of an admin's histogram all); of buckets only that of the check's bound."""
     return [
         one
         for one in series
-        if one.labels.get(contract.LABEL_CHECKED) == contract.CHECKED_REQUESTS
+        if (plan.metrics or one.labels.get(contract.LABEL_CHECKED) == contract.CHECKED_REQUESTS)
         and one.labels.get(contract.LABEL_BOUND) in (None, bound_label(plan.slower_than))
     ]
 
@@ -52,15 +55,23 @@ def bound_label(seconds: float) -> str:
     return repr(float(seconds))
 
 
-def paired(count: Tracks, within: Tracks, drops: Drops) -> PairedTracks:
-    """All requests and the slow ones of one pod. ``count`` and ``within`` hold at most one track each."""
-    return PairedTracks(dict(count), slow_tracks(count, within, drops))
+def pairs(count: Tracks, within: Tracks, drops: Drops) -> list[PairedTracks]:
+    """All requests and the slow ones of one pod, label set by label set."""
+    buckets = {_unbound(key): {key: one} for key, one in within.items()}
+    found = []
+    for key in sorted(count.keys() | buckets.keys()):
+        total = {key: count[key]} if key in count else {}
+        found.append(PairedTracks(total, slow_tracks(total, buckets.get(key, {}), drops)))
+    return found
+
+
+def _unbound(key: LabelKey) -> LabelKey:
+    return tuple(part for part in key if part[0] != contract.LABEL_BOUND)
 
 
 def slow_tracks(count: Tracks, within: Tracks, drops: Drops) -> dict[LabelKey, Track]:
     """For each bucket, by its labels, the requests above its bound; none without the count."""
-    total = next(iter(count.values()), None)
-    return {} if total is None else {key: _slow(total, one, drops) for key, one in within.items()}
+    return {key: _slow(count[_unbound(key)], one, drops) for key, one in within.items() if _unbound(key) in count}
 
 
 def _slow(total: Track, within: Track, drops: Drops) -> Track:

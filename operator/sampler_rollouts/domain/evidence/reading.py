@@ -162,7 +162,7 @@ class Reader:
     ) -> list[PairedTracks]:
         every = (self._pods(pool, revision, metric).get(pod, []) for metric in latency.counters(plan))
         count, within = (tracks(latency.of_bound(series, plan), after, self.window.until, drops) for series in every)
-        return [latency.paired(count, within, drops)] if count or within else []
+        return latency.pairs(count, within, drops)
 
     def _draws(self, place: tuple[str, str, str], plan: CheckPlan, birth: datetime | None) -> Increments:
         drops: Drops = Counter()
@@ -206,14 +206,18 @@ class Reader:
             by_metric[metric] = tracks(series, self._after(birth), self.window.until, Counter(), unit)
             if len(by_metric[metric]) < len(series):
                 return None
-        pairs = [(CHECKED, BAD), *(plan.metrics for plan in named)]
+        timed = [latency.counters(plan) for plan in named if is_latency(plan)]
+        pairs = [(CHECKED, BAD), *(plan.metrics for plan in named if not is_latency(plan))]
         twins = all(by_metric[one].keys() == by_metric[other].keys() for one, other in pairs)
-        families = all(bool(by_metric[one]) == bool(by_metric[other]) for one, other in _TWINS)
+        families = all(bool(by_metric[one]) == bool(by_metric[other]) for one, other in (*_TWINS, *timed))
         calibrated = len({frozenset(by_metric[metric]) for metric in draws.COUNTERS}) == 1
         if not (twins and families and calibrated):
             return None
-        for count, buckets in latency.PAIRS:
-            by_metric[buckets] = latency.slow_tracks(by_metric[count], by_metric[buckets], Counter())
+        for count, buckets in (*latency.PAIRS, *timed):
+            slow = latency.slow_tracks(by_metric[count], by_metric[buckets], Counter())
+            if len(slow) < len(by_metric[buckets]):
+                return None
+            by_metric[buckets] = slow
         times = [track.times for found in by_metric.values() for track in found.values()]
         shared = functools.reduce(common, times) if times else no_counts()
         return int(shared[-1]) if shared.size else None

@@ -41,6 +41,7 @@ def asked(world: World) -> Question:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("begin", [established, verified], ids=["first release", "later release"])
 def test_what_serves_is_asked_for_without_end(begin: Callable[[], World]) -> None:
     world = begin()
@@ -96,6 +97,7 @@ class TestAlarm:
         assert f"pod {came['cpu-a'].name} was created; before that, at" in world.message("Degraded")
         assert came["cpu-b"].name not in world.message("Degraded")
 
+    @pytest.mark.long
     def test_it_is_taken_back_by_passed_alone(self) -> None:
         world = alarmed()
         world.judge = inconclusive
@@ -115,6 +117,7 @@ class TestAlarm:
         world.tick()
         assert asked(world).since == world.now
 
+    @pytest.mark.long
     def test_each_window_after_it_is_twice_as_long_up_to_a_day(self) -> None:
         world = alarmed()
         world.judge = inconclusive
@@ -126,6 +129,7 @@ class TestAlarm:
         hours = [(after - before) / timedelta(hours=1) for before, after in itertools.pairwise(begun)]
         assert hours == pytest.approx([1, 2, 4, 8, 16, 24], abs=0.5)
 
+    @pytest.mark.long
     def test_it_is_remembered_while_a_candidate_is_tried_and_goes_with_the_release(self) -> None:
         world = alarmed()
         old = world.revision_of("stable")
@@ -138,6 +142,7 @@ class TestAlarm:
         world.until("Serving")
         assert world.condition("Degraded") == ("False", "AsWanted")
 
+    @pytest.mark.long
     def test_it_stands_when_the_candidate_has_left(self) -> None:
         world = alarmed()
         old = world.revision_of("stable")
@@ -162,6 +167,7 @@ class TestAlarm:
         world.run(60)
         assert world.condition("Degraded") == ("True", "CheckFailed")
 
+    @pytest.mark.long
     def test_it_goes_with_its_check(self) -> None:
         world = alarmed()
         world.update(
@@ -179,6 +185,7 @@ class TestAlarm:
         world.run(60)
         assert world.condition("Degraded") == ("True", "CheckFailed")
 
+    @pytest.mark.long
     def test_killed_at_any_write_it_is_told_once_more_at_most(self) -> None:
         for writes in range(4):
             world = verified()
@@ -190,6 +197,7 @@ class TestAlarm:
 
 
 class TestWindow:
+    @pytest.mark.long
     def test_it_is_a_day_or_a_longer_bake(self) -> None:
         assert asked(verified()).bake_intervals == intervals_in(DAY)
         world = established(strategy={"bakeTime": "48h"})

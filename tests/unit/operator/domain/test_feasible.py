@@ -137,7 +137,22 @@ def test_no_traffic_at_all() -> None:
     begun = world(0)
     begun.run(70)
     assert begun.condition(TYPE) == ("False", "TooFewRequests")
-    assert begun.message(TYPE).endswith("which gets at most 50% of the 0 a second seen there")
+    assert "which gets at most 50% of the 0 a second seen there. What would help" in begun.message(TYPE)
+    (more,) = re.findall(r": ([\d.]+) requests a second more in this pool", begun.message(TYPE))
+    again = world(float(more))
+    again.run(600)
+    assert again.condition(TYPE) == ("True", "CanPass"), again.message(TYPE)
+
+
+def test_probes_help_where_there_are_no_users() -> None:
+    probed = {**CLEAN, "probes": {"requestsPerSecond": "3"}}
+    begun = world(0, probed)
+    begun.run(70)
+    assert begun.condition(TYPE) == ("True", "CanPass"), begun.message(TYPE)
+    assert "at the 1.5 a second seen there" in begun.message(TYPE)
+    begun = world(0, {**CLEAN, "probes": {"requestsPerSecond": "0"}})
+    begun.run(70)
+    assert begun.condition(TYPE) == ("False", "TooFewRequests")
 
 
 def test_a_ratio_without_a_stable_beside_it_is_said_at_once() -> None:

@@ -145,6 +145,13 @@ def test_too_little_traffic_is_said_and_stands_in_an_outage() -> None:
     assert begun.message(TYPE) == said
 
 
+def test_probes_help_in_a_bake_too() -> None:
+    begun = baking(0, {**CLEAN, "probes": {"requestsPerSecond": "6"}})
+    begun.run(70)
+    assert begun.condition(TYPE) == ("True", "CanShow"), begun.message(TYPE)
+    assert "at the 3 a second seen there" in begun.message(TYPE)
+
+
 def test_after_the_bake_nothing_is_forecast() -> None:
     begun = baking(5, time="5m")
     begun.run(400)
@@ -152,6 +159,7 @@ def test_after_the_bake_nothing_is_forecast() -> None:
     assert begun.condition(TYPE) == ("Unknown", "NothingUnderTest")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("rate", "answer"), [(0.25, {"False"}), (0.5, set()), (1.0, {"True"})])
 def test_it_does_not_go_to_and_fro(rate: float, answer: set[str]) -> None:
     """Traffic at random, too little, just enough and enough."""

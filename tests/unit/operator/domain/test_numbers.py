@@ -9,7 +9,7 @@ import pytest
 from sampler_rollouts.domain.decision import decide
 from sampler_rollouts.domain.decision.numbers import as_said
 from sampler_rollouts.domain.evidence.look import CheckLook, Evidence, Traffic, Verdict
-from sampler_rollouts.domain.status import PoolStatus, Requests, Share, Status
+from sampler_rollouts.domain.status import PoolStatus, Requests, Share, Stage, Status
 
 from tests.unit.operator.domain.story import rolling
 from tests.unit.operator.domain.world import World, pool, spec
@@ -62,6 +62,13 @@ def test_what_a_reader_notices_is_written(found: dict[str, Any]) -> None:
     assert as_said(status([], worstCheck=row()), worst) is worst
 
 
+@pytest.mark.parametrize(("checked", "written"), [(1900, False), (2100, True)])
+def test_of_what_serves_alone_only_what_doubles_is_written(checked: int, written: bool) -> None:
+    before, after = status(), status([row(checked=checked)])
+    before.stage = after.stage = Stage.SERVING
+    assert (as_said(before, after) is after) == written
+
+
 def test_the_first_bad_one_is_written() -> None:
     after = status([row(bad=1)])
     assert as_said(status([row(bad=0)]), after) is after
@@ -83,7 +90,7 @@ def test_whatever_else_changes_is_written_with_all_numbers() -> None:
 def test_requests_and_shares_count_as_numbers(seen: tuple[int, int], written: bool) -> None:
     def counted(requests: Requests | None) -> Status:
         found = Share(weight=50, wanted="50%", requests=requests or Requests(), counted_to=requests)
-        return Status(pools=[PoolStatus(name="cpu-a", requests=requests, share=found)])
+        return Status(stage=Stage.PROGRESSING, pools=[PoolStatus(name="cpu-a", requests=requests, share=found)])
 
     before, after = counted(Requests(exposed=100, total=1000)), counted(Requests(exposed=seen[0], total=seen[1]))
     assert (as_said(before, after) is after) == written
@@ -113,6 +120,7 @@ def growing(world: World, looks: int) -> int:
     return written
 
 
+@pytest.mark.long
 def test_evidence_that_grows_is_written_ever_less_often() -> None:
     world = rolling()
     first = growing(world, 1000)

@@ -213,7 +213,15 @@ def test_a_fault_of_both_releases_stops_the_weight_but_not_the_release() -> None
     world.run(400)
     assert (world.status.stage, world.status.rollout.weight) == ("Progressing", weight)
     assert "SharedDegradation" in world.message("Ready")
+    assert world.condition("Degraded") == ("True", "SharedDegradation")
+    assert "in pool cpu-a check errors is above its limit, and release" in world.message("Degraded")
+    world.metrics_up = False
+    world.run(60)
+    assert world.condition("Degraded") == ("True", "SharedDegradation"), "an outage takes nothing back"
+    world.metrics_up = True
     world.judge = passing
+    world.tick()
+    assert world.condition("Degraded") == ("False", "AsWanted")
     world.until("Serving")
 
 

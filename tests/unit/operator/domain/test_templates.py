@@ -167,6 +167,10 @@ def test_the_bake_goes_on_beside_scores() -> None:
         {"checkedMetric": "a", "badMetric": "b", "gauge": "c", "runsMetric": "d"},
         {"gauge": "sum(rate(x[5m]))", "runsMetric": "b"},
         {"gauge": "a", "runsMetric": "b", "largest": 0},
+        {"histogram": "a"},
+        {"slowerThan": "2s"},
+        {"histogram": "a", "slowerThan": "2h"},
+        {"histogram": "a", "slowerThan": "2s", "gauge": "a", "runsMetric": "b"},
         {"gauge": "a", "runsMetric": "b", "query": "c"},
         None,
         "a",
@@ -174,6 +178,26 @@ def test_the_bake_goes_on_beside_scores() -> None:
 )
 def test_a_template_that_breaks_its_rules_is_none(raw: object) -> None:
     assert read_template(raw) is None
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("500ms", 0.5), ("2.5s", 2.5), ("120s", 120.0)])
+def test_a_histogram_s_bound_is_the_templates(text: str, seconds: float) -> None:
+    template = CheckTemplate(histogram="vllm:took", slowerThan=text)
+    check = {"name": "slow-answers", "template": "slow", "maxRatio": "2"}
+    plan = check_plan(planned(rolling(check, templates={"slow": template}), "slow-answers"))
+    assert (plan.metrics, plan.slower_than) == (("vllm:took_count", "vllm:took_bucket"), seconds)
+    wrong = planned(rolling(EVAL, templates={"eval-score": template}), "my-eval")
+    assert "is about a rate: give maxRate or maxRatio" in wrong.problem
+
+
+@pytest.mark.parametrize("text", ["", "2", "2h", "1e3s", "-1s", "ms"])
+def test_what_a_stranger_wrote_for_a_bound_is_not_asked(text: str) -> None:
+    found = CheckSpec(name="x", max_rate="1%", template="slow", metrics=["a", "b"], slower_than=text)
+    if text:
+        with pytest.raises(ValueError, match="not a time"):
+            check_plan(found)
+    else:
+        assert check_plan(found).slower_than == 0.0
 
 
 def test_names_are_read_from_whatever_a_spec_is() -> None:

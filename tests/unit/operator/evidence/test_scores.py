@@ -124,6 +124,16 @@ def test_folded_or_not_it_is_the_same(horizon: int) -> None:
         assert sum(len(one.times) for one in folded.series) < sum(len(one.times) for one in every.series)
 
 
+def test_a_counter_whose_twin_comes_later_is_not_folded_before() -> None:
+    requests = [20 * count for count in range(1, 61)]
+    late: Values = [None] * 40 + [count // 10 for count in requests[40:]]
+    every = samples([series("answers_total", requests), series("refusals_total", late)], pair(requests, [0] * 60))
+    plan = asked(RATE, compared=False)
+    folded = fold(plan, every, round(at(30).timestamp() * 1000))
+    assert evaluate(plan, every, at(61)).looks["pool", "refusals"].checked == 1200
+    assert evaluate(plan, folded, at(61)) == evaluate(plan, every, at(61))
+
+
 def test_a_rate_of_other_names_is_read_like_any_other() -> None:
     requests, bad = [20 * count for count in range(1, 61)], [3 * count for count in range(1, 61)]
     found = [series("answers_total", requests), series("refusals_total", bad, model="x"), *pair(requests, [0] * 60)]
@@ -139,3 +149,30 @@ def test_a_check_that_nobody_can_read_passes_and_fails_nothing() -> None:
     found = look(many(0.1, 100, 1), plan, scrape=101)
     assert (found.verdict, found.reason) == (Verdict.INCONCLUSIVE, "TemplateMissing")
     assert "there is no ClusterCheckTemplate eval-score" in found.detail
+
+
+SLOW = CheckPlan("slow-answers", 0.03, metrics=("vllm:took_count", "vllm:took_bucket"), slower_than=2.5)
+
+
+def timed(count: Values, within: Values, *, le: str = "2.5", **labels: str) -> list[Series]:
+    return [series("vllm:took_count", count, **labels), series("vllm:took_bucket", within, le=le, **labels)]
+
+
+def test_a_histogram_of_another_name_is_read_model_by_model() -> None:
+    count, idle = [20 * one for one in range(1, 61)], pair([10] * 60, [0] * 60)
+    within = [one * 9 // 10 for one in count]
+    found = look([*timed(count, within, model="x"), *timed(count, count, model="y"), *idle], SLOW, 61, compared=False)
+    assert (found.verdict, found.checked, found.bad) == (Verdict.FAILED, 2400, 120)
+    other = look([*timed(count, within, le="5.0", model="x"), *idle], SLOW, 61, compared=False)
+    assert (other.checked, other.reason) == (0, "InvalidData")
+
+
+@pytest.mark.parametrize("horizon", [7, 30, 59])
+def test_a_histogram_folded_or_not_is_the_same(horizon: int) -> None:
+    count = [20 * one for one in range(1, 31)] + [7 * one for one in range(1, 31)]
+    late: Values = [None] * 25 + [one * 8 // 10 for one in count[25:]]
+    both = [*timed(count, late, model="x"), *timed(count, [one // 2 for one in count], model="y")]
+    every, plan = samples(both, pair(count, [0] * 60)), asked(SLOW, compared=False)
+    folded = fold(plan, every, round(at(horizon).timestamp() * 1000))
+    assert evaluate(plan, folded, at(61)) == evaluate(plan, every, at(61))
+    assert bool(folded.folded) == (horizon > 25)

@@ -318,3 +318,16 @@ def test_what_is_no_name_of_a_metric_is_not_asked_for(name: str) -> None:
         with pytest.raises(SourceProblem) as problem:
             list(selectors)
         assert problem.value.reason == "InvalidQuestion"
+
+
+def test_of_an_admins_histogram_only_its_bound_is_asked_for() -> None:
+    slow = CheckPlan("slow", 0.03, metrics=("took_count", "took_bucket"), slower_than=2.5)
+    asked = question(slow, NAMED, births=("c1",), compared=True)
+    (own,) = of_pods(asked, ["c1"])
+    _, stable = of_stable(asked)
+    for selector in (own, stable):
+        assert 'le=~"|2[.]5"' in str(selector)
+        labels = PLACE | {"revision": "old" if selector is stable else "new"}
+        wanted = [{"__name__": "took_count"}, {"__name__": "took_bucket", "le": "2.5"}, {"__name__": "answers_total"}]
+        assert all(selector.matches(labels | one) for one in wanted)
+        assert not selector.matches(labels | {"__name__": "took_bucket", "le": "5"})

@@ -253,7 +253,9 @@ def first_bad_replaced(given: Given, when: When, then: Then) -> None:
     then.ready()
 
 
-@scenario("bad after the bake: it is told, with the last change seen, and goes on serving until it passes again")
+@scenario(
+    "bad after the bake: it is told, with the last change seen, and goes on serving until it passes again", long=True
+)
 def after_the_bake(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -292,3 +294,14 @@ def after_the_bake_blind(given: Given, when: When, then: Then) -> None:
     then.is_("Degraded", "AsWanted", "False")
     when.metrics_source_is()
     then.is_("Degraded", "CheckFailed", within=200)
+
+
+@scenario("bad after somebody has changed a Deployment: who, and when, is told")
+def after_an_edit(given: Given, when: When, then: Then) -> None:
+    given.serving("a")
+    when.somebody_scales("a", 6)
+    when.time_passes(20)
+    then.pods(a=4)
+    when.answers_of("a")
+    then.is_("Degraded", "CheckFailed", within=200)
+    then.says("Degraded", "Last change seen: at 2026-", "kubectl changed Deployment chat-cpu-", "(it was put back)")

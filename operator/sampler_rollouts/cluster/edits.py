@@ -1,0 +1,49 @@
+"""Who has changed what we own, and when: the API server keeps it, field by field, until we put it back (R22).
+
+A field that we apply is ours alone again; so whoever else holds one now, with another value than the wanted one, has
+changed it since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from sampler_rollouts.cluster.compare import follow, holds
+from sampler_rollouts.cluster.kinds import FIELD_MANAGER, metadata
+from sampler_rollouts.domain.outcome import Manifest
+from sampler_rollouts.domain.plan import OutsideEdit
+
+
+def outside_edits(wanted: Manifest, live: Manifest) -> Iterator[OutsideEdit]:
+    """Each manager of fields that holds one of ours with another value."""
+    for entry in metadata(live).get("managedFields") or []:
+        manager, at = entry.get("manager"), _time(entry.get("time"))
+        if manager in (None, FIELD_MANAGER) or at is None or entry.get("subresource") == "status":
+            continue
+        if _changed("", entry.get("fieldsV1") or {}, wanted, live):
+            name = metadata(live)["name"]
+            yield OutsideEdit(kind=wanted["kind"], name=name, by=str(manager)[:253], at=at)
+
+
+def _changed(name: str, fields: dict[str, Any], wanted: Any, live: Any) -> bool:
+    """Whether any of these fields, those below ``name``, is wanted, and another than wanted."""
+    inner = {step: below for step, below in fields.items() if step != "."}
+    if not inner:
+        return not holds(live, name.removeprefix("f:"), wanted, True)
+    found = ((step, below, follow(wanted, step), follow(live, step)) for step, below in inner.items())
+    return any(one is not None and _changed(step, below, one, other) for step, below, one, other in found)
+
+
+def _time(value: object) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return found if found and found.tzinfo else None
+
+
+def edits_of(pairs: Iterable[tuple[Manifest, Manifest | None]]) -> tuple[OutsideEdit, ...]:
+    """Of all children that are there."""
+    return tuple(one for wanted, live in pairs if live is not None for one in outside_edits(wanted, live))

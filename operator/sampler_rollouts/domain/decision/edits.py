@@ -1,0 +1,44 @@
+"""What others have changed of the children is remembered before it is put back, and told (R22)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.outcome import EventNote, Outcome
+
+if TYPE_CHECKING:
+    from sampler_rollouts.domain.plan import OutsideEdit
+
+CHANGED_OUTSIDE: Final = "ChangedOutside"
+AGAIN: Final = timedelta(seconds=60)
+"""Somebody who changes the same thing again and again, a controller perhaps, is told once a minute."""
+
+
+def note_edits(outcome: Outcome, found: Iterable[OutsideEdit]) -> Outcome:
+    """The outcome, with what is new: status is written before anything is put back, so that none is forgotten (R4)."""
+    known = outcome.status.edits
+    news = [one for one in found if not any(_same(one, other) for other in known)]
+    if outcome.hands_off or not news:
+        return outcome
+    rest = [one for one in known if not any(_whose(one) == _whose(other) for other in news)]
+    kept = sorted([*news, *rest], key=lambda one: one.at, reverse=True)[: limits.EDITS]
+    events = [EventNote("Warning", CHANGED_OUTSIDE, f"{said(one)}; it is put back.") for one in news]
+    status = outcome.status.model_copy(update={"edits": kept})
+    return replace(outcome, status=status, events=(*outcome.events, *events))
+
+
+def said(edit: OutsideEdit) -> str:
+    """In words, without the time."""
+    return f"{edit.by} changed {edit.kind} {edit.name}"
+
+
+def _whose(edit: OutsideEdit) -> tuple[str, str, str]:
+    return edit.kind, edit.name, edit.by
+
+
+def _same(edit: OutsideEdit, known: OutsideEdit) -> bool:
+    return _whose(edit) == _whose(known) and edit.at - known.at < AGAIN

@@ -1,0 +1,103 @@
+"""Who has changed what we own: by the server's own books, and no other change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sampler_rollouts.cluster.adapter import KubernetesCluster
+from sampler_rollouts.cluster.edits import outside_edits
+
+from tests.support.kube.api import MemoryApi
+from tests.unit.operator.cluster import builders
+from tests.unit.operator.cluster.applying import apply_all
+from tests.unit.operator.cluster.builders import DEPLOYMENTS, SERVICES
+
+Obj = dict[str, Any]
+ALL = (builders.record(), builders.service(), builders.deployment())
+
+
+def patched(api: MemoryApi, path: str, body: Obj, manager: str = "kubectl-edit") -> None:
+    query = {"fieldManager": manager}
+    api.answer("PATCH", path, query=query, body=body, content_type="application/merge-patch+json")
+
+
+def found(cluster: KubernetesCluster, rollout: Obj) -> list[tuple[str, str, str]]:
+    edits = cluster.edits(ALL, cluster.children(rollout))
+    return [(one.kind, one.name, one.by) for one in edits]
+
+
+def test_what_nobody_has_touched_is_no_edit(cluster: KubernetesCluster, rollout: Obj) -> None:
+    assert found(cluster, rollout) == []
+    apply_all(cluster, rollout, *ALL)
+    assert found(cluster, rollout) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "kind"),
+    [
+        (f"{DEPLOYMENTS}/chat-a-r1", {"spec": {"replicas": 9}}, "Deployment"),
+        (f"{SERVICES}/chat-a-r1", {"spec": {"selector": {"app": "other"}}}, "Service"),
+        (f"{DEPLOYMENTS}/chat-a-r1", {"metadata": {"labels": {"samplerrollouts.io/pool": "b"}}}, "Deployment"),
+    ],
+)
+def test_an_edit_is_told_once_and_is_none_when_it_is_put_back(
+    api: MemoryApi, cluster: KubernetesCluster, rollout: Obj, path: str, body: Obj, kind: str
+) -> None:
+    apply_all(cluster, rollout, *ALL)
+    patched(api, path, body)
+    assert found(cluster, rollout) == [(kind, "chat-a-r1", "kubectl-edit")]
+    apply_all(cluster, rollout, *ALL)
+    assert found(cluster, rollout) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"metadata": {"labels": {"team": "a"}}},
+        {"metadata": {"annotations": {"seen": "yes"}}},
+        {"spec": {"replicas": 2}},
+        {"spec": {"revisionHistoryLimit": 3}},
+    ],
+)
+def test_what_is_not_ours_or_is_as_wanted_is_no_edit(
+    api: MemoryApi, cluster: KubernetesCluster, rollout: Obj, body: Obj
+) -> None:
+    apply_all(cluster, rollout, *ALL)
+    wanted = builders.deployment()["spec"]["replicas"]
+    if "replicas" in body.get("spec", {}):
+        body = {"spec": {"replicas": wanted}}
+    patched(api, f"{DEPLOYMENTS}/chat-a-r1", body)
+    assert found(cluster, rollout) == []
+
+
+def test_who_applies_the_same_beside_us_has_changed_nothing(
+    api: MemoryApi, cluster: KubernetesCluster, rollout: Obj
+) -> None:
+    apply_all(cluster, rollout, *ALL)
+    meta = {"name": "chat-a-r1", "namespace": "serving"}
+    spec = {"replicas": builders.deployment()["spec"]["replicas"]}
+    same = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
+    query = {"fieldManager": "argocd", "force": "true"}
+    path = f"{DEPLOYMENTS}/chat-a-r1"
+    api.answer("PATCH", path, query=query, body=same, content_type="application/apply-patch+yaml")
+    managers = [one["manager"] for one in api.kinds("deployments")["chat-a-r1"]["metadata"]["managedFields"]]
+    assert "argocd" in managers
+    assert found(cluster, rollout) == []
+
+
+def test_status_and_our_own_writes_are_no_edits(api: MemoryApi, cluster: KubernetesCluster, rollout: Obj) -> None:
+    apply_all(cluster, rollout, *ALL)
+    patched(api, f"{DEPLOYMENTS}/chat-a-r1", {"spec": {"replicas": 9}}, manager="sampler-rollouts")
+    assert found(cluster, rollout) == []
+    live = api.kinds("deployments")["chat-a-r1"]
+    entry = {"manager": "kube-controller-manager", "subresource": "status", "time": "2026-01-02T03:04:05Z"}
+    live["metadata"]["managedFields"] = [entry | {"fieldsV1": {"f:spec": {"f:replicas": {}}}}]
+    assert list(outside_edits(builders.deployment(), live)) == []
+
+
+@pytest.mark.parametrize("entry", [{}, {"manager": "x"}, {"manager": "x", "time": "soon"}, {"manager": "x", "time": 3}])
+def test_books_that_make_no_sense_are_passed_over(cluster: KubernetesCluster, rollout: Obj, entry: Obj) -> None:
+    live = builders.deployment(replicas=9)
+    live["metadata"]["managedFields"] = [entry | {"fieldsV1": {"f:spec": {"f:replicas": {}}}}]
+    assert list(outside_edits(builders.deployment(), live)) == []

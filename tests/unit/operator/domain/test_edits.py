@@ -1,0 +1,63 @@
+"""Changes by others are remembered, newest first, and told once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.decision import note_edits
+from sampler_rollouts.domain.outcome import Outcome
+from sampler_rollouts.domain.plan import OutsideEdit
+from sampler_rollouts.domain.status import Status
+
+from tests.unit.operator.domain.story import bad
+from tests.unit.operator.domain.test_after_bake import verified
+from tests.unit.operator.domain.world import START
+
+
+def edit(name: str = "chat-a-r1", after: float = 0, by: str = "kubectl-edit") -> OutsideEdit:
+    return OutsideEdit(kind="Deployment", name=name, by=by, at=START + timedelta(seconds=after))
+
+
+def outcome(*known: OutsideEdit, **more: Any) -> Outcome:
+    return Outcome(status=Status(edits=list(known)), objects=(), **more)
+
+
+def test_what_is_new_is_told_and_remembered() -> None:
+    found = note_edits(outcome(edit("old")), [edit("new", after=5)])
+    assert [one.name for one in found.status.edits] == ["new", "old"]
+    assert [(event.type, event.reason) for event in found.events] == [("Warning", "ChangedOutside")]
+    assert found.events[0].message == "kubectl-edit changed Deployment new; it is put back."
+
+
+def test_what_is_known_changes_nothing() -> None:
+    before = outcome(edit())
+    assert note_edits(before, [edit()]) is before
+    assert note_edits(before, [edit(after=59)]) is before
+    assert note_edits(before, []) is before
+    assert note_edits(outcome(hands_off=True), [edit()]).status.edits == []
+
+
+def test_who_does_it_again_is_told_once_a_minute() -> None:
+    found = note_edits(outcome(edit()), [edit(after=60)])
+    assert [one.at for one in found.status.edits] == [START + timedelta(seconds=60)]
+    assert len(found.events) == 1
+
+
+def test_the_last_ones_stay() -> None:
+    known = [edit(f"child-{number}", after=number) for number in range(limits.EDITS)]
+    found = note_edits(outcome(*reversed(known)), [edit("newest", after=100)])
+    names = [one.name for one in found.status.edits]
+    assert (len(names), names[0], "child-0" in names) == (limits.EDITS, "newest", False)
+
+
+def test_an_edit_is_the_last_change_that_an_alarm_names() -> None:
+    world = verified()
+    at = world.now + timedelta(seconds=1)
+    changed = OutsideEdit(kind="Service", name="demo-standard", by="kubectl-edit", at=at)
+    world.raw_status = world.status.model_copy(update={"edits": [changed]}).dump()
+    world.judge = bad(world.revision_of("stable"))
+    world.run(60)
+    said = f"at {at:%Y-%m-%dT%H:%M:%SZ} kubectl-edit changed Service demo-standard (it was put back); before that, at"
+    assert f"Last change seen: {said}" in world.message("Degraded")
