@@ -45,6 +45,7 @@ class ParentRef(Strict):
     """A Gateway, or one listener of it, as in an HTTPRoute."""
 
     name: ObjectName
+    """Of the Gateway."""
     namespace: Namespace | None = Field(None, description="The SamplerRollout's own by default.")
     section_name: ObjectName | None = Field(None, description="One listener; all of the Gateway's by default.")
 
@@ -53,8 +54,10 @@ class Gateway(Strict):
     """The Gateways to which the operator attaches the rollout's HTTPRoute."""
 
     parent_refs: Annotated[list[ParentRef], Field(min_length=1, max_length=limits.PARENTS)]
+    """The Gateways, or listeners of them, by which requests come."""
     # No default: what the server adds nobody owns, so that an empty gateway would stay when its owner takes it away.
     hostnames: Annotated[list[Hostname], Field(max_length=limits.HOSTNAMES)] | None = None
+    """The host names of requests that are meant; all that the listeners take, by default."""
     rules: ClassVar = (
         Rule(
             "self.parentRefs.all(p, self.parentRefs.exists_one(q, q == p))",
