@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from sampler_rollouts.cluster.kinds import CONTROLLER_REVISION, DEPLOYMENT, EVENT, POD, SERVICE
+from sampler_rollouts.cluster.kinds import CONTROLLER_REVISION, DEPLOYMENT, EVENT, HTTP_ROUTE, POD, SERVICE
 from sampler_rollouts.domain.allowed import ANYTHING, Allowed
 from sampler_rollouts.handlers.options import parse
 from sampler_rollouts.metrics.config import parse_sources
@@ -68,6 +68,7 @@ def test_the_rights_are_those_that_the_code_uses(render: Any) -> None:
         ("samplerrollouts.io", "samplerrollouts/status"): {"update"},
         ("samplerrollouts.io", "samplerrollouts/finalizers"): {"update"},
         ("apps", DEPLOYMENT.plural): children | {"watch"},
+        ("gateway.networking.k8s.io", HTTP_ROUTE.plural): children | {"watch"},
         ("apps", CONTROLLER_REVISION.plural): children,
         ("", SERVICE.plural): children,
         ("", POD.plural): {"list", "watch"},
