@@ -23,15 +23,19 @@ class State:
     kstatus: str
     argo: str
 
+    def made(self) -> World | Object:
+        """A world in this state, or only an object of which nobody decides. The caller's own."""
+        return copy.deepcopy(_made(self))
+
     def object(self) -> Object:
         """What the API server has."""
-        return copy.deepcopy(_made(self))
+        made = self.made()
+        return rollout_object(made) if isinstance(made, World) else made
 
 
 @functools.cache
-def _made(state: State) -> Object:
-    made = state.make()
-    return rollout_object(made) if isinstance(made, World) else made
+def _made(state: State) -> World | Object:
+    return state.make()
 
 
 WORKS, FAILED, DONE = "InProgress", "Failed", "Current"

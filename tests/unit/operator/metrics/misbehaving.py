@@ -17,7 +17,7 @@ from sampler_rollouts.metrics.prometheus import PrometheusSource
 from tests.unit.operator.evidence.build import ERRORS, at, question
 
 Behaviour = Callable[["Handler"], None]
-# Seconds for a fetch whose deadline is not what is tested: the longest that a source may have.
+# Seconds for a fetch whose deadline is not what is tested; below the tests' own limit of 30 s.
 GENEROUS = LONGEST_TIMEOUT
 
 
