@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sampler_rollouts.domain.evidence.grid import IntArray
 
 ABOVE_LARGEST: Final = "AboveLargest"
-Tracks = Mapping["LabelKey", "Track"]
+Tracks: TypeAlias = "Mapping[LabelKey, Track]"
 
 
 def score_increments(

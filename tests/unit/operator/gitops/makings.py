@@ -10,7 +10,9 @@ from sampler_rollouts.crd import definition
 from sampler_rollouts.domain.observation import Refused
 from sampler_rollouts.domain.resource import ACT_PREFIX, API_VERSION, KIND
 
+from tests.unit.operator.domain.routed import serving
 from tests.unit.operator.domain.story import bad, one_pool_promoted, rolling
+from tests.unit.operator.domain.test_preflight import OFF, examined
 from tests.unit.operator.domain.world import World, established, failing, inconclusive, passing, spec
 
 Object = dict[str, Any]
@@ -204,6 +206,41 @@ def service_gone() -> World:
     world = established()
     del world.children["Service", "demo-standard"]
     world.raw_status = world.decide().status.dump()
+    return world
+
+
+def unexamined() -> World:
+    world = examined()
+    world.examining.says["cpu-a"] = OFF
+    world.run(150)
+    return world
+
+
+def route_gone() -> World:
+    world = serving()
+    del world.children["HTTPRoute", world.name]
+    world.raw_status = world.decide().status.dump()
+    return world
+
+
+def route_refused() -> World:
+    world = serving()
+    world.refused = (Refused("HTTPRoute", world.name, "", "", "apply", 'httproutes "demo" is forbidden'),)
+    world.raw_status = world.decide().status.dump()
+    return world
+
+
+def route_not_accepted() -> World:
+    world = serving()
+    world.problem = "NotAllowedByListeners"
+    world.run(10)
+    return world
+
+
+def route_not_taken_over() -> World:
+    world = serving()
+    world.behind = True
+    world.run(300)
     return world
 
 

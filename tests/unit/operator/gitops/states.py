@@ -121,6 +121,33 @@ STATES = {
     "service-refused": State(
         "the cluster refuses that Service", makings.service_refused, "Stalled ServiceRefused", FAILED, "Degraded"
     ),
+    "route-missing": State(
+        "the route that users come by is gone", makings.route_gone, "Reconciling RouteMissing", WORKS, "Progressing"
+    ),
+    "route-refused": State(
+        "the cluster refuses the route", makings.route_refused, "Stalled RouteRefused", FAILED, "Degraded"
+    ),
+    "route-not-accepted": State(
+        "the Gateway does not accept the route",
+        makings.route_not_accepted,
+        "Stalled RouteNotAccepted",
+        FAILED,
+        "Degraded",
+    ),
+    "route-not-taken-over": State(
+        "the Gateway does not take the route over",
+        makings.route_not_taken_over,
+        "Stalled RouteNotTakenOver",
+        FAILED,
+        "Degraded",
+    ),
+    "unexamined": State(
+        "no result of the preflight in its time, `Hold`",
+        makings.unexamined,
+        "Stalled PreflightUnavailable",
+        FAILED,
+        "Degraded",
+    ),
     "status-lost": State("status wiped in mid-rollout", makings.lost, "Stalled StatusLost", FAILED, "Degraded"),
     "pool-away": State(
         "no pod of a pool is ready",

@@ -30,6 +30,7 @@ OFFERED = {
     "blind": {"abort", "pause"},
     "holding": HELD,
     "no-pods": HELD,
+    "unexamined": HELD,
     "rolled-back": {"retry"},
     "aborted": {"retry"},
     "reverted": {"pause"},

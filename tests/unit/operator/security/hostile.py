@@ -91,7 +91,14 @@ def full() -> Spec:
 
 
 _FULL: Spec = {
-    "routing": {"contextClasses": [{"name": "standard", "maxTokens": 200}, {"name": "long", "maxTokens": 1000}]},
+    "routing": {
+        "contextClasses": [{"name": "standard", "maxTokens": 200}, {"name": "long", "maxTokens": 1000}],
+        "gateway": {
+            "parentRefs": [{"name": "edge", "namespace": "infra", "sectionName": "http"}],
+            "hostnames": ["api.example.com"],
+        },
+        "session": {"affinity": "Cookie"},
+    },
     "pools": [
         {
             "name": "cpu-a",
@@ -111,6 +118,7 @@ _FULL: Spec = {
     "strategy": {
         "waves": [["cpu-a"], ["cpu-b"]],
         "steps": [{"weight": 10, "minDuration": "5m"}, {"pause": {}}, {"weight": 50, "minDuration": "5m"}],
+        "preflight": {"budget": "20s", "timeout": "4m", "compareWithStable": True},
         "progressDeadline": "10m",
         "deadline": "6h",
         "bakeTime": "24h",
@@ -124,6 +132,7 @@ _FULL: Spec = {
             {"name": "errors", "maxRate": "1%", "maxRatio": "2", "ignoreBelow": "0.1%"},
             {"name": "latency", "slowerThan": "2.5s", "maxRatio": "2", "ignoreBelow": "1%"},
             {"name": "calibration", "maxBiasNats": "0.05"},
+            {"name": "my-eval", "template": "eval-score", "maxDrop": "2%", "mode": "Report"},
         ],
         "probes": {"requestsPerSecond": "1"},
     },

@@ -70,6 +70,8 @@ def declared(node: dict[str, Any], path: tuple[str, ...] = ()) -> list[tuple[str
 @pytest.mark.parametrize("field", ESCALATIONS)
 def test_no_object_of_the_spec_has_a_place_for_it(field: str) -> None:
     for path in OBJECTS:
+        if (path[:3], field) == (("routing", "gateway", "parentRefs"), "namespace"):
+            continue  # a Gateway of another namespace, which says itself whose routes it takes
         raw = put(full(), (*path, field), ESCALATIONS[field]) if path else full() | {field: ESCALATIONS[field]}
         with pytest.raises(SpecError):
             parse_spec(raw, "chat")
