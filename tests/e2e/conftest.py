@@ -1,5 +1,12 @@
 """The installed operator on the shared cluster, and the images that end-to-end tests roll out."""
 
+import pytest
+
 from tests.support.installed import edge, images, operator, rollouts
 
 __all__ = ["edge", "images", "operator", "rollouts"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Last of all what takes the definition of a SamplerRollout away."""
+    items.sort(key=lambda item: item.path.name == "test_helm_release.py")

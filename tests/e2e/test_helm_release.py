@@ -1,4 +1,7 @@
-"""What `helm uninstall` leaves: with `crds.keep` the definition and what people wrote, without it nothing at all."""
+"""What `helm uninstall` leaves: with `crds.keep` the definitions and what people wrote, without it nothing at all.
+
+It comes last of all: no SamplerRollout can be made after it (conftest.py).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,9 @@ RELEASE = "comes-and-goes"
 NAMESPACE = "helm-release"
 NAME = "kept"
 # With what the API server registers for it.
-DEFINITION = {f"CustomResourceDefinition//{crd.NAME}", f"APIService//{VERSION}.{GROUP}"}
+DEFINITION = {f"APIService//{VERSION}.{GROUP}"} | {
+    f"CustomResourceDefinition//{name}" for name in (crd.NAME, crd.TEMPLATE_NAME)
+}
 # No node has it: what is asked here is which objects are there, not whether they run.
 NOWHERE = "localhost/no/such@sha256:" + "0" * 64
 CHILDREN = sorted(
