@@ -9,7 +9,14 @@ from sampler_rollouts.domain.decision.context import Turn, begun, revision_in
 from sampler_rollouts.domain.decision.examined import awaited, blocked, pending, pods_of
 from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED, note_fault
 from sampler_rollouts.domain.decision.leave import roll_back
-from sampler_rollouts.domain.decision.memory import clocks_run, expected, first_time_missing, unready_for, watched_pods
+from sampler_rollouts.domain.decision.memory import (
+    clocks_run,
+    expected,
+    first_time_missing,
+    unready_for,
+    use_word,
+    watched_pods,
+)
 from sampler_rollouts.domain.decision.sentence import failed_check
 from sampler_rollouts.domain.decision.share import skew
 from sampler_rollouts.domain.decision.transitions import Trigger, move
@@ -113,6 +120,7 @@ def resume_when_pods_start(turn: Turn) -> None:
     if any(blocked(turn, child) or not pods_of(turn.seen, child) for child in awaited(turn.status)):
         return
     rollout.hold = None
+    use_word(turn)  # what was said to end this hold must not end a pause that comes later
     if plan := pending(rollout):
         plan.clock = Clock(since=turn.now)
     for name in waiting:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from sampler_rollouts.domain.decision.after_bake import told
 from sampler_rollouts.domain.decision.bake_alarm import go_back, target_for
 from sampler_rollouts.domain.decision.leave import roll_back
 from sampler_rollouts.domain.decision.memory import LONGEST_WORD, spoken
@@ -75,7 +76,8 @@ def take_retry(turn: Turn) -> bool:
         and status.stage in RETRIABLE
         and bool(rollout.hold is not None or rollout.failure is not None)
     )
-    if not (status.held(turn.target) or not_well or stuck or suspected(turn)):
+    alarmed = bool(told(turn)) and status.stable is not None and status.stable.hash == turn.target
+    if not (status.held(turn.target) or not_well or alarmed or stuck or suspected(turn)):
         _refuse(turn, said, "it is neither held nor holding, failed nor suspect: there is nothing to try again")
         return False
     do(turn, said, "Retried", f"A person has release {turn.target} tried again")

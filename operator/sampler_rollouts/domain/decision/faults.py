@@ -53,6 +53,7 @@ def retry_faults(turn: Turn) -> None:
             release.fault.retried = True
     if turn.status.stable and turn.status.stable.hash == turn.target:
         turn.status.watch = None  # a person has looked: it is watched anew, without what was found
+        turn.forget_evidence()
 
 
 def note_fault(turn: Turn, reason: str, pool: str, why: str) -> None:

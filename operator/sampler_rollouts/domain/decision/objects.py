@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sampler_rollouts.domain import render
 from sampler_rollouts.domain.decision import gateway
 from sampler_rollouts.domain.decision.changes import class_names, template_of
+from sampler_rollouts.domain.decision.examined import awaited
 from sampler_rollouts.domain.decision.preflight import preflight_manifests
 from sampler_rollouts.domain.decision.probing import probe_manifests
 from sampler_rollouts.domain.release import child_name
@@ -35,6 +36,7 @@ def manifests(turn: Turn, plan: dict[render.Child, int]) -> tuple[tuple[Manifest
     records += [
         render.controller_revision(owner, child, turn.seen.templates[child.key]) for child in _remembered(turn, plan)
     ]
+    records += _of_examined(turn, plan)
     if keep:
         # Which of them a lost record's pods belong to is not known.
         keep |= _class_services_seen(turn) - {service["metadata"]["name"] for service in services}
@@ -44,6 +46,14 @@ def manifests(turn: Turn, plan: dict[render.Child, int]) -> tuple[tuple[Manifest
     routes = (route,) if route else ()
     beside = (*preflight_manifests(turn), *probe_manifests(turn, plan))
     return (*records, *services, *routes, *deployments, *beside), frozenset(keep)
+
+
+def _of_examined(turn: Turn, plan: dict[render.Child, int]) -> list[Manifest]:
+    """Records of revisions that are examined and have no server yet: a spec that cannot be read must not end that."""
+    known = {child.key for child in plan} | turn.seen.templates.keys()
+    wanted = [child for child in awaited(turn.status) if child.key not in known]
+    made = ((child, template_of(turn, child)) for child in wanted)
+    return [render.controller_revision(turn.meta.owner, child, template) for child, template in made if template]
 
 
 def _still_asked(turn: Turn, plan: dict[render.Child, int]) -> list[render.Child]:

@@ -24,7 +24,7 @@ from sampler_rollouts.domain.decision.examined import (
     results,
     state_of,
 )
-from sampler_rollouts.domain.decision.memory import clocks_run
+from sampler_rollouts.domain.decision.memory import clocks_run, use_word
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.plan import Clock, PreflightPlan
 from sampler_rollouts.domain.preflight import difference
@@ -217,6 +217,7 @@ def resume_when_answered(turn: Turn) -> None:
     if awaited(turn.status):
         return
     rollout.hold = None
+    use_word(turn)  # what was said to end this hold must not end a pause that comes later
     turn.moved = True
     turn.note("PreflightAnswered", f"The preflight of release {rollout.release} has given its results after all.")
     if turn.status.stage is Stage.HOLDING:

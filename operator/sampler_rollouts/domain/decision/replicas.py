@@ -87,10 +87,16 @@ def wanted(turn: Turn) -> dict[Child, int]:
     plan: dict[Child, int] = {}
     if status.stable:
         plan |= {Child(item.name, item.revision): turn.replicas(item.name) for item in status.stable.pools}
-    if status.stage is Stage.SERVING:
-        plan |= _needed_after_removal(turn)
-    if rollout is None or status.candidate is None:
-        return plan
+    if rollout is not None and status.candidate is not None:
+        plan |= _of_rollout(turn, rollout)
+    needed = _needed_after_removal(turn)
+    return plan | {child: count for child, count in needed.items() if child not in plan}
+
+
+def _of_rollout(turn: Turn, rollout: Rollout) -> dict[Child, int]:
+    """Of the pools that it has begun, or leaves: the candidate's pods, and those of others that make room."""
+    status = turn.status
+    plan: dict[Child, int] = {}
     if status.stage in FORWARD:
         for pool in begun(rollout):
             plan |= _shared(turn, rollout, pool)

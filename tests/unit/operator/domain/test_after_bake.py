@@ -10,6 +10,7 @@ import pytest
 from sampler_rollouts.domain.decision import question
 from sampler_rollouts.domain.evidence.samples import Question
 from sampler_rollouts.domain.evidence.shiryaev import intervals_in
+from sampler_rollouts.domain.resource import ACT_PREFIX
 
 from tests.unit.operator.domain.story import bad, bad_but, reasons, rolling
 from tests.unit.operator.domain.world import World, established, inconclusive, passing, spec
@@ -166,6 +167,17 @@ class TestAlarm:
         world.judge = bad(world.revision_of("stable"))
         world.run(60)
         assert world.condition("Degraded") == ("True", "CheckFailed")
+
+    def test_the_act_of_retry_takes_it_back_too(self) -> None:
+        world = alarmed()
+        assert world.status.stable is not None
+        world.annotations[ACT_PREFIX + "retry"] = f"{world.status.stable.hash}:alice"
+        before = len(world.events)
+        world.tick()
+        assert [note.reason for note in world.events[before:]] == ["Retried"], (
+            "not raised again by what was found before"
+        )
+        assert world.condition("Degraded") == ("False", "AsWanted")
 
     @pytest.mark.long
     def test_it_goes_with_its_check(self) -> None:

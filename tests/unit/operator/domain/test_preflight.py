@@ -427,3 +427,31 @@ def test_killed_anywhere_it_ends_the_same(writes: int) -> None:
     world.run(30)
     assert world.status.rollout.weight == 50
     assert examining(world) == []
+
+
+def test_a_spec_that_cannot_be_read_does_not_end_an_examination() -> None:
+    world = established(**ON)
+    world.examining.takes = 60
+    asked = spec("b", **ON)
+    world.update(asked)
+    world.run(30)
+    assert examining(world)
+    world.update(asked | {"pools": []})
+    world.run(15)
+    assert world.condition("Stalled") == ("True", "InvalidSpec")
+    assert examining(world), "the pods that examine it went, and their time with them"
+
+
+def test_a_word_for_a_hold_that_ends_by_itself_does_not_end_a_later_pause() -> None:
+    steps = [{"weight": 50, "minDuration": "10s"}, {"pause": {}}]
+    strategy = {"strategy": {"steps": steps, "preflight": {"timeout": "1m"}}}
+    world = established(**strategy)
+    world.examining.says["cpu-a"] = RUNNING
+    world.update(spec("b", **strategy))
+    world.until("Holding")
+    assert world.status.candidate is not None
+    world.examining.says.clear()
+    world.annotations[PROMOTE_ANNOTATION] = world.status.candidate.hash
+    world.judge = passing
+    world.run(120)
+    assert world.condition("Reconciling") == ("True", "WaitingForPerson")
