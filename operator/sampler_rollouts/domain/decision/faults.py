@@ -51,7 +51,7 @@ def retry_faults(turn: Turn) -> None:
     for release in _remembered(turn.status):
         if release.fault and release.hash == turn.target:
             release.fault.retried = True
-    if turn.status.stable and turn.status.stable.hash == turn.target:
+    if turn.status.watch and turn.status.watch.release == turn.target:
         turn.status.watch = None  # a person has looked: it is watched anew, without what was found
         turn.forget_evidence()
 

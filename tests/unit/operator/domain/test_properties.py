@@ -33,6 +33,7 @@ SLOW = settings(max_examples=HISTORIES, deadline=None, suppress_health_check=[He
 @example(False, [scenes.pool_removed_in_need])
 @example(False, [scenes.pool_removed_in_need, scenes.killed, scenes.pool_removed_in_need])
 @example(False, [scenes.recreated])
+@example(False, [scenes.retried, scenes.stable_fails, scenes.stable_fails])
 @example(False, [scenes.waiting, scenes.wiped])
 @example(True, [scenes.promoted, scenes.wiped, scenes.waiting])
 @example(False, [scenes.undeletable, scenes.rejected, scenes.baked])
