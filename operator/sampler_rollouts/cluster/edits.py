@@ -7,19 +7,19 @@ changed it since.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from typing import Any
 
 from sampler_rollouts.cluster.compare import follow, holds
 from sampler_rollouts.cluster.kinds import FIELD_MANAGER, metadata
 from sampler_rollouts.domain.outcome import Manifest
 from sampler_rollouts.domain.plan import OutsideEdit
+from sampler_rollouts.domain.quantities import time_stamp
 
 
 def outside_edits(wanted: Manifest, live: Manifest) -> Iterator[OutsideEdit]:
     """Each manager of fields that holds one of ours with another value."""
     for entry in metadata(live).get("managedFields") or []:
-        manager, at = entry.get("manager"), _time(entry.get("time"))
+        manager, at = entry.get("manager"), time_stamp(entry.get("time"))
         if manager in (None, FIELD_MANAGER) or at is None or entry.get("subresource") == "status":
             continue
         if _changed("", entry.get("fieldsV1") or {}, wanted, live):
@@ -34,14 +34,6 @@ def _changed(name: str, fields: dict[str, Any], wanted: Any, live: Any) -> bool:
         return not holds(live, name.removeprefix("f:"), wanted, True)
     found = ((step, below, follow(wanted, step), follow(live, step)) for step, below in inner.items())
     return any(one is not None and _changed(step, below, one, other) for step, below, one, other in found)
-
-
-def _time(value: object) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-    return found if found and found.tzinfo else None
 
 
 def edits_of(pairs: Iterable[tuple[Manifest, Manifest | None]]) -> tuple[OutsideEdit, ...]:

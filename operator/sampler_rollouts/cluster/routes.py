@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any, Final
 
 from sampler_rollouts.cluster.kinds import FIELD_MANAGER, metadata
 from sampler_rollouts.domain.observation import Edit, RouteState
 from sampler_rollouts.domain.outcome import Manifest
+from sampler_rollouts.domain.quantities import time_stamp
 
 CONDITIONS: Final = ("Accepted", "ResolvedRefs")
 """Both must be true: of a route whose backends a gateway cannot resolve, it answers a part with 500."""
@@ -41,8 +41,9 @@ def _edits(route: Manifest) -> Iterator[Edit]:
     """Others than the operator that own a part of the spec. Gateways own the status alone."""
     for entry in metadata(route).get("managedFields") or []:
         other = entry.get("manager") != FIELD_MANAGER and not entry.get("subresource")
-        if other and "f:spec" in (entry.get("fieldsV1") or {}) and entry.get("time"):
-            yield Edit(str(entry.get("manager")), datetime.fromisoformat(entry["time"]))
+        at = time_stamp(entry.get("time"))
+        if other and "f:spec" in (entry.get("fieldsV1") or {}) and at is not None:
+            yield Edit(str(entry.get("manager")), at)
 
 
 def _weights(route: Manifest) -> dict[str, int]:

@@ -1,8 +1,9 @@
-"""Durations and ratios as the resource writes them: strings, because the API conventions bar floats."""
+"""Durations, ratios and times as the API server writes them: strings, because its conventions bar floats."""
 
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from fractions import Fraction
 from typing import Final
 
@@ -30,6 +31,15 @@ def seconds(text: str) -> int:
     if match is None or not text or not text.isascii():
         raise ValueError(f"not a duration such as 90s, 5m or 1h30m: {text!r}")
     return sum(int(part) * unit for part, unit in zip(match.groups(), _UNITS, strict=True) if part)
+
+
+def time_stamp(text: object) -> datetime | None:
+    """Parse a time stamp of the API server; None for anything that cannot be compared with one."""
+    try:
+        read = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return read if read and read.tzinfo else None
 
 
 def ratio(text: str) -> float:

@@ -11,6 +11,7 @@ from sampler_rollouts.domain.allowed import ANYTHING, Allowed
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.outcome import EventNote
 from sampler_rollouts.domain.plan import Release, Rollout
+from sampler_rollouts.domain.quantities import time_stamp
 from sampler_rollouts.domain.render import Owner
 from sampler_rollouts.domain.status import PoolStatus
 
@@ -46,7 +47,7 @@ class ResourceMeta:
             generation=int(metadata.get("generation") or 0),
             annotations=dict(metadata.get("annotations") or {}),
             deleting=metadata.get("deletionTimestamp") is not None,
-            created_at=_time(metadata.get("creationTimestamp")),
+            created_at=time_stamp(metadata.get("creationTimestamp")),
             allowed=allowed,
         )
 
@@ -54,15 +55,6 @@ class ResourceMeta:
     def owner(self) -> Owner:
         """The owner of every child."""
         return Owner(self.namespace, self.name, self.uid)
-
-
-def _time(stamp: object) -> datetime | None:
-    """A time stamp of the API server; None if there is none that can be compared."""
-    try:
-        read = datetime.fromisoformat(stamp) if isinstance(stamp, str) else None
-    except ValueError:
-        return None
-    return read if read and read.tzinfo else None
 
 
 @dataclass(frozen=True, slots=True)
