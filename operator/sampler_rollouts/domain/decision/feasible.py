@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final, TypeAlias
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from sampler_rollouts.domain.decision import feasible_words as words
 from sampler_rollouts.domain.decision.context import Turn, has_stable
@@ -18,6 +19,7 @@ from sampler_rollouts.domain.plan import Forecast
 from sampler_rollouts.domain.status import Stage
 
 if TYPE_CHECKING:
+    from sampler_rollouts.domain.decision.feasible_bake import Alone
     from sampler_rollouts.domain.plan import Rollout
     from sampler_rollouts.domain.resource import Spec
 
@@ -29,7 +31,7 @@ TOO_FEW: Final = "TooFewRequests"
 NOTHING_TO_COMPARE: Final = "NothingToCompare"
 NO_MARGIN: Final = "NoMargin"
 MEASURING: Final = "Measuring"
-
+C = TypeVar("C", Wanted, "Alone")
 Saying: TypeAlias = tuple[Forecast, Callable[[], str]]
 """What is found, and how it is said: words, and remedies, are worked out only when they are new."""
 
@@ -85,14 +87,14 @@ def _timed(turn: Turn, rollout: Rollout, wanted: list[Wanted], known: list[Wante
     left = rollout.deadline - rollout.clock.elapsed(turn.now)
     if not known or left <= 0:
         return None
-    slowest = _slowest(known, rollout.forecast)
+    longest = slowest(known, rollout.forecast, _whole)
     needed = _total(rollout, known, lambda speed: speed.seen)
     if _total(rollout, known, lambda speed: speed.high) > left:
-        room = max(0.0, left - max(0.0, needed - _rest(slowest)))
+        room = max(0.0, left - max(0.0, needed - _rest(longest)))
         over = rollout.deadline + needed - left
-        return _named("False", TOO_FEW, slowest), lambda: words.too_few(turn, rollout, slowest, room=room, over=over)
+        return _named("False", TOO_FEW, longest), lambda: words.too_few(turn, rollout, longest, room=room, over=over)
     if len(known) == len(wanted) and _total(rollout, known, lambda speed: speed.low) <= left:
-        return _named("True", CAN_PASS, slowest), lambda: words.can_pass(rollout, slowest, assured(rollout))
+        return _named("True", CAN_PASS, longest), lambda: words.can_pass(rollout, longest, assured(rollout))
     return None
 
 
@@ -105,12 +107,12 @@ def _undecided(before: Forecast | None, wanted: list[Wanted], known: list[Wanted
     return Forecast(feasible="Unknown", reason=MEASURING), lambda: words.measuring(wanted, known)
 
 
-def _slowest(known: list[Wanted], before: Forecast | None) -> Wanted:
+def slowest(known: Iterable[C], before: Forecast | None, takes: Callable[[C], float]) -> C:
     """The check that takes longest; the one that was named before, as long as it takes nearly as long."""
-    times = {(one.pool, one.plan.name): _whole(one) for one in known}
-    worst = max(known, key=_whole)
-    named = next((one for one in known if before and (one.pool, one.plan.name) == (before.pool, before.check)), worst)
-    return named if times[named.pool, named.plan.name] * OFF >= times[worst.pool, worst.plan.name] else worst
+    times = {(one.pool, one.plan.name): (takes(one), one) for one in known}
+    longest, worst = max(times.values(), key=itemgetter(0))
+    time, named = times.get((before.pool, before.check), (longest, worst)) if before else (longest, worst)
+    return named if time * OFF >= longest else worst
 
 
 def _whole(one: Wanted) -> float:

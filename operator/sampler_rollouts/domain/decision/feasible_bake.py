@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from quality_contract import CHECK_REPLAY_AUDIT
 
 from sampler_rollouts.domain.decision import feasible_bake_words as words
-from sampler_rollouts.domain.decision.feasible import MEASURING, OFF, TOO_FEW, stands
+from sampler_rollouts.domain.decision.feasible import MEASURING, TOO_FEW, slowest, stands
 from sampler_rollouts.domain.decision.needs import (
     Speed,
     answered,
@@ -117,12 +117,12 @@ def _found(turn: Turn, bake: Bake, plan: QualityPlan) -> Forecast | None:
     if not every:
         return Forecast(feasible="Unknown", reason="NothingUnderTest", message=words.nothing(plan))
     if known:
-        slowest = _slowest(known, bake)
+        longest = slowest(known, bake.forecast, lambda one: one.takes(bake.seconds))
         if any(one.takes(bake.seconds, one.speed.high if one.speed else 0.0) > bake.seconds for one in known):
-            return _named("False", TOO_FEW, slowest, bake, words.too_few(slowest, bake, plan))
+            return _named("False", TOO_FEW, longest, bake, words.too_few(longest, bake, plan))
         in_time = all(one.takes(bake.seconds, one.speed.low if one.speed else 0.0) <= bake.seconds for one in known)
         if len(known) == len(every) and in_time:
-            return _named("True", CAN_SHOW, slowest, bake, words.can_show(slowest, bake, plan))
+            return _named("True", CAN_SHOW, longest, bake, words.can_show(longest, bake, plan))
     if bake.forecast is not None and bake.forecast.feasible != "Unknown":
         return None
     return Forecast(feasible="Unknown", reason=MEASURING, message=words.measuring(every, known))
@@ -152,14 +152,6 @@ def _terms(plan: QualityPlan) -> Terms:
     if not (0 < alpha < 1 and 1 <= effect < math.inf):
         raise ValueError("not a plan that a spec could have given")
     return Terms(max(1, plan.tests), alpha, effect)
-
-
-def _slowest(known: list[Alone], bake: Bake) -> Alone:
-    """The check that takes longest; the one that was named before, as long as it takes nearly as long."""
-    before = bake.forecast
-    worst = max(known, key=lambda one: one.takes(bake.seconds))
-    named = next((one for one in known if before and (one.pool, one.plan.name) == (before.pool, before.check)), worst)
-    return named if named.takes(bake.seconds) * OFF >= worst.takes(bake.seconds) else worst
 
 
 def _named(feasible: str, reason: str, one: Alone, bake: Bake, message: str) -> Forecast:
