@@ -9,6 +9,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import datetime
 from typing import Final
 
+from sampler_rollouts.domain.failures import whereabouts
 from sampler_rollouts.domain.observation import PodState, Reading
 from sampler_rollouts.reconcile.ports import Preflights
 
@@ -42,8 +43,8 @@ class BoundedPreflights:
     def _read(self, pod: PodState, now: datetime) -> Reading | None:
         try:
             return self._preflights.read(pod, now)
-        except Exception:
-            logger.exception("reading a preflight failed", extra={"pod": pod.name})
+        except Exception as error:
+            logger.error("reading a preflight failed: %s", whereabouts(error), extra={"pod": pod.name})
             return None
 
     def close(self) -> None:

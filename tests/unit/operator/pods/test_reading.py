@@ -7,6 +7,7 @@ import json
 import threading
 from datetime import UTC, datetime
 
+import pytest
 from sampler_rollouts.domain.observation import PodState, Reading
 from sampler_rollouts.pods.fetch import Answer, NoAnswerError
 from sampler_rollouts.pods.preflight import PodPreflights
@@ -15,6 +16,7 @@ from sampler_rollouts.reconcile.examining import BoundedPreflights
 from tests.support.scenarios.reports import report
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
+SAID = "what the pod said"
 POD = PodState("examines", "gpu", "r1", NOW, ready=False, address="10.0.0.1")
 
 
@@ -50,7 +52,7 @@ def test_everything_else_is_no_result_and_says_why() -> None:
     assert reading(Answer(200, json.dumps(report("r2")).encode())).message.endswith("of another revision")
 
 
-async def test_pods_that_hang_hold_up_no_other_for_long() -> None:
+async def test_pods_that_hang_hold_up_no_other_for_long(caplog: pytest.LogCaptureFixture) -> None:
     let_go = threading.Event()
 
     class Pods:
@@ -58,7 +60,7 @@ async def test_pods_that_hang_hold_up_no_other_for_long() -> None:
             if pod.name == "hangs":
                 let_go.wait(30)
             if pod.name == "breaks":
-                raise RuntimeError("for a test")
+                raise RuntimeError(SAID)
             return Reading(pod.name, pod.pool, pod.revision, None, "Running")
 
     pods = [PodState(name, "gpu", "r1", NOW, ready=False) for name in ("hangs", "breaks", "runs")]
@@ -69,3 +71,5 @@ async def test_pods_that_hang_hold_up_no_other_for_long() -> None:
         let_go.set()
         bounded.close()
     assert [one.pod for one in found] == ["runs"]
+    assert "RuntimeError" in caplog.text
+    assert SAID not in caplog.text
