@@ -103,18 +103,20 @@ class Reconciler:
             self._refusals.forget(key)
             self._observer.forget(key)
             return Result(gone=True)
-        outcome, children, evidence = await self._decide(rollout, cluster)
+        status = Status.load(rollout.get("status"))
+        outcome, children, evidence = await self._decide(rollout, status, cluster)
         written = await self._in_thread(self._write, cluster, rollout, outcome, children)
-        if _says_of_failures(Status.load(rollout.get("status"))) != _says_of_failures(outcome.status):
+        if _says_of_failures(status) != _says_of_failures(outcome.status):
             self._siblings.changed(key.namespace)
         self._observer.decided(key, outcome, evidence)
         if written.silence:
             raise written.silence
         return Result(requeue_after=_next_look(outcome, written))
 
-    async def _decide(self, rollout: Manifest, cluster: Cluster) -> tuple[Outcome, Children, Evidence | None]:
+    async def _decide(
+        self, rollout: Manifest, status: Status, cluster: Cluster
+    ) -> tuple[Outcome, Children, Evidence | None]:
         meta, spec = ResourceMeta.of(metadata(rollout), self._allowed), rollout.get("spec") or {}
-        status = Status.load(rollout.get("status"))
         asked = question(meta, spec, status, self._clock())
         evidence = None if asked is None else await self._evidence(asked)
         # Looked at last, so that pods are seen as they are after the wait for the metrics source.
