@@ -119,16 +119,21 @@ def resume_when_pods_start(turn: Turn) -> None:
         return
     if any(blocked(turn, child) or not pods_of(turn.seen, child) for child in awaited(turn.status)):
         return
-    rollout.hold = None
-    use_word(turn)  # what was said to end this hold must not end a pause that comes later
     if plan := pending(rollout):
         plan.clock = Clock(since=turn.now)
     for name in waiting:
         turn.pool(name).unready = None
-    turn.moved = True
+    end_hold(turn, rollout, Trigger.PODS_STARTED)
     turn.note("PodsStarted", f"The pods of release {rollout.release} could start after all.")
+
+
+def end_hold(turn: Turn, rollout: Rollout, trigger: Trigger) -> None:
+    """What it held for is there: it goes on by itself. What was said to end this hold must end no later pause."""
+    rollout.hold = None
+    use_word(turn)
+    turn.moved = True
     if turn.status.stage is Stage.HOLDING:
-        move(turn, Trigger.PODS_STARTED)
+        move(turn, trigger)
 
 
 def _candidate_pods(turn: Turn, rollout: Rollout) -> Iterator[PodState]:

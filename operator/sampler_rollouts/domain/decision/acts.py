@@ -70,14 +70,14 @@ def take_retry(turn: Turn) -> bool:
         _refuse(turn, said, f"the spec asks for release {turn.target}")
         return False
     status, rollout = turn.status, turn.status.rollout
-    not_well = status.stable is not None and status.stable.hash == turn.target and status.stable.fault is not None
+    stable = status.stable if status.stable and status.stable.hash == turn.target else None
+    not_well = stable is not None and bool(stable.fault or told(turn))
     stuck = (
         rollout is not None
         and status.stage in RETRIABLE
         and bool(rollout.hold is not None or rollout.failure is not None)
     )
-    alarmed = bool(told(turn)) and status.stable is not None and status.stable.hash == turn.target
-    if not (status.held(turn.target) or not_well or alarmed or stuck or suspected(turn)):
+    if not (status.held(turn.target) or not_well or stuck or suspected(turn)):
         _refuse(turn, said, "it is neither held nor holding, failed nor suspect: there is nothing to try again")
         return False
     do(turn, said, "Retried", f"A person has release {turn.target} tried again")

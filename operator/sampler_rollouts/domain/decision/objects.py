@@ -33,10 +33,8 @@ def manifests(turn: Turn, plan: dict[render.Child, int]) -> tuple[tuple[Manifest
         records.append(render.controller_revision(owner, child, template))
         services.append(render.revision_service(owner, child, template))
         deployments.append(render.deployment(owner, child, template, replicas))
-    records += [
-        render.controller_revision(owner, child, turn.seen.templates[child.key]) for child in _remembered(turn, plan)
-    ]
-    records += _of_examined(turn, plan)
+    without_pods = ((child, template_of(turn, child)) for child in _remembered(turn, plan))
+    records += [render.controller_revision(owner, child, template) for child, template in without_pods if template]
     if keep:
         # Which of them a lost record's pods belong to is not known.
         keep |= _class_services_seen(turn) - {service["metadata"]["name"] for service in services}
@@ -46,14 +44,6 @@ def manifests(turn: Turn, plan: dict[render.Child, int]) -> tuple[tuple[Manifest
     routes = (route,) if route else ()
     beside = (*preflight_manifests(turn), *probe_manifests(turn, plan))
     return (*records, *services, *routes, *deployments, *beside), frozenset(keep)
-
-
-def _of_examined(turn: Turn, plan: dict[render.Child, int]) -> list[Manifest]:
-    """Records of revisions that are examined and have no server yet: a spec that cannot be read must not end that."""
-    known = {child.key for child in plan} | turn.seen.templates.keys()
-    wanted = [child for child in awaited(turn.status) if child.key not in known]
-    made = ((child, template_of(turn, child)) for child in wanted)
-    return [render.controller_revision(turn.meta.owner, child, template) for child, template in made if template]
 
 
 def _still_asked(turn: Turn, plan: dict[render.Child, int]) -> list[render.Child]:
@@ -67,10 +57,16 @@ def _class_services_seen(turn: Turn) -> set[str]:
 
 
 def _remembered(turn: Turn, plan: dict[render.Child, int]) -> list[render.Child]:
-    """Revisions without pods whose record is kept: a release that may come back must come back as it was."""
+    """Revisions without pods that have a record: a release that may come back must come back as it was.
+
+    And what is examined gets one before it has servers: a spec that cannot be read must not end that.
+    """
     status, rollout = turn.status, turn.status.rollout
     leftovers = rollout.leftovers if rollout else []
     roles = (status.stable, status.candidate, status.verified, status.previous, *leftovers)
     pools = [item for release in roles if release for item in release.pools]
     children = dict.fromkeys(render.Child(item.name, item.revision) for item in pools)
-    return [child for child in children if child not in plan and child.key in turn.seen.templates]
+    examined = awaited(turn.status)
+    return [
+        child for child in children if child not in plan and (child.key in turn.seen.templates or child in examined)
+    ]

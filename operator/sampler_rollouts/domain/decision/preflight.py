@@ -9,7 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain import limits
-from sampler_rollouts.domain.decision.aborts import PODS_FAILING, PODS_NOT_STARTED, fail_candidate, inconclusive
+from sampler_rollouts.domain.decision.aborts import (
+    PODS_FAILING,
+    PODS_NOT_STARTED,
+    end_hold,
+    fail_candidate,
+    inconclusive,
+)
 from sampler_rollouts.domain.decision.changes import template_of
 from sampler_rollouts.domain.decision.context import Turn, moving, revision_in
 from sampler_rollouts.domain.decision.examined import (
@@ -24,8 +30,8 @@ from sampler_rollouts.domain.decision.examined import (
     results,
     state_of,
 )
-from sampler_rollouts.domain.decision.memory import clocks_run, use_word
-from sampler_rollouts.domain.decision.transitions import Trigger, move
+from sampler_rollouts.domain.decision.memory import clocks_run
+from sampler_rollouts.domain.decision.transitions import Trigger
 from sampler_rollouts.domain.plan import Clock, PreflightPlan
 from sampler_rollouts.domain.preflight import difference
 from sampler_rollouts.domain.quantities import duration_text, seconds
@@ -216,12 +222,8 @@ def resume_when_answered(turn: Turn) -> None:
         return
     if awaited(turn.status):
         return
-    rollout.hold = None
-    use_word(turn)  # what was said to end this hold must not end a pause that comes later
-    turn.moved = True
+    end_hold(turn, rollout, Trigger.PREFLIGHT_ANSWERED)
     turn.note("PreflightAnswered", f"The preflight of release {rollout.release} has given its results after all.")
-    if turn.status.stage is Stage.HOLDING:
-        move(turn, Trigger.PREFLIGHT_ANSWERED)
 
 
 def let_through(turn: Turn) -> None:
