@@ -14,7 +14,7 @@ from local.cluster import Cluster
 from local.demo.load import LoadGenerator
 from local.demo.tally import failures_by_phase
 from local.gateway.install import Edge
-from tests.support.gateways import sent
+from tests.support.gateways import routed_by, sent, steady_load
 from tests.support.rollouts import Rollouts, manifest, synthetic_pool
 from tests.support.waiting import wait_for
 
@@ -24,7 +24,7 @@ WEIGHTS = (10, 25, 50, 75)
 
 def release(image: str, build: str, edge: Edge) -> dict[str, Any]:
     made = manifest(NAME, [synthetic_pool("cpu", image, SAMPLER_EXAMPLE_BUILD=build)])
-    made["spec"]["routing"] = {"gateway": {"parentRefs": [{"name": edge.name, "namespace": edge.namespace}]}}
+    made["spec"]["routing"] = {"gateway": routed_by(edge)}
     made["spec"]["strategy"]["steps"] = [{"weight": weight, "minDuration": "5s"} for weight in WEIGHTS]
     return made
 
@@ -38,8 +38,7 @@ def established(rollouts: Rollouts, images: dict[str, str], edge: Edge) -> Rollo
 
 @pytest.fixture
 def load(established: Rollouts, edge: Edge) -> Iterator[LoadGenerator]:
-    with LoadGenerator(edge.url, model="synthetic", workers=4, api="completions") as generator:
-        wait_for("a first answer", generator.tally.fingerprints, timeout=60)
+    with steady_load(edge) as generator:
         yield generator
 
 
@@ -79,7 +78,7 @@ def test_weights_change_under_load_and_no_request_fails(
     assert failures_by_phase(load.tally.records()) == {}
     book = sent(cluster, edge, began)
     assert len(book) >= sum(load.tally.fingerprints().values()) / 2, "the proxy's book is not of this load"
-    assert [one for one in book if one.code >= 500 or not one.server] == []
+    assert [one for one in book if one.failed] == []
     assert {one.server for one in book if one.at > over} <= addresses(rollouts)
 
 

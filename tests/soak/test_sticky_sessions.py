@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from local.gateway.install import Edge
+from tests.support.gateways import routed_by
 from tests.support.rollouts import CANARY_WEIGHT, Rollouts, manifest, synthetic_pool
 from tests.support.waiting import wait_for
 
@@ -25,8 +26,7 @@ FEWEST = 5
 
 def release(image: str, build: str, edge: Edge) -> dict[str, Any]:
     made = manifest(NAME, [synthetic_pool("cpu", image, SAMPLER_EXAMPLE_BUILD=build)], pause=True)
-    gateway = {"parentRefs": [{"name": edge.name, "namespace": edge.namespace}]}
-    made["spec"]["routing"] = {"gateway": gateway, "session": {"affinity": "Cookie"}}
+    made["spec"]["routing"] = {"gateway": routed_by(edge), "session": {"affinity": "Cookie"}}
     return made
 
 

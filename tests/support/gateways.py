@@ -1,15 +1,18 @@
-"""What the local cluster's Gateway really sent where: Envoy's own access log."""
+"""Tests through the local cluster's Gateway: requests by it, and what it really sent where, by Envoy's own access log."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from local.cluster import Cluster
+from local.demo.load import LoadGenerator
 from local.gateway.install import SYSTEM, Edge
+from tests.support.waiting import wait_for
 
 _ENVOYS = "gateway.envoyproxy.io/owning-gateway-name={}"
 
@@ -22,6 +25,24 @@ class Sent:
     code: int
     server: str
     detail: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether it got no answer of a server's own, or one that says that something broke."""
+        return self.code >= 500 or not self.server
+
+
+def routed_by(edge: Edge) -> dict[str, Any]:
+    """`spec.routing.gateway` of a SamplerRollout whose users come through it."""
+    return {"parentRefs": [{"name": edge.name, "namespace": edge.namespace}]}
+
+
+@contextmanager
+def steady_load(edge: Edge) -> Iterator[LoadGenerator]:
+    """Requests through the Gateway, once the first one has been answered."""
+    with LoadGenerator(edge.url, model="synthetic", workers=4, api="completions") as generator:
+        wait_for("a first answer", generator.tally.fingerprints, timeout=60)
+        yield generator
 
 
 def sent(cluster: Cluster, edge: Edge, since: datetime) -> list[Sent]:
