@@ -37,6 +37,11 @@ class Settings:
         return str(ipaddress.ip_network(self.service_cidr)[10])
 
     @property
+    def scrape_seconds(self) -> float:
+        """The interval of scrapes, which is said in seconds."""
+        return float(self.scrape_interval.rstrip("s"))
+
+    @property
     def api_url(self) -> str:
         """The API server as the host reaches it."""
         return f"https://{self.node_ip}:{self.api_port}"

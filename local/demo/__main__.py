@@ -13,7 +13,7 @@ from rich.console import Console
 
 from local.cluster import Cluster
 from local.demo import ending, summary
-from local.demo.options import MODELS, Options
+from local.demo.options import Options, read
 from local.demo.report import render
 from local.demo.story import Story
 from local.errors import LocalError
@@ -23,13 +23,8 @@ from local.machine import DEMO_MEMORY, check_memory
 def parse(argv: Sequence[str] | None = None) -> Options:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
-    parser.add_argument("--keep", action="store_true", help="leave the cluster up and say what to try")
     parser.add_argument("--report", type=Path, default=Options.report, help="where the report goes (%(default)s)")
-    parser.add_argument("--model", choices=sorted(MODELS), default=Options.model, help="what the samplers run")
-    parser.add_argument("--workers", type=int, default=Options.workers, help="requests in flight (%(default)s)")
-    given = parser.parse_args(argv)
-    if given.workers < 1:
-        parser.error(f"--workers: at least 1 is needed, not {given.workers}")
+    given = read(parser, argv)
     return Options(keep=given.keep, report=given.report.absolute(), model=given.model, workers=given.workers)
 
 

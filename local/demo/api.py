@@ -45,6 +45,10 @@ class Api:
         """The Service's cluster address."""
         return str(self.get(f"/api/v1/namespaces/{namespace}/services/{name}")["spec"]["clusterIP"])
 
+    def prometheus_url(self) -> str:
+        """Where the cluster's Prometheus is asked."""
+        return f"http://{self.service_ip('monitoring', 'prometheus')}:9090"
+
     def pods(self, namespace: str, selector: str = "") -> list[dict[str, Any]]:
         """Pods by label."""
         items: list[dict[str, Any]] = self.get(f"/api/v1/namespaces/{namespace}/pods", labelSelector=selector)["items"]

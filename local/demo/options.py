@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,3 +31,14 @@ class Options:
     def served_model(self) -> str:
         """The model's name in requests."""
         return MODELS[self.model]
+
+
+def read(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read a command line of the parser's own options and those of everything that is told here."""
+    parser.add_argument("--keep", action="store_true", help="leave the cluster up and say what to try")
+    parser.add_argument("--model", choices=sorted(MODELS), default=Options.model, help="what the samplers run")
+    parser.add_argument("--workers", type=int, default=Options.workers, help="requests in flight (%(default)s)")
+    given = parser.parse_args(argv)
+    if given.workers < 1:
+        parser.error(f"--workers: at least 1 is needed, not {given.workers}")
+    return given

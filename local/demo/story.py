@@ -131,8 +131,7 @@ class Story:
         self.recording.buckets = findings.buckets(records, findings.release_book(self.recording.releases))
 
     def _note_evidence(self, company: Company) -> None:
-        url = f"http://{company.api.service_ip('monitoring', 'prometheus')}:9090"
-        interval = float(self.cluster.settings.scrape_interval.rstrip("s"))
+        url, interval = company.api.prometheus_url(), self.cluster.settings.scrape_seconds
         for release in self.recording.releases:
             seen = company.watcher.raw(release.applied_at, release.ended_at)
             evidence.note(release, seen, url, interval)

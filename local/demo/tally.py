@@ -15,7 +15,6 @@ UNREACHABLE = "unreachable"
 CUT_OFF = "cut-off"
 TIMED_OUT = "timed-out"
 THROTTLED = "throttled"
-FAILURES = (REJECTED, SERVER_ERROR, UNREACHABLE, CUT_OFF, TIMED_OUT, THROTTLED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import httpx
 from local.cluster import Cluster
 from local.demo import ending
 from local.demo.__main__ import make_console
-from local.demo.options import MODELS, TREE, Options
+from local.demo.options import TREE, Options, read
 from local.demo.waiting import NotAsToldError
 from local.errors import LocalError
 from local.incidents import story, table
@@ -22,13 +22,8 @@ from local.incidents import story, table
 def parse(argv: Sequence[str] | None = None) -> Options:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m local.incidents", description=__doc__)
-    parser.add_argument("--keep", action="store_true", help="leave the cluster up")
     parser.add_argument("--out", type=Path, default=TREE / "out", help="where the table goes (%(default)s)")
-    parser.add_argument("--model", choices=sorted(MODELS), default=Options.model, help="what the samplers run")
-    parser.add_argument("--workers", type=int, default=Options.workers, help="requests in flight (%(default)s)")
-    given = parser.parse_args(argv)
-    if given.workers < 1:
-        parser.error(f"--workers: at least 1 is needed, not {given.workers}")
+    given = read(parser, argv)
     report = given.out.absolute() / "report.html"
     return Options(keep=given.keep, report=report, model=given.model, workers=given.workers)
 

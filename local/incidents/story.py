@@ -90,8 +90,7 @@ def _stage(options: Options, cluster: Cluster, edge: Edge, built: Mapping[str, s
     cluster.kubectl("delete", "httproute", STRANGER, "-n", NAMESPACE, "--ignore-not-found")
     watcher = Watcher(api, NAMESPACE, NAME)
     load = LoadGenerator(edge.url, model=options.served_model, workers=options.workers, long_share=LONG_SHARE)
-    prometheus = f"http://{api.service_ip('monitoring', 'prometheus')}:9090"
-    stage = Stage(options, cluster, edge, built, watcher, load, prometheus)
+    stage = Stage(options, cluster, edge, built, watcher, load, api.prometheus_url())
     try:
         _apply(stage, "good-1")
         watcher.start()
@@ -147,8 +146,7 @@ def _measured(stage: Stage, began: float) -> list[CheckPoint]:
     wanted = evidence.asked(stage.watcher.raw(began))
     if wanted is None:
         return []
-    interval = float(stage.cluster.settings.scrape_interval.rstrip("s"))
-    samples = evidence.fetch(wanted, stage.prometheus, interval)
+    samples = evidence.fetch(wanted, stage.prometheus, stage.cluster.settings.scrape_seconds)
     return evidence.over_time(wanted, samples, time.time())
 
 

@@ -39,7 +39,6 @@ READY: Final = "Ready"
 RECONCILING: Final = "Reconciling"
 STALLED: Final = "Stalled"
 PODS_NOT_READY: Final = "PodsNotReady"
-ONLY_WHILE_TRUE: Final = frozenset({RECONCILING, STALLED})
 
 
 def headline(turn: Turn) -> Word:
