@@ -1,4 +1,4 @@
-"""Tests through the local cluster's Gateway: requests by it, and what it really sent where, by Envoy's own access log."""
+"""Tests through the local cluster's Gateway: requests by it, and where they really went, by Envoy's own access log."""
 
 from __future__ import annotations
 
