@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from sampler_rollouts.domain.decision.memory import LONGEST_WORD
-from sampler_rollouts.domain.release import release_hash, revisions
 from sampler_rollouts.domain.resource import ACT_PREFIX, SpecError, parse_spec
 from sampler_rollouts.domain.status import Acts, Stage, Status
+from sampler_rollouts.domain.tables import hash_of
 
 from samplerctl.errors import InputError
 
@@ -80,7 +80,7 @@ def _nothing(body: Body, why: str) -> str:
 def _asked_for(body: Body) -> str:
     """The release of the spec, as the operator names it."""
     try:
-        return release_hash(revisions(parse_spec(body.get("spec") or {}, str(body["metadata"].get("name", "")))))
+        return hash_of(parse_spec(body.get("spec") or {}, str(body["metadata"].get("name", ""))))
     except SpecError as error:
         raise InputError(f"the spec cannot be read ({error}): correct it, or name a release with --release") from None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from quality_contract import ROUTE_HEADER
+
 from sampler_rollouts.cluster.kinds import FIELD_MANAGER, metadata
 from sampler_rollouts.domain.observation import Edit, RouteState
 from sampler_rollouts.domain.outcome import Manifest
@@ -31,6 +33,7 @@ def route_state(route: Manifest) -> RouteState:
     problems = [found for parent in _parents(route) if (found := _problem(route, parent)) is not None]
     return RouteState(
         weights=_weights(route),
+        arms=_arms(route),
         current=not any(True for _ in _unseen(route)) and not problems,
         problem=next((problem for problem in problems if problem), "")[:_MESSAGE],
         edits=tuple(_edits(route)),
@@ -46,14 +49,36 @@ def _edits(route: Manifest) -> Iterator[Edit]:
             yield Edit(str(entry.get("manager")), at)
 
 
-def _weights(route: Manifest) -> dict[str, int]:
-    found: dict[str, int] = {}
+def _backends(route: Manifest) -> Iterator[tuple[str, Manifest, int]]:
+    """Name, backend and weight of those that get requests, over all rules."""
     for rule in (route.get("spec") or {}).get("rules") or []:
         for backend in rule.get("backendRefs") or []:
             weight = int(backend.get("weight", 1))
             if weight > 0:
-                found[backend["name"]] = found.get(backend["name"], 0) + weight
+                yield backend["name"], backend, weight
+
+
+def _weights(route: Manifest) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for name, _, weight in _backends(route):
+        found[name] = found.get(name, 0) + weight
     return found
+
+
+def _arms(route: Manifest) -> dict[tuple[str, str], int]:
+    """Of backends that tell their requests themselves by which table they came."""
+    found: dict[tuple[str, str], int] = {}
+    for name, backend, weight in _backends(route):
+        for told in _told(backend):
+            found[told, name] = found.get((told, name), 0) + weight
+    return found
+
+
+def _told(backend: Manifest) -> Iterator[str]:
+    for one in backend.get("filters") or []:
+        for said in (one.get("requestHeaderModifier") or {}).get("set") or []:
+            if said.get("name") == ROUTE_HEADER:
+                yield str(said.get("value"))
 
 
 def _parents(route: Manifest) -> list[Manifest]:

@@ -12,6 +12,10 @@ CHILD_NAMES: Final = 51
 IMAGE: Final = 512
 POOLS: Final = 16
 CLASSES: Final = 8
+SHARES: Final = 5
+"""Pools of one class in a route table: both tables of a rule, one of them in two revisions, fit into 16 backends."""
+TOLD: Final = 16
+"""Route hashes that are remembered; a server tells four apart."""
 PARENTS: Final = 4
 """Gateways, or listeners of them, of one route."""
 HOSTNAMES: Final = 16

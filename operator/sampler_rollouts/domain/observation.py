@@ -114,6 +114,8 @@ class RouteState:
 
     weights: Mapping[str, int] = field(default_factory=dict)
     """By Service: those that it names with a weight above 0."""
+    arms: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """By what a backend of its own tells its requests and by Service: while two tables are compared."""
     current: bool = False
     """All its gateways have accepted it as it is now: it is what traffic follows."""
     problem: str = ""

@@ -75,6 +75,20 @@ class ReleasePool(Loose):
     image: Annotated[str, Field(max_length=limits.IMAGE)] = ""
 
 
+class PoolPart(Loose):
+    """What part of a class's requests a pool has, in millionths."""
+
+    pool: Name
+    parts: Count
+
+
+class ClassTable(Loose):
+    """Where requests of one context class go. A class without a table goes by its pools' replicas."""
+
+    context_class: Name
+    to: Annotated[list[PoolPart], Field(max_length=limits.SHARES)] = Field(default_factory=list)
+
+
 class Release(Loose):
     """A release by its hash; ``since`` is when it took its present role."""
 
@@ -83,6 +97,8 @@ class Release(Loose):
     pools: Annotated[list[ReleasePool], Field(max_length=limits.POOLS)] = Field(default_factory=list)
     gateway: bool = False
     """Whether users come to it through a gateway, as its servers are told."""
+    routes: Annotated[list[ClassTable], Field(max_length=limits.CLASSES)] = Field(default_factory=list)
+    """Its route table, as far as the spec wrote one down."""
     fault: Fault | None = None
     """Why it is not well, whatever role it has: it is neither ready nor ever verified with it."""
 
@@ -202,6 +218,28 @@ class PreflightPlan(Loose):
     """When every pool had passed and none differed: needed once, before any traffic."""
 
 
+class TableMove(Loose):
+    """The route table's own wave, behind those of the pools (R11)."""
+
+    pools: Annotated[list[Name], Field(max_length=limits.POOLS)] = Field(default_factory=list)
+    """Pools that the new table names in a class that changes: each has an arm of the new table."""
+    silent: Annotated[list[Name], Field(max_length=limits.POOLS)] = Field(default_factory=list)
+    """Pools that move and that no request reaches before this wave."""
+    since: AwareDatetime | None = None
+    """When it began; absent before."""
+    route_hash: Name = ""
+    """Of the new table, as servers count by it; ``stable_hash`` of the old one."""
+    stable_hash: Name = ""
+    known: bool = False
+    """Whether servers may have counted by the new one before: then not from zero."""
+    settled_since: AwareDatetime | None = None
+    """Since when the gateways have followed the arms' weights as they are."""
+    entered: bool = False
+    """The new table's backends have been in force at the least weight."""
+    gone: bool = False
+    """On the way back they have been so again: they may be named no more."""
+
+
 class Rollout(Loose):
     """The plan and the position of the rollout under way, copied from the spec when it started (R3)."""
 
@@ -232,6 +270,8 @@ class Rollout(Loose):
     """What differs from stable, in words."""
     preflight: PreflightPlan | None = None
     """Absent where none was asked for."""
+    table: TableMove | None = None
+    """Absent where the route table stays as it is."""
     hold: Failure | None = None
     """Why the rollout holds."""
     forecast: Forecast | None = None
@@ -288,6 +328,8 @@ class GatewayPlan(Loose):
     """Whether requests of a session stay with the server that had its first one."""
     epoch: Count = 0
     """When the last rollout started, in seconds: servers of both arms forget sessions together when it rises."""
+    told: Annotated[list[Name], Field(max_length=limits.TOLD)] = Field(default_factory=list)
+    """Route hashes by which servers have counted an arm, newest first."""
     ended: bool = False
     """Nobody comes through it any more, and its route is on its way out."""
     behind_since: AwareDatetime | None = None

@@ -1,8 +1,8 @@
 """The HTTPRoute of a rollout: weights between the Services of revisions, for each context class.
 
-The route header stands at the rule and not at its backends: with a filter at a backend Envoy Gateway drops a backend of
-weight 0 before the rule stops naming it, and answers some 500s. With plain backends it answers none. Every default of
-the API is written out, so that the live object can be compared with what is wanted.
+The route header stands at the rule and not at its backends, unless two tables are compared: with a filter at a backend
+Envoy Gateway drops a backend of weight 0 before the rule stops naming it, and answers some 500s. With plain backends it
+answers none. Every default of the API is written out, so that the live object can be compared with what is wanted.
 """
 
 from __future__ import annotations
@@ -25,11 +25,40 @@ PORT: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
+class Backend:
+    """A Service of one arm, while two tables are compared."""
+
+    name: str
+    weight: int
+    route_hash: str
+    """Of the table by which it gets its requests."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClassRule:
-    """Where requests of one context class go: weights above 0 by Service."""
+    """Where requests of one context class go: weights above 0 by Service, or by Service and table."""
 
     context_class: str
     weights: Mapping[str, int]
+    arms: tuple[Backend, ...] = ()
+    """While two tables are compared; then there are no ``weights``."""
+
+
+def total_weights(rules: Sequence[ClassRule]) -> dict[str, int]:
+    """By Service, over all rules."""
+    found: dict[str, int] = {}
+    for rule in rules:
+        for name, weight in (*rule.weights.items(), *((one.name, one.weight) for one in rule.arms)):
+            found[name] = found.get(name, 0) + weight
+    return found
+
+
+def header(plan: GatewayPlan, route_hash: str) -> str:
+    """What the route header says.
+
+    Servers tell sessions apart only where these stick: elsewhere every pod would see each session's first request.
+    """
+    return f"{route_hash};{plan.epoch}" if plan.sticky else route_hash
 
 
 def http_route(owner: render.Owner, plan: GatewayPlan, rules: Sequence[ClassRule], route_hash: str) -> Manifest:
@@ -37,9 +66,7 @@ def http_route(owner: render.Owner, plan: GatewayPlan, rules: Sequence[ClassRule
     spec: dict[str, Any] = {"parentRefs": [_parent(one) for one in plan.parent_refs]}
     if plan.hostnames:
         spec["hostnames"] = list(plan.hostnames)
-    # Servers tell sessions apart only where these stick: elsewhere every pod would see each session's first request.
-    header = f"{route_hash};{plan.epoch}" if plan.sticky else route_hash
-    spec["rules"] = [_rule(rule, header, any_class=place == 0) for place, rule in enumerate(rules)]
+    spec["rules"] = [_rule(rule, plan, route_hash, any_class=place == 0) for place, rule in enumerate(rules)]
     if plan.sticky:
         spec["rules"] = [made | _pinned(rule) for made, rule in zip(spec["rules"], rules, strict=True)]
     return {
@@ -63,18 +90,24 @@ def _pinned(rule: ClassRule) -> dict[str, Any]:
     return {"sessionPersistence": {"sessionName": name, "type": "Cookie", "cookieConfig": {"lifetimeType": "Session"}}}
 
 
-def _rule(rule: ClassRule, header: str, *, any_class: bool) -> dict[str, Any]:
+def _rule(rule: ClassRule, plan: GatewayPlan, route_hash: str, *, any_class: bool) -> dict[str, Any]:
     match: dict[str, Any] = {"path": {"type": "PathPrefix", "value": "/"}}
     if not any_class:
         match["headers"] = [{"type": "Exact", "name": CLASS_HEADER, "value": rule.context_class}]
-    told = {"set": [{"name": ROUTE_HEADER, "value": header}]}
-    return {
-        "matches": [match],
-        "filters": [{"type": "RequestHeaderModifier", "requestHeaderModifier": told}],
-        # The servers end what takes too long. Without a word here a proxy does: Envoy after 15 seconds, by its default.
-        "timeouts": {"request": "0s"},
-        "backendRefs": [
-            {"group": "", "kind": "Service", "name": name, "port": PORT, "weight": weight}
-            for name, weight in sorted(rule.weights.items())
-        ],
-    }
+    # The servers end what takes too long. Without a word here a proxy does: Envoy after 15 seconds, by its default.
+    made: dict[str, Any] = {"matches": [match], "timeouts": {"request": "0s"}}
+    if rule.arms:
+        arms = [(one, header(plan, one.route_hash)) for one in rule.arms]
+        return made | {"backendRefs": [_backend(one.name, one.weight) | _telling(told) for one, told in arms]}
+    backends = [_backend(name, weight) for name, weight in sorted(rule.weights.items())]
+    return made | _telling(header(plan, route_hash)) | {"backendRefs": backends}
+
+
+def _backend(name: str, weight: int) -> dict[str, Any]:
+    return {"group": "", "kind": "Service", "name": name, "port": PORT, "weight": weight}
+
+
+def _telling(header_value: str) -> dict[str, Any]:
+    """A filter that tells servers by which table a request came, overwriting what its client says."""
+    told = {"set": [{"name": ROUTE_HEADER, "value": header_value}]}
+    return {"filters": [{"type": "RequestHeaderModifier", "requestHeaderModifier": told}]}

@@ -19,6 +19,8 @@ from sampler_rollouts.domain.pool import DrainTimeout, Duration, DurationOrZero,
 from sampler_rollouts.domain.preflight_spec import Preflight
 from sampler_rollouts.domain.quality_spec import Quality
 from sampler_rollouts.domain.quantities import ratio, seconds
+from sampler_rollouts.domain.routes_spec import CLASSED as _CLASSED
+from sampler_rollouts.domain.routes_spec import ROUTE_RULES, ClassRoutes
 from sampler_rollouts.domain.routing import Gateway, Routing
 from sampler_rollouts.domain.rules import Rule, Scalar, Strict, cel_ratio, violations
 
@@ -132,7 +134,6 @@ _STEP_SECONDS = (
     "self.strategy.steps.filter(s, has(s.minDuration)).map(s, duration(s.minDuration).getSeconds()).sum()"
     " * (has(self.strategy.waves) ? size(self.strategy.waves) : size(self.pools))"
 )
-_CLASSED = "has(self.routing) && has(self.routing.contextClasses)"
 _IN_WAVES = "self.strategy.waves.map(w, w.filter(n, n == p.name).size()).sum()"
 
 
@@ -176,6 +177,7 @@ class Spec(Strict):
             lambda spec: set(spec.class_sizes) <= {pool.context_class for pool in spec.pools},
             "routing.contextClasses",
         ),
+        *ROUTE_RULES,
         Rule(
             f"{_CLASSED} || !self.quality.checks.exists(c, c.name == '{CHECK_MISROUTED}')",
             f"{CHECK_MISROUTED} is a check of context classes: add routing.contextClasses, or remove the check",
@@ -230,6 +232,16 @@ class Spec(Strict):
         """Most prompt tokens of each context class; empty where the spec names none."""
         classes = (self.routing.context_classes if self.routing else None) or []
         return {item.name: item.max_tokens for item in classes}
+
+    @property
+    def routes(self) -> dict[str, ClassRoutes]:
+        """The route table as written, by context class."""
+        return {one.context_class: one for one in (self.routing.routes if self.routing else None) or []}
+
+    @property
+    def routed_pools(self) -> set[str]:
+        """The pools that it names."""
+        return {to.pool for one in self.routes.values() for to in one.to}
 
     @property
     def gateway(self) -> Gateway | None:

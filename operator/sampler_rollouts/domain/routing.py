@@ -8,6 +8,7 @@ from pydantic import Field
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.pool import Label, matching
+from sampler_rollouts.domain.routes_spec import ClassRoutes
 from sampler_rollouts.domain.rules import Rule, Strict
 
 _LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -89,6 +90,13 @@ class Routing(Strict):
         | None
     ) = None
     gateway: Gateway | None = Field(None, description="Without one, clients call the Service of their class.")
+    routes: (
+        Annotated[
+            list[ClassRoutes],
+            Field(min_length=1, max_length=limits.CLASSES, json_schema_extra=limits.map_by("contextClass")),
+        ]
+        | None
+    ) = Field(None, description="The route table; a class that it does not name goes by its pools' replicas.")
     session: Session | None = Field(None, description="Without it each request goes by the weights alone.")
     rules: ClassVar = (
         Rule(
@@ -100,6 +108,18 @@ class Routing(Strict):
                 and limits.unique(item.max_tokens for item in routing.context_classes or [])
             ),
             "contextClasses",
+        ),
+        Rule(
+            "!has(self.routes) || has(self.gateway)",
+            "routes are for a gateway: add routing.gateway, or remove them (without one ready pods share alike)",
+            lambda routing: routing.routes is None or routing.gateway is not None,
+            "routes",
+        ),
+        Rule(
+            "!has(self.routes) || self.routes.all(r, self.routes.exists_one(s, s.contextClass == r.contextClass))",
+            "routes must differ in contextClass: remove the duplicate",
+            lambda routing: limits.unique(one.context_class for one in routing.routes or []),
+            "routes",
         ),
         Rule(
             "!has(self.session) || has(self.gateway)",

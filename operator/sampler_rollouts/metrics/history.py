@@ -33,7 +33,7 @@ Key = tuple[object, ...]
 
 def key_of(question: Question) -> Key:
     """What the samples depend on, but for the births: those may grow."""
-    arms = tuple((arm.pool, arm.revision, arm.stable_revision) for arm in question.arms)
+    arms = tuple((arm.pool, arm.revision, arm.stable_revision, arm.route, arm.stable_route) for arm in question.arms)
     checks = tuple(
         (plan.name, plan.slower_than, plan.metrics, plan.largest, frozenset(plan.labels.items()))
         for plan in question.checks

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from quality_contract import NO_ROUTE_HASH, ROUTE_HEADER
+
 from tests.support.kube.api import MemoryApi
 from tests.support.kube.fields import copied
 
 Obj = dict[str, Any]
+
+
+def _told(said: Obj) -> str:
+    """The route hash that a filter of a rule or a backend sets; empty without one."""
+    for one in said.get("filters") or []:
+        for header in one["requestHeaderModifier"]["set"]:
+            if header["name"] == ROUTE_HEADER:
+                return str(header["value"]).partition(";")[0]
+    return ""
 
 
 class Gateways:
@@ -56,11 +67,25 @@ class Gateways:
 
     def shares(self, name: str) -> dict[str, float] | None:
         """By Service, its share of a rollout's requests; None without a route. All requests are of the first class."""
+        arms = self.arms(name)
+        if arms is None:
+            return None
+        found: dict[str, float] = {}
+        for (service, _), share in arms.items():
+            found[service] = found.get(service, 0.0) + share
+        return found
+
+    def arms(self, name: str) -> dict[tuple[str, str], float] | None:
+        """The same by Service and by the route hash that its requests are told."""
         if name not in self.followed or not self.followed[name].get("rules"):
             return None
-        backends = self.followed[name]["rules"][0]["backendRefs"]
-        total = sum(one["weight"] for one in backends)
-        return {one["name"]: one["weight"] / total for one in backends if one["weight"]}
+        rule = self.followed[name]["rules"][0]
+        total = sum(one["weight"] for one in rule["backendRefs"])
+        return {
+            (one["name"], _told(one) or _told(rule) or NO_ROUTE_HASH): one["weight"] / total
+            for one in rule["backendRefs"]
+            if one["weight"]
+        }
 
     def servers(self, service: str) -> list[str]:
         """The ready endpoints of a Service."""

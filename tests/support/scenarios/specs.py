@@ -43,8 +43,9 @@ def spec(
     retry: int = 0,
     preflight: Obj | None = None,
     gateway: str = "",
+    shares: dict[str, str] | None = None,
 ) -> Obj:
-    """A whole spec; ``builds`` gives single pools another build than the rest."""
+    """A whole spec; ``builds`` gives single pools another build than the rest; ``shares``: the route table."""
     images = dict.fromkeys(pools, build) | (builds or {})
     strategy: Obj = {
         "steps": [step(weight, step_seconds) for weight in steps],
@@ -57,6 +58,9 @@ def spec(
     if waves is not None:
         strategy["waves"] = [list(wave) for wave in waves]
     routing: Obj = {"routing": {"gateway": {"parentRefs": [{"name": gateway}]}}} if gateway else {}
+    if shares is not None:
+        to = [{"pool": pool, "share": share} for pool, share in shares.items()]
+        routing["routing"]["routes"] = [{"contextClass": "standard", "to": to}]
     return routing | {
         "pools": [{"name": name, "replicas": replicas, "image": image(images[name])} for name in pools],
         "strategy": strategy,

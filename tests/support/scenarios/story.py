@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sampler_rollouts.domain.release import release_hash, revisions
+from sampler_rollouts.domain.release import revisions
 from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, LABEL_ROLLOUT
 from sampler_rollouts.domain.resource import parse_spec
+from sampler_rollouts.domain.tables import hash_of
 
 from tests.support.kube.controllers import is_ready
 from tests.support.scenarios.specs import build_of, spec
@@ -46,7 +47,7 @@ class Story:
         """The spec as it was, with changes."""
         self.asked |= changes
         wanted = spec(**self.asked)
-        made = release_hash(revisions(parse_spec(wanted, self.name)))
+        made = hash_of(parse_spec(wanted, self.name))
         self.builds[made] = _short(build_of(pool["image"]) for pool in wanted["pools"])
         self.world.declare(wanted, self.name)
 
@@ -93,6 +94,15 @@ class Story:
             deployment = self.own("deployments").get(service)
             image = deployment["spec"]["template"]["spec"]["containers"][0]["image"] if deployment else "?"
             found[build_of(image)] = found.get(build_of(image), 0) + round(100 * share)
+        return found
+
+    def by_pool(self) -> dict[str, float]:
+        """What the proxy sends to each pool, in percent."""
+        found: dict[str, float] = {}
+        for service, share in (self.world.gateways.shares(self.name) or {}).items():
+            labels = self.own("services")[service]["metadata"]["labels"] if service in self.own("services") else {}
+            pool = labels.get(LABEL_POOL, "?")
+            found[pool] = round(found.get(pool, 0.0) + 100 * share, 3)
         return found
 
     def own(self, plural: str) -> dict[str, Obj]:
@@ -172,9 +182,7 @@ class Given:
             _served[key] = first.world
         story.world.become(_served[key])
         made = (story.world.rollout(story.name) or {})["spec"]
-        story.builds[release_hash(revisions(parse_spec(made, story.name)))] = _short(
-            build_of(pool["image"]) for pool in made["pools"]
-        )
+        story.builds[hash_of(parse_spec(made, story.name))] = _short(build_of(pool["image"]) for pool in made["pools"])
         self._begin()
 
     def _begin(self) -> None:

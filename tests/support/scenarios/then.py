@@ -89,6 +89,15 @@ class Then:
         found = [(self._story.builds.get(item["release"]), item["result"]) for item in every]
         assert found[: len(results)] == list(results), found
 
+    def ends(self, result: str, within: float = PATIENCE) -> None:
+        """The rollout under way has ended so, and what is left serves."""
+
+        def there() -> bool:
+            every = self._story.status.get("history") or []
+            return self._story.status.get("stage") == "Serving" and bool(every) and every[0]["result"] == result
+
+        self._story.wait(f"ended as {result}", there, within)
+
     def stays(self, seconds: float, **wanted: Any) -> None:
         """For so long: ``stage``, ``weight`` of the rollout, ``candidate``, ``stable``."""
         for _ in range(int(seconds)):
@@ -153,6 +162,10 @@ class Then:
     def goes_by_route(self, within: float = PATIENCE, **percent: int) -> None:
         """What the proxy sends to each build, in whole percent."""
         self._story.wait(f"{percent} by the route", lambda: self._story.by_route() == percent, within)
+
+    def goes_to_pools(self, within: float = PATIENCE, **percent: float) -> None:
+        """What the proxy sends to each pool, in percent."""
+        self._story.wait(f"{percent} by the route", lambda: self._story.by_pool() == percent, within)
 
     def an_edit_is_remembered(self, by: str) -> None:
         """Of the route, by a field manager that is not the operator's."""

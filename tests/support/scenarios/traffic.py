@@ -15,6 +15,7 @@ from quality_contract import (
     CHECK_REPLAY_AUDIT,
     CHECK_UNEXPECTED_SCRIPT,
     CHECKED,
+    NO_ROUTE_HASH,
 )
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet, Series
 from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, LABEL_ROLLOUT
@@ -28,44 +29,62 @@ SCRAPE = 3.0
 TOKENS = 40
 """Audited tokens of a request."""
 CHECKS = (CHECK_ERRORS, CHECK_UNEXPECTED_SCRIPT, CHECK_REPLAY_AUDIT)
+ANY = ""
+Place = tuple[str, str]
+"""Route and check."""
 _NAMES = {CHECK_REPLAY_AUDIT: (AUDIT_TOKENS, AUDIT_MISMATCH)}
 
 
 @dataclass
 class Counters:
-    """One pod's, and what a scraper has seen of them: time, and by check how many were checked and bad."""
+    """One pod's, by the route that requests were told, and what a scraper has seen of them.
+
+    The audit knows no routes: what it counts stands under ``ANY``.
+    """
 
     rollout: str
     pool: str
     revision: str
     build: str
-    requests: float = 0.0
-    bad: dict[str, float] = field(default_factory=lambda: dict.fromkeys(CHECKS, 0.0))
-    times: list[float] = field(default_factory=list)
-    seen: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: {check: [] for check in CHECKS})
+    requests: dict[str, float] = field(default_factory=lambda: {NO_ROUTE_HASH: 0.0, ANY: 0.0})
+    bad: dict[Place, float] = field(default_factory=dict)
+    seen: dict[Place, list[tuple[float, float, float]]] = field(default_factory=dict)
+    """Time, how many were checked, and bad."""
 
-    def answer(self, requests: float, rates: dict[tuple[str, str], float], all_bad: bool) -> None:
+    def answer(
+        self, requests: float, rates: dict[tuple[str, str], float], all_bad: bool, route: str = NO_ROUTE_HASH
+    ) -> None:
         """Requests that have ended here."""
-        self.requests += requests
-        self.bad[CHECK_UNEXPECTED_SCRIPT] += requests if all_bad else 0.0
+        for told in (route, ANY):
+            self.requests[told] = self.requests.get(told, 0.0) + requests
         for check in CHECKS:
-            self.bad[check] += requests * self._each(check) * rates.get((self.build, check), 0.0)
+            rate = rates.get((self.build, check), 0.0) + rates.get((route, check), 0.0)
+            rate += 1.0 if all_bad and check == CHECK_UNEXPECTED_SCRIPT else 0.0
+            place = ANY if check == CHECK_REPLAY_AUDIT else route, check
+            self.bad[place] = self.bad.get(place, 0.0) + requests * self._each(check) * rate
 
     def scrape(self, at: float) -> None:
         """Counters hold whole numbers."""
-        self.times.append(at)
-        for check in CHECKS:
-            self.seen[check].append((float(int(self.requests * self._each(check))), float(int(self.bad[check]))))
+        for route, check in self._places():
+            checked, bad = self.requests[route] * self._each(check), self.bad.get((route, check), 0.0)
+            self.seen.setdefault((route, check), []).append((at, float(int(checked)), float(int(bad))))
+
+    def _places(self) -> list[Place]:
+        return [
+            (route, check)
+            for check in CHECKS
+            for route in ([ANY] if check == CHECK_REPLAY_AUDIT else [one for one in self.requests if one != ANY])
+        ]
 
     def series(self, pod: str) -> list[Series]:
         """As the store holds them."""
-        return [line for check in CHECKS for line in self._lines(pod, check)]
+        return [line for route, check in self.seen for line in self._lines(pod, route, check)]
 
-    def _lines(self, pod: str, check: str) -> list[Series]:
+    def _lines(self, pod: str, route: str, check: str) -> list[Series]:
         names = _NAMES.get(check, (CHECKED, BAD))
         audit = check == CHECK_REPLAY_AUDIT
-        labels = {"kind": "other-token"} if audit else {"check": check, "route_hash": "none"}
-        pairs = self.seen[check]
+        labels = {"kind": "other-token"} if audit else {"check": check, "route_hash": route}
+        rows = self.seen[route, check]
         return [
             Series(
                 name,
@@ -73,10 +92,10 @@ class Counters:
                 self.pool,
                 self.revision,
                 labels if name not in (AUDIT_TOKENS,) else {},
-                tuple(self.times),
-                tuple(pair[which] for pair in pairs),
+                tuple(row[0] for row in rows),
+                tuple(row[which] for row in rows),
             )
-            for which, name in enumerate(names)
+            for which, name in enumerate(names, 1)
         ]
 
     @staticmethod
@@ -94,7 +113,7 @@ class Traffic:
         self.per_second = 40.0
         """Requests of all users of one rollout."""
         self.rates: dict[tuple[str, str], float] = {}
-        """The share of bad answers by build and check."""
+        """The share of bad answers by build, or by the route that requests were told, and check."""
         self.bad_pods: set[str] = set()
         """Pods that answer badly whatever their build."""
         self.down = ""
@@ -118,12 +137,13 @@ class Traffic:
     def flow(self, seconds: float) -> None:
         """Time passes: users ask, each ready endpoint answers its part."""
         for rollout in self._api.kinds("samplerrollouts"):
-            shares = self._gateways.shares(rollout)
-            for service, share in ({f"{rollout}-standard": 1.0} if shares is None else shares).items():
+            arms = self._gateways.arms(rollout)
+            by_service = {(f"{rollout}-standard", NO_ROUTE_HASH): 1.0}
+            for (service, route), share in (by_service if arms is None else arms).items():
                 pods = self._gateways.servers(service)
                 for pod in pods:
                     asked = self.per_second * seconds * share / len(pods)
-                    self._of(pod).answer(asked, self.rates, pod in self.bad_pods)
+                    self._of(pod).answer(asked, self.rates, pod in self.bad_pods, route)
         now = self._clock().timestamp()
         if self.scraping and now % SCRAPE < seconds:
             for pod in self._api.kinds("pods"):

@@ -188,6 +188,20 @@ class When:
 
         self._world.api.edit(self._route(), add, "somebody")
 
+    def table_is_at(self, weight: int, within: float = PATIENCE) -> None:
+        """As soon as the route table's own wave is under way at a weight and the gateways follow."""
+
+        def there() -> bool:
+            rollout = self._story.status.get("rollout") or {}
+            table = rollout.get("table") or {}
+            return rollout.get("weight") == weight and bool(table.get("entered") and table.get("settledSince"))
+
+        self._story.wait(f"the table at weight {weight}", there, within)
+
+    def answers_by_the_new_table(self, rate: float = 0.5) -> None:
+        """From now on requests that come by it are answered badly, whichever build answers."""
+        self._world.traffic.bad(self._story.status["rollout"]["table"]["routeHash"], rate=rate)
+
     def gateway_is_down(self, down: bool = True) -> None:
         """Its controller; the proxy goes on as it was last told."""
         self._world.gateways.up = not down

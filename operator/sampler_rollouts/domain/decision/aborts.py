@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from sampler_rollouts.domain.decision.context import Turn, begun, revision_in
+from sampler_rollouts.domain.decision.context import Turn, begun, heard, revision_in, tested_pools
 from sampler_rollouts.domain.decision.examined import awaited, blocked, pending, pods_of
 from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED, note_fault
 from sampler_rollouts.domain.decision.leave import roll_back
@@ -19,6 +19,7 @@ from sampler_rollouts.domain.decision.memory import (
 )
 from sampler_rollouts.domain.decision.sentence import failed_check
 from sampler_rollouts.domain.decision.share import skew
+from sampler_rollouts.domain.decision.table import table_waits_for
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED, failed_look
 from sampler_rollouts.domain.limits import clip
@@ -100,10 +101,12 @@ def hold_or_roll_back_on_deadline(turn: Turn) -> None:
 
 def waiting_for(turn: Turn, rollout: Rollout) -> str:
     """What the rollout lacks, pool by pool."""
-    skewed = [said for name in begun(rollout) if (said := skew(turn, name))]
+    asked = heard(rollout, tested_pools(rollout))
+    skewed = [said for name in asked if (said := skew(turn, name))]
+    skewed += [f"it waits for {route}"] if (route := table_waits_for(turn, rollout)) else []
     missing = [
         f"pool {name} is {pool.verdict or 'not tested'}" + (f" ({pool.reason})" if pool.reason else "")
-        for name in begun(rollout)
+        for name in asked
         if (pool := turn.pool(name)).passed_at is None
     ]
     return "; ".join([*skewed, *missing]) or "its steps are not done"

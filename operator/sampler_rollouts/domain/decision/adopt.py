@@ -9,11 +9,12 @@ from sampler_rollouts.domain.decision.changes import image_of
 from sampler_rollouts.domain.decision.memory import use_word
 from sampler_rollouts.domain.decision.quality import quality_plan
 from sampler_rollouts.domain.decision.transitions import Trigger, move
-from sampler_rollouts.domain.plan import Bake, Clock, Release, ReleasePool
+from sampler_rollouts.domain.plan import Bake, ClassTable, Clock, Release, ReleasePool
 from sampler_rollouts.domain.quantities import seconds
-from sampler_rollouts.domain.release import child_name, release_hash
+from sampler_rollouts.domain.release import child_name, release_hash, revisions
 from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.status import Stage
+from sampler_rollouts.domain.tables import table_digest
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.decision.context import Turn, Wish
@@ -64,7 +65,8 @@ def starts_anew(turn: Turn) -> bool:
     found = _there(turn)
     if any(len(revisions) > 1 for revisions in found.values()):
         return False
-    return not found or release_hash({pool: revisions[0] for pool, revisions in found.items()}) == turn.target
+    by_pool = {pool: revisions[0] for pool, revisions in found.items()}
+    return not found or release_hash(by_pool, table_digest(_routes(turn))) == turn.target
 
 
 def _take(turn: Turn, wish: Wish, release: Release) -> None:
@@ -100,4 +102,15 @@ def _release(turn: Turn, by_pool: dict[str, str]) -> Release:
         ReleasePool(name=pool, revision=revision, image=image_of(turn, Child(pool, revision))[: limits.IMAGE])
         for pool, revision in by_pool.items()
     ]
-    return Release(hash=release_hash(by_pool), since=turn.now, pools=pools)
+    routes = _routes(turn)
+    # As its servers are told: known where they are the spec's own.
+    gateway = (
+        bool(turn.wish and turn.wish.spec.gateway) and by_pool == revisions(turn.wish.spec) if turn.wish else False
+    )
+    made = release_hash(by_pool, table_digest(routes))
+    return Release(hash=made, since=turn.now, pools=pools, gateway=gateway, routes=routes)
+
+
+def _routes(turn: Turn) -> list[ClassTable]:
+    """What serves goes by the spec's table: which one it was nobody knows any more."""
+    return turn.wish.release.routes if turn.wish else []

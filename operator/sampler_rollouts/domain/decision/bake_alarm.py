@@ -48,7 +48,12 @@ def _target(turn: Turn, stable: Release, pool: str) -> Release | None:
     """The release to go back to: not held, with other pods where the fault shows, and known to the last template."""
     status = turn.status
     others = (release for release in (status.verified, status.previous) if release and not status.held(release.hash))
-    return next((one for one in others if one.revision(pool) != stable.revision(pool) and _known(turn, one)), None)
+    return next((one for one in others if _differs(one, stable, pool) and _known(turn, one)), None)
+
+
+def _differs(one: Release, stable: Release, pool: str) -> bool:
+    """Whether a pool has other pods there, or its requests by another table."""
+    return one.revision(pool) != stable.revision(pool) or one.routes != stable.routes
 
 
 def target_for(turn: Turn) -> Release | None:
@@ -73,11 +78,11 @@ def go_back(turn: Turn, bake: Bake, target: Release) -> None:
         release=leaving.hash,
         started_at=leaving.since,
         quality=watch,
-        waves=[moved],
+        waves=[moved] if moved else [],
         progress_deadline=_progress_deadline(turn),
         bake_time=bake.seconds,
         weight=100,
-        births=[birth for birth in bake.births if birth.pool in moved],
+        births=[birth for birth in bake.births if birth.pool in moved or not moved],
         changes=changes(turn, target, leaving),
         clock=Clock(since=turn.now),
     )

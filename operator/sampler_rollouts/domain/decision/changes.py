@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sampler_rollouts.domain import limits, render
 from sampler_rollouts.domain.decision.context import revision_in
 from sampler_rollouts.domain.release import revision
+from sampler_rollouts.domain.tables import tables_in_words
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.decision.context import Turn
@@ -77,6 +78,12 @@ def changes(turn: Turn, old: Release, new: Release) -> list[str]:
     phrases = [phrase if pools == moved else f"{phrase} (pool {', '.join(pools)})" for phrase, pools in where.items()]
     phrases += [f"pool {item.name} is new" for item in new.pools if not old.revision(item.name)]
     phrases += [f"pool {item.name} is removed" for item in old.pools if not new.revision(item.name)]
+    phrases += [
+        f"route table of class {name} changed from {tables_in_words(old.routes, name)} to "
+        f"{tables_in_words(new.routes, name)}"
+        for name in sorted({one.context_class for release in (old, new) for one in release.routes})
+        if tables_in_words(old.routes, name) != tables_in_words(new.routes, name)
+    ]
     return [limits.clip(phrase) for phrase in phrases[: limits.CHANGES]]
 
 

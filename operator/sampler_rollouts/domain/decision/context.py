@@ -164,6 +164,35 @@ def weight_of(rollout: Rollout, pool: str) -> int:
     return 100 if pool in begun(rollout) else 0
 
 
+def table_wave(rollout: Rollout) -> bool:
+    """Whether the wave under way is the route table's own, behind those of all pools (R11)."""
+    return rollout.table is not None and rollout.wave >= len(rollout.waves)
+
+
+def met_since(rollout: Rollout) -> datetime:
+    """When users began to meet it anew: with the table's wave, or with the rollout."""
+    since = rollout.table.since if rollout.table else None
+    return since or rollout.started_at
+
+
+def gated(rollout: Rollout) -> bool:
+    """Whether there is anything to test: pods that change, or a route table."""
+    return bool(rollout.waves) or rollout.table is not None
+
+
+def tested_pools(rollout: Rollout) -> list[str]:
+    """Pools that are under test now: in the table's wave those that its new table names."""
+    if rollout.table is not None and table_wave(rollout):
+        return rollout.table.pools
+    return begun(rollout)
+
+
+def heard(rollout: Rollout, pools: list[str]) -> list[str]:
+    """Those of some pools that requests reach: what only the new table names has none before its wave."""
+    silent = rollout.table.silent if rollout.table and not table_wave(rollout) else []
+    return [name for name in pools if name not in silent]
+
+
 def revision_in(release: Release | None, pool: str) -> str:
     """A pool's revision in a release that may not be there."""
     return release.revision(pool) if release else ""

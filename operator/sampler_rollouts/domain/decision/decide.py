@@ -23,6 +23,7 @@ from sampler_rollouts.domain.decision import (
     progress,
     share,
     suspects,
+    table,
 )
 from sampler_rollouts.domain.decision.conditions import write_conditions
 from sampler_rollouts.domain.decision.context import ResourceMeta, Turn, Wish
@@ -44,12 +45,14 @@ from sampler_rollouts.domain.records import trusted
 from sampler_rollouts.domain.release import release_hash, revisions
 from sampler_rollouts.domain.resource import SpecError, parse_spec
 from sampler_rollouts.domain.status import Stage, Status
+from sampler_rollouts.domain.tables import table_digest, tables_of
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.evidence.look import Evidence
     from sampler_rollouts.domain.observation import Observation
 
 POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
+    table.note_table,
     note_gateway,
     share.note_shares,
     memory.remember,
@@ -146,7 +149,14 @@ def _wish(raw: Mapping[str, Any], meta: ResourceMeta, now: datetime) -> Wish:
         raise SpecError(beyond)
     by_pool = revisions(spec)
     pools = [ReleasePool(name=pool.name, revision=by_pool[pool.name], image=pool.image) for pool in spec.pools]
-    made = Release(hash=release_hash(by_pool), since=now, pools=pools, gateway=spec.gateway is not None)
+    routes = tables_of(spec)
+    made = Release(
+        hash=release_hash(by_pool, table_digest(routes)),
+        since=now,
+        pools=pools,
+        gateway=spec.gateway is not None,
+        routes=routes,
+    )
     return Wish(spec, made)
 
 

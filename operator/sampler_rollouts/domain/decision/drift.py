@@ -20,12 +20,17 @@ def drift(turn: Turn) -> list[str]:
     return [name for name, differs in _differences(rollout, wish) if differs]
 
 
+def by_table(rollout: Rollout) -> list[str]:
+    """The pools in which its route table is tested."""
+    return rollout.table.pools if rollout.table else []
+
+
 def _differences(rollout: Rollout, wish: Wish) -> list[tuple[str, bool]]:
     spec = wish.spec
     pools, strategy = moving(rollout), spec.strategy
     waves = [[name for name in wave if name in pools] for wave in spec.waves]
     return [
-        ("quality", quality_plan(spec, pools, wish.templates) != rollout.quality),
+        ("quality", quality_plan(spec, pools, wish.templates, by_table=by_table(rollout)) != rollout.quality),
         ("strategy.waves", [wave for wave in waves if wave] != rollout.waves),
         ("strategy.preflight", _preflight(rollout, spec)),
         ("strategy.progressDeadline", seconds(strategy.progress_deadline) != rollout.progress_deadline),

@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from sampler_rollouts.domain.decision import feasible_words as words
-from sampler_rollouts.domain.decision.context import Turn, has_stable
+from sampler_rollouts.domain.decision.context import Turn, has_stable, table_wave
 from sampler_rollouts.domain.decision.needs import Speed, Wanted, assured, wanted_of
 from sampler_rollouts.domain.evidence.feasibility import MAX_BIAS, seconds_until
 from sampler_rollouts.domain.plan import Forecast
@@ -30,6 +30,7 @@ ALL_PASSED: Final = "AllPassed"
 TOO_FEW: Final = "TooFewRequests"
 NOTHING_TO_COMPARE: Final = "NothingToCompare"
 NO_MARGIN: Final = "NoMargin"
+ROUTE_TABLE: Final = "RouteTable"
 MEASURING: Final = "Measuring"
 C = TypeVar("C", Wanted, "Alone")
 Saying: TypeAlias = tuple[Forecast, Callable[[], str]]
@@ -71,7 +72,10 @@ def _near(one: str, other: str) -> bool:
 
 def _found(turn: Turn, rollout: Rollout, spec: Spec) -> Saying | None:
     """What can be said now; None for what was said before."""
-    wanted = list(wanted_of(turn, rollout, spec))
+    if table_wave(rollout):
+        return Forecast(feasible="Unknown", reason=ROUTE_TABLE), lambda: words.of_table(rollout)
+    unheard = rollout.table.silent if rollout.table else []
+    wanted = [one for one in wanted_of(turn, rollout, spec) if one.pool not in unheard]
     if not wanted:
         return Forecast(feasible="True", reason=ALL_PASSED), lambda: words.all_passed(rollout)
     never = next((one for one in wanted if math.isinf(one.need.requests)), None)

@@ -166,3 +166,8 @@ def up(limit: float) -> float:
     """A rate rounded up to two digits."""
     unit = 10.0 ** (math.floor(math.log10(limit)) - 1)
     return math.ceil(limit / unit - 1e-9) * unit
+
+
+def of_table(rollout: Rollout) -> str:
+    """In the table's wave."""
+    return f"what the checks of release {rollout.release} can show of its route table is not worked out"

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.decision.changes import suspects
-from sampler_rollouts.domain.decision.context import Turn, begun, moving, revision_in, weight_of
+from sampler_rollouts.domain.decision.context import Turn, begun, gated, moving, revision_in, weight_of
 from sampler_rollouts.domain.decision.examined import PREFLIGHT_FAILED
 from sampler_rollouts.domain.decision.faults import said_of_stable
 from sampler_rollouts.domain.decision.replicas import LEAVING, wanted
 from sampler_rollouts.domain.decision.sentence import ending, exposure
+from sampler_rollouts.domain.decision.table import arms_leave
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED
 from sampler_rollouts.domain.plan import Bake, Clock, Failure, HeldRelease
@@ -63,7 +64,7 @@ def _watch_stable(turn: Turn) -> None:
 def finish_leaving(turn: Turn) -> None:
     """Once no candidate pod serves any more, stable is alone again."""
     status, rollout = turn.status, turn.status.rollout
-    if status.stage not in LEAVING or rollout is None or status.candidate is None:
+    if status.stage not in LEAVING or rollout is None or status.candidate is None or arms_leave(turn):
         return
     plan = wanted(turn)
     for pool in moving(rollout):
@@ -130,11 +131,12 @@ def _bake(turn: Turn, rollout: Rollout, new: Release) -> Bake:
 
 
 def _settled_sentence(turn: Turn, rollout: Rollout, result: Result) -> str:
-    if result is Result.PROMOTED and not moving(rollout):
+    if result is Result.PROMOTED and not gated(rollout):
         what = "; ".join(rollout.changes)
         return f"Promoted release {rollout.release} at once: no pods change, so there was nothing to test; {what}."
     if result is Result.PROMOTED:
-        return ending(turn, rollout, "Promoted", "", "all checks passed, full traffic in every pool")
+        where = "in every pool" if rollout.waves else "by the new route table"
+        return ending(turn, rollout, "Promoted", "", f"all checks passed, full traffic {where}")
     if result is Result.RESTORED:
         fault = turn.status.candidate.fault if turn.status.candidate else None
         known = f" {fault.message}" if fault else ""
@@ -153,7 +155,7 @@ def record(turn: Turn, rollout: Rollout, result: Result, reason: str, sentence: 
         message=sentence,
         started_at=rollout.started_at,
         ended_at=turn.now,
-        weight=max((weight_of(rollout, name) for name in begun(rollout)), default=0),
+        weight=max((weight_of(rollout, name) for name in begun(rollout)), default=rollout.weight),
         requests=exposure(turn, rollout),
     )
     turn.status.history = [entry, *turn.status.history][: limits.HISTORY]

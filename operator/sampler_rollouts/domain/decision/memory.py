@@ -5,10 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain import limits
-from sampler_rollouts.domain.decision.context import Turn, begun, moving, revision_in, this_wave
+from sampler_rollouts.domain.decision.context import (
+    Turn,
+    begun,
+    moving,
+    revision_in,
+    table_wave,
+    tested_pools,
+    this_wave,
+)
 from sampler_rollouts.domain.decision.question import release_under_test
 from sampler_rollouts.domain.decision.replicas import FORWARD, LEAVING, candidate_wanted
 from sampler_rollouts.domain.decision.share import in_force
+from sampler_rollouts.domain.decision.table import table_in_force
 from sampler_rollouts.domain.plan import Birth, Clock, Release, Rollout
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 from sampler_rollouts.domain.status import Requests, Stage
@@ -89,7 +98,11 @@ def _note_births(turn: Turn, rollout: Rollout, release: Release) -> None:
     """
     known = {birth.pod: birth for birth in rollout.births}
     for pod in turn.seen.pods:
-        ours = pod.revision and pod.pool in moving(rollout) and release.revision(pod.pool) == pod.revision
+        ours = (
+            pod.revision
+            and pod.pool in {*moving(rollout), *tested_pools(rollout)}
+            and release.revision(pod.pool) == pod.revision
+        )
         if ours and pod.name not in known and not pod.terminating:
             known[pod.name] = Birth(pod=pod.name, pool=pod.pool, at=min(pod.created_at, turn.now))
     serving = {pod.name for pod in turn.seen.pods if pod.ready and not pod.terminating}
@@ -141,7 +154,8 @@ def clocks_run(turn: Turn) -> bool:
 
 def _run_step_clock(turn: Turn, rollout: Rollout, running: bool) -> None:
     """A step's time counts while its weight is in force."""
-    counts = running and all(in_force(turn, pool) for pool in this_wave(rollout))
+    seen = table_in_force(turn, rollout) if table_wave(rollout) else None
+    counts = running and (all(in_force(turn, pool) for pool in this_wave(rollout)) if seen is None else seen)
     if rollout.step_clock is None and counts:
         rollout.step_clock = Clock(since=turn.now)
     elif rollout.step_clock is not None:

@@ -10,6 +10,7 @@ from sampler_rollouts.domain.decision.changes import class_names, template_of
 from sampler_rollouts.domain.decision.examined import awaited
 from sampler_rollouts.domain.decision.preflight import preflight_manifests
 from sampler_rollouts.domain.decision.probing import probe_manifests
+from sampler_rollouts.domain.decision.route_rules import name_of
 from sampler_rollouts.domain.release import child_name
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def manifests(turn: Turn, plan: dict[render.Child, int]) -> tuple[tuple[Manifest
     if keep:
         # Which of them a lost record's pods belong to is not known.
         keep |= _class_services_seen(turn) - {service["metadata"]["name"] for service in services}
-    keep |= {gateway.name_of(turn, child) for child in _still_asked(turn, plan)}
+    keep |= {name_of(turn, child) for child in _still_asked(turn, plan)}
     route = gateway.route_manifest(turn, plan)
     # The route before the Deployments: who loses pods has lost the requests before.
     routes = (route,) if route else ()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sampler_rollouts.domain.decision.acts import promoted
-from sampler_rollouts.domain.decision.context import Turn, begun, this_wave
+from sampler_rollouts.domain.decision.context import Turn, begun, gated, heard, table_wave, tested_pools, this_wave
 from sampler_rollouts.domain.decision.examined import pending, waits_for
 from sampler_rollouts.domain.decision.leave import settle
 from sampler_rollouts.domain.decision.memory import restart_readiness, use_word, word
 from sampler_rollouts.domain.decision.replicas import needed_still, pods_settled, settled
 from sampler_rollouts.domain.decision.share import skew
 from sampler_rollouts.domain.decision.suspects import stopped
+from sampler_rollouts.domain.decision.table import begin_table, table_waits_for
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.decision.verdicts import fresh, shared_degradation
 from sampler_rollouts.domain.plan import Clock
@@ -78,10 +79,11 @@ def next_step(turn: Turn) -> None:
         return
     if rollout.waves and pending(rollout):
         return
-    if rollout.waves and rollout.weight == 0:
-        _next_step(turn, rollout)
+    if gated(rollout) and rollout.weight == 0:
+        if table_waits_for(turn, rollout) == "":
+            _next_step(turn, rollout)
     elif blocker(turn, rollout) == "":
-        if rollout.weight == 100 or not rollout.waves:
+        if rollout.weight == 100 or not gated(rollout):
             _next_wave(turn, rollout)
         else:
             _next_step(turn, rollout)
@@ -90,10 +92,10 @@ def next_step(turn: Turn) -> None:
 def blocker(turn: Turn, rollout: Rollout) -> str:
     """What the present step waits for, or nothing. Where no pods change there is nothing to test."""
     pods = stopped(turn) or waits_for(turn) or _missing_pods(turn, rollout)
-    if pods and rollout.waves and _blind(turn):
+    if pods and gated(rollout) and _blind(turn):
         # First: what is said of pods may be long, and a message is cut at its end.
         return f"fresh data ({turn.evidence_reason}); and for {pods}"
-    return pods or (_missing_evidence(turn, rollout) if rollout.waves else "")
+    return pods or (_missing_evidence(turn, rollout) if gated(rollout) else "")
 
 
 def _blind(turn: Turn) -> bool:
@@ -110,7 +112,9 @@ def _missing_pods(turn: Turn, rollout: Rollout) -> str:
             if pods_settled(turn, pool):
                 return f"the gateway to take over the route of pool {pool}"
             return f"pods of pool {pool}" + (f" ({blocked})" if blocked else "")
-    at_the_end = rollout.wave + 1 >= len(rollout.waves) and (rollout.weight == 100 or not rollout.waves)
+    if route := table_waits_for(turn, rollout):
+        return route
+    at_the_end = rollout.wave + 1 >= _waves(rollout) and (rollout.weight == 100 or not gated(rollout))
     needed = needed_still(turn) if at_the_end else ""
     return f"pods of pool {needed}, before another pool is removed" if needed else ""
 
@@ -118,7 +122,7 @@ def _missing_pods(turn: Turn, rollout: Rollout) -> str:
 def _missing_evidence(turn: Turn, rollout: Rollout) -> str:
     if rollout.step_clock is None or rollout.step_clock.elapsed(turn.now) < rollout.min_duration:
         return f"its time of {duration_text(rollout.min_duration)}"
-    if not fresh(turn, begun(rollout)):
+    if not fresh(turn, heard(rollout, tested_pools(rollout))):
         return f"fresh data ({turn.evidence_reason or 'StaleData'})"
     shared = shared_degradation(turn, rollout)
     if rollout.weight < 100 and shared is not None:
@@ -130,12 +134,17 @@ def _missing_evidence(turn: Turn, rollout: Rollout) -> str:
 
 def _unpassed(turn: Turn, rollout: Rollout) -> str:
     """Full traffic needs ``Passed`` of all checks in every pool of the wave, once (R12)."""
-    for name in this_wave(rollout):
+    for name in _to_pass(rollout):
         pool = turn.pool(name)
         if pool.passed_at is None:
             worst = f"check {pool.worst_check.name}" if pool.worst_check else "its checks"
             return f"pool {name}: {worst} to pass ({pool.reason})"
     return ""
+
+
+def _to_pass(rollout: Rollout) -> list[str]:
+    """The pools whose checks decide the wave."""
+    return heard(rollout, tested_pools(rollout) if table_wave(rollout) else this_wave(rollout))
 
 
 def _following(turn: Turn, rollout: Rollout) -> tuple[int, Step] | None:
@@ -153,7 +162,8 @@ def _following(turn: Turn, rollout: Rollout) -> tuple[int, Step] | None:
 
 
 def _next_step(turn: Turn, rollout: Rollout) -> None:
-    following = _following(turn, rollout)
+    unheard = not _to_pass(rollout) and not table_wave(rollout)  # no request reaches it before the table's wave
+    following = None if unheard else _following(turn, rollout)
     if following is None:
         _full_traffic(turn, rollout)
         return
@@ -169,7 +179,7 @@ def _next_step(turn: Turn, rollout: Rollout) -> None:
 
 def _full_traffic(turn: Turn, rollout: Rollout) -> None:
     """Only after ``Passed`` in every pool of the wave, whichever way led here."""
-    if any(turn.pool(name).passed_at is None for name in this_wave(rollout)):
+    if any(turn.pool(name).passed_at is None for name in _to_pass(rollout)):
         return
     rollout.step = len(turn.wish.spec.strategy.steps) if turn.wish else rollout.step
     rollout.weight, rollout.min_duration, rollout.step_clock = 100, 0, None
@@ -179,23 +189,33 @@ def _full_traffic(turn: Turn, rollout: Rollout) -> None:
 
 def _next_wave(turn: Turn, rollout: Rollout) -> None:
     turn.moved = True
-    if rollout.wave + 1 >= len(rollout.waves):
+    if rollout.wave + 1 >= _waves(rollout):
         settle(turn, Trigger.FULL_TRAFFIC, Result.PROMOTED)
         return
     rollout.wave += 1
     rollout.step, rollout.weight, rollout.min_duration, rollout.step_clock = -1, 0, 0, None
-    _next_step(turn, rollout)
+    if table_wave(rollout):
+        begin_table(turn, rollout)
+        turn.note("TableStarted", f"Release {rollout.release}: all pools have moved, the route table follows.")
+    else:
+        _next_step(turn, rollout)
+
+
+def _waves(rollout: Rollout) -> int:
+    return len(rollout.waves) + (rollout.table is not None)
 
 
 def _where(turn: Turn, rollout: Rollout) -> str:
-    return f"{position(turn, rollout)} in pool {', '.join(this_wave(rollout))}"
+    where = "of the route table" if table_wave(rollout) else f"in pool {', '.join(this_wave(rollout))}"
+    return f"{position(turn, rollout)} {where}"
 
 
 def position(turn: Turn, rollout: Rollout) -> str:
     """Where a rollout stands: ``wave 1/2, step 2/3, 50%``."""
-    if not rollout.waves:
+    if not gated(rollout):
         return "no pods change"
     steps = len(turn.wish.spec.strategy.steps) if turn.wish else 0
     step = "full traffic" if rollout.weight == 100 else f"step {rollout.step + 1}/{max(steps, rollout.step + 1)}"
     step = "preflight" if pending(rollout) else step
-    return f"wave {rollout.wave + 1}/{len(rollout.waves)}, {step}, {rollout.weight}%"
+    name = "route table" if table_wave(rollout) else "wave"
+    return f"{name} {rollout.wave + 1}/{_waves(rollout)}, {step}, {rollout.weight}%"

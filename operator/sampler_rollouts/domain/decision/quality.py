@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from quality_contract import CHECK_REPLAY_AUDIT
@@ -14,6 +14,7 @@ from sampler_rollouts.domain.evidence.samples import AUDITED, CheckPlan
 from sampler_rollouts.domain.plan import CheckSpec, QualityPlan
 from sampler_rollouts.domain.quality_spec import DEFAULT_MAX_RATES
 from sampler_rollouts.domain.quantities import nats, ratio
+from sampler_rollouts.domain.routes_spec import NOT_BY_ROUTE
 from sampler_rollouts.domain.slowness import slower_than
 
 if TYPE_CHECKING:
@@ -79,11 +80,22 @@ def _slower_than(check: CheckSpec) -> float:
     return bound_seconds(check.slower_than) if named else slower_than(check.name, check.slower_than)
 
 
+def by_route(checks: Iterable[CheckSpec]) -> set[str]:
+    """The checks that servers count by route: pairs of their own, none of an admin's metrics."""
+    return {check.name for check in checks if not check.template and check.name not in NOT_BY_ROUTE}
+
+
 def quality_plan(
-    spec: Spec, pools: list[str], templates: Templates = NO_TEMPLATES, *, probed: bool = True
+    spec: Spec,
+    pools: list[str],
+    templates: Templates = NO_TEMPLATES,
+    *,
+    probed: bool = True,
+    by_table: Sequence[str] = (),
 ) -> QualityPlan:
     """The quality block, resolved: the replay audit is on wherever there is an audit share.
 
+    ``by_table``: the pools in which a route table is tested too, by the checks that servers count by route.
     ``probed``: whether the synthetic probes that the spec may ask for are sent while it is in force.
     """
     checks = {check.name: check_spec(check, templates) for check in spec.quality.checks}
@@ -92,15 +104,16 @@ def quality_plan(
     if pools and len(unaudited) == len(pools):
         checks = {name: check for name, check in checks.items() if name not in AUDITED}
     probes = spec.quality.probes if probed else None
+    asked = [check_plan(check) for check in checks.values() if not check.report]
+    routed = by_route(check for check in checks.values() if not check.report)
     return QualityPlan(
         metrics_source=spec.quality.metrics_source,
         false_rollback_rate=spec.quality.false_rollback_rate,
         pass_confidence=spec.quality.pass_confidence,
         design_effect=spec.quality.design_effect,
         checks=list(checks.values()),
-        tests=count_tests(
-            [check_plan(check) for check in checks.values() if not check.report], pools, probes=probes is not None
-        ),
+        tests=count_tests(asked, pools, probes=probes is not None)
+        + count_tests([plan for plan in asked if plan.name in routed], by_table, probes=probes is not None),
         probes=probes.requests_per_second if probes else "",
         unaudited=unaudited,
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sampler_rollouts.domain.decision.context import weight_of
-from sampler_rollouts.domain.decision.quality import check_plan
+from sampler_rollouts.domain.decision.context import table_wave, weight_of
+from sampler_rollouts.domain.decision.quality import by_route, check_plan
 from sampler_rollouts.domain.evidence.samples import Arm, Question
 from sampler_rollouts.domain.evidence.shiryaev import intervals_in
 from sampler_rollouts.domain.quantities import ratio
@@ -15,7 +16,7 @@ from sampler_rollouts.domain.status import Stage, Status
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.decision.context import ResourceMeta
-    from sampler_rollouts.domain.plan import Bake, Birth, QualityPlan, Release, Rollout, Watch
+    from sampler_rollouts.domain.plan import Bake, Birth, QualityPlan, Release, Rollout, TableMove, Watch
 
 TESTED: Final = frozenset({Stage.PROGRESSING, Stage.HOLDING})
 
@@ -31,6 +32,8 @@ def question(meta: ResourceMeta, spec: Mapping[str, Any], status: Status, now: d
     if meta.deleting:
         return None
     try:
+        if rollout is not None and under_test is not None and status.stage in TESTED and table_wave(rollout):
+            return _of_table(meta, rollout, under_test)
         if rollout is not None and under_test is not None:
             arms = [_arm(status, rollout, under_test, pool) for wave in rollout.waves for pool in wave]
             seconds = _bake_seconds(status, rollout) if status.stage is Stage.SERVING else None
@@ -99,6 +102,26 @@ def _of_watch(meta: ResourceMeta, status: Status) -> Question | None:
         return None
     arms = [_own_arm(watch.births, item.name, item.revision, "") for item in stable.pools]
     return _question(meta, watch.quality, watch.since, arms, watch.seconds)
+
+
+def _of_table(meta: ResourceMeta, rollout: Rollout, release: Release) -> Question | None:
+    """Of both tables' requests, in the pools that the new one names: of the very same pods (R11)."""
+    table = rollout.table
+    if table is None or table.since is None:
+        return None
+    named = by_route(rollout.quality.checks)
+    checks = [check for check in rollout.quality.checks if check.name in named]
+    # Probes come by no route.
+    quality = rollout.quality.model_copy(update={"checks": checks, "probes": ""})
+    arms = [_table_arm(rollout.births, table, table.since, pool, release.revision(pool)) for pool in table.pools]
+    return _question(meta, quality, table.since, arms, None)
+
+
+def _table_arm(every: list[Birth], table: TableMove, since: datetime, pool: str, revision: str) -> Arm:
+    """A hash that a pod has never told counts from zero, however old the pod is."""
+    arm = _own_arm(every, pool, revision, revision, compared=True)
+    births = arm.births if table.known else {pod: max(at, since) for pod, at in arm.births.items()}
+    return replace(arm, births=births, route=table.route_hash, stable_route=table.stable_hash)
 
 
 def _bake_seconds(status: Status, rollout: Rollout) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from quality_contract import CHECK_REPLAY_AUDIT
 
-from sampler_rollouts.domain.decision.context import moving, weight_of
+from sampler_rollouts.domain.decision.context import met_since, moving, table_wave, tested_pools, weight_of
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.plan import Rollout
 from sampler_rollouts.domain.quantities import nats_text, ratio_text
@@ -71,7 +71,8 @@ def _odds(log_odds: float) -> str:
 
 def exposure(turn: Turn, rollout: Rollout) -> Requests:
     """Requests in all pools that move, and those of them that the candidate answered."""
-    pools = [turn.status.pool(name) for name in moving(rollout)]
+    names = tested_pools(rollout) if table_wave(rollout) else moving(rollout)
+    pools = [turn.status.pool(name) for name in names]
     known = [pool.requests for pool in pools if pool and pool.requests]
     return Requests(exposed=sum(item.exposed for item in known), total=sum(item.total for item in known))
 
@@ -85,12 +86,21 @@ def _exposed(requests: Requests) -> str:
     return f"{requests.exposed} of {requests.total} answered requests ({written}%) were exposed"
 
 
+def _births(rollout: Rollout) -> list[datetime]:
+    """Since when users can have met it: where no pods change, since its table came."""
+    births = [birth.at for birth in rollout.births]
+    if rollout.waves or not births:
+        return births
+    return [met_since(rollout)]
+
+
 def ending(turn: Turn, rollout: Rollout, did: str, pool: str, why: str) -> str:
     """The whole sentence. ``did`` is what was done; ``pool`` is where it showed, if it showed in one."""
     place = f" in pool {pool}" if pool else ""
-    share = weight_of(rollout, pool) if pool else rollout.weight
+    moves = pool in moving(rollout) and not table_wave(rollout)
+    share = weight_of(rollout, pool) if moves else rollout.weight
     weight = f" at weight {share}" if share < 100 else " at full traffic" if place else ""
-    births = [birth.at for birth in rollout.births]
+    births = _births(rollout)
     parts = [f"{did} release {rollout.release}{place}{weight}: {why}", *rollout.changes[:MOST_CHANGES]]
     if len(rollout.changes) > MOST_CHANGES:
         parts.append(f"{len(rollout.changes) - MOST_CHANGES} further changes")

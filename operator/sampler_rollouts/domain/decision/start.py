@@ -18,6 +18,7 @@ from sampler_rollouts.domain.decision.quality import quality_plan
 from sampler_rollouts.domain.decision.remains import pods_not_gone
 from sampler_rollouts.domain.decision.replicas import LEAVING
 from sampler_rollouts.domain.decision.suspects import clear_suspects
+from sampler_rollouts.domain.decision.table import begin_table, move_of
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.plan import Clock, Fault, Release, Rollout
 from sampler_rollouts.domain.quantities import seconds
@@ -173,12 +174,19 @@ def _go(turn: Turn, wish: Wish, trigger: Trigger) -> None:
         waves = [[name for wave in waves for name in wave]]
     status.candidate = as_candidate(turn, wish)
     status.rollout = _plan(turn, wish, waves, weight=100 if known else 0)
+    table = None if known else move_of(turn, wish, stable)
+    if table is not None:
+        moved = [name for wave in waves for name in wave]
+        status.rollout.table = table
+        status.rollout.quality = quality_plan(wish.spec, moved, wish.templates, by_table=table.pools)
     if known or not waves:
         status.rollout.preflight = None  # What served before needs no gate to come back (R20).
     status.rollout.changes = changes(turn, stable, wish.release)
     clear_pools(turn)
     use_word(turn)
-    how = _known_before(status.candidate.fault) if known else _order(waves, stable)
+    how = _known_before(status.candidate.fault) if known else _order(waves, stable, table=bool(status.rollout.table))
+    if status.rollout.table and not waves:
+        begin_table(turn, status.rollout)
     turn.note("RolloutStarted", f"Rolling out release {new.hash} {how}; {'; '.join(status.rollout.changes)}.")
     move(turn, trigger)
 
@@ -188,10 +196,10 @@ def _known_before(fault: Fault | None) -> str:
     return f"without steps: it has been stable before{said}"
 
 
-def _order(waves: list[list[str]], stable: Release) -> str:
+def _order(waves: list[list[str]], stable: Release, *, table: bool) -> str:
     """Where it goes, wave by wave; a release that only removes pools goes nowhere."""
-    order = ", then ".join(" and ".join(wave) for wave in waves)
-    return f"to {order}, against stable {stable.hash}" if waves else "at once: no pods change"
+    order = ", then ".join([*(" and ".join(wave) for wave in waves), *(["the route table"] if table else [])])
+    return f"to {order}, against stable {stable.hash}" if order else "at once: no pods change"
 
 
 def _plan(turn: Turn, wish: Wish, waves: list[list[str]], weight: int) -> Rollout:

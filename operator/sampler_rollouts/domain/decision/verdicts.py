@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from sampler_rollouts.domain.decision.context import Turn, begun
+from sampler_rollouts.domain.decision.context import Turn, table_wave, tested_pools
 from sampler_rollouts.domain.decision.numbers import note_numbers, shown
+from sampler_rollouts.domain.decision.quality import by_route
 from sampler_rollouts.domain.decision.question import TESTED, watched_plan
 from sampler_rollouts.domain.decision.share import SKEWED, skew
 from sampler_rollouts.domain.evidence.look import SHARED_DEGRADATION, CheckLook, Verdict
@@ -23,7 +24,8 @@ CHECK_FAILED = "CheckFailed"
 
 def required(rollout: Rollout, pool: str) -> list[str]:
     """The checks that must have passed in a pool before its full traffic."""
-    return checks_of(rollout.quality, pool)
+    names = checks_of(rollout.quality, pool)
+    return [name for name in names if name in by_route(rollout.quality.checks)] if table_wave(rollout) else names
 
 
 def checks_of(quality: QualityPlan, pool: str) -> list[str]:
@@ -60,13 +62,13 @@ def looks_at(turn: Turn, quality: QualityPlan, pool: str) -> Iterator[CheckLook]
 
 def failed_look(turn: Turn, rollout: Rollout) -> CheckLook | None:
     """The first failed check in any pool that has begun. Promoted pools stay under test."""
-    every = (look for pool in begun(rollout) for look in looks_of(turn, rollout, pool))
+    every = (look for pool in tested_pools(rollout) for look in looks_of(turn, rollout, pool))
     return next((look for look in every if look.verdict is Verdict.FAILED), None)
 
 
 def shared_degradation(turn: Turn, rollout: Rollout) -> CheckLook | None:
     """A check that is above its limit in both releases: more traffic for the candidate would teach nothing (R12)."""
-    every = (look for pool in begun(rollout) for look in looks_of(turn, rollout, pool))
+    every = (look for pool in tested_pools(rollout) for look in looks_of(turn, rollout, pool))
     return next((look for look in every if look.reason == SHARED_DEGRADATION), None)
 
 
@@ -76,7 +78,7 @@ def said_of_shared(turn: Turn) -> str:
     if rollout is None or rollout.first or turn.status.stage not in TESTED:
         return ""
     deciding = {check.name for check in rollout.quality.checks if not check.report}
-    for name in begun(rollout):
+    for name in tested_pools(rollout):
         rows = found.checks if (found := turn.status.pool(name)) else []
         shared = [one.name for one in rows if one.reason == SHARED_DEGRADATION and one.name in deciding]
         if shared:
@@ -107,7 +109,7 @@ def remember_verdicts(turn: Turn) -> None:
     if rollout is None:
         _remember_alone(turn)
     elif turn.evidence is not None:
-        for pool in begun(rollout):
+        for pool in tested_pools(rollout):
             _remember_pool(turn, rollout, pool)
 
 

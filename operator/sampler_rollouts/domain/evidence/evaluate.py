@@ -80,7 +80,10 @@ def _looks(question: Question, reader: Reader, scrape: int) -> dict[tuple[str, s
     found = dict(zip(rates, compared, strict=True))
     looks = {}
     for place, ((arm, plan), tally) in enumerate(zip(asked, tallies, strict=True)):
-        reason, why = _unusable(arm, tally, reader.window, some=is_scored(plan))
+        # Where a table is tested a pod that has no request of it yet shows by its other counters that it is seen.
+        newest: Mapping[str, int | None] = {pod: one.newest for pod, one in tally.pods.items()}
+        newest = reader.newest(arm) if arm.route else newest
+        reason, why = _unusable(arm, tally, reader.window, newest, some=is_scored(plan))
         if plan.problem:
             reason, why = UNREADABLE, plan.problem
         if place in found:
@@ -229,12 +232,18 @@ def _missing(arm: Arm, newest: Mapping[str, int | None] | Mapping[str, int], win
     return sorted(serving - fresh - young)
 
 
-def _unusable(arm: Arm, tally: Tally, window: Window, *, some: bool = False) -> tuple[str, str]:
+def _unusable(
+    arm: Arm,
+    tally: Tally,
+    window: Window,
+    newest: Mapping[str, int | None],
+    *,
+    some: bool = False,
+) -> tuple[str, str]:
     """Why the data must not pass anything, as a reason and in words; two empty strings when they may.
 
     ``some``: fresh data of any pod will do, for not every pod need be evaluated.
     """
-    newest = {pod: one.newest for pod, one in tally.pods.items()}
     missing = _missing(arm, newest, window)
     if some and any(time is not None and time >= window.oldest_fresh for time in newest.values()):
         return "", ""

@@ -31,8 +31,11 @@ def fold(question: Question, samples: SampleSet, horizon: int, at_least: int = 0
 
     For every question with these checks, births and start, with whatever samples come after ``horizon``, and at any
     time from then on ``evaluate`` finds what it finds in all samples; only a copy of a counter that appears later would
-    make a difference (``copies``). Pods with at most ``at_least`` samples up to there are left as they are.
+    make a difference (``copies``). Where a route table is tested nothing is folded.
+    Pods with at most ``at_least`` samples up to there are left as they are.
     """
+    if any(arm.route for arm in question.arms):
+        return samples  # two arms of the same pods
     long = _long(samples.series, horizon, at_least)
     reader = Reader(samples, Window(question.since, horizon, 0))
     folded = dict(samples.folded)

@@ -94,30 +94,45 @@ class Reader:
     def check(self, arm: Arm, plan: CheckPlan, *, probes: bool = False) -> dict[str, Increments]:
         """The pod-intervals of one check by candidate pod, for every pod of ``births``: users', or the probes'."""
         place = (arm.pool, arm.revision)
-        return {pod: self.pod(*place, plan, pod, birth, probes=probes) for pod, birth in arm.births.items()}
+        route = arm.route
+        return {
+            pod: self.pod(*place, plan, pod, birth, probes=probes, route=route) for pod, birth in arm.births.items()
+        }
 
     def traffic(self, arm: Arm) -> Traffic:
         """Requests of both arms that the ``errors`` check counted since the rollout started."""
-        candidate = sum(int(self.ended(arm.pool, arm.revision, *born).checked.sum()) for born in arm.births.items())
+        place, other = (arm.pool, arm.revision), (arm.pool, arm.stable_revision)
+        candidate = sum(int(self.ended(*place, *born, arm.route).checked.sum()) for born in arm.births.items())
         stable = sum(
-            int(self.ended(arm.pool, arm.stable_revision, pod, None).checked.sum()) for pod in self.stable_pods(arm)
+            int(self.ended(*other, pod, None, arm.stable_route).checked.sum()) for pod in self.stable_pods(arm)
         )
         return Traffic(candidate=candidate, stable=stable)
 
     def stable_pods(self, arm: Arm) -> AbstractSet[str]:
-        """The pods of stable's revision, by what the store holds of them."""
-        return self._pods(arm.pool, arm.stable_revision, CHECKED).keys() - arm.births.keys()
+        """The pods of stable's revision, by what the store holds of them; of both arms where a table is tested."""
+        found = self._pods(arm.pool, arm.stable_revision, CHECKED).keys()
+        return found if arm.stable_route else found - arm.births.keys()
 
     def stable(self, arm: Arm, plan: CheckPlan, *, probes: bool = False) -> dict[str, Increments]:
         """The pod-intervals of one check by stable's pod: users', or the probes'."""
         place = (arm.pool, arm.stable_revision)
-        return {pod: self.pod(*place, plan, pod, None, probes=probes) for pod in sorted(self.stable_pods(arm))}
+        pods, route = sorted(self.stable_pods(arm)), arm.stable_route
+        return {pod: self.pod(*place, plan, pod, None, probes=probes, route=route) for pod in pods}
 
     def pod(
-        self, pool: str, revision: str, plan: CheckPlan, pod: str, birth: datetime | None, *, probes: bool = False
+        self,
+        pool: str,
+        revision: str,
+        plan: CheckPlan,
+        pod: str,
+        birth: datetime | None,
+        *,
+        probes: bool = False,
+        route: str = "",
     ) -> Increments:
         """The pod-intervals of one check of one pod, users' or the probes'; without ``birth``, of one of stable's.
 
+        ``route``: only of requests that came by that route table, of a check that is counted by it.
         The audit's are of all requests: a wrong token is one whoever asked.
         """
         if is_calibration(plan):
@@ -130,7 +145,7 @@ class Reader:
         if is_latency(plan):  # of users' requests alone
             groups = [] if probes else self._latency(pool, revision, plan, pod, after, drops)
         else:
-            groups, beside = self._pair(pool, revision, plan, pod, after, drops, probes=probes)
+            groups, beside = self._pair(pool, revision, plan, pod, after, drops, probes=probes, route=route)
         name = probed(plan.name) if probes else plan.name
         return pod_increments(groups, after is None, drops, self._folded.get((pool, revision, pod, name)), beside)
 
@@ -144,9 +159,11 @@ class Reader:
         drops: Drops,
         *,
         probes: bool,
+        route: str,
     ) -> tuple[list[PairedTracks], list[PairedTracks]]:
         audit = not is_compared(plan)
-        wanted = dict(plan.labels) if audit or plan.metrics else {**plan.labels, LABEL_CHECK: plan.name}
+        by_route = {LABEL_ROUTE_HASH: route} if route else {}
+        wanted = dict(plan.labels) if audit or plan.metrics else {**plan.labels, LABEL_CHECK: plan.name, **by_route}
         metrics = (AUDIT_TOKENS, AUDIT_MISMATCH) if audit else plan.metrics or (CHECKED, BAD)
         checked, bad = (self._tracks(pool, revision, metric, pod, wanted, after, drops) for metric in metrics)
         return ([PairedTracks(checked, bad)], []) if audit else _apart(checked, bad, probes=probes)
@@ -183,10 +200,11 @@ class Reader:
         )
         return scores.score_increments(gauge, runs, after is None, drops, self._folded.get((*place, plan.name)))
 
-    def ended(self, pool: str, revision: str, pod: str, birth: datetime | None) -> Increments:
+    def ended(self, pool: str, revision: str, pod: str, birth: datetime | None, route: str = "") -> Increments:
         """Users' requests of one pod that ``errors`` counted, never probes; without ``birth``, of a stable pod."""
         after = self._after(birth)
-        found = self._tracks(pool, revision, CHECKED, pod, {LABEL_CHECK: CHECK_ERRORS}, after, Counter())
+        wanted = {LABEL_CHECK: CHECK_ERRORS} | ({LABEL_ROUTE_HASH: route} if route else {})
+        found = self._tracks(pool, revision, CHECKED, pod, wanted, after, Counter())
         before = self._folded.get((pool, revision, pod, TRAFFIC))
         users, others = _apart(found, found, probes=False)
         return pod_increments(users, after is None, Counter(), before, others)

@@ -5,13 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.unit.operator.crd.bad import Bad, Spec, put
+from tests.unit.operator.crd.bad import Bad, Spec, put, two_pools
 
 _EDGE = {"name": "edge", "namespace": "infra"}
 
 
 def _gateway(**changes: Any) -> Callable[[Spec], None]:
     return put("routing.gateway", {"parentRefs": [_EDGE]} | changes)
+
+
+def _table(*shares: tuple[str, str], context_class: str = "standard") -> list[dict[str, Any]]:
+    return [{"contextClass": context_class, "to": [{"pool": pool, "share": share} for pool, share in shares]}]
+
+
+_ROUTES = _table(("cpu-a", "70%"), ("cpu-b", "30%"))
+
+
+def _routes(*shares: tuple[str, str], context_class: str = "standard") -> Callable[[Spec], None]:
+    made = _table(*shares, context_class=context_class)
+    return put("routing", {"gateway": {"parentRefs": [_EDGE]}, "routes": made})
+
+
+def _untested(spec: Spec) -> None:
+    put("routing", {"gateway": {"parentRefs": [_EDGE]}, "routes": _ROUTES})(spec)
+    put("quality.checks", [{"name": "latency", "slowerThan": "2.5s", "maxRate": "5%"}])(spec)
 
 
 BAD_GATEWAYS = [
@@ -41,4 +58,63 @@ BAD_GATEWAYS = [
         "add routing.gateway",
     ),
     Bad("an unknown affinity", put("routing.session", {"affinity": "Header"}), "routing.session.affinity", "Cookie"),
+    Bad(
+        "routes without a gateway",
+        put("routing.routes", _ROUTES),
+        "routing.routes",
+        "add routing.gateway",
+        base=two_pools,
+    ),
+    Bad(
+        "shares that are not all",
+        _routes(("cpu-a", "70%"), ("cpu-b", "20%")),
+        "routing.routes[0].to",
+        "100% together",
+        base=two_pools,
+    ),
+    Bad(
+        "a share of nothing",
+        _routes(("cpu-a", "100%"), ("cpu-b", "0%")),
+        "routing.routes[0].to[1].share",
+        "above 0%",
+        base=two_pools,
+    ),
+    Bad(
+        "a share of five decimals",
+        _routes(("cpu-a", "99.99999%"), ("cpu-b", "0.00001%")),
+        "routing.routes[0].to[0].share",
+        "at most four decimals",
+        base=two_pools,
+    ),
+    Bad(
+        "a share that is no percentage",
+        _routes(("cpu-a", "1")),
+        "routing.routes[0].to[0].share",
+        "above 0%",
+        base=two_pools,
+    ),
+    Bad(
+        "routes to an unknown pool",
+        _routes(("cpu-a", "50%"), ("cpu-z", "50%")),
+        "routing.routes",
+        "unknown pool",
+        base=two_pools,
+    ),
+    Bad(
+        "a pool that routes leave out", _routes(("cpu-a", "100%")), "routing.routes", "give it a share", base=two_pools
+    ),
+    Bad(
+        "routes of an unknown class",
+        _routes(("cpu-a", "50%"), ("cpu-b", "50%"), context_class="long"),
+        "routing.routes",
+        "contextClass of routes",
+        base=two_pools,
+    ),
+    Bad(
+        "routes that no check is counted by",
+        _untested,
+        "quality.checks",
+        "add errors or misrouted",
+        base=two_pools,
+    ),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from sampler_rollouts.cluster.routes import route_state
 from sampler_rollouts.domain.observation import RouteState
 
 from tests.unit.operator.domain.world import World, spec
@@ -30,9 +31,9 @@ class Routed(World):
         body = self.children.get(("HTTPRoute", self.name))
         state = None
         if body is not None:
-            named = [one for rule in body["spec"]["rules"] for one in rule["backendRefs"]]
-            weights = {one["name"]: one["weight"] for one in named}
-            state = RouteState(weights, current=not self.behind and not self.problem, problem=self.problem)
+            seen = route_state(body)
+            current = not self.behind and not self.problem
+            state = RouteState(seen.weights, seen.arms, current=current, problem=self.problem)
         return replace(super().observe(), route=self.frozen or state)
 
 

@@ -16,6 +16,7 @@ from tests.unit.operator.scenarios import (
     stories_preflight,
     stories_promotion,
     stories_rollback,
+    stories_table,
 )
 
 TOLD_IN = (
@@ -31,5 +32,6 @@ TOLD_IN = (
     stories_gitops,
     stories_acts,
     stories_gateway,
+    stories_table,
 )
 ALL = tuple(SCENARIOS.values())

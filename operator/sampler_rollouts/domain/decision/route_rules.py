@@ -1,0 +1,187 @@
+"""What the route says for each context class: shares of pools, of revisions in a pool, and of two tables (R8, R11)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sampler_rollouts.domain.decision.changes import class_name
+from sampler_rollouts.domain.decision.context import begun, revision_in, weight_of
+from sampler_rollouts.domain.release import child_name, digest
+from sampler_rollouts.domain.render import Child
+from sampler_rollouts.domain.render_route import Backend, ClassRule
+from sampler_rollouts.domain.status import Stage
+from sampler_rollouts.domain.tables import mix
+
+if TYPE_CHECKING:
+    from sampler_rollouts.domain.decision.context import Turn
+    from sampler_rollouts.domain.plan import Release, TableMove
+
+FINENESS: Final = 1000
+"""Units of weight for each replica of a pool: 200 replicas stay far below the API's 1,000,000."""
+_BY_STEPS: Final = frozenset({Stage.PROGRESSING, Stage.HOLDING, Stage.RESTORING})
+"""A candidate has what its step says, beside stable. Otherwise what is ready serves."""
+_ON_THE_WAY: Final = frozenset({Stage.PROGRESSING, Stage.HOLDING})
+_ON_THE_WAY_BACK: Final = frozenset({Stage.ROLLING_BACK, Stage.WITHDRAWING})
+
+Plan = dict[Child, int]
+
+
+def name_of(turn: Turn, child: Child) -> str:
+    """The Service of a revision."""
+    return child_name(turn.meta.name, child.pool, child.revision)
+
+
+def table_release(turn: Turn) -> Release | None:
+    """The release by whose table requests go. Stable's, until a candidate with another one has taken its place."""
+    stable, candidate = turn.status.stable, turn.status.candidate
+    if stable is None or not stable.gateway:
+        return candidate or stable
+    same = candidate is not None and candidate.gateway and candidate.routes == stable.routes
+    return candidate if same else stable
+
+
+def route_hash(turn: Turn, release: Release | None) -> str:
+    """The hash of a route table: which pools there are for which class, and the shares that are written down."""
+    table: dict[str, list[str]] = {}
+    for item in release.pools if release else []:
+        table.setdefault(class_name(turn, Child(item.name, item.revision)), []).append(item.name)
+    pools = {name: sorted(found) for name, found in table.items()}
+    routes = release.routes if release else []
+    if not routes:
+        return digest(pools)
+    return digest(
+        {"pools": pools, "shares": {one.context_class: {to.pool: to.parts for to in one.to} for one in routes}}
+    )
+
+
+def class_parts(turn: Turn, release: Release, name: str) -> dict[str, int]:
+    """One class's table in a release: as it is written down, else its pools by their replicas."""
+    written = _written(release, name)
+    if written:
+        return written
+    here = [item.name for item in release.pools if class_name(turn, Child(item.name, item.revision)) == name]
+    return {pool: turn.replicas(pool) for pool in here}
+
+
+def _written(release: Release | None, name: str) -> dict[str, int]:
+    found = next((one for one in release.routes if one.context_class == name), None) if release else None
+    return {to.pool: to.parts for to in found.to} if found else {}
+
+
+def changed_classes(old: Release, new: Release) -> list[str]:
+    """Classes whose table is another one."""
+    named = dict.fromkeys(one.context_class for release in (old, new) for one in release.routes)
+    return [name for name in named if _written(old, name) != _written(new, name)]
+
+
+def arms(turn: Turn) -> TableMove | None:
+    """The table's wave while both tables' backends are named."""
+    rollout, stage = turn.status.rollout, turn.status.stage
+    table = rollout.table if rollout else None
+    if table is None or table.since is None or table.gone or stage not in _ON_THE_WAY | _ON_THE_WAY_BACK:
+        return None
+    return table
+
+
+def class_rules(turn: Turn, plan: Plan) -> list[ClassRule]:
+    """A rule for each class: the spec's classes in its order, then those of other releases."""
+    known = turn.status.gateway.classes if turn.status.gateway else []
+    by_class: dict[str, list[Child]] = {name: [] for name in known}
+    for child in plan:
+        by_class.setdefault(class_name(turn, child), []).append(child)
+    rules = (_rule(turn, plan, name, children) for name, children in by_class.items())
+    return [rule for rule in rules if rule is not None]
+
+
+def _rule(turn: Turn, plan: Plan, name: str, of_class: list[Child]) -> ClassRule | None:
+    written = _written(table_release(turn), name)
+    children = [child for child in plan if child.pool in written] if written else of_class
+    if not children:
+        return None
+    if backends := _two_tables(turn, plan, name):
+        return ClassRule(name, {}, backends)
+    pools = dict.fromkeys(child.pool for child in children)
+    found: dict[Child, int] = {}
+    for pool in pools:
+        found |= _in_pool(turn, plan, pool, written.get(pool) or turn.replicas(pool) * FINENESS)
+    # Where nothing is ready there is nowhere else to go: the gateway says so to those who ask.
+    found = found or {child: max(1, plan[child]) for child in children if _stays(turn, child)}
+    return ClassRule(name, {name_of(turn, child): weight for child, weight in found.items()})
+
+
+def _stays(turn: Turn, child: Child) -> bool:
+    """Whether a revision is of the release that serves, or is to serve where nothing does."""
+    staying = turn.status.stable or turn.status.candidate
+    return revision_in(staying, child.pool) in ("", child.revision)
+
+
+def _in_pool(turn: Turn, plan: Plan, pool: str, whole: int) -> dict[Child, int]:
+    """A pool's weight, divided between its revisions; none where nothing is ready."""
+    fractions = [(child, part) for child, part in _fractions(turn, plan, pool).items() if part > 0]
+    found, left = {}, whole
+    for place, (child, part) in enumerate(fractions):
+        last = place + 1 == len(fractions)
+        found[child] = max(1, left if last else round(whole * part))
+        left -= found[child]
+    return found
+
+
+def _fractions(turn: Turn, plan: Plan, pool: str) -> dict[Child, float]:
+    """By revision the part of the pool's requests that it is to have."""
+    ready = {child: _serves(turn, child, most) for child, most in plan.items() if child.pool == pool}
+    here = {child: count for child, count in ready.items() if count > 0}
+    new, old = (Child(pool, revision_in(release, pool)) for release in (turn.status.candidate, turn.status.stable))
+    share = _step_share(turn, pool)
+    if share is not None and new in here and old in here and new != old:
+        # As long as not all of the candidate's pods are ready, none of them is to have more than its part.
+        part = share * min(1.0, here[new] / plan[new])
+        return {new: part, old: 1 - part}
+    return {child: count / sum(here.values()) for child, count in here.items()}
+
+
+def _step_share(turn: Turn, pool: str) -> float | None:
+    rollout = turn.status.rollout
+    if rollout is None or turn.status.stage not in _BY_STEPS or pool not in begun(rollout):
+        return None
+    return weight_of(rollout, pool) / 100
+
+
+def _serves(turn: Turn, child: Child, most: int) -> int:
+    """Ready pods that count; a candidate whose Service is not there cannot be routed to."""
+    stays = child.revision == revision_in(turn.status.stable, child.pool)
+    reachable = stays or name_of(turn, child) in turn.seen.services
+    return min(most, turn.ready(child.pool, child.revision)) if reachable else 0
+
+
+def _two_tables(turn: Turn, plan: Plan, name: str) -> tuple[Backend, ...]:
+    """Both tables' backends of a class that changes, each with its table's hash; none where one table serves."""
+    table, rollout = arms(turn), turn.status.rollout
+    stable, candidate = turn.status.stable, turn.status.candidate
+    if table is None or rollout is None or stable is None or candidate is None:
+        return ()
+    if name not in changed_classes(stable, candidate):
+        return ()
+    leaves = turn.status.stage in _ON_THE_WAY_BACK
+    old, new = (_reachable(turn, plan, class_parts(turn, release, name)) for release in (stable, candidate))
+    before, after = mix(old, new, 0 if leaves else rollout.weight)
+    # Stable's first: a gateway may name backends by their place, and the candidate's are those that come and go.
+    return (
+        *(one for pool, weight in before.items() for one in _arm(turn, plan, pool, weight, table.stable_hash)),
+        *(one for pool, weight in after.items() for one in _arm(turn, plan, pool, weight, table.route_hash)),
+    )
+
+
+def _reachable(turn: Turn, plan: Plan, parts: dict[str, int]) -> dict[str, int]:
+    return {pool: part for pool, part in parts.items() if _fractions(turn, plan, pool)}
+
+
+def _arm(turn: Turn, plan: Plan, pool: str, weight: int, table_hash: str) -> list[Backend]:
+    """One revision of a pool, so that no backend comes and goes with a pod's readiness; on the way back as is ready."""
+    fractions = _fractions(turn, plan, pool)
+    on_the_way = turn.status.stage in _ON_THE_WAY
+    if on_the_way or weight == 1:
+        moved = Child(pool, revision_in(turn.status.candidate, pool))
+        only = moved if on_the_way and moved in fractions else max(fractions, key=lambda child: fractions[child])
+        return [Backend(name_of(turn, only), weight, table_hash)]
+    split = _in_pool(turn, plan, pool, weight)
+    return [Backend(name_of(turn, child), count, table_hash) for child, count in split.items()]

@@ -1,0 +1,105 @@
+"""The route table in a spec: which part of a context class's requests each pool has (R11)."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, ClassVar, Final
+
+from pydantic import Field
+from quality_contract.latency import HISTOGRAMS
+
+from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.evidence.samples import AUDITED
+from sampler_rollouts.domain.pool import Label
+from sampler_rollouts.domain.rules import Rule, Scalar, Strict
+
+SHARE_PATTERN: Final = "^[0-9]{1,3}([.][0-9]{1,4})?%$"
+_CEL_PERCENT: Final = "double({0}.substring(0, size({0}) - 1))"
+Share = Annotated[
+    str,
+    Field(max_length=9),
+    Scalar(
+        cel=f"self.matches('{SHARE_PATTERN}') && {_CEL_PERCENT.format('self')} > 0.0 && "
+        f"{_CEL_PERCENT.format('self')} <= 100.0",
+        message='must be above 0% and at most 100%, with at most four decimals: "70%" or "99.2%"',
+        holds=lambda text: re.fullmatch(SHARE_PATTERN, text) is not None and 0 < float(text[:-1]) <= 100,
+    ),
+]
+_PARTS: Final = f"self.to.map(t, int({_CEL_PERCENT.format('t.share')} * 10000.0 + 0.5)).sum()"
+
+
+class PoolShare(Strict):
+    """One pool's part of a class."""
+
+    pool: Label
+    """One of spec.pools, of whatever class."""
+    share: Share
+    """Of the class's requests, in percent."""
+
+
+class ClassRoutes(Strict):
+    """To which pools requests of one context class go."""
+
+    context_class: Label
+    """One of contextClasses; standard where there are none."""
+    to: Annotated[
+        list[PoolShare], Field(min_length=1, max_length=limits.SHARES, json_schema_extra=limits.map_by("pool"))
+    ]
+    """Shares, 100 % together."""
+    rules: ClassVar = (
+        Rule(
+            f"{_PARTS} == 1000000",
+            "shares of a class must be 100% together: correct them",
+            lambda routes: sum(round(float(to.share[:-1]) * 10000) for to in routes.to) == 1_000_000,
+            "to",
+        ),
+        Rule(
+            "self.to.all(t, self.to.exists_one(s, s.pool == t.pool))",
+            "to must name each pool once: remove the duplicate",
+            lambda routes: limits.unique(to.pool for to in routes.to),
+            "to",
+        ),
+    )
+
+
+CLASSED: Final = "has(self.routing) && has(self.routing.contextClasses)"
+_ROUTED: Final = "has(self.routing) && has(self.routing.routes)"
+_STANDARD: Final = "standard"
+NOT_BY_ROUTE: Final = sorted({*AUDITED, *HISTOGRAMS})
+"""Checks that servers count without the route hash."""
+ROUTE_RULES: Final = (
+    Rule(
+        f"!({_ROUTED}) || self.routing.routes.all(r, {CLASSED} ? "
+        "self.routing.contextClasses.exists(c, c.name == r.contextClass) : r.contextClass == 'standard')",
+        "contextClass of routes must be one of routing.contextClasses (standard without them): correct it",
+        lambda spec: set(spec.routes) <= set(spec.class_sizes or {_STANDARD: 0}),
+        "routing.routes",
+    ),
+    Rule(
+        f"!({_ROUTED}) || self.routing.routes.all(r, r.to.all(t, self.pools.exists(p, p.name == t.pool)))",
+        "routes name an unknown pool: use names from spec.pools",
+        lambda spec: spec.routed_pools <= {pool.name for pool in spec.pools},
+        "routing.routes",
+    ),
+    Rule(
+        f"!({_ROUTED}) || self.pools.all(p, self.routing.routes.exists(r, r.to.exists(t, t.pool == p.name)) || "
+        "!self.routing.routes.exists(r, r.contextClass == (has(p.contextClass) ? p.contextClass : 'standard')))",
+        "a pool's class has routes, and none of them names the pool: give it a share, or remove it",
+        lambda spec: all(
+            pool.name in spec.routed_pools or (pool.context_class or _STANDARD) not in spec.routes
+            for pool in spec.pools
+        ),
+        "routing.routes",
+    ),
+    Rule(
+        f"!({_ROUTED}) || self.quality.checks.exists(c, !has(c.template) && !(c.name in {NOT_BY_ROUTE}) && "
+        "(!has(c.mode) || c.mode != 'Report'))",
+        "routes are tested by checks that servers count by route: add errors or misrouted to quality.checks",
+        lambda spec: (
+            not spec.routes
+            or any(not c.template and c.name not in NOT_BY_ROUTE and c.mode != "Report" for c in spec.quality.checks)
+        ),
+        "quality.checks",
+    ),
+)
+"""Rules over the whole spec."""

@@ -1,0 +1,296 @@
+"""A change of the route table is a release of its own: how it comes in, what it is tested by, how it leaves (R11)."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from sampler_rollouts.domain.decision.context import ResourceMeta
+from sampler_rollouts.domain.decision.question import question
+
+from tests.unit.operator.domain.routed import Routed, rules
+from tests.unit.operator.domain.tabled import WRONG, arms, serving_table, tabled, told, until_arms
+from tests.unit.operator.domain.world import failing, inconclusive, passing
+
+WHOLE = 1_000_000
+
+
+def hashes(world: Routed) -> tuple[str, str]:
+    table = world.status.rollout.table if world.status.rollout else None
+    assert table is not None
+    return table.stable_hash, table.route_hash
+
+
+def changing() -> Routed:
+    world = serving_table()
+    world.update(tabled(shares=WRONG))
+    return world
+
+
+def deployments(world: Routed) -> dict[str, Any]:
+    return {name: copy.deepcopy(body) for (kind, name), body in world.children.items() if kind == "Deployment"}
+
+
+def test_a_written_table_is_exact_in_the_route() -> None:
+    world = serving_table(WRONG)
+    assert arms(world) == {("cpu-a", ""): 992_000, ("cpu-b", ""): 8_000}
+    assert told(rules(world)[0]) == told(rules(world)[1]) != ""
+
+
+def test_another_table_is_another_release_and_a_known_one_starts_nothing() -> None:
+    world = serving_table(WRONG)
+    before = world.status.stable
+    world.update(tabled(shares=dict(reversed(WRONG.items()))))
+    world.run(30)
+    assert world.status.stage == "Serving"
+    world.update(tabled(shares={"cpu-a": "50%", "cpu-b": "50%"}))
+    world.run(5)
+    assert before is not None
+    assert world.status.stage == "Progressing"
+    assert world.status.candidate is not None
+    assert world.status.candidate.hash != before.hash
+
+
+def test_the_new_table_enters_at_the_least_weight_and_only_its_class_changes() -> None:
+    world = changing()
+    pods = deployments(world)
+    until_arms(world)
+    old, new = hashes(world)
+    assert old != new
+    assert arms(world) == {("cpu-a", old): WHOLE - 2, ("cpu-a", new): 1, ("cpu-b", new): 1}
+    assert told(rules(world)[0]) == ""
+    assert told(rules(world)[1]) == old
+    assert all(weight == 0 or told_ == "" for (_, told_), weight in arms(world, 1).items())
+    assert deployments(world) == pods
+
+
+def test_a_step_is_the_linear_mix_of_both_tables() -> None:
+    world = changing()
+    world.run(30)
+    assert world.status.rollout is not None
+    assert world.status.rollout.weight == 50
+    old, new = hashes(world)
+    assert arms(world) == {("cpu-a", old): 500_000, ("cpu-a", new): 496_000, ("cpu-b", new): 4_000}
+    assert world.status.progress.startswith("route table 1/1, step 1/")
+
+
+def test_a_table_that_passes_leaves_through_the_least_weight_and_is_told_at_the_rule() -> None:
+    world = changing()
+    world.run(30)
+    old, new = hashes(world)
+    pods = deployments(world)
+    world.judge = passing
+    seen = []
+    for _ in range(200):
+        world.tick(1)
+        if world.status.stage == "Serving":
+            break
+        seen.append(arms(world))
+    assert {("cpu-a", old): 1, ("cpu-a", new): 991_999, ("cpu-b", new): 8_000} in seen
+    assert world.status.history[0].result == "Promoted"
+    assert "route table of class standard changed from shares by replicas to cpu-a 99.2%, cpu-b 0.8%" in (
+        world.status.history[0].message
+    )
+    world.tick(1)
+    assert arms(world) == {("cpu-a", ""): 992_000, ("cpu-b", ""): 8_000}
+    assert told(rules(world)[0]) == told(rules(world)[1]) == new
+    assert deployments(world) == pods
+
+
+def test_nothing_goes_on_before_a_gateway_has_taken_the_arms_over() -> None:
+    world = changing()
+    world.behind = True
+    world.run(60)
+    assert world.status.rollout is not None
+    assert world.status.rollout.weight == 0
+    assert "the gateway to take over the route with both tables" in message(world)
+    world.behind = False
+    world.run(15)
+    assert world.status.rollout.weight == 50
+
+
+def message(world: Routed) -> str:
+    return next(one.message for one in world.status.conditions if one.type == "Reconciling")
+
+
+def test_a_table_that_fails_leaves_through_the_least_weight_by_the_route_alone() -> None:
+    world = changing()
+    world.run(30)
+    old, new = hashes(world)
+    pods = deployments(world)
+    world.judge = failing("misrouted", "cpu-b")
+    world.tick(1)
+    assert world.status.stage == "RollingBack"
+    assert arms(world) == {("cpu-a", old): WHOLE - 2, ("cpu-a", new): 1, ("cpu-b", new): 1}
+    world.behind = True
+    world.run(30)
+    assert world.status.stage == "RollingBack"
+    world.behind = False
+    world.run(15)
+    assert world.status.stage == "Serving"
+    assert set(arms(world)) == {("cpu-a", "")}
+    assert told(rules(world)[0]) == old
+    said = world.status.failed[0].message
+    assert "in pool cpu-b at weight 50: check misrouted" in said
+    assert "route table of class standard changed" in said
+    assert deployments(world) == pods
+    assert not world.status.failed[0].suspects
+
+
+def test_pods_move_first_and_the_table_last() -> None:
+    world = serving_table()
+    world.judge = passing
+    world.update(tabled("b", WRONG))
+    reached = []
+    for _ in range(600):
+        world.tick(1)
+        rollout = world.status.rollout
+        if rollout is None:
+            break
+        reached.append((rollout.wave, any(told(one) for one in rules(world)[0]["backendRefs"])))
+    assert world.status.history[0].result == "Promoted"
+    waves = len({wave for wave, _ in reached}) - 1
+    assert waves >= 1
+    assert all(table == (wave == waves) for wave, table in reached if wave < waves)
+    assert (waves, True) in reached
+    assert arms(world) == {("cpu-a", ""): 992_000, ("cpu-b", ""): 8_000}
+
+
+def test_a_release_of_both_that_fails_by_its_table_goes_back_everywhere() -> None:
+    world = serving_table()
+    stable = world.status.stable
+    assert stable is not None
+    world.judge = passing
+    world.update(tabled("b", WRONG))
+    for _ in range(600):
+        world.tick(1)
+        if any(told(one) for one in rules(world)[0]["backendRefs"]) and world.status.rollout.weight == 50:  # type: ignore[union-attr]
+            break
+    world.judge = failing("misrouted", "cpu-b")
+    world.until("RollingBack")
+    world.judge = inconclusive
+    world.until("Serving")
+    assert world.status.stable is not None
+    assert world.status.stable.hash == stable.hash
+    assert set(arms(world)) == {("cpu-a", "")}
+    world.run(60)
+    assert set(deployments(world)) == {f"demo-{item.name}-{item.revision}" for item in stable.pools}
+
+
+def test_another_wish_withdraws_the_table() -> None:
+    world = changing()
+    world.run(30)
+    world.update(tabled())
+    world.tick(1)
+    assert world.status.stage == "Withdrawing"
+    world.run(20)
+    assert world.status.stage == "Serving"
+    assert set(arms(world)) == {("cpu-a", "")}
+
+
+def test_both_arms_are_asked_for_by_route_and_the_new_one_counts_from_zero() -> None:
+    world = changing()
+    world.run(30)
+    old, new = hashes(world)
+    asked = question(ResourceMeta("ns", "demo", "uid"), {}, world.status, world.now)
+    assert asked is not None
+    assert {plan.name for plan in asked.checks} == {"unexpected-script", "misrouted"}
+    assert {arm.pool for arm in asked.arms} == {"cpu-a", "cpu-b"}
+    for arm in asked.arms:
+        assert (arm.route, arm.stable_route, arm.compared) == (new, old, True)
+        assert arm.revision == arm.stable_revision
+        assert len(arm.births) == 2
+        assert all(birth == asked.since for birth in arm.births.values())
+    assert world.status.rollout is not None
+    assert world.status.rollout.quality.tests == 4
+
+
+def test_a_table_that_is_tried_again_counts_from_its_second_start() -> None:
+    world = changing()
+    world.run(30)
+    world.judge = failing("misrouted", "cpu-b")
+    world.run(15)
+    assert world.status.stage == "Serving"
+    world.judge = inconclusive
+    world.update(tabled(shares=WRONG) | {"retryGeneration": 1})
+    world.run(30)
+    asked = question(ResourceMeta("ns", "demo", "uid"), {}, world.status, world.now)
+    assert asked is not None
+    assert all(birth < asked.since for arm in asked.arms for birth in arm.births.values())
+
+
+def test_epochs_rise_with_the_tables_wave_where_sessions_stick() -> None:
+    made = tabled()
+    made["routing"]["session"] = {"affinity": "Cookie"}
+    world = Routed(made)
+    world.until("Serving")
+    world.run(10)
+    before = int(told(rules(world)[0]).partition(";")[2])
+    other = tabled(shares=WRONG)
+    other["routing"]["session"] = {"affinity": "Cookie"}
+    world.update(other)
+    until_arms(world)
+    epochs = {int(header.partition(";")[2]) for _, header in arms(world)}
+    assert len(epochs) == 1
+    assert epochs.pop() > before
+
+
+def promoted() -> Routed:
+    world = changing()
+    world.judge = passing
+    world.run(150)
+    assert world.status.history[0].result == "Promoted"
+    world.judge = inconclusive
+    return world
+
+
+def test_a_table_that_fails_in_its_bake_is_taken_back_at_once() -> None:
+    world = promoted()
+    pods = deployments(world)
+    world.judge = failing("misrouted", "cpu-b")
+    world.run(10)
+    assert world.status.history[0].result == "RolledBack"
+    assert "check misrouted" in world.status.failed[0].message
+    assert world.status.stage == "Serving"
+    world.tick(1)
+    assert set(arms(world)) == {("cpu-a", "")}
+    assert deployments(world) == pods
+
+
+def test_the_table_before_comes_back_without_steps() -> None:
+    world = promoted()
+    world.update(tabled())
+    world.run(10)
+    assert world.status.history[0].result == "Restored"
+    assert set(arms(world)) == {("cpu-a", "")}
+
+
+def test_a_table_is_taken_back_with_a_spec_that_cannot_be_read() -> None:
+    world = changing()
+    world.run(30)
+    world.update({"nonsense": True})
+    world.judge = failing("misrouted", "cpu-b")
+    world.run(30)
+    assert world.status.stage == "Serving"
+    assert world.status.failed
+    assert set(arms(world)) == {("cpu-a", "")}
+
+
+def test_a_new_pool_has_pods_and_no_requests_before_the_table() -> None:
+    made = tabled(shares={"cpu-a": "100%"})
+    world = serving_table({"cpu-a": "100%"})
+    more = tabled(shares={"cpu-a": "60%", "cpu-c": "40%"})
+    more["pools"] = [*made["pools"], {**made["pools"][0], "name": "cpu-c"}]
+    more["strategy"] = more["strategy"] | {"waves": [["cpu-a", "cpu-b"], ["cpu-c"]]}
+    world.update(more)
+    world.run(10)
+    assert set(arms(world)) == {("cpu-a", "")}
+    assert world.serving().get("cpu-c") is None or world.status.rollout is not None
+    until_arms(world, 200)
+    old, new = hashes(world)
+    assert world.serving()["cpu-c"] == 2
+    assert arms(world) == {("cpu-a", old): WHOLE - 2, ("cpu-a", new): 1, ("cpu-c", new): 1}
+    world.judge = passing
+    world.run(200)
+    assert world.status.history[0].result == "Promoted"
+    assert arms(world) == {("cpu-a", ""): 600_000, ("cpu-c", ""): 400_000}
