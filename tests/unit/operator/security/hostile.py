@@ -97,6 +97,12 @@ _FULL: Spec = {
             "parentRefs": [{"name": "edge", "namespace": "infra", "sectionName": "http"}],
             "hostnames": ["api.example.com"],
         },
+        "routes": [
+            {
+                "contextClass": "standard",
+                "to": [{"pool": "cpu-a", "share": "99.2%"}, {"pool": "cpu-b", "share": "0.8%"}],
+            }
+        ],
         "session": {"affinity": "Cookie"},
     },
     "pools": [
