@@ -75,7 +75,8 @@ def holds(live: Any, name: str, wanted: Any, quantities: bool) -> bool:
 def _contains_list(live: Any, wanted: list[Any]) -> bool:
     if not isinstance(live, list):
         return False
-    if wanted and all(isinstance(item, dict) and "name" in item for item in wanted):
+    names = [item["name"] for item in wanted if isinstance(item, dict) and "name" in item]
+    if wanted and len(set(names)) == len(wanted):
         by_name = {item.get("name"): item for item in live if isinstance(item, dict)}
         return all(item["name"] in by_name and _contains(by_name[item["name"]], item) for item in wanted)
     return len(live) == len(wanted) and all(map(_contains, live, wanted))

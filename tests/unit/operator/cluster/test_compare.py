@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from sampler_rollouts.cluster.compare import differs
-from sampler_rollouts.cluster.kinds import kind_of
+from sampler_rollouts.cluster.kinds import FIELD_MANAGER, kind_of
 
 from tests.support.kube.api import MemoryApi
 from tests.unit.operator.cluster.builders import deployment, service
@@ -129,3 +130,14 @@ def test_a_selector_with_a_label_more_is_put_back() -> None:
     for entry in live["metadata"]["managedFields"]:
         entry["fieldsV1"].get("f:spec", {}).pop("f:selector", None)
     assert differs(service(), live)
+
+
+def test_backends_of_one_name_are_compared_by_their_place() -> None:
+    """Two tables' arms are of the same Service."""
+    backends = [{"name": "cpu", "weight": 700}, {"name": "cpu", "weight": 300}]
+    owned = {"manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": {"f:spec": {"f:rules": {}}}}
+    wanted = {"apiVersion": "v1", "kind": "HTTPRoute", "spec": {"rules": [{"backendRefs": backends}]}}
+    live = {"metadata": {"managedFields": [owned]}, "spec": {"rules": [{"backendRefs": copy.deepcopy(backends)}]}}
+    assert not differs(wanted, live)
+    live["spec"]["rules"][0]["backendRefs"][0]["weight"] = 600
+    assert differs(wanted, live)

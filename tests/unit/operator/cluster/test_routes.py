@@ -118,3 +118,23 @@ def test_who_else_owns_a_part_of_the_spec_is_told_with_the_time() -> None:
 )
 def test_nobody_else_needs_the_gateway_api(rollout: dict[str, Any], comes: bool) -> None:
     assert comes_by_route(rollout) is comes
+
+
+def _telling(name: str, weight: int, said: str) -> dict[str, Any]:
+    header = {"set": [{"name": "x-sampler-route", "value": said}]}
+    return {
+        "name": name,
+        "weight": weight,
+        "filters": [{"type": "RequestHeaderModifier", "requestHeaderModifier": header}],
+    }
+
+
+def test_backends_that_tell_their_requests_something_are_read_by_it() -> None:
+    made = route(TAKEN)
+    made["spec"]["rules"] = [
+        {"backendRefs": [_telling("cpu", 700, "old"), _telling("cpu", 200, "new"), _telling("big", 0, "new")]},
+        {"backendRefs": [_telling("cpu", 1, "new"), {"name": "big", "weight": 5}]},
+    ]
+    found = route_state(made)
+    assert found.arms == {("old", "cpu"): 700, ("new", "cpu"): 201}
+    assert found.weights == {"cpu": 901, "big": 5}
