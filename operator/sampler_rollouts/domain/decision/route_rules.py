@@ -118,7 +118,8 @@ def _stays(turn: Turn, child: Child) -> bool:
 def _in_pool(turn: Turn, plan: Plan, pool: str, whole: int) -> dict[Child, int]:
     """A pool's weight, divided between its revisions; none where nothing is ready."""
     fractions = [(child, part) for child, part in _fractions(turn, plan, pool).items() if part > 0]
-    found, left = {}, whole
+    found: dict[Child, int] = {}
+    left = whole
     for place, (child, part) in enumerate(fractions):
         last = place + 1 == len(fractions)
         found[child] = max(1, left if last else round(whole * part))
