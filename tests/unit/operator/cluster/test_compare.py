@@ -137,7 +137,7 @@ def test_backends_of_one_name_are_compared_by_their_place() -> None:
     backends = [{"name": "cpu", "weight": 700}, {"name": "cpu", "weight": 300}]
     owned = {"manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": {"f:spec": {"f:rules": {}}}}
     wanted = {"apiVersion": "v1", "kind": "HTTPRoute", "spec": {"rules": [{"backendRefs": backends}]}}
-    live = {"metadata": {"managedFields": [owned]}, "spec": {"rules": [{"backendRefs": copy.deepcopy(backends)}]}}
+    live: Obj = {"metadata": {"managedFields": [owned]}, "spec": {"rules": [{"backendRefs": copy.deepcopy(backends)}]}}
     assert not differs(wanted, live)
     live["spec"]["rules"][0]["backendRefs"][0]["weight"] = 600
     assert differs(wanted, live)
