@@ -30,7 +30,8 @@ def operator(cluster: Cluster, images: dict[str, str]) -> Iterator[str]:
     """The operator, installed by Helm; yields its namespace."""
     install_operator(cluster, images["operator"])
     yield OPERATOR_NAMESPACE
-    cluster.helm("uninstall", RELEASE, "-n", OPERATOR_NAMESPACE, "--wait")
+    # The tutorial, a release of the same name, may have uninstalled it.
+    cluster.helm("uninstall", RELEASE, "-n", OPERATOR_NAMESPACE, "--wait", "--ignore-not-found")
 
 
 @pytest.fixture
