@@ -35,9 +35,9 @@ def operator(cluster: Cluster, images: dict[str, str]) -> Iterator[str]:
 
 
 @pytest.fixture
-def rollouts(cluster: Cluster, operator: str) -> Iterator[Rollouts]:
-    """A namespace of its own for a test's SamplerRollouts, gone afterwards."""
-    space = Rollouts(cluster, "e2e")
+def rollouts(cluster: Cluster, operator: str, request: pytest.FixtureRequest) -> Iterator[Rollouts]:
+    """A namespace for a test's SamplerRollouts, named after its file; it goes while the next test begins."""
+    space = Rollouts(cluster, request.path.stem.replace("_", "-"))
     space.create_namespace()
     yield space
-    space.delete_namespace()
+    space.delete_namespace(wait=False)

@@ -23,7 +23,7 @@ ON: dict[str, Any] = {"preflight": {"budget": "5s"}}
 TWO: dict[str, Any] = {**ON, "pools": ("cpu", "gpu"), "replicas": 2, "steps": [50]}
 
 
-@scenario("a good build passes its preflight and is promoted")
+@scenario("a good build passes its preflight and is promoted", long=True)
 def passes(given: Given, when: When, then: Then) -> None:
     given.serving("a", **ON)
     when.spec_asks_for("b")
@@ -57,7 +57,7 @@ def fails_in_second_wave(given: Given, when: When, then: Then) -> None:
     then.never_ready("b", "gpu")
 
 
-@scenario("a pool draws other tokens than the others")
+@scenario("a pool draws other tokens than the others", long=True)
 def other_tokens(given: Given, when: When, then: Then) -> None:
     given.serving("a", **(TWO | {"pools": ("cpu", "gpu", "tpu")}))
     when.preflight_of("b", OTHER_TOKENS, pool="cpu")
@@ -67,7 +67,9 @@ def other_tokens(given: Given, when: When, then: Then) -> None:
     then.never_ready("b", "gpu")
 
 
-@scenario("a build whose log-probabilities are not stable's is stopped, and may pass where the model is to change")
+@scenario(
+    "a build whose log-probabilities are not stable's is stopped, and may pass where the model is to change", long=True
+)
 def other_model(given: Given, when: When, then: Then) -> None:
     given.serving("a", **ON)
     when.preflight_of("b", OTHER_LOGPROBS)
