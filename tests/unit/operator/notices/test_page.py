@@ -1,4 +1,4 @@
-"""docs/howto/notifications.md: its receiver is run, and takes what the sender sends and nothing else; its values are right."""
+"""docs/howto/notifications.md: its receiver is run, and takes what the sender sends and nothing else."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def block(language: str) -> str:
 
 
 @pytest.fixture
-def program(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+def program(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setenv("KEY", KEY)
     names: dict[str, Any] = {"__name__": "receiver"}
     exec(compile(block("python"), "docs/howto/notifications.md", "exec"), names)
     handled: list[Any] = []
     names["handle"], names["handled"] = handled.append, handled
     names["Receiver"].log_message = lambda *_: None
-    yield names
+    return names
 
 
 def test_it_takes_what_is_sent_and_handles_it_once(program: dict[str, Any], tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_id_timestamp_and_body_are_signed() -> None:
 
 
 def test_a_known_answer() -> None:
-    """Computed with openssl: printf 'm.1.b' | openssl dgst -sha256 -hmac 0123456789abcdef0123456789abcdef -binary | base64"""
+    """Of another program: printf m.1.b |openssl dgst -sha256 -hmac 0123456789abcdef0123456789abcdef -binary | base64"""
     assert headers([KEY], "m", 1, b"b")["webhook-signature"] == "v1,30wUtPyl8y5Ha5D01pljhYFijVF/EjBo2ImT+D6kKxE="
 
 

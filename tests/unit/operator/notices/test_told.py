@@ -38,9 +38,12 @@ class Told(World):
     def start(self) -> None:
         metrics = BoundedMetrics(self.traffic, ["default"], time_limit=1.0)
         metrics._threads = {"": Inline(), "default": Inline()}  # type: ignore[dict-item]
-        self.deliveries = Deliveries(CONFIG, lambda: self.clock.now.timestamp(), lambda: 1.0)
+        self.deliveries = Deliveries(CONFIG, self.seconds, lambda: 1.0)
         cluster = KubernetesCluster(self.api)
         self.reconciler = Reconciler(cluster, metrics, Inline(), self.clock, deliveries=self.deliveries)
+
+    def seconds(self) -> float:
+        return self.clock.now.timestamp()
 
     def send(self, name: str, letter: Letter) -> None:
         if self.down:

@@ -158,9 +158,8 @@ async def test_what_a_receiver_says_and_who_we_are_to_it_stays_between_us(
             format=Format.SLACK, url_file=tmp_path / "url", bearer_token_file=tmp_path / "token", deadline=60
         )
         posts = PostTelemetry(telemetry.registry, ["chat"])
-        deliveries = Deliveries(
-            Notifications(receivers={"chat": told}), lambda: world.clock.now.timestamp(), observer=posts
-        )
+        config = Notifications(receivers={"chat": told})
+        deliveries = Deliveries(config, lambda: world.clock().timestamp(), observer=posts)
         world.traffic = Chatty(world)
         metrics = BoundedMetrics(world.traffic, ["default"], time_limit=1.0)
         metrics._threads = {"": Inline(), "default": Inline()}  # type: ignore[dict-item]
