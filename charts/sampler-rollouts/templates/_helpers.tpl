@@ -67,7 +67,7 @@ authors:
 {{- end }}
 {{- if .Values.notifications.receivers }}
 notifications:
-  {{- include "sampler-rollouts.notifications" . | nindent 2 }}
+  {{- include "sampler-rollouts.notifications" . | trim | nindent 2 }}
 {{- end }}
 {{- end }}
 
@@ -113,6 +113,10 @@ receivers:
 {{- end }}
 {{- if ne (eq $format "PagerDuty") (not (empty $receiver.routingKeyFile)) }}
 {{- fail (printf "%s: routingKeySecret belongs to format PagerDuty, and PagerDuty needs it" $where) }}
+{{- end }}
+{{- $own := regexMatch "^http://(localhost|127[.][0-9.]+|\\[::1\\])(:[0-9]+)?(/|$)" (default "" $receiver.url) }}
+{{- if and (hasPrefix "http://" (default "" $receiver.url)) (not $own) (or $receiver.routingKeyFile $receiver.bearerTokenFile) }}
+{{- fail (printf "%s: url must be https: a secret would travel in clear text" $where) }}
 {{- end }}
 {{- end }}
 
@@ -192,7 +196,7 @@ receivers:
     # Read by the pod's group alone.
     defaultMode: 0440
     sources:
-      {{- . | nindent 4 }}
+      {{- . | trim | nindent 4 }}
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}
