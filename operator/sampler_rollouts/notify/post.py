@@ -130,11 +130,10 @@ def _shake_hands(sock: socket.socket) -> None:
 def _exchange(
     sock: socket.socket, target: SplitResult, headers: Mapping[str, str], body: bytes
 ) -> tuple[int, str | None]:
-    connection = http.client.HTTPConnection(target.hostname or "")
+    connection = http.client.HTTPConnection("receiver.invalid")  # never resolved: the connection is there
     connection.sock = sock
     path = (target.path or "/") + (f"?{target.query}" if target.query else "")
-    host = target.netloc
-    connection.request("POST", path, body, {"Host": host, "Connection": "close", **headers})
+    connection.request("POST", path, body, {"Host": target.netloc, "Connection": "close", **headers})
     response = connection.getresponse()
     return response.status, response.getheader("Retry-After")
 

@@ -57,7 +57,7 @@ def _cloud_event(letter: Letter) -> dict[str, Any]:
         "id": notice.id,
         "source": _source(letter),
         "type": f"io.samplerrollouts.rollout.{EVENT_TYPES[notice.type]}.{VERSION}",
-        "subject": notice.release,
+        **({"subject": notice.release} if notice.release else {}),
         "time": _time(letter),
         "datacontenttype": _JSON,
         "data": _data(letter),
