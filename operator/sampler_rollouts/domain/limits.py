@@ -41,6 +41,10 @@ EDITS: Final = 10
 """Changes by others, the last ones."""
 REMAINS: Final = 32
 """Revisions of pools that are there and not wanted."""
+RECEIVERS: Final = 8
+"""Of notifications."""
+NOTICES: Final = 16
+"""Notifications that somebody has not been told of yet."""
 DETAIL: Final = 256
 """What is worth knowing of one check among many."""
 TEXT: Final = 1024

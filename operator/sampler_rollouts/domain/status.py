@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, Field, ValidationError
 
 from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.notices.notice import Notice
 from sampler_rollouts.domain.plan import (
     Bake,
     Clock,
@@ -253,6 +254,10 @@ class Status(Loose):
     )
     history: Annotated[list[HistoryEntry], Field(max_length=limits.HISTORY)] = Field(default_factory=list)
     """Newest first."""
+    notices: Annotated[list[Notice], Field(max_length=limits.NOTICES, json_schema_extra=limits.map_by("id"))] = Field(
+        default_factory=list
+    )
+    """Notifications that some receiver has not been told of yet, oldest first."""
 
     @classmethod
     def load(cls, raw: Mapping[str, Any] | None) -> Status:
