@@ -39,6 +39,8 @@ class Life:
     role: str
     verdict: str
     since: datetime
+    began: datetime
+    """When its rollout began: a pod comes later."""
     until: datetime | None = None
     """None while it goes on."""
     full_traffic: datetime | None = None
@@ -75,6 +77,7 @@ def _candidate(status: Status) -> Life | None:
         role=UNDER_WAY,
         verdict=status.stage.value,
         since=min((birth.at for birth in rollout.births), default=rollout.started_at),
+        began=rollout.started_at,
         reason=rollout.failure.reason if rollout.failure else rollout.hold.reason if rollout.hold else "",
         message=rollout.failure.message if rollout.failure else status.progress,
         changes="; ".join(rollout.changes),
@@ -103,6 +106,7 @@ def _stable(status: Status, ended: list[Life]) -> Life | None:
         role=SERVES,
         verdict=_standing(status, release),
         since=release.since,
+        began=release.since,
         full_traffic=release.since,
         reason=release.fault.reason if release.fault else "",
         message=release.fault.message if release.fault else "",
@@ -122,7 +126,7 @@ def _kept(status: Status, known: list[Life]) -> Iterator[Life]:
     for release, verdict in ((status.verified, "Verified"), (status.previous, "replaced")):
         if release is not None and release.hash not in told:
             told.add(release.hash)
-            yield Life(release.hash, KEPT, verdict, release.since, places=_places(release))
+            yield Life(release.hash, KEPT, verdict, release.since, release.since, places=_places(release))
 
 
 def _places(release: Release) -> dict[str, Place]:
@@ -153,6 +157,7 @@ def _life(entry: HistoryEntry, role: str, verdict: str, until: datetime | None) 
         role=role,
         verdict=verdict,
         since=entry.born_at or entry.started_at,
+        began=entry.started_at,
         until=until,
         full_traffic=entry.ended_at if entry.result in SERVING else None,
         reason=entry.reason,
