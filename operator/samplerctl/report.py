@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sampler_rollouts.domain.decision.quality import check_spec
+from sampler_rollouts.domain.decision.quality import quality_plan
 from sampler_rollouts.domain.plan import CheckSpec
 from sampler_rollouts.domain.quantities import ratio, time_stamp
 from sampler_rollouts.domain.resource import SpecError, parse_spec
@@ -131,11 +132,9 @@ def _decided(life: Life) -> datetime | None:
 
 
 def _of_rollout(told: Told, life: Life, decided: datetime | None) -> Told:
-    """Only what is about this release: afterwards the same series are about what serves."""
-    if decided is None:
-        return told
-    end = decided.timestamp()
-    checks = {key: [one for one in points if one[0] <= end] for key, points in told.checks.items()}
+    """Only what is about this release: before its first pod and after its end the same series are about what serves."""
+    begin, end = life.since.timestamp(), decided.timestamp() if decided else math.inf
+    checks = {key: [one for one in points if begin < one[0] <= end] for key, points in told.checks.items()}
     pools = {
         key: points if life.role in (SERVES, SERVED) else _until_stables(points, end)
         for key, points in told.pools.items()
@@ -162,7 +161,8 @@ def _limits(body: Body, status: Status, life: Life) -> tuple[dict[str, CheckSpec
         spec = parse_spec(body.get("spec") or {}, name_of(body)[1])
     except SpecError:
         return {}, ""
-    return {one.name: check_spec(one) for one in spec.quality.checks}, "the spec as it is now"
+    plan = quality_plan(spec, [pool.name for pool in spec.pools])
+    return {one.name: one for one in plan.checks}, "the spec as it is now"
 
 
 def max_rate(check: CheckSpec | None) -> float | None:

@@ -76,7 +76,7 @@ def evidence_drawing(report: Report, check: str) -> str:
     highest = max([1.25, *(1.1 * value for line in lines for _, value in line.points)])
     axis = Axis((0.0, highest), [0, 0.25, 0.5, 0.75, 1], lambda value: f"{value:g}")
     limit = Limit(1.0, "threshold", "fails", (1.0, highest), "zone-bad")
-    return _panel(report, f"Evidence of {check}", f"{check}: evidence, of its threshold", lines, limit, axis)
+    return _panel(report, f"Evidence of {check}", f"{check}: evidence", lines, limit, axis)
 
 
 def bound_drawing(report: Report, check: str) -> str:
@@ -87,7 +87,7 @@ def bound_drawing(report: Report, check: str) -> str:
     lines = [line for index, pool in enumerate(pools_of(report)) for line in _bounds(report, index, pool, check, rate)]
     axis = Axis((rate / 5, 1.0), [value for value in RATES if value >= rate / 5], percent, log=True)
     limit = Limit(rate, "limit", f"passes below {percent(rate)}", (rate / 5, rate), "zone-good")
-    return _panel(report, f"Bound of {check}", f"{check}: bound of the share of bad ones", lines, limit, axis)
+    return _panel(report, f"Bound of {check}", f"{check}: bound", lines, limit, axis)
 
 
 def _panel(report: Report, title: str, caption: str, lines: Sequence[Line], limit: Limit, axis: Axis) -> str:
