@@ -142,7 +142,7 @@ class Api:
             raise ApiError(
                 409,
                 f"system_fingerprint: this server is of revision {revision}, that answer is not, or of another route "
-                "table: the rating counts for nobody. Send it as the answer was asked for: same session, same cookie",
+                "table: the rating counts for nobody. Send it as the answer was asked for: same headers, same cookie",
                 param="system_fingerprint",
                 code="other_release",
             )

@@ -189,7 +189,6 @@ def test_changes_leave_out_what_is_older_and_keep_what_goes_on() -> None:
 
 def test_changes_of_all_namespaces_are_asked_for_and_sorted(tmp_path: Path) -> None:
     here, there = rolled_back(), rolled_back()
-    there.now += timedelta(0)
     bodies = [body(here), body(there, "code", "other")]
     back = int((datetime.now(UTC) - here.now).total_seconds() / 3600) + 10
     answer = ask(tmp_path, bodies, "changes", "--since", f"{back}h", "-A", "--json")

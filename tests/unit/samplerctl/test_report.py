@@ -143,7 +143,7 @@ def test_without_a_metrics_source_the_page_says_what_is_missing(tmp_path: Path, 
 
 
 def test_a_source_without_the_operators_metrics_is_told(tmp_path: Path, rolled_back: Scraped) -> None:
-    empty = tried.__globals__["Scraped"](rolled_back.spec, raw_status=rolled_back.raw_status, now=rolled_back.now)
+    empty = Scraped(rolled_back.spec, raw_status=rolled_back.raw_status, now=rolled_back.now)
     _, page = make(tmp_path, empty)
     assert "it has no series of the operator&#x27;s own metrics" in page
 
@@ -167,7 +167,7 @@ def test_whatever_the_cluster_and_the_source_say_is_escaped(tmp_path: Path, roll
     status["history"][0] |= {"message": HOSTILE, "changes": HOSTILE, "reason": HOSTILE, "release": HOSTILE}
     status["history"][0]["pools"] = [{"name": HOSTILE, "revision": HOSTILE}]
     status["conditions"] = [{**one, "message": HOSTILE} for one in status["conditions"]]
-    hostile = tried.__globals__["Scraped"](body["spec"], now=rolled_back.now)
+    hostile = Scraped(body["spec"], now=rolled_back.now)
     for labels, points in rolled_back.series.items():
         own = {key: HOSTILE if key in ("pool", "check", "reason") else value for key, value in labels}
         hostile.series[tuple(sorted(own.items()))] = points
