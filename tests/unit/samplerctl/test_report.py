@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from contextlib import nullcontext
+from datetime import timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -194,7 +195,8 @@ def test_a_line_is_broken_where_nothing_is_known(rolled_back: Scraped) -> None:
     origin = life.began.timestamp()
     times = [*range(0, 100, 10), *range(400, 500, 10)]
     told = Told({("pool_weight_wanted_ratio", "cpu-a"): [(origin + at, float(at)) for at in times]}, {})
-    found = core.gather(rolled_back.body(), life, (), told, rolled_back.now, rolled_back.now - life.began)
+    back = timedelta(seconds=600)
+    found = core.gather(rolled_back.body(), life, (), told, life.began + back, back)
     parts = list(report_lines._parts(found, found.told.pools["pool_weight_wanted_ratio", "cpu-a"]))
     assert [(part[0][0], part[-1][0]) for part in parts] == [(0, 90), (400, 490)]
 
