@@ -48,7 +48,7 @@ def explain_result(body: Body) -> dict[str, Any]:
     """All evidence that status holds: the short form, and each pool's checks."""
     status = Status.load(body.get("status"))
     rollout, found = status.rollout, status_result(body)
-    quality = _quality(status)
+    quality = quality_now(status)
     found["waits_for"] = _waits_for(found["conditions"])
     found["changes"] = rollout.changes if rollout else []
     found["quality"] = _terms(quality) if quality else None
@@ -90,7 +90,7 @@ def _pool(pool: PoolStatus) -> dict[str, Any]:
     }
 
 
-def _quality(status: Status) -> QualityPlan | None:
+def quality_now(status: Status) -> QualityPlan | None:
     """The plan that is tested, or watched, now."""
     if status.rollout:
         return status.rollout.quality
@@ -126,10 +126,11 @@ def _checks(pool: PoolStatus, quality: QualityPlan) -> Iterator[dict[str, Any]]:
         if check.name in AUDITED and pool.name in quality.unaudited:
             continue
         found, is_worst = rows.get(check.name), worst is not None and worst.name == check.name
-        yield _limits(check) | {"worst": is_worst} | (_numbers(found, check, quality) if found else {"verdict": None})
+        yield limits_of(check) | {"worst": is_worst} | (_numbers(found, check, quality) if found else {"verdict": None})
 
 
-def _limits(check: CheckSpec) -> dict[str, Any]:
+def limits_of(check: CheckSpec) -> dict[str, Any]:
+    """What a check must keep to; None where it has no such limit."""
     return {
         "check": check.name,
         "max_rate": check.max_rate or None,

@@ -69,11 +69,12 @@ def _evidence(found: Found) -> Table:
         if not pool["begun"]:
             table.add_row(pool["pool"], "", "", "not begun")
         for check in pool["checks"]:
-            table.add_row(pool["pool"], check["check"], _limits(check), *_numbers(check))
+            table.add_row(pool["pool"], check["check"], limits_text(check), *_numbers(check))
     return table
 
 
-def _limits(check: Found) -> str:
+def limits_text(check: Found) -> str:
+    """In words."""
     parts = [
         f"up to {check['max_rate']}" if check["max_rate"] else "",
         f"{check['max_ratio']} times stable's" if check["max_ratio"] else "",

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, Field, ValidationError
 
 from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.ended import EndedPool
 from sampler_rollouts.domain.notices.notice import Notice
 from sampler_rollouts.domain.plan import (
     Bake,
@@ -207,6 +208,12 @@ class HistoryEntry(Loose):
     ended_at: AwareDatetime
     weight: Annotated[int, Field(ge=0, le=100)] = 0
     requests: Requests = Field(default_factory=Requests)
+    born_at: AwareDatetime | None = None
+    """When its first pod was created; absent where none was."""
+    changes: Annotated[str, Field(max_length=limits.DETAIL)] = ""
+    """What was different in it, in words, as far as they fit."""
+    pools: Annotated[list[EndedPool], Field(max_length=limits.POOLS)] = Field(default_factory=list)
+    """All pools of the release."""
 
 
 class Status(Loose):

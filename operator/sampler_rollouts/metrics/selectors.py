@@ -164,16 +164,17 @@ def _bounds(latencies: Sequence[CheckPlan]) -> dict[str, str]:
 
 
 def _selector(question: Question, metrics: Sequence[str], patterns: Mapping[str, str]) -> Selector:
-    places = ((TARGET_NAMESPACE, _plain(question.namespace)), (TARGET_ROLLOUT, _plain(question.rollout)))
+    places = ((TARGET_NAMESPACE, plain(question.namespace)), (TARGET_ROLLOUT, plain(question.rollout)))
     return Selector(tuple(metrics), places, tuple(patterns.items()))
 
 
 def _any(names: Iterable[str]) -> str:
     """A pattern of exactly these names; patterns are anchored. The only special character that a name has is a dot."""
-    return "|".join(_plain(name).replace(".", "[.]") for name in sorted(names))
+    return "|".join(plain(name).replace(".", "[.]") for name in sorted(names))
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """A Kubernetes name as it is. Raises SourceProblem for what is none."""
     if not _NAME.fullmatch(name):
         raise SourceProblem("InvalidQuestion", "namespace, rollout, pod or revision is not a Kubernetes name")
     return name

@@ -13,12 +13,14 @@ from sampler_rollouts.domain.decision.replicas import LEAVING, wanted
 from sampler_rollouts.domain.decision.sentence import ending, exposure
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED
+from sampler_rollouts.domain.ended import EndedPool
 from sampler_rollouts.domain.plan import Bake, Clock, Failure, HeldRelease
 from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.status import HistoryEntry, Result, Stage
 
 if TYPE_CHECKING:
-    from sampler_rollouts.domain.plan import Release, Rollout
+    from sampler_rollouts.domain.plan import Release, ReleasePool, Rollout
+    from sampler_rollouts.domain.status import Requests
 
 BY_QUALITY: Final = frozenset({CHECK_FAILED, PREFLIGHT_FAILED})
 """Why a release was rolled back, if the build is to be marked in other rollouts too (R23)."""
@@ -155,5 +157,21 @@ def record(turn: Turn, rollout: Rollout, result: Result, reason: str, sentence: 
         ended_at=turn.now,
         weight=max((weight_of(rollout, name) for name in begun(rollout)), default=0),
         requests=exposure(turn, rollout),
+        born_at=min((birth.at for birth in rollout.births), default=None),
+        changes=limits.clip("; ".join(rollout.changes), limits.DETAIL),
+        pools=_ended_pools(turn, rollout),
     )
     turn.status.history = [entry, *turn.status.history][: limits.HISTORY]
+
+
+def _ended_pools(turn: Turn, rollout: Rollout) -> list[EndedPool]:
+    """The release's pools, with what was counted in those that it moved."""
+    release, moved = turn.status.candidate, moving(rollout)
+    rows = {name: turn.status.pool(name) for name in moved}
+    counted = {name: row.requests for name, row in rows.items() if row is not None and row.requests is not None}
+    return [_ended_pool(item, counted.get(item.name)) for item in (release.pools if release else ())]
+
+
+def _ended_pool(item: ReleasePool, counted: Requests | None) -> EndedPool:
+    found = EndedPool(name=item.name, revision=item.revision)
+    return found if counted is None else found.model_copy(update=counted.model_dump())
