@@ -329,6 +329,14 @@ class Remains(Loose):
     """When it began to be so."""
 
 
+class RemovedPool(Loose):
+    """A pool of a release that served, which the one that serves now has no more."""
+
+    pool: Name
+    revision: Name
+    release: Name
+
+
 class Bake(Loose):
     """The time after full traffic until a release is verified."""
 
