@@ -101,14 +101,6 @@ class Sibling:
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
-    """Somebody else's change of what is ours: the field manager, and when it wrote last, by the server's clock."""
-
-    by: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class RouteState:
     """The rollout's HTTPRoute as it is, and what its gateways say of it."""
 
@@ -118,8 +110,6 @@ class RouteState:
     """All its gateways have accepted it as it is now: it is what traffic follows."""
     problem: str = ""
     """Why a gateway does not accept it, or why it could not be read; empty while one has yet to look at it."""
-    edits: tuple[Edit, ...] = ()
-    """Whoever else owns a part of its spec now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,13 +270,6 @@ class Parent(Loose):
     section_name: Name = ""
 
 
-class Edited(Loose):
-    """Who changed the route last, by the name of the field manager, and when."""
-
-    by: Name
-    at: AwareDatetime
-
-
 class GatewayPlan(Loose):
     """What the spec last said of the gateway: a rollback must be routed also when the spec cannot be read."""
 
@@ -292,8 +285,6 @@ class GatewayPlan(Loose):
     """Nobody comes through it any more, and its route is on its way out."""
     behind_since: AwareDatetime | None = None
     """Since when a gateway has not taken over the route as it is."""
-    edited: Edited | None = None
-    """The last change of the route by somebody else; it was put back."""
 
 
 class OutsideEdit(Loose):
@@ -327,6 +318,14 @@ class Remains(Loose):
     """Whether it has pods."""
     since: AwareDatetime
     """When it began to be so."""
+
+
+class RemovedPool(Loose):
+    """A pool of a release that served, which the one that serves now has no more."""
+
+    pool: Name
+    revision: Name
+    release: Name
 
 
 class Bake(Loose):

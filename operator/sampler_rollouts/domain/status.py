@@ -30,6 +30,7 @@ from sampler_rollouts.domain.plan import (
     RefusedWrite,
     Release,
     Remains,
+    RemovedPool,
     Rollout,
     Suspicion,
     Text,
@@ -256,6 +257,8 @@ class Status(Loose):
     """What others have changed of the children, newest first."""
     remains: Annotated[list[Remains], Field(max_length=limits.REMAINS)] = Field(default_factory=list)
     """What should have gone, and is still there."""
+    removed: Annotated[list[RemovedPool], Field(max_length=limits.REMAINS)] = Field(default_factory=list)
+    """Pools that stable has no more, while something of them is there: the last servers of a class never go."""
     pools: Annotated[list[PoolStatus], Field(max_length=2 * limits.POOLS, json_schema_extra=limits.map_by("name"))] = (
         Field(default_factory=list)
     )

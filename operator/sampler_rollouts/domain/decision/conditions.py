@@ -21,6 +21,7 @@ from sampler_rollouts.domain.decision.remains import (
     patience,
     pods_not_gone,
 )
+from sampler_rollouts.domain.decision.removed import served_by_removed
 from sampler_rollouts.domain.decision.replicas import LEAVING, pods_settled
 from sampler_rollouts.domain.decision.share import stable_short
 from sampler_rollouts.domain.decision.suspects import suspected
@@ -92,12 +93,18 @@ def _unserved(turn: Turn, stable: Release) -> Word | None:
         if reason:
             return Word(kind, "True", reason, why)
     gone = [name for name in _late(turn) if not turn.ready(name, stable.revision(name))]
-    if gone:
-        where = ", ".join(place(turn, name) for name in gone)
-        return Word(STALLED, "True", PODS_NOT_READY, f"no pod of release {stable.hash} is ready in {where}")
+    others = served_by_removed(turn)
+    if gone or others:
+        where = ", ".join(place(turn, name) for name in gone or _unserved_pools(turn, stable))
+        said = f"no pod of release {stable.hash} is ready in {where}" + (f"; {others}" if others else "")
+        return Word(STALLED if gone else RECONCILING, "True", PODS_NOT_READY, said)
     if why := pods_not_gone(turn):
         return Word(STALLED, "True", PODS_NOT_GONE, why)
     return None
+
+
+def _unserved_pools(turn: Turn, stable: Release) -> list[str]:
+    return [item.name for item in stable.pools if not turn.ready(item.name, item.revision)]
 
 
 def _not_well(turn: Turn, fault: Fault) -> Word:

@@ -21,6 +21,7 @@ from sampler_rollouts.domain.decision import (
     memory,
     preflight,
     progress,
+    removed,
     share,
     suspects,
 )
@@ -53,6 +54,7 @@ POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
     note_gateway,
     share.note_shares,
     memory.remember,
+    removed.forget_removed,
     preflight.remember_results,
     baking.run_clock,
     remember_verdicts,

@@ -9,6 +9,7 @@ from sampler_rollouts.domain.decision.changes import suspects
 from sampler_rollouts.domain.decision.context import Turn, begun, moving, revision_in, weight_of
 from sampler_rollouts.domain.decision.examined import PREFLIGHT_FAILED
 from sampler_rollouts.domain.decision.faults import said_of_stable
+from sampler_rollouts.domain.decision.removed import remember_removed
 from sampler_rollouts.domain.decision.replicas import LEAVING, wanted
 from sampler_rollouts.domain.decision.sentence import ending, exposure
 from sampler_rollouts.domain.decision.transitions import Trigger, move
@@ -116,7 +117,9 @@ def settle(turn: Turn, trigger: Trigger, result: Result) -> None:
     turn.note(result.value, sentence)
     # Who went back to a known release does not want the one it left to return without steps.
     status.previous = status.stable if result is Result.PROMOTED else None
+    served = [release for release in (*rollout.leftovers, status.stable) if release and not status.held(release.hash)]
     status.stable, status.candidate = new, None
+    remember_removed(turn, served)
     known = status.verified is not None and status.verified.hash == new.hash
     status.bake = None if known else _bake(turn, rollout, new)
     rollout.leftovers, rollout.instead_of, rollout.hold, rollout.failure = [], "", None, None

@@ -156,7 +156,7 @@ def gateway_stranger(given: Given, when: When, then: Then) -> None:
     when.time_passes(5)
     then.goes_by_route(within=20, a=100)
     then.ready()
-    then.an_edit_is_remembered("somebody")
+    then.an_edit_is_told("HTTPRoute", "somebody")
 
 
 @scenario(
