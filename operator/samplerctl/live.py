@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from sampler_rollouts.domain.decision.question import watched_plan
 from sampler_rollouts.domain.evidence.bound import lower_bound, upper_bounds
 from sampler_rollouts.domain.evidence.samples import AUDITED
 from sampler_rollouts.domain.plan import CheckSpec, QualityPlan, Rollout
@@ -52,8 +53,9 @@ def explain_result(body: Body) -> dict[str, Any]:
     found["waits_for"] = _waits_for(found["conditions"])
     found["changes"] = rollout.changes if rollout else []
     found["quality"] = _terms(quality) if quality else None
+    found["evidence_of"] = _looked_at(status)
     for shown, pool in zip(found["pools"], status.pools, strict=True):
-        shown["begun"] = _begun(rollout, pool.name)
+        shown["begun"] = watched_plan(status) is not None or _begun(rollout, pool.name)
         shown["checks"] = list(_checks(pool, quality)) if quality and shown["begun"] else []
     return found
 
@@ -91,12 +93,20 @@ def _pool(pool: PoolStatus) -> dict[str, Any]:
 
 
 def quality_now(status: Status) -> QualityPlan | None:
-    """The plan that is tested, or watched, now."""
+    """The plan that is tested, or watched, now: until a candidate has pods it is what serves that is looked at."""
+    if (watched := watched_plan(status)) is not None:
+        return watched
     if status.rollout:
         return status.rollout.quality
     if status.bake:
         return status.bake.test or status.bake.watch
     return status.watch.quality if status.watch else None
+
+
+def _looked_at(status: Status) -> str | None:
+    """The release that the numbers are of."""
+    release = status.candidate if status.candidate and watched_plan(status) is None else status.stable
+    return release.hash if release else None
 
 
 def _terms(quality: QualityPlan) -> dict[str, Any]:

@@ -53,6 +53,8 @@ def _words(found: Found) -> Iterator[Text]:
     yield Text(found["waits_for"])
     if found["changes"]:
         yield Text(f"Differs from stable: {'; '.join(found['changes'])}")
+    if found["candidate"] and found["evidence_of"] == found["stable"]:
+        yield Text(f"Release {found['candidate']} has no pod yet: the numbers are of release {found['stable']}")
     if terms := found["quality"]:
         yield Text(
             f"A false rollback in at most {terms['false_rollback_rate']} of rollouts (half of it now, over "

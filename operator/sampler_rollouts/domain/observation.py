@@ -35,6 +35,8 @@ class PodState:
     message: str = ""
     address: str = ""
     """Its IP address; empty while it has none."""
+    attempt: str = ""
+    """Of a pod that examines: the try of the preflight that made it."""
 
 
 @dataclass(frozen=True, slots=True)

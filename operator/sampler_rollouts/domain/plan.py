@@ -198,6 +198,8 @@ class PreflightPlan(Loose):
     """The infrastructure's reason why one of them has not."""
     missed: bool = False
     """The time was up for a Deployment that was not there, and which got its time once more."""
+    tried_at: AwareDatetime | None = None
+    """When it was begun, or last begun anew: its pods carry it, and what those of an earlier try say is not heard."""
     passed_at: AwareDatetime | None = None
     """When every pool had passed and none differed: needed once, before any traffic."""
 

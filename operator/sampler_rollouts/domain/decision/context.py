@@ -164,6 +164,11 @@ def weight_of(rollout: Rollout, pool: str) -> int:
     return 100 if pool in begun(rollout) else 0
 
 
+def untried(rollout: Rollout) -> bool:
+    """Whether no pool has any weight yet: what serves, serves as if there were no candidate."""
+    return not any(weight_of(rollout, pool) for pool in begun(rollout))
+
+
 def revision_in(release: Release | None, pool: str) -> str:
     """A pool's revision in a release that may not be there."""
     return release.revision(pool) if release else ""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.decision.changes import suspects
-from sampler_rollouts.domain.decision.context import Turn, begun, moving, revision_in, weight_of
+from sampler_rollouts.domain.decision.context import Turn, begun, moving, revision_in, untried, weight_of
 from sampler_rollouts.domain.decision.examined import PREFLIGHT_FAILED
 from sampler_rollouts.domain.decision.faults import said_of_stable
 from sampler_rollouts.domain.decision.removed import remember_removed
@@ -55,6 +55,17 @@ def withdraw(turn: Turn, trigger: Trigger) -> None:
     turn.note("Withdrawn", sentence)
     _watch_stable(turn)
     move(turn, trigger)
+
+
+def set_aside(turn: Turn, stable: Release) -> None:
+    """A candidate that has no pod yet makes room for the rollback of what serves. It is not held: it may come again."""
+    rollout = turn.status.rollout
+    if rollout is None or turn.status.candidate is None:
+        return
+    why = f"release {stable.hash}, which it was to be compared with, is taken back"
+    sentence = ending(turn, rollout, "Withdrew", "", why)
+    record(turn, rollout, Result.WITHDRAWN, "StableTakenBack", sentence)
+    turn.note("Withdrawn", sentence)
 
 
 def _watch_stable(turn: Turn) -> None:
@@ -112,6 +123,8 @@ def settle(turn: Turn, trigger: Trigger, result: Result) -> None:
     new = status.candidate.model_copy(update={"since": turn.now})
     if new.fault and result is Result.PROMOTED and new.fault.pool in moving(rollout):
         new.fault = None  # its pods have passed all checks
+    if untried(rollout):
+        turn.forget_evidence()  # it is about the release that served until now
     sentence = _settled_sentence(turn, rollout, result)
     record(turn, rollout, result, "", sentence)
     turn.note(result.value, sentence)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sampler_rollouts.domain.decision.baking import serves
 from sampler_rollouts.domain.decision.changes import image_of
-from sampler_rollouts.domain.decision.context import begun, revision_in
+from sampler_rollouts.domain.decision.context import begun, revision_in, untried
 from sampler_rollouts.domain.decision.question import TESTED
 from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.render_probes import probe_service, prober
-from sampler_rollouts.domain.status import Stage
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.decision.context import Turn
@@ -34,11 +34,11 @@ def probe_manifests(turn: Turn, plan: dict[Child, int]) -> tuple[Manifest, ...]:
 def _under_test(turn: Turn) -> tuple[QualityPlan | None, list[Child], list[Child]]:
     """The plan, the pods of the release under test, and those of stable beside it."""
     status, rollout, stable = turn.status, turn.status.rollout, turn.status.stable
-    if rollout is not None and status.stage in TESTED:
+    if rollout is not None and status.stage in TESTED and not untried(rollout):
         pools = begun(rollout)
         return rollout.quality, _children(status.candidate, pools), _children(stable, pools)
     bake = status.bake
-    if status.stage is Stage.SERVING and bake and stable and bake.release == stable.hash:
+    if serves(status) and bake and stable and bake.release == stable.hash:
         return bake.test or bake.watch, [Child(item.name, item.revision) for item in stable.pools], []
     return None, [], []
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from sampler_rollouts.domain.decision.context import Turn, begun
+from sampler_rollouts.domain.decision.context import Turn, begun, untried
 from sampler_rollouts.domain.decision.numbers import note_numbers, shown
 from sampler_rollouts.domain.decision.question import TESTED, watched_plan
 from sampler_rollouts.domain.decision.share import SKEWED, skew
@@ -104,7 +104,7 @@ def fresh(turn: Turn, pools: list[str]) -> bool:
 def remember_verdicts(turn: Turn) -> None:
     """Write each begun pool's verdict, checks and first pass into status; of what serves alone its checks."""
     rollout = turn.status.rollout
-    if rollout is None:
+    if rollout is None or untried(rollout):
         _remember_alone(turn)
     elif turn.evidence is not None:
         for pool in begun(rollout):

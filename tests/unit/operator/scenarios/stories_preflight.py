@@ -238,6 +238,38 @@ def comes_back(given: Given, when: When, then: Then) -> None:
     then.stable("a")
 
 
+@scenario("a retry of what holds, because the pod that examines hangs, has another pod examine", long=True)
+def retried_hanging(given: Given, when: When, then: Then) -> None:
+    given.serving("a", **ON)
+    when.spec_asks_for("b")
+    when.pods_that_examine_hang()
+    then.is_("Stalled", "PreflightUnavailable")
+    when.retry_generation_rises()
+    then.stable("b", within=180)
+
+
+@scenario("a person's retry does the same", long=True)
+def retried_by_word(given: Given, when: When, then: Then) -> None:
+    given.serving("a", **ON)
+    when.spec_asks_for("b")
+    when.pods_that_examine_hang()
+    then.is_("Stalled", "PreflightUnavailable")
+    when.person_says("retry", why="erin, it hangs")
+    then.stable("b", within=180)
+
+
+@scenario("a retry of a first release whose examining pod crashed has another pod examine")
+def first_crashes(given: Given, when: When, then: Then) -> None:
+    given.nothing(**ON)
+    when.spec_asks_for("a")
+    when.pods_that_examine_crash()
+    then.is_("Stalled", "FirstReleaseFailed")
+    then.says("Stalled", "the container of pod", "exited")
+    then.stays(20, stage="Establishing", weight=0, reason="FirstReleaseFailed")
+    when.retry_generation_rises()
+    then.ready()
+
+
 @scenario("a retry has a build examined anew", long=True)
 def retried(given: Given, when: When, then: Then) -> None:
     given.serving("a", **ON)
