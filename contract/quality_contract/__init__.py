@@ -97,6 +97,16 @@ CHECK_REPLAY_AUDIT: Final = "replay-audit"
 CHECK_CALIBRATION: Final = "calibration"
 """Built in: read from the four counters of calibration."""
 
+# What the prober itself judges of the answers that it got, by ``check``, pool and revision. Of CHECKED and BAD as well.
+CHECK_PROBE_ERRORS: Final = "probe-errors"
+CHECK_PROBE_SCRIPT: Final = "probe-script"
+CHECK_PROBE_CODE: Final = "probe-code"
+CHECK_PROBE_CALIBRATION: Final = "probe-calibration"
+CHECK_PROBE_EQUALITY: Final = "probe-equality"
+PROBE_CHECKS: Final = (
+    CHECK_PROBE_ERRORS, CHECK_PROBE_SCRIPT, CHECK_PROBE_CODE, CHECK_PROBE_CALIBRATION, CHECK_PROBE_EQUALITY
+)  # fmt: skip
+
 # Target labels that the scrape adds from the pod's own labels.
 TARGET_NAMESPACE: Final = "namespace"
 TARGET_POD: Final = "pod"
