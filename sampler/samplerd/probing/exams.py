@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 import quality_contract as names
 
 from samplerd.probing.asks import Asks
-from samplerd.probing.judging import TOP, Draw, has_broken_code, is_unlikely
+from samplerd.probing.judging import TOP, Detector, Draw, has_broken_code
 from samplerd.probing.settings import Owner, owner_of
 from samplerd.probing.verdicts import Verdicts
 from samplerd.scripts import has_unexpected_script
@@ -63,6 +63,7 @@ class Examiner:
     ) -> None:
         self._owners = {target: owner for target in targets if (owner := owner_of(target))}
         self._reference = {owner.pool: owner for owner in self._owners.values()}
+        self._detectors = {owner: Detector() for owner in self._owners.values()}
         self._verdicts = verdicts
         self._max_tokens = max_tokens
         self._raw = logprobs == "raw"
@@ -110,7 +111,7 @@ class Examiner:
         ]
         if paper.temperature:
             scale = 1.0 / paper.temperature if self._raw else 1.0
-            return [*marks, (names.CHECK_PROBE_CALIBRATION, is_unlikely(reply.draws, scale))]
+            return [*marks, (names.CHECK_PROBE_CALIBRATION, self._detectors[owner].is_unlikely(reply.draws, scale))]
         return [*marks, (names.CHECK_PROBE_EQUALITY, self._differs(owner, paper.prompt, reply))]
 
     def _differs(self, owner: Owner, prompt: str, reply: Reply) -> bool | None:

@@ -1,11 +1,12 @@
 """What is wrong with one answer, by the answer alone: its script, its code, and how likely its tokens were to come.
 
-**Calibration.** An answer's log-probabilities say how each token was to be drawn. Only a few of the likeliest tokens are
-listed, so each draw is looked at *given that it fell among these*: their shares are known exactly, whatever the rest is,
-as p^(1/T) over their sum at temperature T. Against that stand a few alternatives: tokens drawn too evenly, not
-evenly enough, or hardly ever the best one. The ratio of likelihoods is multiplied over the tokens of an answer; its mean over
-the alternatives is a martingale that begins at 1 if the sampler is right, so that it reaches ``LEAST_RATIO`` in at most
-one of ``LEAST_RATIO`` right answers, however long they are (Ville's inequality).
+**Calibration.** An answer's log-probabilities say how each token was to be drawn. Only a few of the likeliest tokens
+are listed, so each draw is looked at *given that it fell among these*: their shares are known exactly, whatever the
+rest is, as p^(1/T) over their sum at temperature T. Against that stand a few alternatives: tokens drawn too evenly, not
+evenly enough, or hardly ever the best one. The ratio of likelihoods is multiplied over tokens and over answers, and
+begins anew at 1 where it has fallen below (CUSUM). When its mean over the alternatives reaches ``LEAST_RATIO`` the
+answer is bad, and all begin anew. Of a right sampler's answers that is at most one in ``LEAST_RATIO`` on average, in the long
+run: the ratio is bounded by the Shiryaev-Roberts sum, which less the number of answers is a martingale.
 
 Some servers list the drawn token in the place of the last of the likeliest. So only those count that are likelier than
 the last one listed: which they are does not depend on the draw.
@@ -21,7 +22,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 LEAST_RATIO: Final = 1000.0
-"""From here on an answer is bad."""
+"""From here on an answer is bad, with those before it."""
 TILTS: Final = (0.0, 0.5, 0.75, 4 / 3, 2.0)
 """Alternatives p^k over their sum: a temperature that is too high, or too low, by the factor 1/k."""
 LEAKED: Final = 0.05
@@ -39,17 +40,26 @@ class Draw(NamedTuple):
     listed: tuple[float, ...]
 
 
-def is_unlikely(draws: Sequence[Draw], scale: float) -> bool | None:
-    """Whether tokens came as they hardly can. ``scale``: by what log-probabilities are multiplied before a draw.
+class Detector:
+    """Answers of one sampler, one after the other."""
 
-    None for an answer of which no token tells anything.
-    """
-    logs = [found for draw in draws if (found := _log_ratios(draw, scale)) is not None]
-    if not logs:
-        return None
-    total = np.sum(logs, axis=0)
-    most = float(total.max())
-    return most + math.log(float(np.exp(total - most).mean())) >= math.log(LEAST_RATIO)
+    def __init__(self) -> None:
+        self._logs = np.zeros(len(TILTS) + 1)
+
+    def is_unlikely(self, draws: Sequence[Draw], scale: float) -> bool | None:
+        """Whether with this answer tokens have come as they hardly can; None for one of which no token tells anything.
+
+        ``scale``: by what log-probabilities are multiplied before a draw.
+        """
+        found = [logs for draw in draws if (logs := _log_ratios(draw, scale)) is not None]
+        if not found:
+            return None
+        self._logs = np.maximum(self._logs, 0.0) + np.sum(found, axis=0)
+        most = float(self._logs.max())
+        bad = most + math.log(float(np.exp(self._logs - most).mean())) >= math.log(LEAST_RATIO)
+        if bad:
+            self._logs[:] = 0.0
+        return bad
 
 
 def _log_ratios(draw: Draw, scale: float) -> np.ndarray | None:

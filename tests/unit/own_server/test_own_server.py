@@ -8,7 +8,6 @@ import re
 import signal
 from typing import Any
 
-import pytest
 import quality_contract as names
 from samplerd.probing.prober import Prober
 from samplerd.probing.settings import Owner, ProbeSettings
@@ -97,19 +96,12 @@ async def test_prober_finds_nothing_in_two_good_servers() -> None:
         assert bad <= 1, "one in a thousand of right answers is bad"
 
 
-@pytest.mark.parametrize(
-    ("fault", "checks"),
-    [
-        ("top-token-dropped", (names.CHECK_PROBE_CALIBRATION, names.CHECK_PROBE_EQUALITY)),
-        ("temperature-twice", (names.CHECK_PROBE_CALIBRATION,)),
-    ],
-)
-async def test_prober_finds_a_build_that_draws_wrongly(fault: str, checks: tuple[str, ...]) -> None:
-    with running(fault) as candidate, running() as stable:
+async def test_prober_finds_a_build_that_never_draws_the_best_token() -> None:
+    with running("top-token-dropped") as candidate, running() as stable:
         found = (await judged(candidate, stable)).verdicts
-    for check in checks:
+    for check in (names.CHECK_PROBE_CALIBRATION, names.CHECK_PROBE_EQUALITY):
         checked, bad = found.of(OTHER, check)
-        print(fault, check, checked, bad)
-        assert bad > 0.1 * checked, (check, checked, bad)
+        assert checked > 20
+        assert bad > 0.5 * checked, (check, checked, bad)
         assert found.of(GOOD, check)[1] <= 1, check
-    assert found.of(OTHER, names.CHECK_PROBE_ERRORS)[1] == 0
+    assert found.of(OTHER, names.CHECK_PROBE_ERRORS)[1] == 0, "answers come, and come in time"

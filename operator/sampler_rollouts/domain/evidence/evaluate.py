@@ -27,6 +27,7 @@ from sampler_rollouts.domain.evidence.samples import (
     SampleSet,
     is_calibration,
     is_compared,
+    is_judged,
     is_scored,
     spends_alpha,
 )
@@ -80,7 +81,7 @@ def _looks(question: Question, reader: Reader, scrape: int) -> dict[tuple[str, s
     found = dict(zip(rates, compared, strict=True))
     looks = {}
     for place, ((arm, plan), tally) in enumerate(zip(asked, tallies, strict=True)):
-        reason, why = _unusable(arm, tally, reader.window, some=is_scored(plan))
+        reason, why = _unusable(arm, tally, reader.window, some=is_scored(plan) or is_judged(plan))
         if plan.problem:
             reason, why = UNREADABLE, plan.problem
         if place in found:
