@@ -5,8 +5,8 @@ are listed, so each draw is looked at *given that it fell among these*: their sh
 rest is, as p^(1/T) over their sum at temperature T. Against that stand a few alternatives: tokens drawn too evenly, not
 evenly enough, or hardly ever the best one. The ratio of likelihoods is multiplied over tokens and over answers, and
 begins anew at 1 where it has fallen below (CUSUM). When its mean over the alternatives reaches ``LEAST_RATIO`` the
-answer is bad, and all begin anew. Of a right sampler's answers that is at most one in ``LEAST_RATIO`` on average, in the
-long run: the ratio is bounded by the Shiryaev-Roberts sum, which less the number of answers is a martingale.
+answer is bad, and all begin anew. Of a right sampler's answers that is at most one in ``LEAST_RATIO`` on average, in
+the long run: the ratio is bounded by the Shiryaev-Roberts sum, which less the number of answers is a martingale.
 
 Some servers list the drawn token in the place of the last of the likeliest. So only those count that are likelier than
 the last one listed: which they are does not depend on the draw.
