@@ -72,7 +72,7 @@ class CheckTemplate(Strict):
     rules: ClassVar = (
         Rule(
             "has(self.checkedMetric) == (has(self.badMetric) || has(self.badWhere))",
-            "checkedMetric needs badMetric or badWhere, and these need it: give both, or neither",
+            "checkedMetric and badMetric belong together, or badWhere in its place: give both, or neither",
             lambda one: (one.checked_metric is None) == (one.bad_metric is None and one.bad_where is None),
         ),
         Rule(
@@ -97,7 +97,7 @@ class CheckTemplate(Strict):
             lambda one: sum(found is not None for found in (one.checked_metric, one.histogram, one.gauge)) == 1,
         ),
         Rule(
-            "!has(self.badMetric) || self.checkedMetric != self.badMetric",
+            "!has(self.badMetric) || !has(self.checkedMetric) || self.checkedMetric != self.badMetric",
             "badMetric is checkedMetric: name the counter of bad requests, or use badWhere",
             lambda one: one.bad_metric is None or one.checked_metric != one.bad_metric,
         ),
