@@ -155,6 +155,11 @@ def is_judged(plan: CheckPlan) -> bool:
     return plan.name in PROBE_CHECKS and not plan.metrics
 
 
+def has_users(plan: CheckPlan) -> bool:
+    """Whether a check is about a rate of users' requests, to which probes may be added."""
+    return is_compared(plan) and not is_judged(plan)
+
+
 def spends_alpha(plan: CheckPlan) -> bool:
     """Whether a check is a statistical test; the replay audit is an invariant."""
     return plan.name != CHECK_REPLAY_AUDIT
