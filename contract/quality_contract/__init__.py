@@ -112,6 +112,15 @@ FEEDBACK_REPEATED: Final = "repeated"
 FEEDBACK_TOO_MANY: Final = "too-many"
 """More ratings than answers."""
 FEEDBACK_OUTCOMES: Final = (FEEDBACK_COUNTED, FEEDBACK_OTHER_RELEASE, FEEDBACK_REPEATED, FEEDBACK_TOO_MANY)
+# What the prober itself judges of the answers that it got, by ``check``, pool and revision. Of CHECKED and BAD as well.
+CHECK_PROBE_ERRORS: Final = "probe-errors"
+CHECK_PROBE_SCRIPT: Final = "probe-script"
+CHECK_PROBE_CODE: Final = "probe-code"
+CHECK_PROBE_CALIBRATION: Final = "probe-calibration"
+CHECK_PROBE_EQUALITY: Final = "probe-equality"
+PROBE_CHECKS: Final = (
+    CHECK_PROBE_ERRORS, CHECK_PROBE_SCRIPT, CHECK_PROBE_CODE, CHECK_PROBE_CALIBRATION, CHECK_PROBE_EQUALITY
+)  # fmt: skip
 
 # Target labels that the scrape adds from the pod's own labels.
 TARGET_NAMESPACE: Final = "namespace"

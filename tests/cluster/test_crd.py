@@ -172,6 +172,7 @@ def template(spec: dict[str, Any], name: str = "eval-score") -> str:
         {"gauge": "eval_score", "runsMetric": "eval_runs_total", "largest": 100},
         {"checkedMetric": "answers_total", "badMetric": "refusals_total"},
         {"histogram": "vllm:took_seconds", "slowerThan": "2.5s"},
+        {"checkedMetric": "vllm:ended_total", "badWhere": {"label": "finished_reason", "values": ["error", "5xx"]}},
     ],
 )
 def test_templates_of_every_kind_are_accepted(server: Cluster, spec: dict[str, Any]) -> None:
@@ -186,6 +187,13 @@ def test_templates_of_every_kind_are_accepted(server: Cluster, spec: dict[str, A
         ({}, "a check is read from one place"),
         ({"gauge": "a"}, "gauge and runsMetric belong together"),
         ({"checkedMetric": "a"}, "checkedMetric and badMetric belong together"),
+        ({"badWhere": {"label": "a", "values": ["x"]}}, "checkedMetric and badMetric belong together"),
+        (
+            {"checkedMetric": "a", "badMetric": "b", "badWhere": {"label": "a", "values": ["x"]}},
+            "both say which requests are bad",
+        ),
+        ({"checkedMetric": "a", "badWhere": {"label": "a-b", "values": ["x"]}}, "must be the name of a label"),
+        ({"checkedMetric": "a", "badWhere": {"label": "a", "values": ['x"']}}, "must be the value of a label"),
         ({"histogram": "a"}, "histogram and slowerThan belong together"),
         ({"checkedMetric": "a", "badMetric": "a"}, "badMetric is checkedMetric"),
         ({"gauge": "a", "runsMetric": "a"}, "runsMetric is gauge"),

@@ -36,6 +36,9 @@ class Allowed(BaseModel):
         """Each field that goes beyond it, with what is allowed instead."""
         tags = ["spec.allowImageTags: the administrator allows no tags: name images by digest"]
         found = [] if self.image_tags or not spec.allow_image_tags else tags
+        image = spec.probe_image
+        if image and self.images is not None and not any(_within(image, one) for one in self.images):
+            found = [*found, f"spec.quality.probes.image: the administrator allows images of {_named(self.images)}"]
         return (*found, *(one for number, pool in enumerate(spec.pools) for one in self._of_pool(pool, number)))
 
     def _of_pool(self, pool: Pool, number: int) -> Iterator[str]:

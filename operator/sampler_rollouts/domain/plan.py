@@ -133,6 +133,11 @@ class CheckSpec(Loose):
     """The ClusterCheckTemplate that said where its data are."""
     metrics: Annotated[list[Name], Field(max_length=2)] = Field(default_factory=list)
     """As that one said when the rollout started: checked and bad, or the score and its runs."""
+    bad_label: Annotated[str, Field(max_length=limits.REASON)] = ""
+    """Of one counter that tells bad requests by a label: the label, and which of its values."""
+    bad_values: Annotated[list[Annotated[str, Field(max_length=limits.REASON)]], Field(max_length=8)] = Field(
+        default_factory=list
+    )
     max_drop: Number = ""
     """Of scores alone."""
     largest: Annotated[int, Field(ge=1)] = 1

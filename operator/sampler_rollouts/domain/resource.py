@@ -190,6 +190,14 @@ class Spec(Strict):
             "pools",
         ),
         Rule(
+            "self.allowImageTags || !has(self.quality.probes) || !has(self.quality.probes.image) "
+            "|| self.quality.probes.image.contains('@sha256:')",
+            "the prober's image must be by digest (name@sha256:<64 hex digits>); for development only, set "
+            "spec.allowImageTags: true",
+            lambda spec: spec.allow_image_tags or "@sha256:" in (spec.probe_image or "@sha256:"),
+            "quality.probes.image",
+        ),
+        Rule(
             "!has(self.strategy.waves) || self.strategy.waves.all(w, w.all(n, self.pools.exists(p, p.name == n)))",
             "waves name an unknown pool: use names from spec.pools",
             lambda spec: set(spec.wave_names) <= {pool.name for pool in spec.pools},
@@ -224,6 +232,11 @@ class Spec(Strict):
     def waves(self) -> list[list[str]]:
         """The waves as written, or one pool a wave in order."""
         return self.strategy.waves or [[pool.name] for pool in self.pools]
+
+    @property
+    def probe_image(self) -> str | None:
+        """The image of the prober, if the spec names one."""
+        return self.quality.probes.image if self.quality.probes else None
 
     @property
     def class_sizes(self) -> dict[str, int]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from quality_contract import PROBE_CHECKS
+
 from sampler_rollouts.domain.decision.baking import serves
 from sampler_rollouts.domain.decision.changes import image_of
 from sampler_rollouts.domain.decision.context import begun, revision_in, untried
@@ -20,15 +22,22 @@ if TYPE_CHECKING:
 def probe_manifests(turn: Turn, plan: dict[Child, int]) -> tuple[Manifest, ...]:
     """The prober and its Services, while something is under test that is to be probed; otherwise nothing.
 
-    The image is that of the release under test, as it was recorded: what a stranger writes into status runs nowhere.
+    The image is the spec's, or else that of the release under test, as it was recorded: what a stranger writes into
+    status runs nowhere.
     """
     quality, own, others = _under_test(turn)
     own, others = ([child for child in some if plan.get(child)] for some in (own, others))
-    image = next((found for child in own if (found := image_of(turn, child))), "")
+    image = _image(turn) or next((found for child in own if (found := image_of(turn, child))), "")
     if quality is None or not image or not _is_sent(quality.probes):
         return ()
     services = tuple(probe_service(turn.meta.owner, child) for child in (*own, *others))
-    return (*services, prober(turn.meta.owner, image, services, quality.probes))
+    judge = any(check.name in PROBE_CHECKS for check in quality.checks)
+    return (*services, prober(turn.meta.owner, image, services, quality.probes, judge=judge))
+
+
+def _image(turn: Turn) -> str:
+    """The spec's own, as it is now: it decides nothing, and of status it would have to be believed."""
+    return (turn.wish.spec.probe_image or "") if turn.wish else ""
 
 
 def _under_test(turn: Turn) -> tuple[QualityPlan | None, list[Child], list[Child]]:

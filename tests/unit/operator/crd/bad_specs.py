@@ -228,6 +228,18 @@ BAD = [
         "remove template, or give the check another name",
     ),
     Bad(
+        "what the prober finds, without a prober",
+        put("quality.checks", [{"name": "probe-equality", "maxRate": "5%"}]),
+        "quality.checks",
+        "add probes",
+    ),
+    Bad(
+        "a prober's image by tag",
+        put("quality.probes", {"requestsPerSecond": "1", "image": "example.com/prober:latest"}),
+        "quality.probes.image",
+        "the prober's image must be by digest",
+    ),
+    Bad(
         "a template without a limit",
         put("quality.checks", [{"name": "my-eval", "template": "eval"}]),
         "quality.checks[0]",

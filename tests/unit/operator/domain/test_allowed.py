@@ -47,6 +47,15 @@ def test_everything_by_default() -> None:
     assert problems(ANYTHING) == ()
 
 
+def test_the_probers_image_is_one_of_the_allowed_too() -> None:
+    wanted = spec("a", pools=("cpu-a",))
+    wanted["quality"]["probes"] = {"requestsPerSecond": "1", "image": "example.com/prober@sha256:" + "9" * 64}
+    of_pools = Allowed(images=("registry.example.com",))
+    (said,) = of_pools.problems(parse_spec(wanted))
+    assert said == "spec.quality.probes.image: the administrator allows images of registry.example.com"
+    assert Allowed(images=("registry.example.com", "example.com/prober")).problems(parse_spec(wanted)) == ()
+
+
 @pytest.mark.parametrize(
     ("images", "holds"),
     [
