@@ -6,8 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sampler_rollouts.domain.pool import matching
-from sampler_rollouts.domain.rules import Strict
+from sampler_rollouts.domain.rules import Strict, matching
 
 _PER_SECOND = "^(0|[1-9][0-9]{0,2})([.][0-9]{1,3})?$"
 

@@ -7,7 +7,7 @@ and it counts as nobody's server.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from sampler_rollouts.domain.release import digest
@@ -54,7 +54,9 @@ def probe_service(owner: Owner, child: Child) -> Manifest:
     }
 
 
-def prober(owner: Owner, image: str, services: Iterable[Manifest], rate: str) -> Manifest:
+def prober(
+    owner: Owner, image: str, services: Iterable[Manifest], rate: str, pull_secrets: Sequence[Mapping[str, Any]] = ()
+) -> Manifest:
     """The prober: ``rate`` probes a second to the pods behind the Services, each Service the same share."""
     labels = probe_labels(owner)
     targets = [f"{one['metadata']['name']}.{owner.namespace}.svc:{METRICS_PORT}" for one in services]
@@ -67,7 +69,7 @@ def prober(owner: Owner, image: str, services: Iterable[Manifest], rate: str) ->
             "revisionHistoryLimit": 0,
             "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": _pod(image, _arguments(targets, rate))},
+            "template": {"metadata": {"labels": labels}, "spec": _pod(image, _arguments(targets, rate), pull_secrets)},
         },
     }
 
@@ -77,7 +79,7 @@ def _arguments(targets: list[str], rate: str) -> list[str]:
     return ["probe", "--rate", rate, "--metrics-port", str(METRICS_PORT), *named]
 
 
-def _pod(image: str, arguments: list[str]) -> dict[str, Any]:
+def _pod(image: str, arguments: list[str], pull_secrets: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Within the restricted Pod Security standard."""
     container = {
         "name": COMPONENT,
@@ -95,4 +97,5 @@ def _pod(image: str, arguments: list[str]) -> dict[str, Any]:
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": pod_security(),
         "containers": [container],
+        **({"imagePullSecrets": list(pull_secrets)} if pull_secrets else {}),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sampler_rollouts.domain.decision.changes import image_of
+from sampler_rollouts.domain.decision.changes import image_of, template_of
 from sampler_rollouts.domain.decision.context import begun, revision_in
 from sampler_rollouts.domain.decision.question import TESTED
 from sampler_rollouts.domain.render import Child
@@ -20,15 +20,17 @@ if TYPE_CHECKING:
 def probe_manifests(turn: Turn, plan: dict[Child, int]) -> tuple[Manifest, ...]:
     """The prober and its Services, while something is under test that is to be probed; otherwise nothing.
 
-    The image is that of the release under test, as it was recorded: what a stranger writes into status runs nowhere.
+    The image, and the Secrets by which it is pulled, are those of the release under test, as they were recorded: what a
+    stranger writes into status runs nowhere.
     """
     quality, own, others = _under_test(turn)
     own, others = ([child for child in some if plan.get(child)] for some in (own, others))
-    image = next((found for child in own if (found := image_of(turn, child))), "")
-    if quality is None or not image or not _is_sent(quality.probes):
+    source = next((child for child in own if image_of(turn, child)), None)
+    if quality is None or source is None or not _is_sent(quality.probes):
         return ()
     services = tuple(probe_service(turn.meta.owner, child) for child in (*own, *others))
-    return (*services, prober(turn.meta.owner, image, services, quality.probes))
+    secrets = (template_of(turn, source) or {})["spec"].get("imagePullSecrets") or ()
+    return (*services, prober(turn.meta.owner, image_of(turn, source), services, quality.probes, secrets))
 
 
 def _under_test(turn: Turn) -> tuple[QualityPlan | None, list[Child], list[Child]]:
