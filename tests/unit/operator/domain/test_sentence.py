@@ -89,6 +89,19 @@ def test_what_differs_is_named_without_values() -> None:
     assert "hunter2" not in said
 
 
+def test_other_nodes_are_named_without_values() -> None:
+    """A build is not the only thing that moves when a pool moves to other hardware."""
+    new = spec("a")
+    for pool in new["pools"]:
+        pool |= {"platform": "gpu", "accelerator": "NVIDIA-H200", "template": {"models": {"claimName": "hunter2"}}}
+    said = rolled_back(new).message("RolledBack")
+    assert "environment variable JAX_PLATFORMS added" in said
+    for name in ("resources", "nodeSelector", "tolerations", "models"):
+        assert f"{name} changed" in said
+    assert "topologySpread changed" not in said
+    assert "hunter2" not in said
+
+
 def test_a_change_in_one_pool_names_the_pool() -> None:
     new = spec("b")
     new["pools"][1]["sampler"] = {"auditShare": "5%", "vocabShards": 4}
