@@ -20,6 +20,7 @@ _SUBDOMAIN: Final = f"{_LABEL}([.]{_LABEL})*"
 _WORD: Final = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _KEY: Final = f"^({_SUBDOMAIN}/)?{_WORD}$"
 _VALUE: Final = f"^({_WORD})?$"
+_VALUE_MESSAGE: Final = "must be a label's value: letters, digits, dashes, underscores and dots, such as trn2.48xlarge"
 _OWN_TAINT: Final = "^([a-z0-9.-]*[.])?(kubernetes|k8s)[.]io/"
 MODELS: Final = "models"
 MODELS_PATH: Final = "/models"
@@ -39,10 +40,10 @@ Key = Annotated[
 Value = Annotated[
     str,
     Field(min_length=1, max_length=63),
-    matching(_VALUE, "must be a label's value: letters, digits, dashes, underscores and dots, such as trn2.48xlarge"),
+    matching(_VALUE, _VALUE_MESSAGE),
 ]
 
-Labels = dict[str, Annotated[str, Field(max_length=63)]]
+Labels = dict[str, Annotated[str, Field(max_length=63), matching(_VALUE, _VALUE_MESSAGE)]]
 
 
 class Toleration(Strict):
@@ -102,9 +103,9 @@ class Placement(Strict):
     models: Models | None = Field(None, description="Models that are not in the image.")
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            f"self.nodeSelector.all(k, k.matches('{_KEY}') && self.nodeSelector[k].matches('{_VALUE}'))",
+            f"self.nodeSelector.all(k, k.matches('{_KEY}'))",
             "nodeSelector must hold labels of nodes, such as cloud.google.com/gke-accelerator: nvidia-h100-80gb",
-            lambda placement: all(map(_is_label, placement.node_selector.items())),
+            lambda placement: all(re.fullmatch(_KEY.strip("^$"), key) for key in placement.node_selector),
             "nodeSelector",
         ),
         Rule(
@@ -124,10 +125,6 @@ class Placement(Strict):
 
 ANYWHERE: Final = Placement()
 _BY_HOST: Final = (TopologySpread(topologyKey=HOSTNAME),)
-
-
-def _is_label(item: tuple[str, str]) -> bool:
-    return all(re.fullmatch(pattern.strip("^$"), text) for pattern, text in zip((_KEY, _VALUE), item, strict=True))
 
 
 def mounts(placement: Placement) -> list[dict[str, Any]]:

@@ -97,7 +97,7 @@ BAD_PLATFORMS = [
         "a label's value with blanks",
         put("pools.0.template", {"nodeSelector": {"a": "b c"}}),
         "pools[0].template.nodeSelector",
-        "must hold labels of nodes",
+        "must be a label's value",
     ),
     *(
         Bad(
