@@ -116,7 +116,7 @@ def _placement(template: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """Where the pods run and what they mount; empty if the record holds something else."""
     try:
         return read_placement((template or {})["spec"])
-    except (AttributeError, KeyError, TypeError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return {}
 
 
