@@ -166,8 +166,8 @@ def _toleration(item: Toleration) -> dict[str, Any]:
 def read_placement(pod: Mapping[str, Any]) -> dict[str, Any]:
     """The raw Placement that would have given these fields of a pod's spec.
 
-    Only values are looked at: whoever asks renders them again and compares. Raises AttributeError, KeyError, TypeError or
-    ValueError where the fields are of another kind.
+    Only values are looked at: whoever asks renders them again and compares. Where the fields are of another kind it
+    raises AttributeError, KeyError, TypeError or ValueError.
     """
     claims = [one["persistentVolumeClaim"]["claimName"] for one in pod["volumes"] if one.get("name") == MODELS]
     raw = {
