@@ -227,29 +227,6 @@ def test_a_place_is_the_authors() -> None:
     assert is_closed(OWNER, CHILD, template)
 
 
-def test_a_lost_record_is_made_anew_with_the_place() -> None:
-    """From the Deployment, as the API server gives it back."""
-    place = {
-        "platform": "gpu",
-        "accelerator": "a",
-        "template": {
-            "models": {"claimName": "c"},
-            "pullSecrets": ["s"],
-            "tolerations": [{"key": "k", "value": "v"}],
-            "topologySpread": [{"topologyKey": "zone"}],
-        },
-    }
-    world = World(spec("a", pools=("cpu-a",)))
-    world.spec["pools"][0] |= place
-    world.until("Serving")
-    (name,) = [name for kind, name in world.children if kind == "ControllerRevision"]
-    record = copy.deepcopy(world.children["ControllerRevision", name]["data"])
-    del world.children["ControllerRevision", name]
-    world.spec["pools"][0] |= {"image": "registry.example.com/sampler@sha256:" + "b" * 64}
-    world.tick()
-    assert world.children["ControllerRevision", name]["data"] == record
-
-
 def test_another_pools_or_rollouts_record_is_refused() -> None:
     assert not is_closed(OWNER, render.Child("cpu-b", CHILD.revision), first_form())
     assert not is_closed(render.Owner("serving", "other", "uid-1"), CHILD, first_form())
