@@ -89,16 +89,32 @@ def test_what_differs_is_named_without_values() -> None:
     assert "hunter2" not in said
 
 
-def test_other_nodes_are_named_without_values() -> None:
-    """A build is not the only thing that moves when a pool moves to other hardware."""
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        (
+            {"platform": "gpu", "accelerator": "hunter2"},
+            [
+                "environment variable JAX_PLATFORMS added",
+                "resources changed",
+                "nodeSelector changed",
+                "tolerations changed",
+            ],
+        ),
+        (
+            {"template": {"models": {"claimName": "hunter2"}, "pullSecrets": ["hunter2"]}},
+            ["models changed", "pullSecrets changed"],
+        ),
+    ],
+)
+def test_where_the_pods_run_is_named_without_values(more: dict[str, Any], named: list[str]) -> None:
+    """A build is not the only thing that may move."""
     new = spec("a")
     for pool in new["pools"]:
-        pool |= {"platform": "gpu", "accelerator": "NVIDIA-H200", "template": {"models": {"claimName": "hunter2"}}}
+        pool |= more
     said = rolled_back(new).message("RolledBack")
-    assert "environment variable JAX_PLATFORMS added" in said
-    for name in ("resources", "nodeSelector", "tolerations", "models"):
-        assert f"{name} changed" in said
-    assert "topologySpread changed" not in said
+    assert [name for name in named if name not in said] == []
+    assert "topologySpread" not in said
     assert "hunter2" not in said
 
 
