@@ -110,8 +110,8 @@ def test_what_differs_is_named_without_values() -> None:
 def test_where_the_pods_run_is_named_without_values(more: dict[str, Any], named: list[str]) -> None:
     """A build is not the only thing that may move."""
     new = spec("a")
-    for pool in new["pools"]:
-        pool |= more
+    for one in new["pools"]:
+        one.update(more)
     said = rolled_back(new).message("RolledBack")
     assert [name for name in named if name not in said] == []
     assert "topologySpread" not in said
