@@ -109,8 +109,14 @@ def test_the_largest_spec_is_accepted(server: Cluster) -> None:
     template = {
         "env": [{"name": f"VARIABLE_{index}", "value": "x" * 100} for index in range(64)],
         "args": [f"--argument={index}" for index in range(64)],
+        "nodeSelector": {f"example.com/{index}": "x" * 63 for index in range(16)},
+        "tolerations": [{"key": f"example.com/{index}", "value": "x" * 63} for index in range(16)],
+        "topologySpread": [{"topologyKey": f"example.com/{index}"} for index in range(4)],
+        "pullSecrets": [f"{index}-{'x' * 200}" for index in range(8)],
+        "resources": {"limits": {f"vendor.example/{index}": 1 for index in range(8)}},
     }
-    pools = [{"name": f"pool-{index}", "replicas": 200, "image": image, "template": template} for index in range(16)]
+    base = {"platform": "gpu", "accelerator": "x" * 63, "replicas": 200, "image": image, "template": template}
+    pools = [{"name": f"pool-{index}", **base} for index in range(16)]
     spec = {
         "pools": pools,
         "strategy": {

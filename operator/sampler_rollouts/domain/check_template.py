@@ -13,8 +13,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field, ValidationError
 from quality_contract.latency import BUCKET, COUNT
 
-from sampler_rollouts.domain.pool import matching
-from sampler_rollouts.domain.rules import Rule, Strict
+from sampler_rollouts.domain.rules import Rule, Strict, matching
 
 KIND: Final = "ClusterCheckTemplate"
 PLURAL: Final = "clusterchecktemplates"

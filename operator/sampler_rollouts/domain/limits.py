@@ -20,6 +20,12 @@ CHECKS: Final = 16
 REPLICAS: Final = 200
 SHARDS: Final = 64
 """Devices of one pod."""
+PLACED: Final = 16
+"""Labels of nodes, or tolerations, that a pool's author gives."""
+PRESET: Final = 4
+"""Those that a platform adds."""
+SPREADS: Final = 4
+SECRETS: Final = 8
 BIRTHS: Final = 4096
 HELD: Final = 20
 HISTORY: Final = 10

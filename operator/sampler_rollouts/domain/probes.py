@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sampler_rollouts.domain.pool import Image, matching
-from sampler_rollouts.domain.rules import Strict
+from sampler_rollouts.domain.pool import Image
+from sampler_rollouts.domain.rules import Strict, matching
 
 _PER_SECOND = "^(0|[1-9][0-9]{0,2})([.][0-9]{1,3})?$"
 

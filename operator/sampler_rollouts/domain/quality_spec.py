@@ -8,10 +8,10 @@ from pydantic import Field
 from quality_contract import CHECK_CALIBRATION, CHECK_ERRORS, CHECK_REPLAY_AUDIT, CHECK_UNEXPECTED_SCRIPT, PROBE_CHECKS
 
 from sampler_rollouts.domain import bias, limits, slowness, templated
-from sampler_rollouts.domain.pool import Label, OpenRatio, matching
+from sampler_rollouts.domain.pool import Label, OpenRatio
 from sampler_rollouts.domain.probes import Probes
 from sampler_rollouts.domain.quantities import ratio
-from sampler_rollouts.domain.rules import Rule, Strict, cel_ratio
+from sampler_rollouts.domain.rules import Rule, Strict, cel_ratio, matching
 
 DEFAULT_MAX_RATES: Final = {CHECK_ERRORS: "1%", CHECK_UNEXPECTED_SCRIPT: "0.5%", CHECK_REPLAY_AUDIT: "0.1%"}
 _DESIGN_PATTERN = "^[1-9][0-9]{0,3}([.][0-9]{1,4})?$"

@@ -7,7 +7,7 @@ and it counts as nobody's server.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from sampler_rollouts.domain.release import digest
@@ -54,7 +54,15 @@ def probe_service(owner: Owner, child: Child) -> Manifest:
     }
 
 
-def prober(owner: Owner, image: str, services: Iterable[Manifest], rate: str, *, judge: bool = False) -> Manifest:
+def prober(
+    owner: Owner,
+    image: str,
+    services: Iterable[Manifest],
+    rate: str,
+    *,
+    judge: bool = False,
+    pull_secrets: Sequence[Mapping[str, Any]] = (),
+) -> Manifest:
     """The prober: ``rate`` probes a second to the pods behind the Services, each Service the same share.
 
     ``judge``: it counts what it finds, by pool and revision; of each pool the last Service is what others should equal.
@@ -73,7 +81,10 @@ def prober(owner: Owner, image: str, services: Iterable[Manifest], rate: str, *,
             "revisionHistoryLimit": 0,
             "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": _pod(image, _arguments(targets, rate, judge))},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": _pod(image, _arguments(targets, rate, judge), pull_secrets),
+            },
         },
     }
 
@@ -89,7 +100,7 @@ def _arguments(targets: list[str], rate: str, judge: bool) -> list[str]:
     return ["probe", "--rate", rate, "--metrics-port", str(METRICS_PORT), *judging, *named]
 
 
-def _pod(image: str, arguments: list[str]) -> dict[str, Any]:
+def _pod(image: str, arguments: list[str], pull_secrets: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Within the restricted Pod Security standard."""
     container = {
         "name": COMPONENT,
@@ -107,4 +118,5 @@ def _pod(image: str, arguments: list[str]) -> dict[str, Any]:
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": pod_security(),
         "containers": [container],
+        **({"imagePullSecrets": list(pull_secrets)} if pull_secrets else {}),
     }

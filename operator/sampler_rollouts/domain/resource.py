@@ -15,12 +15,12 @@ from quality_contract import CHECK_MISROUTED
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.evidence.samples import AUDITED
-from sampler_rollouts.domain.pool import DrainTimeout, Duration, DurationOrZero, Label, Pool, matching
+from sampler_rollouts.domain.pool import DrainTimeout, Duration, DurationOrZero, Label, Pool
 from sampler_rollouts.domain.preflight_spec import Preflight
 from sampler_rollouts.domain.quality_spec import Quality
 from sampler_rollouts.domain.quantities import ratio, seconds
 from sampler_rollouts.domain.routing import Gateway, Routing
-from sampler_rollouts.domain.rules import Rule, Scalar, Strict, cel_ratio, violations
+from sampler_rollouts.domain.rules import Rule, Scalar, Strict, cel_ratio, matching, violations
 
 GROUP: Final = "samplerrollouts.io"
 VERSION: Final = "v1alpha1"

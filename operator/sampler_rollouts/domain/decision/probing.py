@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from quality_contract import PROBE_CHECKS
 
 from sampler_rollouts.domain.decision.baking import serves
-from sampler_rollouts.domain.decision.changes import image_of
+from sampler_rollouts.domain.decision.changes import image_of, template_of
 from sampler_rollouts.domain.decision.context import begun, revision_in, untried
 from sampler_rollouts.domain.decision.question import TESTED
 from sampler_rollouts.domain.render import Child
@@ -22,17 +22,19 @@ if TYPE_CHECKING:
 def probe_manifests(turn: Turn, plan: dict[Child, int]) -> tuple[Manifest, ...]:
     """The prober and its Services, while something is under test that is to be probed; otherwise nothing.
 
-    The image is the spec's, or else that of the release under test, as it was recorded: what a stranger writes into
-    status runs nowhere.
+    The image is the spec's, or else that of the release under test, as it was recorded, as are the Secrets by which it is
+    pulled: what a stranger writes into status runs nowhere.
     """
     quality, own, others = _under_test(turn)
     own, others = ([child for child in some if plan.get(child)] for some in (own, others))
-    image = _image(turn) or next((found for child in own if (found := image_of(turn, child))), "")
+    source = next((child for child in own if image_of(turn, child)), None)
+    image = _image(turn) or (image_of(turn, source) if source else "")
     if quality is None or not image or not _is_sent(quality.probes):
         return ()
     services = tuple(probe_service(turn.meta.owner, child) for child in (*own, *others))
     judge = any(check.name in PROBE_CHECKS for check in quality.checks)
-    return (*services, prober(turn.meta.owner, image, services, quality.probes, judge=judge))
+    secrets = ((template_of(turn, source) or {})["spec"].get("imagePullSecrets") or ()) if source else ()
+    return (*services, prober(turn.meta.owner, image, services, quality.probes, judge=judge, pull_secrets=secrets))
 
 
 def _image(turn: Turn) -> str:

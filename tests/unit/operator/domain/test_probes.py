@@ -106,6 +106,21 @@ def test_after_the_bake_nobody_asks_what_the_prober_finds() -> None:
     assert [check.name for check in world.status.watch.quality.checks] == ["errors", "replay-audit"]
 
 
+def test_its_image_is_pulled_by_the_secrets_of_the_release_that_it_is_of() -> None:
+    world = probed()
+    world.spec = spec("b", quality=PROBED)
+    for one in world.spec["pools"]:
+        one["template"] = {"pullSecrets": ["registry"]}
+    world.run(20)
+    found = prober(world)
+    assert found is not None
+    assert found["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+    assert container(world)["image"] == image("b")
+    plain = prober(rolling())
+    assert plain is not None
+    assert "imagePullSecrets" not in plain["spec"]["template"]["spec"]
+
+
 def test_its_evidence_is_asked_for_with_twice_the_tests() -> None:
     world, plain = rolling(), established()
     plain.spec = spec("b")
