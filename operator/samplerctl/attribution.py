@@ -164,9 +164,6 @@ def _edits(status: Status) -> Iterator[tuple[datetime, dict[str, Any]]]:
     """Changes by others of what the operator owns; they were put back."""
     for edit in status.edits:
         yield edit.at, _note("outside edit", "", "", f"{edit.kind} {edit.name} was changed by {edit.by}, and put back")
-    edited = status.gateway.edited if status.gateway else None
-    if edited is not None and not any(one.kind == "HTTPRoute" and one.at == edited.at for one in status.edits):
-        yield edited.at, _note("outside edit", "", "", f"the HTTPRoute was changed by {edited.by}, and put back")
 
 
 def _words(status: Status) -> Iterator[tuple[datetime, dict[str, Any]]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from sampler_rollouts.handlers.telemetry import PREFIX
+from sampler_rollouts.metrics.told import PREFIX
 
 if TYPE_CHECKING:
     from sampler_rollouts.reconcile.deliveries import Deliveries

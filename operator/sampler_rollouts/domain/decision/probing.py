@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def probe_manifests(turn: Turn, plan: dict[Child, int]) -> tuple[Manifest, ...]:
     """The prober and its Services, while something is under test that is to be probed; otherwise nothing.
 
-    The image is the spec's, or else that of the release under test, as it was recorded, as are the Secrets by which it is
-    pulled: what a stranger writes into status runs nowhere.
+    The image is the spec's, or else that of the release under test. It and the Secrets that pull it are as they were
+    recorded: what a stranger writes into status runs nowhere.
     """
     quality, own, others = _under_test(turn)
     own, others = ([child for child in some if plan.get(child)] for some in (own, others))
