@@ -247,7 +247,8 @@ def main() -> None:
     stop.wait()
     service.leaving.set()
     end = time.monotonic() + float(os.environ.get("SAMPLER_DRAIN_TIMEOUT", "10"))
-    time.sleep(min(LEAVING_SECONDS, max(0.0, end - time.monotonic())))
+    leaving = float(os.environ.get("LEAVING_SECONDS", LEAVING_SECONDS))
+    time.sleep(min(leaving, max(0.0, end - time.monotonic())))
     while service.metrics.running and time.monotonic() < end:
         time.sleep(0.05)
 

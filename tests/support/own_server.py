@@ -24,10 +24,15 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(fault: str = "") -> Iterator[Running]:
+def running(fault: str = "", leaving: int = 0) -> Iterator[Running]:
     """The server, or the build with a fault, until the block ends."""
     env = {"PATH": os.environ["PATH"], "HOST": "127.0.0.1", "HTTP_PORT": "0", "METRICS_PORT": "0"}
-    env |= {"SAMPLER_DRAIN_TIMEOUT": "5", "SAMPLER_REVISION": "aaaaaaaaaa", "SAMPLING_FAULT": fault}
+    env |= {
+        "SAMPLER_DRAIN_TIMEOUT": "300",
+        "LEAVING_SECONDS": str(leaving),
+        "SAMPLER_REVISION": "aaaaaaaaaa",
+        "SAMPLING_FAULT": fault,
+    }
     line = [sys.executable, FOLDER / ("broken.py" if fault else "server.py")]
     with subprocess.Popen(line, env=env, stderr=subprocess.PIPE, text=True) as process:
         try:

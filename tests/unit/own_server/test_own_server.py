@@ -15,6 +15,7 @@ from samplerd.probing.settings import Owner, ProbeSettings
 from samplerd.probing.verdicts import Verdicts
 
 from tests.support.own_server import Running, running
+from tests.support.waiting import wait_for
 
 ENOUGH = 15
 GOOD, OTHER = Owner("cpu-a", "aaaaaaaaaa"), Owner("cpu-a", "bbbbbbbbbb")
@@ -86,16 +87,18 @@ def test_answers_in_both_forms_and_counts_as_vllm_does() -> None:
         assert "sampler_" not in get(server.metrics, "/metrics")[1]
 
 
-def test_leaves_on_sigterm_after_a_moment_in_which_it_still_answers() -> None:
-    with running() as server:
+def test_after_sigterm_it_is_not_ready_and_still_answers() -> None:
+    with running(leaving=300) as server:
         assert get(server.http, "/readyz")[0] == get(server.http, "/healthz")[0] == 200
         server.process.send_signal(signal.SIGTERM)
-        for _ in range(50):
-            if get(server.http, "/readyz")[0] == 503:
-                break
-        assert get(server.http, "/readyz")[0] == 503
+        wait_for("not ready", lambda: get(server.http, "/readyz")[0] == 503, timeout=60)
         assert ask(server.http, "/v1/completions", {"prompt": "The", "max_tokens": 1})[0] == 200
-        assert server.process.wait(timeout=10) == 0
+
+
+def test_then_it_goes() -> None:
+    with running() as server:
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=60) == 0
 
 
 async def test_prober_finds_nothing_in_two_good_servers() -> None:

@@ -51,7 +51,7 @@ def test_the_committed_file_of_templates_is_up_to_date() -> None:
 def test_the_schema_of_templates_is_bounded_and_holds_nothing_that_a_structural_one_may_not() -> None:
     version = crd.template_definition()["spec"]["versions"][0]
     found = list(nodes(version["schema"]["openAPIV3Schema"]["properties"]["spec"]))
-    assert len(found) == 8
+    assert len(found) == 12
     for _, node in found:
         assert "type" in node
         assert node["type"] != "string" or "maxLength" in node
