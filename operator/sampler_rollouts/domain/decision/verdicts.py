@@ -44,8 +44,8 @@ def _all_looks(turn: Turn, quality: QualityPlan, pool: str) -> list[CheckLook]:
 
 
 def looks_of(turn: Turn, rollout: Rollout, pool: str) -> Iterator[CheckLook]:
-    """This look's results of the required checks that have one."""
-    return looks_at(turn, rollout.quality, pool)
+    """This look's results of the required checks that have one: none before its first weight, when all are stable's."""
+    return iter(()) if untried(rollout) else looks_at(turn, rollout.quality, pool)
 
 
 def looks_at(turn: Turn, quality: QualityPlan, pool: str) -> Iterator[CheckLook]:

@@ -206,11 +206,10 @@ def test_probes_go_on_to_what_bakes() -> None:
 
 
 def test_what_the_traffic_can_show_is_said_before_there_is_any_for_the_candidate() -> None:
-    world = established(**ON)
-    world.judge, world.arrivals.per_second, world.scrape_interval = passing, 0.01, 5
-    world.run(330)
-    world = _examining(world, "b", ON)
-    world.run(90)
+    hurried: dict[str, Any] = {"strategy": {**ON["strategy"], "deadline": "4m"}}
+    world = beside_verified(**hurried)
+    assert world.condition("EvidenceFeasible") == ("Unknown", "Measuring")
+    world.run(60)
     assert world.condition("EvidenceFeasible") == ("False", "TooFewRequests")
 
 
