@@ -1,8 +1,9 @@
-"""The local cluster as a command (`python -m local.cluster up|down|status`) and as a Python object."""
+"""The local cluster as a command (`python -m local.cluster up|down|status|env`) and as a Python object."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -133,6 +134,14 @@ def _status(cluster: Cluster, _: argparse.Namespace) -> int:
     return 0 if all(p.healthy for p in parts) else 1
 
 
+def _env(cluster: Cluster, _options: argparse.Namespace) -> int:
+    """The cluster's programs, then this environment's (`samplerctl`, `kubectl sampler`)."""
+    _ = cluster.helm  # built if nothing has needed it yet, and put beside kubectl
+    places = f"{cluster.settings.bin}:{Path(sys.executable).parent}"
+    print(f'export KUBECONFIG={shlex.quote(str(cluster.kubeconfig))}\nexport PATH={shlex.quote(places)}:"$PATH"')
+    return 0
+
+
 def _build(cluster: Cluster, _: argparse.Namespace) -> int:
     tools.ensure(cluster.settings, [*PROGRAMS, "helm", "coredns", "pause"])
     return 0
@@ -151,6 +160,10 @@ def parser() -> argparse.ArgumentParser:
     down.add_argument("--purge", action="store_true", help="also drop imported images and logs")
     down.set_defaults(act=_down)
     commands.add_parser("status", help="pid, memory and health of everything").set_defaults(act=_status)
+    shell = commands.add_parser(
+        "env", help='for a shell: eval "$(... env)" puts kubectl, helm and samplerctl on its path'
+    )
+    shell.set_defaults(act=_env)
     commands.add_parser("build", help="only build the programs, into the cache").set_defaults(act=_build)
     return top
 

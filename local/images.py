@@ -22,16 +22,20 @@ from local.settings import Settings, load
 TREE = Path(__file__).parent.parent
 PREFIX = "localhost/sampler-rollouts"
 _SAMPLER_INPUTS = ("requirements/model.txt", "contract/quality_contract", "sampler/samplerd")
+_OWN = "examples/own-server"
 _INPUTS = {
     "operator": ("requirements/operator.txt", "contract/quality_contract", "operator/sampler_rollouts"),
     "sampler": _SAMPLER_INPUTS,
     "seeded": (*_SAMPLER_INPUTS, "seeded/seeded_builds"),
+    "own-server": (_OWN,),
 }
+_FAULT_VARIABLES = {"seeded": "SEEDED_FAULT", "own-server": "SAMPLING_FAULT"}
+_NAMES = "operator, sampler, sampler:PLATFORM, seeded:FAULT, own-server or own-server:FAULT"
 
 
 @dataclass(frozen=True)
 class Image:
-    """What to build: `operator`, `sampler`, `sampler:PLATFORM` or `seeded:FAULT`."""
+    """What to build, and which of its kind: a platform, or a fault."""
 
     target: str
     variant: str
@@ -41,7 +45,7 @@ class Image:
         """Read the name that a person gives."""
         target, _, variant = text.partition(":")
         if target not in _INPUTS or not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?|", variant):
-            raise LocalError(f"no image {text!r}", "use operator, sampler, sampler:PLATFORM or seeded:FAULT")
+            raise LocalError(f"no image {text!r}", f"use {_NAMES}")
         if target == "seeded" and not variant:
             raise LocalError("a seeded image needs the fault's name", "for example seeded:rare-token-boost")
         if target == "operator" and variant:
@@ -57,13 +61,26 @@ class Image:
     @property
     def args(self) -> dict[str, str]:
         """Build arguments."""
-        return {"operator": {}, "sampler": {"PLATFORM": self.variant}, "seeded": {"FAULT": self.variant}}[self.target]
+        name = "PLATFORM" if self.target == "sampler" else "FAULT"
+        return {name: self.variant} if self.variant else {}
+
+    @property
+    def stage(self) -> str:
+        """The Dockerfile's target."""
+        if self.target == "own-server":
+            return "broken" if self.variant else "own"
+        return self.target
+
+    @property
+    def dockerfile(self) -> str:
+        """Where it is in the tree."""
+        return f"{_OWN}/Dockerfile" if self.target == "own-server" else "Dockerfile"
 
     def inputs(self, tree: Path) -> list[Path]:
         """Return every file and folder of the working tree that goes into the image."""
         platform = self.variant if self.target == "sampler" else "cpu"
-        pins = [] if self.target == "operator" else [f"requirements/sampler-{platform}.txt"]
-        return [tree / name for name in ("Dockerfile", ".dockerignore", *pins, *_INPUTS[self.target])]
+        pins = [f"requirements/sampler-{platform}.txt"] if self.target in {"sampler", "seeded"} else []
+        return [tree / name for name in (self.dockerfile, ".dockerignore", *pins, *_INPUTS[self.target])]
 
     def key(self, tree: Path, base_key: str) -> str:
         """Return what changes whenever the image would."""
@@ -99,7 +116,7 @@ def _ensure(
         return str(known["ref"])
     tag = f"{image.repository}:latest"
     with step(f"building {image.repository}"):
-        buildah.build(tree, tree / "Dockerfile", tag, target=image.target, args=image.args)
+        buildah.build(tree, tree / image.dockerfile, tag, target=image.stage, args=image.args)
     manifest, blobs = buildah.read(tag)
     _check_fault(image, blobs[0])
     ref = f"{image.repository}@{manifest.digest}"
@@ -113,8 +130,9 @@ def _check_fault(image: Image, config: Blob) -> None:
     """A seeded image with another fault than its name says would make every test of it a lie."""
     assert isinstance(config.source, bytes)
     env = json.loads(config.source)["config"].get("Env", [])
-    faults = [entry for entry in env if entry.startswith("SEEDED_FAULT=")]
-    wanted = [f"SEEDED_FAULT={image.variant}"] if image.target == "seeded" else []
+    faults = [entry for entry in env if entry.partition("=")[0] in _FAULT_VARIABLES.values()]
+    variable = _FAULT_VARIABLES.get(image.target)
+    wanted = [f"{variable}={image.variant}"] if variable and image.variant else []
     if faults != wanted:
         raise LocalError(f"{image.repository} was built with {faults}, not {wanted}", "the builder's cache is at fault")
 
@@ -124,7 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m local.images", description="Images for the local cluster.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     build = commands.add_parser("build", help="build from the working tree, import, and print the references")
-    build.add_argument("names", nargs="+", metavar="IMAGE", help="operator, sampler, sampler:PLATFORM or seeded:FAULT")
+    build.add_argument("names", nargs="+", metavar="IMAGE", help=_NAMES)
     options = parser.parse_args(argv)
 
     def act() -> int:

@@ -92,10 +92,35 @@ CHECK_ERRORS: Final = "errors"
 CHECK_UNEXPECTED_SCRIPT: Final = "unexpected-script"
 CHECK_MISROUTED: Final = "misrouted"
 """Of servers that know the context classes of their release alone."""
+CHECK_FEEDBACK: Final = "feedback"
+"""Ratings of the server's own answers: the bad ones among them are those that said ``down``."""
 CHECK_REPLAY_AUDIT: Final = "replay-audit"
 """Built in: read from the two audit counters, not from CHECKED and BAD."""
 CHECK_CALIBRATION: Final = "calibration"
 """Built in: read from the four counters of calibration."""
+
+FEEDBACK: Final = "sampler_feedback_total"
+"""Ratings by ``rating`` and by ``outcome``: only those that counted are in the check ``feedback``."""
+LABEL_RATING: Final = "rating"
+RATING_UP: Final = "up"
+RATING_DOWN: Final = "down"
+FEEDBACK_COUNTED: Final = "counted"
+FEEDBACK_OTHER_RELEASE: Final = "other-release"
+"""The answer is of another release than the server that was told: it counts for nobody."""
+FEEDBACK_REPEATED: Final = "repeated"
+"""The session has rated this release before."""
+FEEDBACK_TOO_MANY: Final = "too-many"
+"""More ratings than answers."""
+FEEDBACK_OUTCOMES: Final = (FEEDBACK_COUNTED, FEEDBACK_OTHER_RELEASE, FEEDBACK_REPEATED, FEEDBACK_TOO_MANY)
+# What the prober itself judges of the answers that it got, by ``check``, pool and revision. Of CHECKED and BAD as well.
+CHECK_PROBE_ERRORS: Final = "probe-errors"
+CHECK_PROBE_SCRIPT: Final = "probe-script"
+CHECK_PROBE_CODE: Final = "probe-code"
+CHECK_PROBE_CALIBRATION: Final = "probe-calibration"
+CHECK_PROBE_EQUALITY: Final = "probe-equality"
+PROBE_CHECKS: Final = (
+    CHECK_PROBE_ERRORS, CHECK_PROBE_SCRIPT, CHECK_PROBE_CODE, CHECK_PROBE_CALIBRATION, CHECK_PROBE_EQUALITY
+)  # fmt: skip
 
 # Target labels that the scrape adds from the pod's own labels.
 TARGET_NAMESPACE: Final = "namespace"

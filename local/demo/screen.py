@@ -13,10 +13,10 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
+from samplerctl.drawing.scales import clock
 
 from local.demo.recording import PoolPoint, StatusPoint
 from local.demo.report import words
-from local.demo.report.scales import clock
 
 _VERDICT_STYLE = {"Passed": "green", "Failed": "bold red"}
 

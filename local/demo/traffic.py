@@ -1,13 +1,18 @@
-"""Load on the demo's Service until Ctrl-C: ``python -m local.demo.traffic [--model NAME] [--workers N]``."""
+"""Load on a Service of the local cluster, the demo's unless told otherwise, until Ctrl-C or a SIGTERM.
+
+``python -m local.demo.traffic [--namespace NAME] [--service NAME] [--model NAME] [--api API] [--workers N]``
+"""
 
 from __future__ import annotations
 
 import argparse
+import signal
 import time
 from collections.abc import Sequence
 
 from local.cluster import Cluster
 from local.demo.api import Api
+from local.demo.ask import PATHS
 from local.demo.load import LoadGenerator
 from local.demo.manifests import NAMESPACE, SERVICE
 from local.demo.options import MODELS
@@ -18,11 +23,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m local.demo.traffic", description=__doc__)
     parser.add_argument("--model", default=MODELS["smollm2"], help="the model's name in requests (%(default)s)")
     parser.add_argument("--workers", type=int, default=8, help="requests in flight (%(default)s)")
+    parser.add_argument("--namespace", default=NAMESPACE, help="the Service's namespace (%(default)s)")
+    parser.add_argument("--service", default=SERVICE, help="its name (%(default)s)")
+    parser.add_argument("--api", choices=tuple(PATHS), default="chat", help="which endpoint is asked (%(default)s)")
     options = parser.parse_args(argv)
+    # In the background of a script SIGINT is ignored, and `kill` sends SIGTERM.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     api = Api(Cluster().settings)
-    url = f"http://{api.service_ip(NAMESPACE, SERVICE)}"
+    url = f"http://{api.service_ip(options.namespace, options.service)}"
     try:
-        with LoadGenerator(url, model=options.model, workers=options.workers) as load:
+        with LoadGenerator(url, model=options.model, workers=options.workers, api=options.api) as load:
             watch(load)
     except KeyboardInterrupt:
         return 0
@@ -39,7 +49,9 @@ def watch(load: LoadGenerator, every: float = 5.0) -> None:
         now = load.tally.fingerprints()
         new = {name: count - before.get(name, 0) for name, count in now.items() if count > before.get(name, 0)}
         told = ", ".join(f"{name}: {count}" for name, count in sorted(new.items())) or "nobody"
-        print(f"answered in the last {every:.0f} s: {told}; failed so far: {load.tally.count() - sum(now.values())}")
+        failed = load.tally.count() - sum(now.values())
+        # At once, also into a file or a pipe.
+        print(f"answered in the last {every:.0f} s: {told}; failed so far: {failed}", flush=True)
         before = now
 
 

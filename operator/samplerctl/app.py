@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from samplerctl import act_app, live_app, numbers, output
+from samplerctl import act_app, attribution_app, live_app, numbers, output, report_app
 from samplerctl.answering import Json, refuse, show
 from samplerctl.errors import InputError
 
@@ -21,6 +21,8 @@ def samplerctl() -> None:
 
 live_app.register(app)
 act_app.register(app)
+attribution_app.register(app)
+report_app.register(app)
 
 
 @app.command()

@@ -1,4 +1,7 @@
-"""SamplerRollouts as the API server shows them, as whoever the kubeconfig says. Annotations are all that is written."""
+"""SamplerRollouts as the API server shows them, their records and Events, as whoever the kubeconfig says.
+
+Annotations are all that is written.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,13 @@ from typing import Any, Protocol
 
 import urllib3
 from kubernetes import client, config
-from sampler_rollouts.domain.resource import GROUP, VERSION
+from sampler_rollouts.domain.render import LABEL_REVISION
+from sampler_rollouts.domain.resource import GROUP, KIND, VERSION
 
 from samplerctl.errors import InputError
 
 PLURAL = "samplerrollouts"
+API = f"/apis/{GROUP}/{VERSION}"
 MERGE_PATCH = "application/merge-patch+json"
 TIMEOUT = (3.0, 10.0)
 """Seconds to connect, and to be answered."""
@@ -31,6 +36,18 @@ class Rollouts(Protocol):
 
     def every(self) -> list[dict[str, Any]]:
         """All of the namespace; InputError if nobody may say."""
+        ...
+
+    def everywhere(self) -> list[dict[str, Any]]:
+        """All of every namespace; InputError if nobody may say."""
+        ...
+
+    def records(self, revision: str, *, everywhere: bool) -> list[dict[str, Any]]:
+        """ControllerRevisions of one revision, of whatever SamplerRollout; InputError if nobody may say."""
+        ...
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Events about one of them; InputError if nobody may say."""
         ...
 
     def annotate(self, name: str, annotations: Mapping[str, str | None]) -> None:
@@ -53,28 +70,61 @@ class KubernetesRollouts:
 
     def get(self, name: str) -> dict[str, Any]:
         """One SamplerRollout, decoded and not understood: the server may be newer than this command."""
-        body = self._ask("GET", name, f"show SamplerRollout {name}")
+        body = self._ask(self._place(name), f"show SamplerRollout {name}", name=name)
         if not isinstance(body.get("metadata"), dict):
             raise InputError("the API server's answer is not a SamplerRollout: does --kubeconfig name a cluster?")
         return body
 
     def every(self) -> list[dict[str, Any]]:
         """All SamplerRollouts of the namespace."""
-        items = self._ask("GET", "", "list SamplerRollouts").get("items")
-        if not isinstance(items, list):
-            raise InputError("the API server's answer is not a list: does --kubeconfig name a cluster?")
-        return [item for item in items if isinstance(item, dict) and isinstance(item.get("metadata"), dict)]
+        return self._list(self._place(), "list SamplerRollouts")
+
+    def everywhere(self) -> list[dict[str, Any]]:
+        """Those of all namespaces."""
+        return self._list(f"{API}/{PLURAL}", "list SamplerRollouts of all namespaces")
+
+    def records(self, revision: str, *, everywhere: bool) -> list[dict[str, Any]]:
+        """By the label that each of them carries."""
+        place = "" if everywhere else f"/namespaces/{self.namespace}"
+        wanted = {"labelSelector": f"{LABEL_REVISION}={revision}"}
+        return self._list(f"/apis/apps/v1{place}/controllerrevisions", "list ControllerRevisions", wanted)
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """By what they are about."""
+        wanted = {"fieldSelector": f"regarding.kind={KIND},regarding.name={name}"}
+        return self._list(f"/apis/events.k8s.io/v1/namespaces/{self.namespace}/events", "list Events", wanted)
 
     def annotate(self, name: str, annotations: Mapping[str, str | None]) -> None:
         """A merge patch of annotations alone."""
         patch = {"metadata": {"annotations": dict(annotations)}}
-        self._ask("PATCH", name, f"annotate SamplerRollout {name}", patch)
+        self._ask(self._place(name), f"annotate SamplerRollout {name}", name=name, patch=patch)
 
-    def _ask(self, verb: str, name: str, what: str, patch: dict[str, Any] | None = None) -> dict[str, Any]:
-        place = f"/apis/{GROUP}/{VERSION}/namespaces/{self.namespace}/{PLURAL}" + (f"/{name}" if name else "")
+    def _place(self, name: str = "") -> str:
+        return f"{API}/namespaces/{self.namespace}/{PLURAL}" + (f"/{name}" if name else "")
+
+    def _list(self, place: str, what: str, wanted: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+        items = self._ask(place, what, wanted=wanted).get("items")
+        if not isinstance(items, list):
+            raise InputError("the API server's answer is not a list: does --kubeconfig name a cluster?")
+        return [item for item in items if isinstance(item, dict) and isinstance(item.get("metadata"), dict)]
+
+    def _ask(
+        self,
+        place: str,
+        what: str,
+        *,
+        name: str = "",
+        wanted: Mapping[str, str] | None = None,
+        patch: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
         headers = {"Accept": "application/json"} | ({"Content-Type": MERGE_PATCH} if patch else {})
         prepared = self._client.param_serialize(
-            verb, place, header_params=headers, body=patch, auth_settings=["BearerToken"]
+            "PATCH" if patch else "GET",
+            place,
+            query_params=list((wanted or {}).items()),
+            header_params=headers,
+            body=patch,
+            auth_settings=["BearerToken"],
         )
         try:
             response = self._client.call_api(*prepared, _request_timeout=TIMEOUT)

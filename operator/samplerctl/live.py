@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from sampler_rollouts.domain.decision.question import watched_plan
 from sampler_rollouts.domain.evidence.bound import lower_bound, upper_bounds
 from sampler_rollouts.domain.evidence.samples import AUDITED
 from sampler_rollouts.domain.plan import CheckSpec, QualityPlan, Rollout
@@ -48,12 +49,13 @@ def explain_result(body: Body) -> dict[str, Any]:
     """All evidence that status holds: the short form, and each pool's checks."""
     status = Status.load(body.get("status"))
     rollout, found = status.rollout, status_result(body)
-    quality = _quality(status)
+    quality = quality_now(status)
     found["waits_for"] = _waits_for(found["conditions"])
     found["changes"] = rollout.changes if rollout else []
     found["quality"] = _terms(quality) if quality else None
+    found["evidence_of"] = _looked_at(status)
     for shown, pool in zip(found["pools"], status.pools, strict=True):
-        shown["begun"] = _begun(rollout, pool.name)
+        shown["begun"] = watched_plan(status) is not None or _begun(rollout, pool.name)
         shown["checks"] = list(_checks(pool, quality)) if quality and shown["begun"] else []
     return found
 
@@ -90,13 +92,21 @@ def _pool(pool: PoolStatus) -> dict[str, Any]:
     }
 
 
-def _quality(status: Status) -> QualityPlan | None:
-    """The plan that is tested, or watched, now."""
+def quality_now(status: Status) -> QualityPlan | None:
+    """The plan that is tested, or watched, now: until a candidate has pods it is what serves that is looked at."""
+    if (watched := watched_plan(status)) is not None:
+        return watched
     if status.rollout:
         return status.rollout.quality
     if status.bake:
         return status.bake.test or status.bake.watch
     return status.watch.quality if status.watch else None
+
+
+def _looked_at(status: Status) -> str | None:
+    """The release that the numbers are of."""
+    release = status.candidate if status.candidate and watched_plan(status) is None else status.stable
+    return release.hash if release else None
 
 
 def _terms(quality: QualityPlan) -> dict[str, Any]:
@@ -126,10 +136,11 @@ def _checks(pool: PoolStatus, quality: QualityPlan) -> Iterator[dict[str, Any]]:
         if check.name in AUDITED and pool.name in quality.unaudited:
             continue
         found, is_worst = rows.get(check.name), worst is not None and worst.name == check.name
-        yield _limits(check) | {"worst": is_worst} | (_numbers(found, check, quality) if found else {"verdict": None})
+        yield limits_of(check) | {"worst": is_worst} | (_numbers(found, check, quality) if found else {"verdict": None})
 
 
-def _limits(check: CheckSpec) -> dict[str, Any]:
+def limits_of(check: CheckSpec) -> dict[str, Any]:
+    """What a check must keep to; None where it has no such limit."""
     return {
         "check": check.name,
         "max_rate": check.max_rate or None,

@@ -53,6 +53,8 @@ def _words(found: Found) -> Iterator[Text]:
     yield Text(found["waits_for"])
     if found["changes"]:
         yield Text(f"Differs from stable: {'; '.join(found['changes'])}")
+    if found["candidate"] and found["evidence_of"] == found["stable"]:
+        yield Text(f"Release {found['candidate']} has no pod yet: the numbers are of release {found['stable']}")
     if terms := found["quality"]:
         yield Text(
             f"A false rollback in at most {terms['false_rollback_rate']} of rollouts (half of it now, over "
@@ -69,11 +71,12 @@ def _evidence(found: Found) -> Table:
         if not pool["begun"]:
             table.add_row(pool["pool"], "", "", "not begun")
         for check in pool["checks"]:
-            table.add_row(pool["pool"], check["check"], _limits(check), *_numbers(check))
+            table.add_row(pool["pool"], check["check"], limits_text(check), *_numbers(check))
     return table
 
 
-def _limits(check: Found) -> str:
+def limits_text(check: Found) -> str:
+    """In words."""
     parts = [
         f"up to {check['max_rate']}" if check["max_rate"] else "",
         f"{check['max_ratio']} times stable's" if check["max_ratio"] else "",

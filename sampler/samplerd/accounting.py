@@ -2,7 +2,7 @@
 
 import enum
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import quality_contract as names
 from prometheus_client import Histogram
@@ -10,6 +10,7 @@ from prometheus_client import Histogram
 from samplerd.context_classes import ContextClasses
 from samplerd.generation import Generation
 from samplerd.metrics import Metrics
+from samplerd.ratings import RatingRequest, Ratings
 from samplerd.routes import Caller, Route, RouteLabels, parse_route
 from samplerd.scripts import has_unexpected_script
 from samplerd.sessions import SessionTable
@@ -41,8 +42,13 @@ class RequestRecord:
         prompt: str,
         time_limit: float,
         classes: tuple[str, str] | None,
+        answered: Callable[[], None],
     ) -> None:
-        """``classes``: the context class of the request, and that of the server; None where there are none."""
+        """``classes``: the context class of the request, and that of the server; None where there are none.
+
+        ``answered`` is told of a user's request that was answered.
+        """
+        self._answered = answered
         self._classes = classes
         self._metrics = metrics
         self._route_hash = route_hash
@@ -60,6 +66,8 @@ class RequestRecord:
         self._open = False
         self._metrics.answered(self._probe).labels(str(outcome.value)).inc()
         self._time(outcome, generations)
+        if outcome is Outcome.COMPLETED and not self._probe:
+            self._answered()
         if not self._checked:
             return
         self._metrics.count_check(names.CHECK_ERRORS, self._route_hash, bad=outcome in _BAD)
@@ -119,7 +127,14 @@ class Accounting:
         self._time_limit = time_limit
         self._sessions = SessionTable(session_capacity)
         self._routes = RouteLabels()
+        self._ratings = Ratings(metrics, self._routes, session_capacity)
         self._behind_gateway = behind_gateway
+
+    def rate(self, caller: Caller, asked: RatingRequest, revision: str) -> str:
+        """Count a client's rating if it is of an answer of this release; gives what became of it."""
+        self.route_label(caller)  # the gateway's table is known from now on, also to a server that has just started
+        epoch = self._route(caller.route_header).epoch
+        return self._ratings.take(asked, revision=revision, session=caller.session, epoch=epoch)
 
     def route_label(self, caller: Caller) -> str:
         """The route hash of a request; its counters exist from now on."""
@@ -139,6 +154,7 @@ class Accounting:
             checked=self._is_checked(caller),
             prompt=prompt,
             time_limit=self._time_limit,
+            answered=self._ratings.answered,
             classes=None if self._classes is None else (self._classes.intended(prompt_tokens), self._classes.mine),
         )
 

@@ -1,11 +1,12 @@
-"""The HTTP API: OpenAI's completions and chat completions, the list of models, the probes."""
+"""The HTTP API: OpenAI's completions and chat completions, the list of models, ratings, the probes."""
 
 import asyncio
 import logging
 import secrets
+from typing import TypeVar
 
-from pydantic import ValidationError
-from quality_contract import ROUTE_HEADER
+from pydantic import BaseModel, ValidationError
+from quality_contract import FEEDBACK_COUNTED, FEEDBACK_OTHER_RELEASE, FEEDBACK_TOO_MANY, ROUTE_HEADER
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -22,12 +23,16 @@ from samplerd.generation import Ask, choices
 from samplerd.openai_errors import ApiError, from_validation, internal_error
 from samplerd.openai_format import AnswerForm, ChatForm, CompletionForm
 from samplerd.openai_schema import ChatRequest, CompletionRequest, SamplingRequest
+from samplerd.ratings import RatingRequest
 from samplerd.routes import SESSION_HEADER, Caller
 from samplerd.service import Service, State
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T", bound=BaseModel)
+
 _LARGEST_BODY = 1 << 18
+_LARGEST_RATING = 1 << 12
 _BODY_SECONDS = 30.0
 """In which a request's body must have come."""
 _DEFAULT_COMPLETION_TOKENS = 16
@@ -45,6 +50,7 @@ class Api:
         return Starlette(
             routes=[
                 *self.answering(),
+                Route("/v1/feedback", self._feedback, methods=["POST"]),
                 Route("/v1/models", self._models),
                 Route("/healthz", self._healthz),
                 Route("/readyz", self._readyz),
@@ -116,6 +122,36 @@ class Api:
         model = {"id": engine.model.name, "object": "model", "created": 0, "owned_by": "samplerd"}
         return JSONResponse({"object": "list", "data": [{**model, "max_model_len": engine.model.context}]})
 
+    async def _feedback(self, request: Request) -> Response:
+        """A rating is no request for an answer, and is counted among none."""
+        try:
+            self._service.require_engine()
+            asked = await _read(request, RatingRequest, _LARGEST_RATING)
+            return self._rated(asked, self._caller(request))
+        except ApiError as error:
+            return error.response()
+        except ClientDisconnect:
+            return Response(status_code=499)
+        except Exception as error:
+            return internal_error(error).response()
+
+    def _rated(self, asked: RatingRequest, caller: Caller) -> Response:
+        revision = self._service.settings.revision
+        outcome = self._service.accounting.rate(caller, asked, revision)
+        if outcome == FEEDBACK_OTHER_RELEASE:
+            raise ApiError(
+                409,
+                f"system_fingerprint: this server is of revision {revision}, that answer is not, or of another route "
+                "table: the rating counts for nobody. Send it as the answer was asked for: same headers, same cookie",
+                param="system_fingerprint",
+                code="other_release",
+            )
+        if outcome == FEEDBACK_TOO_MANY:
+            raise ApiError(429, "there are more ratings than answers: this one counts for nobody", code=outcome)
+        counted = outcome == FEEDBACK_COUNTED
+        told = {"object": "feedback", "rating": asked.rating, "counted": counted}
+        return JSONResponse(told if counted else {**told, "reason": "this session has rated before"})
+
     async def _healthz(self, _request: Request) -> Response:
         ailment = self._service.ailment
         if ailment is not None:
@@ -150,10 +186,10 @@ class _SendAway:
         await self._app(scope, receive, sending)
 
 
-async def _read(request: Request, schema: type[SamplingRequest]) -> SamplingRequest:
+async def _read(request: Request, schema: type[T], largest: int = _LARGEST_BODY) -> T:
     try:
         async with asyncio.timeout(_BODY_SECONDS):
-            body = await _body(request)
+            body = await _body(request, largest)
         return schema.model_validate_json(body)
     except ValidationError as error:
         raise from_validation(error) from None
@@ -161,12 +197,12 @@ async def _read(request: Request, schema: type[SamplingRequest]) -> SamplingRequ
         raise ApiError(408, f"the body did not come within {_BODY_SECONDS:g} seconds") from None
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, largest: int) -> bytes:
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > _LARGEST_BODY:
-            raise ApiError(413, f"the body is larger than {_LARGEST_BODY} bytes")
+        if len(body) > largest:
+            raise ApiError(413, f"the body is larger than {largest} bytes")
     return bytes(body)
 
 

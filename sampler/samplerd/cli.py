@@ -187,6 +187,18 @@ def make_app(program_for: "ProgramFor | None" = None) -> typer.Typer:
             list[str],
             _flag("target", "host or host:port (9090); a name is all its addresses; repeat it", _probe("TARGET")),
         ],
+        judge: Annotated[
+            bool,
+            typer.Option(
+                "--judge/--no-judge",
+                envvar=_probe("JUDGE"),
+                help="judge the answers, and count by pool and revision: targets are pool/revision=host:port",
+            ),
+        ] = PROBING.judge,
+        logprobs: Annotated[
+            str,
+            _flag("logprobs", "raw: servers give the model's own; processed: after temperature", _probe("LOGPROBS")),
+        ] = PROBING.logprobs,
         rate: Annotated[float, _flag("rate", "probes a second, to all targets", _probe("RATE"))] = PROBING.rate,
         duration: Annotated[
             float, _flag("duration", "seconds after which it ends; 0: at SIGTERM", _probe("DURATION"))

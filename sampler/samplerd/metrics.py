@@ -19,7 +19,8 @@ from samplerd import __version__
 from samplerd.calibration import Surprise
 from samplerd.context_classes import ContextClasses
 
-CHECKS = (names.CHECK_ERRORS, names.CHECK_UNEXPECTED_SCRIPT)
+CHECKS = (names.CHECK_ERRORS, names.CHECK_UNEXPECTED_SCRIPT, names.CHECK_FEEDBACK)
+RATINGS = (names.RATING_UP, names.RATING_DOWN)
 RANDOM_MODES = ("full", "truncated")
 MODES = ("greedy", *RANDOM_MODES)
 CODES = (200, 400, 404, 405, 408, 413, 429, 499, 500, 503, 504)
@@ -63,6 +64,9 @@ class Metrics:
             "Checked requests by the class of their token count, and that of the server.",
             [names.LABEL_INTENDED, names.LABEL_ACTUAL],
         )
+        self.feedback = self._counter(
+            names.FEEDBACK, "Ratings of answers, and what became of them.", [names.LABEL_RATING, names.LABEL_OUTCOME]
+        )
         for intended in classes.largest if classes else ():
             self.classed.labels(intended, classes.mine if classes else "")
         self._zero_requests()
@@ -84,6 +88,10 @@ class Metrics:
         for code in CODES:
             self.requests.labels(str(code))
             self.probes.labels(str(code))
+
+        for rating in RATINGS:
+            for outcome in names.FEEDBACK_OUTCOMES:
+                self.feedback.labels(rating, outcome)
 
     def answered(self, probe: bool) -> Counter:
         """The counter of ended requests: a probe is never among users'."""

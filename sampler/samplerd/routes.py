@@ -48,3 +48,7 @@ class RouteLabels:
             return OTHER_ROUTE_HASH
         self._known.add(route.hash)
         return route.hash
+
+    def knows(self, label: str) -> bool:
+        """Whether requests have been counted under this label."""
+        return label in (NO_ROUTE_HASH, OTHER_ROUTE_HASH) or label in self._known

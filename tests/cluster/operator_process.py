@@ -51,10 +51,10 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 20) -> Any:
 class Operator:
     """The process, as ``python3 -m sampler_rollouts`` starts it."""
 
-    def __init__(self, log: Path, *flags: str, kubeconfig: str = "") -> None:
+    def __init__(self, log: Path, *flags: str, kubeconfig: str = "", namespace: str = NAMESPACE) -> None:
         self._log = log.open("a+")
         environ = {**os.environ, **({"KUBECONFIG": kubeconfig} if kubeconfig else {})}
-        options = ("--namespace", NAMESPACE, "--probe-port", "0", "--log-level", "debug", *flags)
+        options = ("--namespace", namespace, "--probe-port", "0", "--log-level", "debug", *flags)
         self._began = self._log.tell()
         command = [sys.executable, "-m", "sampler_rollouts", *options]
         self.process = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT, env=environ)

@@ -131,6 +131,53 @@ def test_secrets_of_metrics_sources_are_mounted_by_reference(render: Any) -> Non
         ]
 
 
+def test_receivers_of_notifications_are_told_to_the_process_and_their_secrets_are_mounted(render: Any) -> None:
+    key, url = {"name": "bot", "key": "key"}, {"name": "slack-webhook", "key": "url"}
+    bot = {"url": "https://bot.tools.svc", "signingKeySecret": key, "caConfigMap": {"name": "ca", "key": "ca.pem"}}
+    pager = {"format": "PagerDuty", "routingKeyFile": "/mine", "deadline": "30m", "types": ["Held"]}
+    receivers = {"bot": bot, "slack": {"format": "Slack", "urlSecret": url}, "pager": pager}
+    objects = render(notifications={"cluster": "east", "receivers": receivers})
+    told = parse_sources(objects["ConfigMap/rel-sampler-rollouts"]["data"]["config.yaml"]).notifications
+    mounted = "/var/run/sampler-rollouts/receivers"
+
+    assert (told.cluster, sorted(told.receivers)) == ("east", ["bot", "pager", "slack"])
+    assert str(told.receivers["bot"].signing_key_file) == f"{mounted}/bot/signingKey"
+    assert str(told.receivers["bot"].ca_file) == f"{mounted}/bot/ca.crt"
+    assert str(told.receivers["slack"].url_file) == f"{mounted}/slack/url"
+    assert (str(told.receivers["pager"].routing_key_file), told.receivers["pager"].deadline) == ("/mine", 1800.0)
+    for pod in pods(objects):
+        (volume,) = (one for one in pod["volumes"] if one["name"] == "receivers")
+        (mount,) = (one for one in pod["containers"][0]["volumeMounts"] if one["name"] == "receivers")
+        assert (mount["mountPath"], mount["readOnly"]) == (mounted, True)
+        assert volume["projected"]["sources"] == [
+            {"secret": {"name": "bot", "items": [{"key": "key", "path": "bot/signingKey"}]}},
+            {"configMap": {"name": "ca", "items": [{"key": "ca.pem", "path": "bot/ca.crt"}]}},
+            {"secret": {"name": "slack-webhook", "items": [{"key": "url", "path": "slack/url"}]}},
+        ]
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "examples" / "notifications").glob("*.yaml")), ids=lambda file: file.stem
+)
+def test_the_examples_of_notifications_are_values_of_the_chart(render: Any, file: Path) -> None:
+    objects = render(**yaml.safe_load(file.read_text()))
+    assert (
+        len(parse_sources(objects["ConfigMap/rel-sampler-rollouts"]["data"]["config.yaml"]).notifications.receivers)
+        == 1
+    )
+
+
+def test_the_network_policy_lets_out_to_the_receivers(render: Any) -> None:
+    bot = {"url": "https://bot.tools.svc:8443/a", "signingKeyFile": "/key"}
+    pager = {"format": "PagerDuty", "routingKeyFile": "/key"}
+    peer = {"namespaceSelector": {"matchLabels": {"name": "tools"}}}
+    policy = {"enabled": True, "notifications": {"to": [peer]}}
+    given = {"networkPolicy": policy, "notifications": {"receivers": {"bot": bot, "pager": pager}}}
+    *_, told = render(**given)["NetworkPolicy/rel-sampler-rollouts"]["spec"]["egress"]
+
+    assert (sorted(one["port"] for one in told["ports"]), told["to"]) == ([443, 8443], [peer])
+
+
 def test_without_references_nothing_is_mounted_for_them(render: Any) -> None:
     assert all({volume["name"] for volume in pod["volumes"]} == {"config", "tmp"} for pod in pods(render()))
 
@@ -214,6 +261,13 @@ def test_the_notes_do_not_ask_for_what_is_there(notes: Any) -> None:
 
 
 REFERENCE: Obj = {"name": "one", "key": "two"}
+
+
+def receiver(fields: Obj) -> Obj:
+    """Values with one receiver of notifications."""
+    return {"notifications": {"receivers": {"ops": fields}}}
+
+
 BOTH_TOKENS: Obj = {"bearerTokenSecret": REFERENCE, "bearerTokenFile": "/token"}
 
 
@@ -245,6 +299,17 @@ def test_the_timeouts_that_the_chart_takes_are_those_of_the_process(render: Any,
         ({"networkPolicy": {"apiServer": {"ports": []}}}, "ports"),
         ({"authors": {"registries": ["a"]}}, "registries"),
         ({"metricsSources": {"default": {"bearerTokenSecret": {"name": "t"}}}}, "key"),
+        (receiver({}), "ops: give url, or urlSecret"),
+        (receiver({"url": "https://h", "urlSecret": REFERENCE}), "ops: give url or urlSecret, not both"),
+        (receiver({"url": "https://h"}), "ops: signingKeySecret belongs to format CloudEvents, and CloudEvents needs"),
+        (receiver({"format": "PagerDuty"}), "ops: routingKeySecret belongs to format PagerDuty, and PagerDuty needs"),
+        (receiver({"format": "Slack", "url": "http://h", "bearerTokenSecret": REFERENCE}), "url must be https"),
+        (receiver({"format": "Teams", "url": "https://h"}), "format"),
+        (receiver({"url": "https://u:p@h", "signingKeySecret": REFERENCE}), "url"),
+        (receiver({"url": "https://h?token=x", "signingKeySecret": REFERENCE}), "url"),
+        (receiver({"url": "https://h", "signingKeySecret": REFERENCE, "types": ["Paused"]}), "types"),
+        (receiver({"url": "https://h", "signingKeySecret": REFERENCE, "signingKeyFile": "/k"}), "not both"),
+        (receiver({"url": "https://h", "signingKeySecret": REFERENCE, "deadline": "30d"}), "deadline"),
         ({"metricsSources": {"default": BOTH_TOKENS}}, "default: give bearerTokenSecret or bearerTokenFile, not both"),
         ({"metricsSources": {"default": {"caSecret": REFERENCE, "caConfigMap": REFERENCE}}}, "give one of caSecret"),
     ],

@@ -109,8 +109,14 @@ def test_the_largest_spec_is_accepted(server: Cluster) -> None:
     template = {
         "env": [{"name": f"VARIABLE_{index}", "value": "x" * 100} for index in range(64)],
         "args": [f"--argument={index}" for index in range(64)],
+        "nodeSelector": {f"example.com/{index}": "x" * 63 for index in range(16)},
+        "tolerations": [{"key": f"example.com/{index}", "value": "x" * 63} for index in range(16)],
+        "topologySpread": [{"topologyKey": f"example.com/{index}"} for index in range(4)],
+        "pullSecrets": [f"{index}-{'x' * 200}" for index in range(8)],
+        "resources": {"limits": {f"vendor.example/{index}": 1 for index in range(8)}},
     }
-    pools = [{"name": f"pool-{index}", "replicas": 200, "image": image, "template": template} for index in range(16)]
+    base = {"platform": "gpu", "accelerator": "x" * 63, "replicas": 200, "image": image, "template": template}
+    pools = [{"name": f"pool-{index}", **base} for index in range(16)]
     spec = {
         "pools": pools,
         "strategy": {
@@ -172,6 +178,7 @@ def template(spec: dict[str, Any], name: str = "eval-score") -> str:
         {"gauge": "eval_score", "runsMetric": "eval_runs_total", "largest": 100},
         {"checkedMetric": "answers_total", "badMetric": "refusals_total"},
         {"histogram": "vllm:took_seconds", "slowerThan": "2.5s"},
+        {"checkedMetric": "vllm:ended_total", "badWhere": {"label": "finished_reason", "values": ["error", "5xx"]}},
     ],
 )
 def test_templates_of_every_kind_are_accepted(server: Cluster, spec: dict[str, Any]) -> None:
@@ -186,6 +193,13 @@ def test_templates_of_every_kind_are_accepted(server: Cluster, spec: dict[str, A
         ({}, "a check is read from one place"),
         ({"gauge": "a"}, "gauge and runsMetric belong together"),
         ({"checkedMetric": "a"}, "checkedMetric and badMetric belong together"),
+        ({"badWhere": {"label": "a", "values": ["x"]}}, "checkedMetric and badMetric belong together"),
+        (
+            {"checkedMetric": "a", "badMetric": "b", "badWhere": {"label": "a", "values": ["x"]}},
+            "both say which requests are bad",
+        ),
+        ({"checkedMetric": "a", "badWhere": {"label": "a-b", "values": ["x"]}}, "must be the name of a label"),
+        ({"checkedMetric": "a", "badWhere": {"label": "a", "values": ['x"']}}, "must be the value of a label"),
         ({"histogram": "a"}, "histogram and slowerThan belong together"),
         ({"checkedMetric": "a", "badMetric": "a"}, "badMetric is checkedMetric"),
         ({"gauge": "a", "runsMetric": "a"}, "runsMetric is gauge"),

@@ -8,5 +8,6 @@ __all__ = ["edge", "images", "operator", "rollouts"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Last of all what takes the definition of a SamplerRollout away."""
-    items.sort(key=lambda item: item.path.name == "test_helm_release.py")
+    """Last of all what takes the operator and the definition of a SamplerRollout away."""
+    last = ("test_tutorial.py", "test_helm_release.py")
+    items.sort(key=lambda item: last.index(item.path.name) + 1 if item.path.name in last else 0)

@@ -30,13 +30,14 @@ def operator(cluster: Cluster, images: dict[str, str]) -> Iterator[str]:
     """The operator, installed by Helm; yields its namespace."""
     install_operator(cluster, images["operator"])
     yield OPERATOR_NAMESPACE
-    cluster.helm("uninstall", RELEASE, "-n", OPERATOR_NAMESPACE, "--wait")
+    # The tutorial, a release of the same name, may have uninstalled it.
+    cluster.helm("uninstall", RELEASE, "-n", OPERATOR_NAMESPACE, "--wait", "--ignore-not-found")
 
 
 @pytest.fixture
-def rollouts(cluster: Cluster, operator: str) -> Iterator[Rollouts]:
-    """A namespace of its own for a test's SamplerRollouts, gone afterwards."""
-    space = Rollouts(cluster, "e2e")
+def rollouts(cluster: Cluster, operator: str, request: pytest.FixtureRequest) -> Iterator[Rollouts]:
+    """A namespace for a test's SamplerRollouts, named after its file; it goes while the next test begins."""
+    space = Rollouts(cluster, request.path.stem.replace("_", "-"))
     space.create_namespace()
     yield space
-    space.delete_namespace()
+    space.delete_namespace(wait=False)

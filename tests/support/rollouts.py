@@ -43,8 +43,11 @@ def refuse_installed_operator(cluster: Cluster) -> None:
 
 
 def synthetic_pool(name: str, image: str, **env: str) -> dict[str, Any]:
-    """A pool of two servers with the synthetic model; ``env`` makes one build differ from another."""
-    variables = {"SAMPLER_MODEL": "synthetic", **env}
+    """A pool of two servers with the synthetic model; ``env`` makes one build differ from another.
+
+    They compile for one batch size: each further one is a second of a processor at the start of every pod.
+    """
+    variables = {"SAMPLER_MODEL": "synthetic", "SAMPLER_BATCH_SIZES": "4", **env}
     return {
         "name": name,
         "platform": "cpu",
@@ -106,9 +109,9 @@ class Rollouts:
         self.kubectl("create", "namespace", self.namespace)
         self.kubectl("label", "namespace", self.namespace, "pod-security.kubernetes.io/enforce=restricted")
 
-    def delete_namespace(self) -> None:
-        """Delete it with all that is in it."""
-        self.kubectl("delete", "namespace", self.namespace, "--wait=true", "--timeout=120s")
+    def delete_namespace(self, *, wait: bool = True) -> None:
+        """Delete it with all that is in it; without ``wait`` its servers may drain while others go on."""
+        self.kubectl("delete", "namespace", self.namespace, f"--wait={str(wait).lower()}", "--timeout=120s")
 
     def kubectl(self, *args: str, stdin: str | None = None, timeout: float = 180) -> str:
         """Run kubectl in the namespace."""

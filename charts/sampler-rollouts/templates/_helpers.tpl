@@ -65,6 +65,81 @@ metricsSources:
 authors:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- if .Values.notifications.receivers }}
+notifications:
+  {{- include "sampler-rollouts.notifications" . | trim | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* Who is told: what is named by reference is a mounted file there. */}}
+{{- define "sampler-rollouts.notifications" -}}
+{{- $receivers := dict }}
+{{- range $name, $receiver := .Values.notifications.receivers }}
+{{- $plain := omit $receiver "urlSecret" "signingKeySecret" "routingKeySecret" "bearerTokenSecret" "caSecret" "caConfigMap" }}
+{{- range $field := list "url" "signingKey" "routingKey" "bearerToken" }}
+{{- if get $receiver (printf "%sSecret" $field) }}
+{{- if get $receiver (printf "%sFile" $field) }}
+{{- fail (printf "notifications.receivers.%s: give %sSecret or %sFile, not both" $name $field $field) }}
+{{- end }}
+{{- $_ := set $plain (printf "%sFile" $field) (printf "%s/%s/%s" (include "sampler-rollouts.receiverCredentials" $) $name $field) }}
+{{- end }}
+{{- end }}
+{{- if gt (len (compact (list $receiver.caSecret $receiver.caConfigMap $receiver.caFile))) 1 }}
+{{- fail (printf "notifications.receivers.%s: give one of caSecret, caConfigMap and caFile" $name) }}
+{{- end }}
+{{- if or $receiver.caSecret $receiver.caConfigMap }}
+{{- $_ := set $plain "caFile" (printf "%s/%s/ca.crt" (include "sampler-rollouts.receiverCredentials" $) $name) }}
+{{- end }}
+{{- include "sampler-rollouts.receiverProblem" (list $name $plain) }}
+{{- $_ := set $receivers $name $plain }}
+{{- end }}
+{{- with .Values.notifications.cluster }}
+cluster: {{ . | quote }}
+{{- end }}
+receivers:
+  {{- toYaml $receivers | nindent 2 }}
+{{- end }}
+
+{{/* What the operator would refuse at its start, said at installation. */}}
+{{- define "sampler-rollouts.receiverProblem" -}}
+{{- $name := index . 0 }}
+{{- $receiver := index . 1 }}
+{{- $where := printf "notifications.receivers.%s" $name }}
+{{- $format := default "CloudEvents" $receiver.format }}
+{{- if and $receiver.url $receiver.urlFile }}{{ fail (printf "%s: give url or urlSecret, not both" $where) }}{{ end }}
+{{- if not (or $receiver.url $receiver.urlFile (eq $format "PagerDuty")) }}{{ fail (printf "%s: give url, or urlSecret if it is a secret" $where) }}{{ end }}
+{{- if ne (eq $format "CloudEvents") (not (empty $receiver.signingKeyFile)) }}
+{{- fail (printf "%s: signingKeySecret belongs to format CloudEvents, and CloudEvents needs it" $where) }}
+{{- end }}
+{{- if ne (eq $format "PagerDuty") (not (empty $receiver.routingKeyFile)) }}
+{{- fail (printf "%s: routingKeySecret belongs to format PagerDuty, and PagerDuty needs it" $where) }}
+{{- end }}
+{{- $own := regexMatch "^http://(localhost|127[.][0-9.]+|\\[::1\\])(:[0-9]+)?(/|$)" (default "" $receiver.url) }}
+{{- if and (hasPrefix "http://" (default "" $receiver.url)) (not $own) (or $receiver.routingKeyFile $receiver.bearerTokenFile) }}
+{{- fail (printf "%s: url must be https: a secret would travel in clear text" $where) }}
+{{- end }}
+{{- end }}
+
+{{/* Where Secrets and ConfigMaps of receivers are mounted. */}}
+{{- define "sampler-rollouts.receiverCredentials" -}}
+/var/run/sampler-rollouts/receivers
+{{- end }}
+
+{{/* What is projected there; empty if no receiver refers to anything. */}}
+{{- define "sampler-rollouts.receiverReferences" -}}
+{{- range $name, $receiver := .Values.notifications.receivers }}
+{{- range $field := list "url" "signingKey" "routingKey" "bearerToken" }}
+{{- with get $receiver (printf "%sSecret" $field) }}
+- secret: {name: {{ .name | quote }}, items: [{key: {{ .key | quote }}, path: {{ $name }}/{{ $field }}}]}
+{{- end }}
+{{- end }}
+{{- with $receiver.caSecret }}
+- secret: {name: {{ .name | quote }}, items: [{key: {{ .key | quote }}, path: {{ $name }}/ca.crt}]}
+{{- end }}
+{{- with $receiver.caConfigMap }}
+- configMap: {name: {{ .name | quote }}, items: [{key: {{ .key | quote }}, path: {{ $name }}/ca.crt}]}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* Where Secrets and ConfigMaps of the metrics sources are mounted. */}}
@@ -94,6 +169,9 @@ authors:
 {{- if include "sampler-rollouts.references" . }}
 - {name: credentials, mountPath: {{ include "sampler-rollouts.credentials" . }}, readOnly: true}
 {{- end }}
+{{- if include "sampler-rollouts.receiverReferences" . }}
+- {name: receivers, mountPath: {{ include "sampler-rollouts.receiverCredentials" . }}, readOnly: true}
+{{- end }}
 {{- with .Values.extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}
@@ -111,6 +189,14 @@ authors:
     defaultMode: 0440
     sources:
       {{- . | nindent 4 }}
+{{- end }}
+{{- with include "sampler-rollouts.receiverReferences" . }}
+- name: receivers
+  projected:
+    # Read by the pod's group alone.
+    defaultMode: 0440
+    sources:
+      {{- . | trim | nindent 4 }}
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}

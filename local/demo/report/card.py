@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from html import escape
 
+from samplerctl.drawing.html import drawing, events, facts, legend, paragraph, table
+from samplerctl.drawing.scales import clock
+
 from local.demo.recording import Pair, ReleaseRecord
 from local.demo.report import charts, panels, words
-from local.demo.report.html import drawing, facts, paragraph, table
-from local.demo.report.scales import clock
 
 _AGAINST = (
     "Evidence that the rate of bad requests is above its limit: an e-value, which an honest build brings above the "
@@ -57,10 +58,7 @@ def _facts(release: ReleaseRecord) -> str:
 
 
 def _legend(release: ReleaseRecord) -> str:
-    pools = "".join(
-        f'<span><i class="pool-{i}"></i>pool {escape(p)}</span>' for i, p in enumerate(charts.pools_of(release))
-    )
-    return f'<div class="legend">{pools}<span>time since the release was applied, min:s</span></div>'
+    return legend(charts.pools_of(release), "time since the release was applied, min:s")
 
 
 def _evidence(release: ReleaseRecord) -> str:
@@ -117,5 +115,4 @@ def _events(release: ReleaseRecord) -> str:
     if not release.events:
         return ""
     rows = [[clock(max(0.0, e.at - release.applied_at)), e.type, e.reason, e.message] for e in release.events]
-    body = table(["min:s", "type", "reason", "message"], rows, wide=[3])
-    return f"<details open><summary>Events of the SamplerRollout</summary>{body}</details>"
+    return events(rows, "min:s")

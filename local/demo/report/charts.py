@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from local.demo.recording import Recording, ReleaseRecord, StatusPoint
-from local.demo.report.scales import clock, nice_ticks, time_ticks
-from local.demo.report.svg import Plot
+from samplerctl.drawing import panels
+from samplerctl.drawing.panels import WIDE, Line, Moment
+from samplerctl.drawing.scales import clock, nice_ticks, time_ticks
+from samplerctl.drawing.svg import Plot
 
-WIDE = 1060
+from local.demo.recording import Recording, ReleaseRecord, StatusPoint
 
 
 def traffic(recording: Recording) -> str:
@@ -41,15 +42,20 @@ def traffic(recording: Recording) -> str:
 def weights(release: ReleaseRecord) -> str:
     """The candidate's weight over time: what the operator wanted and what the traffic showed."""
     origin, span = stretch(release)
-    plot = Plot(WIDE, 190, x=(0, span), y=(0, 108), title=f"Weights of release {release.number}", top=36)
-    plot.grid(time_ticks(span, 12), [0, 25, 50, 75, 100], clock, lambda v: f"{v:g} %")
-    plot.caption(f"weight of release {release.number}: as wanted (dotted), and its share of the ready pods")
-    for index, pool in enumerate(pools_of(release)):
-        shown = [(s.at - origin, *weight_of(release, s, pool)) for s in release.statuses]
-        plot.line([(at, wanted) for at, wanted, _ in shown], f"line pool-{index} faint", steps=True)
-        plot.line([(at, observed) for at, _, observed in shown], f"line pool-{index}", steps=True)
-    moments(plot, release, origin)
-    return plot.render()
+    shown = {
+        pool: [(s.at - origin, *weight_of(release, s, pool)) for s in release.statuses] for pool in pools_of(release)
+    }
+    wanted = [Line(i, [(at, value) for at, value, _ in points]) for i, points in enumerate(shown.values())]
+    observed = [Line(i, [(at, value) for at, _, value in points]) for i, points in enumerate(shown.values())]
+    return panels.weights(
+        f"Weights of release {release.number}",
+        f"weight of release {release.number}: as wanted (dotted), and its share of the ready pods",
+        wanted,
+        observed,
+        span=span,
+        clock=clock,
+        moments=moments(release),
+    )
 
 
 def weight_of(release: ReleaseRecord, status: StatusPoint, pool: str) -> tuple[float, float]:
@@ -77,14 +83,16 @@ def stretch(release: ReleaseRecord) -> tuple[float, float]:
     return release.applied_at, max(1.0, release.ended_at - release.applied_at)
 
 
-def moments(plot: Plot, release: ReleaseRecord, origin: float, *, named: bool = True) -> None:
-    """Mark the release's first answer and the decision."""
+def moments(release: ReleaseRecord) -> list[Moment]:
+    """The release's first answer and the decision, in seconds since the apply."""
     bad = release.outcome == "rolled back"
     decided = "passed" if release.outcome == "promoted" else release.outcome
     found = [
         (release.first_candidate_at, "moment", "first answer"),
         (release.decision_shown_at, "verdict-bad" if bad else "verdict-good", decided),
     ]
-    for at, kind, text in found:
-        if at is not None:
-            plot.upright(at - origin, kind, text if named else "", before=kind == "moment")
+    return [
+        Moment(at - release.applied_at, kind, text, before=kind == "moment")
+        for at, kind, text in found
+        if at is not None
+    ]

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
+from samplerctl.drawing.html import drawing, facts, page, paragraph, table
+
 from local.demo.recording import Recording, ReleaseRecord
 from local.demo.report import charts, words
 from local.demo.report.card import card
-from local.demo.report.html import drawing, facts, paragraph, table
 
 _STYLE = Path(__file__).with_name("report.css")
 
@@ -18,13 +19,8 @@ def render(recording: Recording) -> str:
     """The whole page. It needs nothing but itself: no script, no font, no address."""
     cards = (card(r) for r in recording.releases)
     parts = [_head(recording), _overview(recording), _agreement(recording), *cards, _resources(recording)]
-    style = _STYLE.read_text(encoding="utf-8")
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Sampler rollouts: the demo's report</title><style>{style}</style></head>"
-        f"<body><main>{''.join(parts)}{_foot(recording)}</main></body></html>\n"
-    )
+    body = "".join(parts) + _foot(recording)
+    return page("Sampler rollouts: the demo's report", body, _STYLE.read_text(encoding="utf-8"))
 
 
 def _head(recording: Recording) -> str:

@@ -6,18 +6,16 @@ import math
 from collections.abc import Callable, Sequence
 
 from quality_contract import CHECK_REPLAY_AUDIT
+from samplerctl.drawing.panels import Axis, Limit, Line, panel
+from samplerctl.drawing.scales import RATES, clock, percent
 
 from local.demo.recording import CheckPoint, ReleaseRecord
 from local.demo.report import words
 from local.demo.report.charts import moments, pools_of
-from local.demo.report.scales import clock, percent, time_ticks
-from local.demo.report.svg import Plot
 
-WIDTH, HEIGHT = 350, 190
 _LN10 = math.log(10)
 # Evidence below this says only "no reason to worry"; drawing it to scale would flatten what matters.
 _LEAST_LOG10_E = -3.0
-_RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 
 Height = Callable[[CheckPoint], float]
 
@@ -31,26 +29,22 @@ def _e_value(release: ReleaseRecord, check: str) -> str:
     points = _points(release, check)
     threshold = max(p.log_threshold for p in points) / _LN10
     highest = threshold * 1.35
-    plot = _plot(points, release, (_LEAST_LOG10_E, highest), f"Evidence of {check}")
-    plot.band(threshold, highest, "zone-bad")
-    _grid(plot, points, release, range(-2, math.ceil(highest), 2), lambda v: f"10{_superscript(round(v))}")
-    plot.caption(f"{check}: e-value")
-    plot.across(threshold, "threshold", "stop")
-    _lines(plot, release, points, lambda p: p.log_e / _LN10, "Failed")
-    return plot.render()
+    ticks = range(-2, math.ceil(highest), 2)
+    axis = Axis((_LEAST_LOG10_E, highest), ticks, lambda v: f"10{_superscript(round(v))}")
+    return _against(release, check, "e-value", axis, threshold, lambda p: p.log_e / _LN10)
 
 
 def _audit(release: ReleaseRecord, check: str) -> str:
     points = _points(release, check)
     threshold = math.exp(points[0].log_threshold)
     highest = min(max([3.0, *(_confirmations(p) * 1.2 for p in points)]), 8.0)
-    plot = _plot(points, release, (0.0, highest), f"Evidence of {check}")
-    plot.band(threshold, highest, "zone-bad")
-    _grid(plot, points, release, range(math.ceil(highest)), lambda v: f"{v:g}")
-    plot.caption(f"{check}: scrapes with wrong tokens")
-    plot.across(threshold, "threshold", "stop")
-    _lines(plot, release, points, _confirmations, "Failed")
-    return plot.render()
+    axis = Axis((0.0, highest), range(math.ceil(highest)), lambda v: f"{v:g}")
+    return _against(release, check, "scrapes with wrong tokens", axis, threshold, _confirmations)
+
+
+def _against(release: ReleaseRecord, check: str, what: str, axis: Axis, threshold: float, height: Height) -> str:
+    limit = Limit(threshold, "threshold", "stop", (threshold, axis.ends[1]), "zone-bad")
+    return _panel(release, check, f"Evidence of {check}", what, axis, limit, height, "Failed")
 
 
 def _confirmations(point: CheckPoint) -> float:
@@ -60,27 +54,39 @@ def _confirmations(point: CheckPoint) -> float:
 
 def bounds(release: ReleaseRecord, check: str) -> str:
     """The upper confidence bound of the check's rate, against the limit below which it passes."""
+    rate = _points(release, check)[-1].max_rate
+    lowest = rate / 5
+    axis = Axis((lowest, 1.0), [v for v in RATES if v >= lowest], percent, log=True)
+    limit = Limit(rate, "limit", f"passes below {percent(rate)}", (lowest, rate), "zone-good")
+    what = f"bound of bad {words.unit(check)}"
+    return _panel(release, check, f"Bound of {check}", what, axis, limit, lambda p: p.upper_bound, "Passed")
+
+
+def _panel(
+    release: ReleaseRecord,
+    check: str,
+    title: str,
+    what: str,
+    axis: Axis,
+    limit: Limit,
+    height: Height,
+    verdict: str,
+) -> str:
     points = _points(release, check)
-    limit = points[-1].max_rate
-    lowest = limit / 5
-    plot = _plot(points, release, (lowest, 1.0), f"Bound of {check}", log_y=True)
-    plot.band(lowest, limit, "zone-good")
-    _grid(plot, points, release, [v for v in _RATES if v >= lowest], percent)
-    plot.caption(f"{check}: bound of bad {words.unit(check)}")
-    plot.across(limit, "limit", f"passes below {percent(limit)}")
-    _lines(plot, release, points, lambda p: p.upper_bound, "Passed")
-    return plot.render()
+    return panel(
+        title,
+        f"{check}: {what}",
+        _lines(release, points, height, verdict),
+        limit,
+        window=_window(points, release),
+        axis=axis,
+        clock=clock,
+        moments=moments(release),
+    )
 
 
 def _points(release: ReleaseRecord, check: str) -> list[CheckPoint]:
     return [p for p in release.evidence if p.check == check]
-
-
-def _plot(
-    points: Sequence[CheckPoint], release: ReleaseRecord, y: tuple[float, float], title: str, *, log_y: bool = False
-) -> Plot:
-    first, last = _window(points, release)
-    return Plot(WIDTH, HEIGHT, x=(first, last), y=y, title=title, log_y=log_y, top=30, left=44)
 
 
 def _window(points: Sequence[CheckPoint], release: ReleaseRecord) -> tuple[float, float]:
@@ -90,24 +96,22 @@ def _window(points: Sequence[CheckPoint], release: ReleaseRecord) -> tuple[float
     return max(0.0, first - margin), last + margin
 
 
-def _grid(
-    plot: Plot, points: Sequence[CheckPoint], release: ReleaseRecord, ys: Sequence[float], text: Callable[[float], str]
-) -> None:
-    first, last = _window(points, release)
-    plot.grid([t for t in time_ticks(last, 5 * last / (last - first)) if t >= first], ys, clock, text)
+def _lines(release: ReleaseRecord, points: Sequence[CheckPoint], height: Height, verdict: str) -> list[Line]:
+    return [_line(release, points, height, verdict, index, pool) for index, pool in enumerate(pools_of(release))]
 
 
-def _lines(plot: Plot, release: ReleaseRecord, points: Sequence[CheckPoint], height: Height, verdict: str) -> None:
+def _line(
+    release: ReleaseRecord, points: Sequence[CheckPoint], height: Height, verdict: str, index: int, pool: str
+) -> Line:
     origin = release.applied_at
-    moments(plot, release, origin, named=False)
-    for index, pool in enumerate(pools_of(release)):
-        mine = [p for p in points if p.pool == pool]
-        plot.line([(p.at - origin, height(p)) for p in mine], f"line pool-{index}", steps=True)
-        found = next((p for p in mine if p.verdict == verdict), None)
-        if found is not None:
-            when = clock(found.at - origin)
-            hint = f"{pool}: {verdict} after {found.checked} checked {words.unit(found.check)}, {found.bad} bad, {when}"
-            plot.dot(found.at - origin, height(found), f"dot pool-{index}", hint)
+    mine = [p for p in points if p.pool == pool]
+    drawn = [(p.at - origin, height(p)) for p in mine]
+    found = next((p for p in mine if p.verdict == verdict), None)
+    if found is None:
+        return Line(index, drawn)
+    when = clock(found.at - origin)
+    hint = f"{pool}: {verdict} after {found.checked} checked {words.unit(found.check)}, {found.bad} bad, {when}"
+    return Line(index, drawn, (found.at - origin, height(found), hint))
 
 
 def _superscript(number: int) -> str:

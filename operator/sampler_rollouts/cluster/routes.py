@@ -7,10 +7,9 @@ from typing import Any, Final
 
 from quality_contract import ROUTE_HEADER
 
-from sampler_rollouts.cluster.kinds import FIELD_MANAGER, metadata
-from sampler_rollouts.domain.observation import Edit, RouteState
+from sampler_rollouts.cluster.kinds import metadata
+from sampler_rollouts.domain.observation import RouteState
 from sampler_rollouts.domain.outcome import Manifest
-from sampler_rollouts.domain.quantities import time_stamp
 
 CONDITIONS: Final = ("Accepted", "ResolvedRefs")
 """Both must be true: of a route whose backends a gateway cannot resolve, it answers a part with 500."""
@@ -36,17 +35,7 @@ def route_state(route: Manifest) -> RouteState:
         arms=_arms(route),
         current=not any(True for _ in _unseen(route)) and not problems,
         problem=next((problem for problem in problems if problem), "")[:_MESSAGE],
-        edits=tuple(_edits(route)),
     )
-
-
-def _edits(route: Manifest) -> Iterator[Edit]:
-    """Others than the operator that own a part of the spec. Gateways own the status alone."""
-    for entry in metadata(route).get("managedFields") or []:
-        other = entry.get("manager") != FIELD_MANAGER and not entry.get("subresource")
-        at = time_stamp(entry.get("time"))
-        if other and "f:spec" in (entry.get("fieldsV1") or {}) and at is not None:
-            yield Edit(str(entry.get("manager")), at)
 
 
 def _backends(route: Manifest) -> Iterator[tuple[str, Manifest, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,7 +11,11 @@ from sampler_rollouts.cluster.kinds import labels, metadata, terminating, told_r
 from sampler_rollouts.domain.observation import Observation, PodState, PreflightState, WorkloadState
 from sampler_rollouts.domain.outcome import Manifest
 from sampler_rollouts.domain.render import CONTAINER, LABEL_POOL, LABEL_REVISION, recorded_template
-from sampler_rollouts.domain.render_preflight import LABEL_PREFLIGHT_POOL, LABEL_PREFLIGHT_REVISION
+from sampler_rollouts.domain.render_preflight import (
+    LABEL_PREFLIGHT_ATTEMPT,
+    LABEL_PREFLIGHT_POOL,
+    LABEL_PREFLIGHT_REVISION,
+)
 
 BLOCKED_REASONS: Final = frozenset(
     {
@@ -78,7 +83,8 @@ def _examined(obj: Manifest) -> tuple[str, str] | None:
 
 def _preflight(deployment: Manifest, pods: Iterable[Manifest]) -> PreflightState:
     place = _examined(deployment) or ("", "")
-    found = tuple(_pod(pod, place) for pod in pods if _examined(pod) == place)
+    mine = (pod for pod in pods if _examined(pod) == place)
+    found = tuple(replace(_pod(pod, place), attempt=labels(pod).get(LABEL_PREFLIGHT_ATTEMPT, "")) for pod in mine)
     return PreflightState(*place, refused=_refused(deployment), pods=found)
 
 

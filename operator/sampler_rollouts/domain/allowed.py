@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from sampler_rollouts.domain import platforms
 from sampler_rollouts.domain.pool import Pool
 from sampler_rollouts.domain.resource import Spec
 
@@ -30,25 +31,43 @@ class Allowed(BaseModel):
     args: bool = True
     """Whether the image's arguments may be replaced."""
     resources: Texts | None = None
-    """Names of resources: ``cpu``, ``memory``, ``vendor.example/device``."""
+    """Names of resources: ``cpu``, ``memory``, ``vendor.example/device``; those that a platform asks for count too."""
+    node_selector: Texts | None = None
+    """Keys of labels of nodes; one that ends with ``*`` allows all that begin so."""
+    tolerations: Texts | None = None
+    """Keys of taints, likewise."""
+    pull_secrets: Texts | None = None
+    """Names of Secrets by which images are pulled, likewise."""
+    models: Texts | None = None
+    """Names of claims that hold models, likewise."""
 
     def problems(self, spec: Spec) -> tuple[str, ...]:
         """Each field that goes beyond it, with what is allowed instead."""
         tags = ["spec.allowImageTags: the administrator allows no tags: name images by digest"]
         found = [] if self.image_tags or not spec.allow_image_tags else tags
+        image = spec.probe_image
+        if image and self.images is not None and not any(_within(image, one) for one in self.images):
+            found = [*found, f"spec.quality.probes.image: the administrator allows images of {_named(self.images)}"]
         return (*found, *(one for number, pool in enumerate(spec.pools) for one in self._of_pool(pool, number)))
 
     def _of_pool(self, pool: Pool, number: int) -> Iterator[str]:
         where, template = f"spec.pools[{number}]", pool.template
         if self.images is not None and not any(_within(pool.image, one) for one in self.images):
             yield f"{where}.image: the administrator allows images of {_named(self.images)}"
-        for place, item in enumerate(template.env):
-            if self.env is not None and not any(_like(item.name, one) for one in self.env):
-                yield f"{where}.template.env[{place}].name: the administrator allows {_named(self.env)}"
+        for field, allowed, names in (
+            ("env[{}].name", self.env, [item.name for item in template.env]),
+            ("nodeSelector", self.node_selector, list(template.node_selector)),
+            ("tolerations[{}].key", self.tolerations, [item.key for item in template.tolerations]),
+            ("pullSecrets[{}]", self.pull_secrets, template.pull_secrets),
+            ("models.claimName", self.models, [template.models.claim_name] if template.models else []),
+        ):
+            for place, name in enumerate(names):
+                if allowed is not None and not any(_like(name, one) for one in allowed):
+                    yield f"{where}.template.{field.format(place)}: the administrator allows {_named(allowed)}"
         if template.args and not self.args:
             yield f"{where}.template.args: the administrator allows none: leave them out"
-        asked = {**template.resources.requests, **template.resources.limits}
-        if self.resources is not None and not asked.keys() <= set(self.resources):
+        asked = {name for amounts in platforms.resources(pool).values() for name in amounts}
+        if self.resources is not None and not asked <= set(self.resources):
             yield f"{where}.template.resources: the administrator allows {_named(self.resources)}"
 
 

@@ -13,8 +13,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field, ValidationError
 from quality_contract.latency import BUCKET, COUNT
 
-from sampler_rollouts.domain.pool import matching
-from sampler_rollouts.domain.rules import Rule, Strict
+from sampler_rollouts.domain.rules import Rule, Strict, matching
 
 KIND: Final = "ClusterCheckTemplate"
 PLURAL: Final = "clusterchecktemplates"
@@ -35,11 +34,33 @@ Bound = Annotated[
 ]
 
 
+LabelName = Annotated[
+    str,
+    Field(min_length=1, max_length=NAME_LENGTH),
+    matching("^[a-zA-Z_][a-zA-Z0-9_]*$", "must be the name of a label, such as finished_reason"),
+]
+LabelValue = Annotated[
+    str,
+    Field(max_length=NAME_LENGTH),
+    matching("^[a-zA-Z0-9_.:-]+$", "must be the value of a label, such as error: letters, digits and _ . : -"),
+]
+
+
+class BadWhere(Strict):
+    """Which series of one counter are of bad requests."""
+
+    label: LabelName
+    values: Annotated[list[LabelValue], Field(min_length=1, max_length=8)]
+
+
 class CheckTemplate(Strict):
-    """Where a check's data are: two counters of requests, a histogram, or a score and the counter of its runs."""
+    """Where a check's data are: counters of requests, a histogram, or a score and the counter of its runs."""
 
     checked_metric: MetricName | None = Field(None, description="Counter of the requests that were checked.")
     bad_metric: MetricName | None = Field(None, description="Counter of those that were bad.")
+    bad_where: BadWhere | None = Field(
+        None, description="Instead of badMetric: the label, and its values, by which checkedMetric tells bad requests."
+    )
     histogram: MetricName | None = Field(None, description="Of how long requests took: a name without _bucket.")
     slower_than: Bound | None = Field(
         None, description="From which time on a request is bad: one of the histogram's bounds."
@@ -49,9 +70,14 @@ class CheckTemplate(Strict):
     largest: Annotated[int, Field(ge=1, le=1000, description="The best score that there can be.")] = 1
     rules: ClassVar = (
         Rule(
-            "has(self.checkedMetric) == has(self.badMetric)",
-            "checkedMetric and badMetric belong together: give both, or neither",
-            lambda one: (one.checked_metric is None) == (one.bad_metric is None),
+            "has(self.checkedMetric) == (has(self.badMetric) || has(self.badWhere))",
+            "checkedMetric and badMetric belong together, or badWhere in its place: give both, or neither",
+            lambda one: (one.checked_metric is None) == (one.bad_metric is None and one.bad_where is None),
+        ),
+        Rule(
+            "!has(self.badMetric) || !has(self.badWhere)",
+            "badMetric and badWhere both say which requests are bad: give one of them",
+            lambda one: one.bad_metric is None or one.bad_where is None,
         ),
         Rule(
             "has(self.gauge) == has(self.runsMetric)",
@@ -65,14 +91,14 @@ class CheckTemplate(Strict):
         ),
         Rule(
             "(has(self.checkedMetric) ? 1 : 0) + (has(self.histogram) ? 1 : 0) + (has(self.gauge) ? 1 : 0) == 1",
-            "a check is read from one place: give checkedMetric and badMetric, histogram and slowerThan, or gauge and "
-            "runsMetric",
+            "a check is read from one place: give checkedMetric with badMetric or badWhere, histogram and slowerThan, "
+            "or gauge and runsMetric",
             lambda one: sum(found is not None for found in (one.checked_metric, one.histogram, one.gauge)) == 1,
         ),
         Rule(
-            "!has(self.checkedMetric) || self.checkedMetric != self.badMetric",
-            "badMetric is checkedMetric: name the counter of bad requests",
-            lambda one: one.checked_metric is None or one.checked_metric != one.bad_metric,
+            "!has(self.badMetric) || !has(self.checkedMetric) || self.checkedMetric != self.badMetric",
+            "badMetric is checkedMetric: name the counter of bad requests, or use badWhere",
+            lambda one: one.bad_metric is None or one.checked_metric != one.bad_metric,
         ),
         Rule(
             "!has(self.gauge) || self.gauge != self.runsMetric",
@@ -88,9 +114,11 @@ class CheckTemplate(Strict):
 
     @property
     def metrics(self) -> tuple[str, str]:
-        """Checked and bad, a histogram's count and buckets, or the score and its runs."""
+        """Checked and bad (twice the same, if a label tells), a histogram's count and buckets, or score and runs."""
         if self.histogram:
             return self.histogram + COUNT, self.histogram + BUCKET
+        if self.bad_where:
+            return self.checked_metric or "", self.checked_metric or ""
         return (self.checked_metric or self.gauge or "", self.bad_metric or self.runs_metric or "")
 
 

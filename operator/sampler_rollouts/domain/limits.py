@@ -24,6 +24,12 @@ CHECKS: Final = 16
 REPLICAS: Final = 200
 SHARDS: Final = 64
 """Devices of one pod."""
+PLACED: Final = 16
+"""Labels of nodes, or tolerations, that a pool's author gives."""
+PRESET: Final = 4
+"""Those that a platform adds."""
+SPREADS: Final = 4
+SECRETS: Final = 8
 BIRTHS: Final = 4096
 HELD: Final = 20
 HISTORY: Final = 10
@@ -45,6 +51,10 @@ EDITS: Final = 10
 """Changes by others, the last ones."""
 REMAINS: Final = 32
 """Revisions of pools that are there and not wanted."""
+RECEIVERS: Final = 8
+"""Of notifications."""
+NOTICES: Final = 16
+"""Notifications that somebody has not been told of yet."""
 DETAIL: Final = 256
 """What is worth knowing of one check among many."""
 TEXT: Final = 1024

@@ -35,6 +35,8 @@ class PodState:
     message: str = ""
     address: str = ""
     """Its IP address; empty while it has none."""
+    attempt: str = ""
+    """Of a pod that examines: the try of the preflight that made it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +103,6 @@ class Sibling:
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
-    """Somebody else's change of what is ours: the field manager, and when it wrote last, by the server's clock."""
-
-    by: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class RouteState:
     """The rollout's HTTPRoute as it is, and what its gateways say of it."""
 
@@ -120,8 +114,6 @@ class RouteState:
     """All its gateways have accepted it as it is now: it is what traffic follows."""
     problem: str = ""
     """Why a gateway does not accept it, or why it could not be read; empty while one has yet to look at it."""
-    edits: tuple[Edit, ...] = ()
-    """Whoever else owns a part of its spec now."""
 
 
 @dataclass(frozen=True, slots=True)

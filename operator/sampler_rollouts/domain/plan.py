@@ -149,6 +149,11 @@ class CheckSpec(Loose):
     """The ClusterCheckTemplate that said where its data are."""
     metrics: Annotated[list[Name], Field(max_length=2)] = Field(default_factory=list)
     """As that one said when the rollout started: checked and bad, or the score and its runs."""
+    bad_label: Annotated[str, Field(max_length=limits.REASON)] = ""
+    """Of one counter that tells bad requests by a label: the label, and which of its values."""
+    bad_values: Annotated[list[Annotated[str, Field(max_length=limits.REASON)]], Field(max_length=8)] = Field(
+        default_factory=list
+    )
     max_drop: Number = ""
     """Of scores alone."""
     largest: Annotated[int, Field(ge=1)] = 1
@@ -214,6 +219,8 @@ class PreflightPlan(Loose):
     """The infrastructure's reason why one of them has not."""
     missed: bool = False
     """The time was up for a Deployment that was not there, and which got its time once more."""
+    tried_at: AwareDatetime | None = None
+    """When it was begun, or last begun anew: its pods carry it, and what those of an earlier try say is not heard."""
     passed_at: AwareDatetime | None = None
     """When every pool had passed and none differed: needed once, before any traffic."""
 
@@ -310,13 +317,6 @@ class Parent(Loose):
     section_name: Name = ""
 
 
-class Edited(Loose):
-    """Who changed the route last, by the name of the field manager, and when."""
-
-    by: Name
-    at: AwareDatetime
-
-
 class GatewayPlan(Loose):
     """What the spec last said of the gateway: a rollback must be routed also when the spec cannot be read."""
 
@@ -334,8 +334,6 @@ class GatewayPlan(Loose):
     """Nobody comes through it any more, and its route is on its way out."""
     behind_since: AwareDatetime | None = None
     """Since when a gateway has not taken over the route as it is."""
-    edited: Edited | None = None
-    """The last change of the route by somebody else; it was put back."""
 
 
 class OutsideEdit(Loose):
@@ -369,6 +367,14 @@ class Remains(Loose):
     """Whether it has pods."""
     since: AwareDatetime
     """When it began to be so."""
+
+
+class RemovedPool(Loose):
+    """A pool of a release that served, which the one that serves now has no more."""
+
+    pool: Name
+    revision: Name
+    release: Name
 
 
 class Bake(Loose):

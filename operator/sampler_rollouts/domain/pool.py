@@ -7,9 +7,10 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from sampler_rollouts.domain import limits
+from sampler_rollouts.domain import limits, platforms
+from sampler_rollouts.domain.placement import Labels, Placement, Toleration, Value
 from sampler_rollouts.domain.quantities import quantity
-from sampler_rollouts.domain.rules import CLOSED_RATIO, OPEN_RATIO, Rule, Scalar, Strict, duration_rule
+from sampler_rollouts.domain.rules import CLOSED_RATIO, OPEN_RATIO, Rule, Scalar, Strict, duration_rule, matching
 
 ALWAYS_SET_ENV: Final = (
     "SAMPLER_REVISION", "SAMPLER_POOL", "SAMPLER_ROLLOUT", "POD_NAME",
@@ -30,12 +31,6 @@ _IMAGE_PATTERN = (
     f"^({_REGISTRY}/)?{_COMPONENT}(/{_COMPONENT})*(:[a-zA-Z0-9_][a-zA-Z0-9_.-]{{0,127}})?(@sha256:[a-f0-9]{{64}})?$"
 )
 _QUANTITY_PATTERN = "^[0-9]{1,15}([.][0-9]{1,9})?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$"
-
-
-def matching(pattern: str, message: str) -> Scalar:
-    """A string rule that is only a pattern, but with a message that a person can act on."""
-    compiled = re.compile(pattern.removesuffix("$") + r"\Z")
-    return Scalar(f"self.matches('{pattern}')", message, lambda text: compiled.match(text) is not None)
 
 
 Label = Annotated[
@@ -78,8 +73,14 @@ class EnvVar(Strict):
             "routing.gateway or rollback.drainTimeout instead",
             lambda name: name not in RESERVED_ENV,
         ),
+        Scalar(
+            "!(self in [" + ", ".join(f"'{name}'" for name in platforms.PLUGINS_ENV) + "])",
+            "is set by the device plugin, and would give devices that others have: name devices in "
+            "template.resources.limits instead",
+            lambda name: name not in platforms.PLUGINS_ENV,
+        ),
     ]
-    """Anything but the operator's own variables."""
+    """Anything but the variables of the operator and of device plugins."""
     value: Annotated[str, Field(max_length=4096)] = ""
     """Literal, and readable for whoever may read the object: no place for secrets."""
 
@@ -137,7 +138,7 @@ class Resources(Strict):
     )
 
 
-class Template(Strict):
+class Template(Placement):
     """The part of the pod template that an author may set."""
 
     env: Annotated[list[EnvVar], Field(max_length=64, json_schema_extra=limits.map_by("name"))] = Field(
@@ -147,7 +148,14 @@ class Template(Strict):
     args: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=64)] = Field(default_factory=list)
     """They replace the image's arguments."""
     resources: Resources = Field(default_factory=Resources)
+    """Beside the devices of the platform, or in their place."""
+    # Narrower than what is read back from a record, which holds the platform's too.
+    node_selector: Annotated[Labels, Field(max_length=limits.PLACED)] = Field(default_factory=dict)
+    """Labels that a node must have, beside the platform's; the same label given here wins."""
+    tolerations: Annotated[list[Toleration], Field(max_length=limits.PLACED)] = Field(default_factory=list)
+    """Taints of nodes that keep no pod away, beside the platform's."""
     rules: ClassVar = (
+        *Placement.rules,
         Rule(
             "self.env.all(e, self.env.exists_one(f, f.name == e.name))",
             "env must name each variable once: remove the duplicate",
@@ -170,13 +178,31 @@ class Sampler(Strict):
     )
 
 
+_TOPOLOGIES: Final = ", ".join(platforms.CHIPS)
+
+
 class Pool(Strict):
     """Identical sampler servers on one kind of hardware."""
 
     name: Label
     """Unique; another name is another pool."""
-    platform: Literal["cpu"] = "cpu"
-    """The kind of hardware."""
+    platform: platforms.Platform = "cpu"
+    """The kind of hardware: which devices a pod asks for, on which nodes."""
+    accelerator: Value | None = Field(
+        None, description="Which kind of device: nvidia.com/gpu.product, GKE's TPU type, or EC2's instance type."
+    )
+    topology: (
+        Annotated[
+            str,
+            Field(max_length=16),
+            Scalar(
+                f"self in {list(platforms.CHIPS)}",
+                f"must be that of one host, {_TOPOLOGIES}: a server is one pod, so that it cannot span hosts",
+                lambda text: text in platforms.CHIPS,
+            ),
+        ]
+        | None
+    ) = Field(None, description="Of a TPU slice, all of whose chips a pod gets.")
     context_class: Label | None = Field(
         None, description="Which of routing.contextClasses it serves; required where there are any."
     )
@@ -186,3 +212,44 @@ class Pool(Strict):
     """The build, by digest: name@sha256:<64 hex digits>."""
     sampler: Sampler = Field(default_factory=Sampler)
     template: Template = Field(default_factory=Template)
+    rules: ClassVar = (
+        Rule(
+            "self.platform != 'tpu' || (has(self.accelerator) && has(self.topology))",
+            "platform tpu needs both labels of its nodes: add accelerator: tpu-v6e-slice and topology: 2x2, or others",
+            lambda pool: pool.platform != "tpu" or bool(pool.accelerator and pool.topology),
+        ),
+        Rule(
+            "self.platform == 'tpu' || !has(self.topology)",
+            "only platform tpu has a topology: remove it, or set platform: tpu",
+            lambda pool: pool.platform == "tpu" or pool.topology is None,
+            "topology",
+        ),
+        Rule(
+            "self.platform != 'cpu' || !has(self.accelerator)",
+            "platform cpu has no accelerator: set platform, or name the nodes in template.nodeSelector",
+            lambda pool: pool.platform != "cpu" or pool.accelerator is None,
+            "accelerator",
+        ),
+        Rule(
+            f"!has(self.accelerator) || !('{platforms.AMD}' in self.template.resources.limits)",
+            "accelerator is a label of NVIDIA's nodes: remove it, and name the nodes in template.nodeSelector",
+            lambda pool: pool.accelerator is None or platforms.AMD not in pool.template.resources.limits,
+            "accelerator",
+        ),
+        Rule(
+            f"self.platform == 'cpu' || self.template.resources.limits.all(k, {platforms.cel_of_no_other()})",
+            "limits name a device of another platform: remove it, or set platform to that of the device",
+            lambda pool: not any(platforms.of_another(pool.platform, name) for name in pool.template.resources.limits),
+            "template.resources",
+        ),
+        Rule(
+            "",
+            "google.com/tpu is all chips of the topology: leave it out, or choose another topology",
+            lambda pool: (
+                pool.platform != "tpu"
+                or quantity(pool.template.resources.limits.get(platforms.TPU, str(platforms.device_count(pool))))
+                == platforms.device_count(pool)
+            ),
+            "template.resources",
+        ),
+    )

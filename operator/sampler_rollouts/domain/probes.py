@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sampler_rollouts.domain.pool import matching
-from sampler_rollouts.domain.rules import Strict
+from sampler_rollouts.domain.pool import Image
+from sampler_rollouts.domain.rules import Strict, matching
 
 _PER_SECOND = "^(0|[1-9][0-9]{0,2})([.][0-9]{1,3})?$"
 
@@ -23,3 +23,6 @@ class Probes(Strict):
         ),
         matching(_PER_SECOND, 'must be a number below 1000, as a string: "0.5" for a probe every two seconds'),
     ]
+    image: Image | None = Field(
+        None, description="One that knows samplerd probe; default: that of the release under test."
+    )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
-from quality_contract import CHECK_CALIBRATION, CHECK_ERRORS, CHECK_REPLAY_AUDIT, CHECK_UNEXPECTED_SCRIPT
+from quality_contract import CHECK_CALIBRATION, CHECK_ERRORS, CHECK_REPLAY_AUDIT, CHECK_UNEXPECTED_SCRIPT, PROBE_CHECKS
 
 from sampler_rollouts.domain import bias, limits, slowness, templated
-from sampler_rollouts.domain.pool import Label, OpenRatio, matching
+from sampler_rollouts.domain.pool import Label, OpenRatio
 from sampler_rollouts.domain.probes import Probes
 from sampler_rollouts.domain.quantities import ratio
-from sampler_rollouts.domain.rules import Rule, Strict, cel_ratio
+from sampler_rollouts.domain.rules import Rule, Strict, cel_ratio, matching
 
 DEFAULT_MAX_RATES: Final = {CHECK_ERRORS: "1%", CHECK_UNEXPECTED_SCRIPT: "0.5%", CHECK_REPLAY_AUDIT: "0.1%"}
 _DESIGN_PATTERN = "^[1-9][0-9]{0,3}([.][0-9]{1,4})?$"
@@ -112,6 +112,14 @@ class Quality(Strict):
             "self.checks.all(c, self.checks.exists_one(d, d.name == c.name))",
             "checks must have different names: remove the duplicate",
             lambda quality: limits.unique(check.name for check in quality.checks),
+            "checks",
+        ),
+        Rule(
+            f"has(self.probes) || !self.checks.exists(c, c.name in [{', '.join(map(repr, PROBE_CHECKS))}])",
+            'checks that begin with probe- are of what the prober finds: add probes: {requestsPerSecond: "2"}',
+            lambda quality: (
+                quality.probes is not None or all(check.name not in PROBE_CHECKS for check in quality.checks)
+            ),
             "checks",
         ),
     )

@@ -13,8 +13,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sampler_rollouts.domain import render
+from sampler_rollouts.domain.placement import Placement, read_placement
+from sampler_rollouts.domain.platforms import PLUGINS_ENV
 from sampler_rollouts.domain.pool import ALWAYS_SET_ENV, LABEL_PATTERN, RESERVED_ENV, ROUTING_ENV
 from sampler_rollouts.domain.quantities import LONGEST_DURATION
+from sampler_rollouts.domain.rules import violations
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.observation import Observation
@@ -37,9 +40,9 @@ def _recovered(owner: render.Owner, child: render.Child, live: Mapping[str, Any]
     """The record of a live template: what may be free of it in the closed form, whatever else stands in it."""
     try:
         container, drain = live["spec"]["containers"][0], live["spec"]["terminationGracePeriodSeconds"]
-        free = {name: container[name] for name in _FREE if container.get(name)}
-        made = render.closed_form(owner, child, drain, free, live["metadata"]["labels"][render.LABEL_CLASS])
-    except (AttributeError, IndexError, KeyError, TypeError):
+        free, placement = {name: container[name] for name in _FREE if container.get(name)}, _placement(live["spec"])
+        made = render.closed_form(owner, child, drain, free, live["metadata"]["labels"][render.LABEL_CLASS], placement)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         return None
     return made if is_closed(owner, child, made) else None
 
@@ -50,12 +53,21 @@ def is_closed(owner: render.Owner, child: render.Child, template: Mapping[str, A
         context_class = template["metadata"]["labels"][render.LABEL_CLASS]
         container, drain = template["spec"]["containers"][0], template["spec"]["terminationGracePeriodSeconds"]
         free = {name: value for name, value in container.items() if name in _FREE}
-    except (AttributeError, IndexError, KeyError, TypeError):
+        placement = _placement(template["spec"])
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         return False
     fits = type(drain) is int and 0 < drain <= LONGEST_DURATION and _is_free(free) and _is_label(context_class)
     ours = render.identity(owner, child) | {"SAMPLER_DRAIN_TIMEOUT": str(drain)}
-    form = render.closed_form(owner, child, drain, free, context_class)
+    form = render.closed_form(owner, child, drain, free, context_class, placement)
     return fits and _are_ours(free["env"], ours, context_class) and template == form
+
+
+def _placement(pod: Mapping[str, Any]) -> Placement:
+    """Where the pods of a template run, by the rules of a spec; raises what reading nonsense raises."""
+    placement = Placement.model_validate(read_placement(pod))
+    if any(violations(placement, "")):
+        raise ValueError("a placement that no spec may ask for")
+    return placement
 
 
 def _is_free(free: Mapping[str, Any]) -> bool:
@@ -76,7 +88,7 @@ def _is_variable(item: object) -> bool:
     if not isinstance(item, dict):
         return False
     literal = item.keys() == {"name", "value"} and all(isinstance(part, str) for part in item.values())
-    return literal or item == render.POD_NAME
+    return (literal and item["name"] not in PLUGINS_ENV) or item == render.POD_NAME
 
 
 def _is_label(value: object) -> bool:

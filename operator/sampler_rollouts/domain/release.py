@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 NO_ROUTE: Final = "none"
 """The route hash of a release without a route table."""
 HASH_LENGTH: Final = 10
+_OF_PODS: Final = ("image", "sampler", "template", "platform", "accelerator", "topology")
 _USUAL_SHARE: Final = ratio(Sampler().audit_share)
 
 
@@ -33,7 +34,7 @@ def revision(spec: Spec, pool: Pool) -> str:
     are not part of it. The context classes are: a server counts by them what was routed wrong. So is whether there is a
     gateway: only then a server believes the route header. Which gateway it is does not matter to it.
     """
-    said = pool.model_dump(by_alias=True, exclude_defaults=True, include={"image", "sampler", "template", "platform"})
+    said = pool.model_dump(by_alias=True, exclude_defaults=True, include=set(_OF_PODS))
     share = ratio(pool.sampler.audit_share)
     said["sampler"] = said.get("sampler", {}) | {"auditShare": None if share == _USUAL_SHARE else share}
     routing = {"class": pool.context_class, "classes": spec.class_sizes} if spec.class_sizes else {}

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from sampler_rollouts.domain import platforms
+from sampler_rollouts.domain.placement import ANYWHERE, Placement, Toleration, mounts, pod_fields
 from sampler_rollouts.domain.quantities import ratio, seconds
 from sampler_rollouts.domain.release import child_name
 from sampler_rollouts.domain.resource import API_VERSION, GROUP, KIND
@@ -119,6 +121,7 @@ def _environment(owner: Owner, spec: Spec, pool: Pool, child: Child) -> list[dic
         ours["SAMPLER_BEHIND_GATEWAY"] = "true"
     if pool.sampler.vocab_shards > 1:
         ours["SAMPLER_VOCAB_SHARDS"] = str(pool.sampler.vocab_shards)
+    ours |= platforms.environment(pool)
     theirs = [{"name": item.name, "value": item.value} for item in pool.template.env]
     return [{"name": name, "value": value} for name, value in ours.items()] + [POD_NAME] + theirs
 
@@ -134,17 +137,28 @@ def _probe(path: str, period: int, failures: int) -> dict[str, Any]:
 
 def _free(owner: Owner, spec: Spec, pool: Pool, child: Child) -> dict[str, Any]:
     """What the author of a SamplerRollout may choose of the container."""
-    resources = pool.template.resources.model_dump(exclude_defaults=True)
+    resources = platforms.resources(pool)
     free: dict[str, Any] = {"image": pool.image, "env": _environment(owner, spec, pool, child)}
     if pool.template.args:
         free["args"] = list(pool.template.args)
     return free | ({"resources": resources} if resources else {})
 
 
+def _placement(pool: Pool) -> Placement:
+    """Where pods run: what the author says, and what the platform adds."""
+    tolerated = [Toleration.model_validate(item) for item in platforms.tolerations(pool)]
+    theirs = [item for item in pool.template.tolerations if item not in tolerated]
+    said = {name: getattr(pool.template, name) for name in Placement.model_fields}
+    return Placement.model_construct(
+        **{**said, "node_selector": platforms.node_selector(pool), "tolerations": [*tolerated, *theirs]}
+    )
+
+
 def pod_template(owner: Owner, spec: Spec, pool: Pool, child: Child) -> dict[str, Any]:
     """The pod template of a new revision, within the restricted Pod Security standard."""
     drain = seconds(spec.rollback.drain_timeout)
-    return closed_form(owner, child, drain, _free(owner, spec, pool, child), pool.context_class or STANDARD)
+    free, context_class = _free(owner, spec, pool, child), pool.context_class or STANDARD
+    return closed_form(owner, child, drain, free, context_class, _placement(pool))
 
 
 def pod_security() -> dict[str, Any]:
@@ -167,9 +181,14 @@ def container_security() -> dict[str, Any]:
 
 
 def closed_form(
-    owner: Owner, child: Child, drain: int, free: Mapping[str, Any], context_class: str = STANDARD
+    owner: Owner,
+    child: Child,
+    drain: int,
+    free: Mapping[str, Any],
+    context_class: str = STANDARD,
+    placement: Placement = ANYWHERE,
 ) -> dict[str, Any]:
-    """The one form that pod templates have: fixed but for ``free``, some fields of the container, class and drain."""
+    """The one form that pod templates have: fixed but for ``free``, some fields of the container, and the rest."""
     labels = child_labels(owner, child, context_class)
     container: dict[str, Any] = {
         "name": CONTAINER,
@@ -182,7 +201,7 @@ def closed_form(
         "livenessProbe": _probe("/healthz", 10, 6),
         "readinessProbe": _probe("/readyz", 2, 3),
         "securityContext": container_security(),
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - the pod's own emptyDir
+        "volumeMounts": mounts(placement),
     }
     return {
         "metadata": {"labels": labels},
@@ -192,15 +211,7 @@ def closed_form(
             "terminationGracePeriodSeconds": drain,
             "securityContext": pod_security() | {"fsGroup": USER},
             "containers": [container | dict(free)],
-            "volumes": [{"name": "tmp", "emptyDir": {}}],
-            "topologySpreadConstraints": [
-                {
-                    "maxSkew": 1,
-                    "topologyKey": "kubernetes.io/hostname",
-                    "whenUnsatisfiable": "ScheduleAnyway",
-                    "labelSelector": {"matchLabels": labels},
-                }
-            ],
+            **pod_fields(placement, labels),
         },
     }
 

@@ -7,6 +7,7 @@ whether it is ready or not, and it counts as nobody's server. So nothing of it h
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from quality_contract.preflight import BUDGET_VARIABLE
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 COMPONENT: Final = "preflight"
 LABEL_PREFLIGHT_POOL: Final = f"{GROUP}/preflight-pool"
 LABEL_PREFLIGHT_REVISION: Final = f"{GROUP}/preflight-revision"
+LABEL_PREFLIGHT_ATTEMPT: Final = f"{GROUP}/preflight-attempt"
+"""Of the pod alone: another try changes the template, so that the pod of the last one is replaced."""
 
 
 def preflight_labels(owner: Owner, child: Child) -> dict[str, str]:
@@ -39,9 +42,17 @@ def preflight_name(owner: Owner, child: Child) -> str:
     return f"{owner.name}-{digest({'preflight': child.key})}"
 
 
-def preflight_deployment(owner: Owner, child: Child, template: Mapping[str, Any], budget: int) -> Manifest:
-    """One pod of the very program that will serve; ``budget`` is the sweep's, in seconds."""
+def attempt_label(tried_at: datetime | None) -> str:
+    """A try of a preflight as its pods carry it: a time without what a label may not hold. Empty if it is not known."""
+    return f"{tried_at.astimezone(UTC):%Y%m%dT%H%M%SZ}" if tried_at else ""
+
+
+def preflight_deployment(
+    owner: Owner, child: Child, template: Mapping[str, Any], budget: int, attempt: str = ""
+) -> Manifest:
+    """One pod of the very program that will serve; ``budget`` is the sweep's, in seconds, ``attempt`` a try's label."""
     labels = preflight_labels(owner, child)
+    carried = labels | ({LABEL_PREFLIGHT_ATTEMPT: attempt} if attempt else {})
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -51,7 +62,7 @@ def preflight_deployment(owner: Owner, child: Child, template: Mapping[str, Any]
             "revisionHistoryLimit": 0,
             "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": _pod(template["spec"], budget)},
+            "template": {"metadata": {"labels": carried}, "spec": _pod(template["spec"], budget)},
         },
     }
 

@@ -7,7 +7,7 @@ and it counts as nobody's server.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from sampler_rollouts.domain.release import digest
@@ -54,10 +54,24 @@ def probe_service(owner: Owner, child: Child) -> Manifest:
     }
 
 
-def prober(owner: Owner, image: str, services: Iterable[Manifest], rate: str) -> Manifest:
-    """The prober: ``rate`` probes a second to the pods behind the Services, each Service the same share."""
+def prober(
+    owner: Owner,
+    image: str,
+    services: Iterable[Manifest],
+    rate: str,
+    *,
+    judge: bool = False,
+    pull_secrets: Sequence[Mapping[str, Any]] = (),
+) -> Manifest:
+    """The prober: ``rate`` probes a second to the pods behind the Services, each Service the same share.
+
+    ``judge``: it counts what it finds, by pool and revision; of each pool the last Service is what others should equal.
+    """
     labels = probe_labels(owner)
-    targets = [f"{one['metadata']['name']}.{owner.namespace}.svc:{METRICS_PORT}" for one in services]
+    targets = [
+        (f"{_whose(one)}=" if judge else "") + f"{one['metadata']['name']}.{owner.namespace}.svc:{METRICS_PORT}"
+        for one in services
+    ]
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -67,17 +81,26 @@ def prober(owner: Owner, image: str, services: Iterable[Manifest], rate: str) ->
             "revisionHistoryLimit": 0,
             "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": _pod(image, _arguments(targets, rate))},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": _pod(image, _arguments(targets, rate, judge), pull_secrets),
+            },
         },
     }
 
 
-def _arguments(targets: list[str], rate: str) -> list[str]:
+def _whose(service: Manifest) -> str:
+    selector = service["spec"]["selector"]
+    return f"{selector[LABEL_POOL]}/{selector[LABEL_REVISION]}"
+
+
+def _arguments(targets: list[str], rate: str, judge: bool) -> list[str]:
     named = [part for target in targets for part in ("--target", target)]
-    return ["probe", "--rate", rate, "--metrics-port", str(METRICS_PORT), *named]
+    judging = ["--judge"] if judge else []
+    return ["probe", "--rate", rate, "--metrics-port", str(METRICS_PORT), *judging, *named]
 
 
-def _pod(image: str, arguments: list[str]) -> dict[str, Any]:
+def _pod(image: str, arguments: list[str], pull_secrets: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Within the restricted Pod Security standard."""
     container = {
         "name": COMPONENT,
@@ -95,4 +118,5 @@ def _pod(image: str, arguments: list[str]) -> dict[str, Any]:
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": pod_security(),
         "containers": [container],
+        **({"imagePullSecrets": list(pull_secrets)} if pull_secrets else {}),
     }

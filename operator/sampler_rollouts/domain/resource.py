@@ -15,14 +15,14 @@ from quality_contract import CHECK_MISROUTED
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.evidence.samples import AUDITED
-from sampler_rollouts.domain.pool import DrainTimeout, Duration, DurationOrZero, Label, Pool, matching
+from sampler_rollouts.domain.pool import DrainTimeout, Duration, DurationOrZero, Label, Pool
 from sampler_rollouts.domain.preflight_spec import Preflight
 from sampler_rollouts.domain.quality_spec import Quality
 from sampler_rollouts.domain.quantities import ratio, seconds
 from sampler_rollouts.domain.routes_spec import CLASSED as _CLASSED
 from sampler_rollouts.domain.routes_spec import ROUTE_RULES, ClassRoutes
 from sampler_rollouts.domain.routing import Gateway, Routing
-from sampler_rollouts.domain.rules import Rule, Scalar, Strict, cel_ratio, violations
+from sampler_rollouts.domain.rules import Rule, Scalar, Strict, cel_ratio, matching, violations
 
 GROUP: Final = "samplerrollouts.io"
 VERSION: Final = "v1alpha1"
@@ -192,6 +192,14 @@ class Spec(Strict):
             "pools",
         ),
         Rule(
+            "self.allowImageTags || !has(self.quality.probes) || !has(self.quality.probes.image) "
+            "|| self.quality.probes.image.contains('@sha256:')",
+            "the prober's image must be by digest (name@sha256:<64 hex digits>); for development only, set "
+            "spec.allowImageTags: true",
+            lambda spec: spec.allow_image_tags or "@sha256:" in (spec.probe_image or "@sha256:"),
+            "quality.probes.image",
+        ),
+        Rule(
             "!has(self.strategy.waves) || self.strategy.waves.all(w, w.all(n, self.pools.exists(p, p.name == n)))",
             "waves name an unknown pool: use names from spec.pools",
             lambda spec: set(spec.wave_names) <= {pool.name for pool in spec.pools},
@@ -226,6 +234,11 @@ class Spec(Strict):
     def waves(self) -> list[list[str]]:
         """The waves as written, or one pool a wave in order."""
         return self.strategy.waves or [[pool.name] for pool in self.pools]
+
+    @property
+    def probe_image(self) -> str | None:
+        """The image of the prober, if the spec names one."""
+        return self.quality.probes.image if self.quality.probes else None
 
     @property
     def class_sizes(self) -> dict[str, int]:

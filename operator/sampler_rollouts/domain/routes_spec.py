@@ -6,6 +6,7 @@ import re
 from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
+from quality_contract import PROBE_CHECKS
 from quality_contract.latency import HISTOGRAMS
 
 from sampler_rollouts.domain import limits
@@ -65,8 +66,8 @@ class ClassRoutes(Strict):
 CLASSED: Final = "has(self.routing) && has(self.routing.contextClasses)"
 _ROUTED: Final = "has(self.routing) && has(self.routing.routes)"
 _STANDARD: Final = "standard"
-NOT_BY_ROUTE: Final = sorted({*AUDITED, *HISTOGRAMS})
-"""Checks that servers count without the route hash."""
+NOT_BY_ROUTE: Final = sorted({*AUDITED, *HISTOGRAMS, *PROBE_CHECKS})
+"""Checks that servers count without the route hash, and what the prober judges: it comes by no route."""
 ROUTE_RULES: Final = (
     Rule(
         f"!({_ROUTED}) || self.routing.routes.all(r, {CLASSED} ? "

@@ -7,16 +7,12 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field
 
 from sampler_rollouts.domain import limits
-from sampler_rollouts.domain.pool import Label, matching
+from sampler_rollouts.domain.placement import ObjectName
+from sampler_rollouts.domain.pool import Label
 from sampler_rollouts.domain.routes_spec import ClassRoutes
-from sampler_rollouts.domain.rules import Rule, Strict
+from sampler_rollouts.domain.rules import Rule, Strict, matching
 
 _LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-ObjectName = Annotated[
-    str,
-    Field(min_length=1, max_length=253),
-    matching(f"^{_LABEL}([.]{_LABEL})*$", "must be an object's name: lower-case letters, digits, dashes and dots"),
-]
 Namespace = Annotated[
     str,
     Field(min_length=1, max_length=63),

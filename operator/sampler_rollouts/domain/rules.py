@@ -6,6 +6,7 @@ feeds the same bad manifests to both.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -65,6 +66,12 @@ class Scalar:
         """Carry the CEL form into the JSON schema, from where the CRD generator takes it."""
         inner = handler(schema)
         return inner | {CEL_KEY: [*inner.get(CEL_KEY, []), {"rule": self.cel, "message": self.message}]}
+
+
+def matching(pattern: str, message: str) -> Scalar:
+    """A string rule that is only a pattern, but with a message that a person can act on."""
+    compiled = re.compile(pattern.removesuffix("$") + r"\Z")
+    return Scalar(f"self.matches('{pattern}')", message, lambda text: compiled.match(text) is not None)
 
 
 class Strict(BaseModel):

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, Field, ValidationError
 
 from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.ended import EndedPool
+from sampler_rollouts.domain.notices.notice import Notice
 from sampler_rollouts.domain.plan import (
     Bake,
     Clock,
@@ -28,6 +30,7 @@ from sampler_rollouts.domain.plan import (
     RefusedWrite,
     Release,
     Remains,
+    RemovedPool,
     Rollout,
     Suspicion,
     Text,
@@ -206,6 +209,12 @@ class HistoryEntry(Loose):
     ended_at: AwareDatetime
     weight: Annotated[int, Field(ge=0, le=100)] = 0
     requests: Requests = Field(default_factory=Requests)
+    born_at: AwareDatetime | None = None
+    """When its first pod was created; absent where none was."""
+    changes: Annotated[str, Field(max_length=limits.DETAIL)] = ""
+    """What was different in it, in words, as far as they fit."""
+    pools: Annotated[list[EndedPool], Field(max_length=limits.POOLS)] = Field(default_factory=list)
+    """All pools of the release."""
 
 
 class Status(Loose):
@@ -248,11 +257,17 @@ class Status(Loose):
     """What others have changed of the children, newest first."""
     remains: Annotated[list[Remains], Field(max_length=limits.REMAINS)] = Field(default_factory=list)
     """What should have gone, and is still there."""
+    removed: Annotated[list[RemovedPool], Field(max_length=limits.REMAINS)] = Field(default_factory=list)
+    """Pools that stable has no more, while something of them is there: the last servers of a class never go."""
     pools: Annotated[list[PoolStatus], Field(max_length=2 * limits.POOLS, json_schema_extra=limits.map_by("name"))] = (
         Field(default_factory=list)
     )
     history: Annotated[list[HistoryEntry], Field(max_length=limits.HISTORY)] = Field(default_factory=list)
     """Newest first."""
+    notices: Annotated[list[Notice], Field(max_length=limits.NOTICES, json_schema_extra=limits.map_by("id"))] = Field(
+        default_factory=list
+    )
+    """Notifications that some receiver has not been told of yet, oldest first."""
 
     @classmethod
     def load(cls, raw: Mapping[str, Any] | None) -> Status:

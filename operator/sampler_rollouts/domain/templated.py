@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from quality_contract import CHECK_CALIBRATION, CHECK_ERRORS, CHECK_REPLAY_AUDIT, CHECK_UNEXPECTED_SCRIPT
+from quality_contract import (
+    CHECK_CALIBRATION,
+    CHECK_ERRORS,
+    CHECK_REPLAY_AUDIT,
+    CHECK_UNEXPECTED_SCRIPT,
+    PROBE_CHECKS,
+)
 
 from sampler_rollouts.domain.rules import Rule
 from sampler_rollouts.domain.slowness import BOUNDS
 
-READ_BY_NAME: Final = (CHECK_ERRORS, CHECK_UNEXPECTED_SCRIPT, CHECK_REPLAY_AUDIT, CHECK_CALIBRATION, *BOUNDS)
+READ_BY_NAME: Final = (
+    *(CHECK_ERRORS, CHECK_UNEXPECTED_SCRIPT, CHECK_REPLAY_AUDIT, CHECK_CALIBRATION),
+    *BOUNDS,
+    *PROBE_CHECKS,
+)
 """Checks whose data are known without a template."""
 _NAMES: Final = "[" + ", ".join(f"'{name}'" for name in READ_BY_NAME) + "]"
 

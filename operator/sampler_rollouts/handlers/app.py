@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 from sampler_rollouts.cluster.adapter import KubernetesCluster
@@ -16,14 +16,18 @@ from sampler_rollouts.cluster.kinds import RolloutKey
 from sampler_rollouts.cluster.transport import KubernetesApi
 from sampler_rollouts.cluster.watchable import watched
 from sampler_rollouts.handlers import probes
-from sampler_rollouts.handlers.check import Finding, findings
+from sampler_rollouts.handlers.check import Finding, findings, reachable
 from sampler_rollouts.handlers.loop import ReconcileLoop
 from sampler_rollouts.handlers.options import Options
+from sampler_rollouts.handlers.post_telemetry import PostTelemetry
 from sampler_rollouts.handlers.telemetry import Telemetry
 from sampler_rollouts.handlers.watch import Watch
 from sampler_rollouts.metrics.config import MetricsSources, load_sources
 from sampler_rollouts.metrics.prometheus import Sources
+from sampler_rollouts.notify.sender import Sender
 from sampler_rollouts.pods.preflight import PodPreflights
+from sampler_rollouts.reconcile.couriers import Couriers
+from sampler_rollouts.reconcile.deliveries import Deliveries
 from sampler_rollouts.reconcile.examining import BoundedPreflights
 from sampler_rollouts.reconcile.reconciler import Reconciler, utc_now
 from sampler_rollouts.reconcile.sampling import BoundedMetrics
@@ -39,10 +43,21 @@ async def run(options: Options) -> None:
     telemetry = Telemetry()
     metrics = BoundedMetrics(Sources(sources), sources.metrics_sources, observer=telemetry)
     preflights = BoundedPreflights(PodPreflights())
+    told = sources.notifications
+    posts = PostTelemetry(telemetry.registry, told.receivers)
+    deliveries = Deliveries(told, observer=posts)
+    posts.watch(deliveries)
+    couriers = Couriers(deliveries, Sender(told.receivers))
     with ThreadPoolExecutor(options.threads, thread_name_prefix="api") as threads:
         loop = ReconcileLoop(
             Reconciler(
-                cluster, metrics, threads, observer=telemetry, preflights=preflights, allowed=sources.authors
+                cluster,
+                metrics,
+                threads,
+                observer=telemetry,
+                preflights=preflights,
+                allowed=sources.authors,
+                deliveries=deliveries,
             ).reconcile,
             _list_keys(cluster, options, threads),
             resync=options.resync,
@@ -51,12 +66,15 @@ async def run(options: Options) -> None:
         telemetry.watch(loop)
         async with _probes(loop, telemetry, options.probe_port):
             kinds = functools.partial(watched, api, options.namespaces)
-            watch = Watch(_from_another_thread(loop), options.namespaces, cluster.served, kinds)
+            notice = deliveries.on_end = _from_another_thread(loop)
+            watch = Watch(notice, options.namespaces, cluster.served, kinds)
             watch.start()
+            couriers.start()
             try:
                 await _until_signal(loop, options)
             finally:
                 await asyncio.to_thread(watch.stop)
+                await asyncio.to_thread(couriers.close)
                 metrics.close()
                 preflights.close()
     logger.info("stopped")
@@ -64,8 +82,10 @@ async def run(options: Options) -> None:
 
 def check(options: Options) -> list[Finding]:
     """What of the operator's needs is there, and what is not. Writes nothing."""
-    sources = Sources(_sources(options.config))
-    return list(findings(KubernetesCluster(KubernetesApi()), sources, options.namespaces, utc_now()))
+    config = _sources(options.config)
+    sources, sender = Sources(config), Sender(config.notifications.receivers)
+    found = list(findings(KubernetesCluster(KubernetesApi()), sources, options.namespaces, utc_now()))
+    return [*found, *reachable(sender)]
 
 
 def _sources(path: str) -> MetricsSources:
@@ -93,7 +113,8 @@ def _from_another_thread(loop: ReconcileLoop) -> Callable[[RolloutKey], None]:
     turning = asyncio.get_running_loop()
 
     def notice(key: RolloutKey) -> None:
-        turning.call_soon_threadsafe(loop.queue.add, key)
+        with contextlib.suppress(RuntimeError):  # the process is ending
+            turning.call_soon_threadsafe(loop.queue.add, key)
 
     return notice
 
@@ -109,7 +130,7 @@ def _list_keys(
     return list_keys
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def _probes(loop: ReconcileLoop, telemetry: Telemetry, port: int) -> AsyncIterator[None]:
     if not port:
         yield

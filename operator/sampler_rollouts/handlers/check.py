@@ -12,6 +12,7 @@ from datetime import datetime
 from sampler_rollouts.cluster.adapter import KubernetesCluster
 from sampler_rollouts.cluster.errors import ClusterError
 from sampler_rollouts.metrics.prometheus import Sources
+from sampler_rollouts.notify.sender import Sender
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,12 @@ def findings(
         yield _readable(cluster, namespace)
     for name, problem in sources.problems(now).items():
         yield Finding(f"metrics source {name} answers", problem)
+
+
+def reachable(sender: Sender) -> Iterator[Finding]:
+    """Every receiver of notifications: its secrets are there, and a connection can be made. Nothing is sent."""
+    for name, problem in sender.problems().items():
+        yield Finding(f"receiver {name} can be reached", problem)
 
 
 def _served(cluster: KubernetesCluster) -> Finding:

@@ -17,6 +17,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED
 from sampler_rollouts.domain.evidence.look import CheckLook, Verdict
+from sampler_rollouts.metrics import told
 
 if TYPE_CHECKING:
     from sampler_rollouts.cluster.kinds import RolloutKey
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from sampler_rollouts.domain.status import Status
     from sampler_rollouts.handlers.loop import ReconcileLoop
 
-PREFIX: Final = "sampler_rollouts"
 ROLLED_BACK: Final = "RolledBack"
 _SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
 _WHOSE: Final = ("namespace", "rollout")
@@ -49,7 +49,7 @@ class Telemetry:
         self._known: dict[RolloutKey, _Known] = {}
         self._reconciles = self._counter("reconcile", "Reconciles that ended, by how.", "result")
         self._durations = Histogram(
-            f"{PREFIX}_reconcile_duration_seconds",
+            f"{told.PREFIX}_reconcile_duration_seconds",
             "How long a reconcile took, waiting for its metrics source included.",
             buckets=_SECONDS,
             registry=self.registry,
@@ -60,14 +60,14 @@ class Telemetry:
         )
         self._reads = self._counter("metrics_source_reads", "Reads of a metrics source.", "source", "result")
         self._waits = Histogram(
-            f"{PREFIX}_metrics_source_read_duration_seconds",
+            f"{told.PREFIX}_metrics_source_read_duration_seconds",
             "How long a read of a metrics source took.",
             ("source",),
             buckets=_SECONDS,
             registry=self.registry,
         )
         self._up = Gauge(
-            f"{PREFIX}_metrics_source_up",
+            f"{told.PREFIX}_metrics_source_up",
             "1 if the last read of a metrics source was answered completely.",
             ("source",),
             registry=self.registry,
@@ -75,7 +75,7 @@ class Telemetry:
         self.registry.register(self)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+        return Counter(f"{told.PREFIX}_{name}", text, labels, registry=self.registry)
 
     def watch(self, loop: ReconcileLoop) -> None:
         """Show the loop's own figures, as they are when Prometheus asks."""
@@ -88,7 +88,7 @@ class Telemetry:
             ("reconciles_running", "Reconciles in flight.", lambda: loop.queue.working),
             ("last_resync_age_seconds", "Seconds since all SamplerRollouts were last listed.", loop.synced_for),
         ):
-            Gauge(f"{PREFIX}_{name}", text, registry=self.registry).set_function(ask)
+            Gauge(f"{told.PREFIX}_{name}", text, registry=self.registry).set_function(ask)
 
     def ended(self, result: str, seconds: float) -> None:
         """A reconcile ended: ``success``, ``conflict``, ``cluster_error``, ``cut_off`` or ``error``."""
@@ -148,16 +148,16 @@ def _families() -> dict[str, GaugeMetricFamily]:
         ("rollout_stage", "1 for the stage that a rollout is in.", (*_WHOSE, "stage")),
         ("rollout_condition", "1 for the status that a condition has.", (*_WHOSE, "condition", "status", "reason")),
         ("rollout_metrics_available", "1 if the rollout's metrics source answered its last look.", _WHOSE),
-        ("pool_weight_wanted_ratio", "Share of a pool wanted for the revision it moves to, or serves.", pool),
-        ("pool_weight_observed_ratio", "That revision's share of the pool's ready pods.", pool),
+        (told.WEIGHT_WANTED, "Share of a pool wanted for the revision it moves to, or serves.", pool),
+        (told.WEIGHT_OBSERVED, "That revision's share of the pool's ready pods.", pool),
         ("pool_replicas_ready", "Ready pods of a pool.", pool),
-        ("check_requests", "Checked requests (or audited tokens) of the release under test.", check),
-        ("check_bad_requests", "How many of them were bad.", check),
-        ("check_upper_bound_ratio", "Upper confidence bound of the share of bad requests.", check),
-        ("check_evidence_ratio", "Log evidence against the release over its threshold: 1 is Failed.", check),
+        (told.CHECK_REQUESTS, "Checked requests (or audited tokens) of the release under test.", check),
+        (told.CHECK_BAD, "How many of them were bad.", check),
+        (told.CHECK_BOUND, "Upper confidence bound of the share of bad requests.", check),
+        (told.CHECK_EVIDENCE, "Log evidence against the release over its threshold: 1 is Failed.", check),
         ("check_verdict", "1 for the verdict that a check has.", (*check, "verdict", "reason")),
     )
-    return {name: GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=labels) for name, text, labels in wanted}
+    return {name: GaugeMetricFamily(f"{told.PREFIX}_{name}", text, labels=labels) for name, text, labels in wanted}
 
 
 def _add_rollout(families: Mapping[str, GaugeMetricFamily], whose: tuple[str, ...], known: _Known) -> None:
@@ -170,16 +170,16 @@ def _add_rollout(families: Mapping[str, GaugeMetricFamily], whose: tuple[str, ..
         families["rollout_metrics_available"].add_metric(whose, known.available)
     for pool in status.pools:
         labels = (*whose, pool.name)
-        families["pool_weight_wanted_ratio"].add_metric(labels, pool.weight / 100)
-        families["pool_weight_observed_ratio"].add_metric(labels, pool.observed_weight / 100)
+        families[told.WEIGHT_WANTED].add_metric(labels, pool.weight / 100)
+        families[told.WEIGHT_OBSERVED].add_metric(labels, pool.observed_weight / 100)
         families["pool_replicas_ready"].add_metric(labels, pool.ready)
 
 
 def _add_look(families: Mapping[str, GaugeMetricFamily], whose: tuple[str, ...], look: CheckLook) -> None:
     labels = (*whose, look.pool, look.check)
-    families["check_requests"].add_metric(labels, look.checked)
-    families["check_bad_requests"].add_metric(labels, look.bad)
-    families["check_upper_bound_ratio"].add_metric(labels, look.upper_bound)
+    families[told.CHECK_REQUESTS].add_metric(labels, look.checked)
+    families[told.CHECK_BAD].add_metric(labels, look.bad)
+    families[told.CHECK_BOUND].add_metric(labels, look.upper_bound)
     if look.log_threshold > 0:
-        families["check_evidence_ratio"].add_metric(labels, max(0.0, look.log_e) / look.log_threshold)
+        families[told.CHECK_EVIDENCE].add_metric(labels, max(0.0, look.log_e) / look.log_threshold)
     families["check_verdict"].add_metric((*labels, look.verdict.value, look.reason), 1)

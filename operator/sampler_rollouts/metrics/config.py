@@ -1,17 +1,17 @@
-"""The metrics sources, as the admin's configuration names them. A SamplerRollout refers to one by name only (R25)."""
+"""The admin's configuration: metrics sources by name, what authors may choose, and who is told of rollouts (R25)."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Final
-from urllib.parse import urlsplit
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from sampler_rollouts.domain.allowed import ANYTHING, Allowed
-from sampler_rollouts.domain.quantities import seconds
+from sampler_rollouts.domain.receivers import NOBODY, Notifications, Receiver
+from sampler_rollouts.domain.settings import MountedFile, Seconds, split_url
 
 LONGEST_TIMEOUT: Final = 7.5
 """Seconds. A look gives a source up after 8 s; what is asked for longer would hold a thread that nobody waits for."""
@@ -21,36 +21,12 @@ class ConfigError(ValueError):
     """The configuration cannot be used; the text names the file, the field and the remedy."""
 
 
-def _duration(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError("must be a duration such as 15s")
-    return float(seconds(value)) if isinstance(value, str) else float(value)
-
-
 def _plain_url(url: str) -> str:
     """An address without anything that does not belong there. Secrets in it would end in logs and events."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ValueError("must be an address such as http://prometheus.monitoring:9090") from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0 or any(c <= " " for c in url):
-        raise ValueError("must be an address such as http://prometheus.monitoring:9090")
-    if "@" in parts.netloc:
-        raise ValueError("must not hold a user or password: put a token in a file and name it in bearerTokenFile")
+    parts = split_url(url, "http://prometheus.monitoring:9090")
     if parts.query or parts.fragment:
         raise ValueError("must not hold a query or fragment: give the address before /api/v1")
     return url.rstrip("/")
-
-
-def _absolute(path: Path) -> Path:
-    if not path.is_absolute():
-        raise ValueError("must be an absolute path of a mounted file")
-    return path
-
-
-Seconds = Annotated[float, BeforeValidator(_duration)]
-MountedFile = Annotated[Path, AfterValidator(_absolute)]
 
 
 class MetricsSource(BaseModel):
@@ -77,12 +53,13 @@ class ConfiguredSource(MetricsSource):
 
 
 class MetricsSources(BaseModel):
-    """The whole configuration: all sources by name, and what authors may choose."""
+    """The whole configuration: all sources by name, what authors may choose, and who is told of rollouts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
 
     metrics_sources: Annotated[dict[str, ConfiguredSource], Field(min_length=1)]
     authors: Allowed = ANYTHING
+    notifications: Notifications = NOBODY
 
 
 def parse_sources(text: str, origin: str = "metrics sources") -> MetricsSources:
@@ -116,9 +93,18 @@ def _problem(error: Any) -> str:
     """Field and remedy; never the value, which may be a secret in the wrong place."""
     field = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        model = {1: MetricsSources}.get(len(error["loc"]), Allowed if error["loc"][0] == "authors" else MetricsSource)
+        model = _model_of(error["loc"])
         known = ", ".join(to_camel(name) for name in model.model_fields)
         return f"{field}: unknown field: remove it or correct its name ({known})"
     if error["type"] == "missing":
         return f"{field}: missing: add it"
     return f"{field}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _model_of(place: tuple[Any, ...]) -> type[BaseModel]:
+    """The model that has a field of that place."""
+    if len(place) == 1:
+        return MetricsSources
+    if place[0] == "notifications":
+        return Notifications if len(place) == 2 else Receiver
+    return Allowed if place[0] == "authors" else MetricsSource

@@ -35,7 +35,10 @@ def key_of(question: Question) -> Key:
     """What the samples depend on, but for the births: those may grow."""
     arms = tuple((arm.pool, arm.revision, arm.stable_revision, arm.route, arm.stable_route) for arm in question.arms)
     checks = tuple(
-        (plan.name, plan.slower_than, plan.metrics, plan.largest, frozenset(plan.labels.items()))
+        (
+            *(plan.name, plan.slower_than, plan.metrics, plan.largest, frozenset(plan.labels.items())),
+            *(plan.bad_label, plan.bad_values),
+        )
         for plan in question.checks
     )
     return question.namespace, question.rollout, question.since, arms, checks, question.probes

@@ -23,7 +23,7 @@ from quality_contract.latency import CHECKED_REQUESTS, LABEL_BOUND, LABEL_CHECKE
 
 from sampler_rollouts.domain.evidence import draws
 from sampler_rollouts.domain.evidence.latency import bound_label, counters, is_latency
-from sampler_rollouts.domain.evidence.samples import CheckPlan, Question, is_calibration, is_compared
+from sampler_rollouts.domain.evidence.samples import CheckPlan, Question, is_calibration, is_compared, is_judged
 from sampler_rollouts.metrics.envelope import SourceProblem
 
 PODS_A_QUERY = 50
@@ -121,9 +121,17 @@ def of_stable(question: Question) -> Iterator[Selector]:
         yield _selector(question, named, {TARGET_REVISION: _any(revisions), **bounds})
 
 
+def of_judged(question: Question) -> Iterator[Selector]:
+    """The selector of what the prober found of the candidate: its pod is nobody's server, and goes by another name."""
+    checks = {plan.name for plan in question.checks if is_judged(plan)}
+    revisions = {arm.revision for arm in question.arms}
+    if checks and revisions:
+        yield _selector(question, [CHECKED, BAD], {TARGET_REVISION: _any(revisions), LABEL_CHECK: _any(checks)})
+
+
 def of_rollout(question: Question) -> Selector:
-    """The checked requests of whatever pods the rollout has: to see if there are any, and how they are labelled."""
-    return _selector(question, [CHECKED], {})
+    """The counted requests of whatever pods the rollout has: to see if there are any, and how they are labelled."""
+    return _selector(question, [CHECKED, *_named(question)], {})
 
 
 def _metrics(question: Question) -> list[str]:
@@ -164,16 +172,17 @@ def _bounds(latencies: Sequence[CheckPlan]) -> dict[str, str]:
 
 
 def _selector(question: Question, metrics: Sequence[str], patterns: Mapping[str, str]) -> Selector:
-    places = ((TARGET_NAMESPACE, _plain(question.namespace)), (TARGET_ROLLOUT, _plain(question.rollout)))
+    places = ((TARGET_NAMESPACE, plain(question.namespace)), (TARGET_ROLLOUT, plain(question.rollout)))
     return Selector(tuple(metrics), places, tuple(patterns.items()))
 
 
 def _any(names: Iterable[str]) -> str:
     """A pattern of exactly these names; patterns are anchored. The only special character that a name has is a dot."""
-    return "|".join(_plain(name).replace(".", "[.]") for name in sorted(names))
+    return "|".join(plain(name).replace(".", "[.]") for name in sorted(names))
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """A Kubernetes name as it is. Raises SourceProblem for what is none."""
     if not _NAME.fullmatch(name):
         raise SourceProblem("InvalidQuestion", "namespace, rollout, pod or revision is not a Kubernetes name")
     return name

@@ -82,6 +82,7 @@ class Reading:
         """Read all pods from where the last look ended, and a little before."""
         births = self._history.births
         asked = [*selectors.of_pods(self._question, births), *selectors.of_stable(self._question)]
+        asked += selectors.of_judged(self._question)
         start = self._history.resume()
         shared = self._together(
             self._exchange, Asked(self._question, tuple(asked), start, self._history.read_until), now

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
-import ipaddress
-import socket
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
+
+from sampler_rollouts.wire import address_of, cut_at, is_nobodys
 
 CONNECT_SECONDS: Final = 2.0
 
@@ -35,7 +32,7 @@ def fetch(address: str, port: int, path: str, *, seconds: float, most: int) -> A
     connection = http.client.HTTPConnection(address, port, timeout=min(CONNECT_SECONDS, seconds))
     try:
         connection.connect()
-        with _cut_at(end, connection.sock):
+        with cut_at(end, connection.sock):
             answer = _exchange(connection, path, most)
     except (OSError, http.client.HTTPException) as error:
         raise NoAnswerError(_why(error, end)) from None
@@ -50,15 +47,13 @@ def fetch(address: str, port: int, path: str, *, seconds: float, most: int) -> A
 
 def pod_address(text: str) -> str:
     """The address of a pod as the API server tells it. NoAnswerError for one that cannot be a pod's: loopback,
-    link-local and multicast are not asked, whoever wrote them.
+    link-local, multicast and clouds' metadata are not asked, whoever wrote them.
     """
     try:
-        address = ipaddress.ip_address(text)
+        address = address_of(text)
     except ValueError:
         raise NoAnswerError("it has no proper address") from None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    if address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified:
+    if address.is_loopback or is_nobodys(address):
         raise NoAnswerError("its address is none of a pod")
     return str(address)
 
@@ -75,21 +70,3 @@ def _why(error: Exception, end: float) -> str:
     if isinstance(error, OSError):
         return "no connection to its metrics port"
     return "its answer broke off or is not HTTP"
-
-
-@contextlib.contextmanager
-def _cut_at(end: float, sock: socket.socket) -> Iterator[None]:
-    """Timeouts of a socket bound each read, not their sum: a server that drips is cut off at the end."""
-    sock.settimeout(max(0.001, end - time.monotonic()))
-    timer = threading.Timer(max(0.0, end - time.monotonic()), _cut, [sock])
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def _cut(sock: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # gone already
-        sock.shutdown(socket.SHUT_RDWR)

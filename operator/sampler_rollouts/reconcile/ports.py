@@ -12,6 +12,7 @@ from sampler_rollouts.cluster.permit import Permit
 from sampler_rollouts.domain.check_template import CheckTemplate
 from sampler_rollouts.domain.evidence.look import Evidence
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet
+from sampler_rollouts.domain.notices.notice import Letter
 from sampler_rollouts.domain.observation import PodState, Reading, Sibling
 from sampler_rollouts.domain.outcome import EventNote, Manifest, Outcome
 from sampler_rollouts.domain.plan import OutsideEdit
@@ -87,6 +88,29 @@ class Preflights(Protocol):
     def read(self, pod: PodState, now: datetime) -> Reading:
         """What one pod says: a result, or why there is none."""
         ...
+
+
+class Post(Protocol):
+    """Whoever brings notifications to receivers."""
+
+    def send(self, name: str, letter: Letter) -> None:
+        """One try, in bounded time. NotTakenError says why the receiver did not take it."""
+        ...
+
+
+class PostObserver(Protocol):
+    """Whoever counts notifications. Told from several threads."""
+
+    def tried(self, receiver: str, result: str) -> None:
+        """``delivered``, ``failed`` and tried again later, or ``given_up`` for good."""
+        ...
+
+
+class NoPostObserver:
+    """Nobody counts."""
+
+    def tried(self, receiver: str, result: str) -> None:
+        """Not noticed."""
 
 
 class Observer(Protocol):

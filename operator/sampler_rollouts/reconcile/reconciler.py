@@ -27,9 +27,11 @@ from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.look import Evidence
 from sampler_rollouts.domain.evidence.samples import Question
 from sampler_rollouts.domain.failures import whereabouts
+from sampler_rollouts.domain.notices.notice import Origin
 from sampler_rollouts.domain.outcome import EventNote, Manifest, Outcome
 from sampler_rollouts.domain.status import Status
 from sampler_rollouts.reconcile.correct import Refusal, Written, correct
+from sampler_rollouts.reconcile.deliveries import Deliveries, Noted
 from sampler_rollouts.reconcile.examining import BoundedPreflights
 from sampler_rollouts.reconcile.ports import Cluster, Clusters, NoObserver, Observer
 from sampler_rollouts.reconcile.refusals import STATUS_NOT_WRITTEN, Refusals
@@ -73,8 +75,10 @@ class Reconciler:
         observer: Observer | None = None,
         preflights: BoundedPreflights | None = None,
         allowed: Allowed = ANYTHING,
+        deliveries: Deliveries | None = None,
     ) -> None:
-        """Without ``preflights`` no pod is asked, and no preflight passes."""
+        """Without ``preflights`` no pod is asked, and no preflight passes; without ``deliveries`` nobody is told."""
+        self._deliveries = deliveries or Deliveries()
         self._allowed = allowed
         self._clusters = clusters
         self._preflights = preflights
@@ -102,10 +106,13 @@ class Reconciler:
         if rollout is None:
             self._refusals.forget(key)
             self._observer.forget(key)
+            self._deliveries.forget(key)
             return Result(gone=True)
         status = Status.load(rollout.get("status"))
         outcome, children, evidence = await self._decide(rollout, status, cluster)
-        written = await self._in_thread(self._write, cluster, rollout, outcome, children)
+        noted = self._deliveries.noted(_origin(rollout), key, status, outcome, self._clock())
+        outcome = noted.outcome
+        written = await self._in_thread(self._write, cluster, rollout, noted, children)
         if _says_of_failures(status) != _says_of_failures(outcome.status):
             self._siblings.changed(key.namespace)
         self._observer.decided(key, outcome, evidence)
@@ -143,9 +150,11 @@ class Reconciler:
             logger.error("evaluation failed: %s", whereabouts(error), extra={"rollout": whose})
             return Evidence(available=False, reason="EvaluationFailed", message=type(error).__name__)
 
-    def _write(self, cluster: Cluster, rollout: Manifest, outcome: Outcome, children: Children) -> Written:
+    def _write(self, cluster: Cluster, rollout: Manifest, noted: Noted, children: Children) -> Written:
         """Events last: also when a child was refused, as the decision stands in status and is not taken again."""
+        outcome = noted.outcome
         self._remember(cluster, rollout, outcome.status.dump())
+        self._deliveries.offer(_origin(rollout), key_of(rollout), noted)
         written = Written() if outcome.hands_off else correct(cluster, rollout, outcome, children)
         for note in outcome.events:
             cluster.record(rollout, note, self._clock())
@@ -168,6 +177,10 @@ class Reconciler:
 
     async def _in_thread(self, call: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, functools.partial(call, *arguments))
+
+
+def _origin(rollout: Manifest) -> Origin:
+    return Origin(*key_of(rollout), uid=str(metadata(rollout).get("uid", "")))
 
 
 def _says_of_failures(status: Status) -> tuple[str, list[str]]:

@@ -42,10 +42,11 @@ class Asks:
         """The body of one `POST /v1/chat/completions`."""
         parameters = PARAMETERS[self._made % len(PARAMETERS)]
         self._made += 1
-        message = {"role": "user", "content": self._prompt()}
+        message = {"role": "user", "content": self.prompt()}
         return json.dumps({"messages": [message], "max_tokens": self.max_tokens, **parameters}).encode()
 
-    def _prompt(self) -> str:
+    def prompt(self) -> str:
+        """A prompt of stock words."""
         if self.rng.random() < 0.25:
             return (
                 f"Write a short Python function to {self.rng.choice(_CODE)} a list of {self.rng.randint(2, 99)} items."

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import h11
 
@@ -17,10 +17,11 @@ class ExchangeError(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What came: the status, and for how many seconds the server wants no other request."""
+    """What came: the status, for how many seconds the server wants no other request, and the body."""
 
     status: int
     retry_after: float | None = None
+    body: bytes = b""
 
 
 async def post(host: str, port: int, body: bytes, *, connect_timeout: float) -> Answer:
@@ -52,7 +53,7 @@ async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
     writer.write(request + (connection.send(h11.Data(data=body)) or b""))
     connection.send(h11.EndOfMessage())
     await writer.drain()
-    answer, size = Answer(0), 0
+    answer, received = Answer(0), bytearray()
     while True:
         event = connection.next_event()
         if event is h11.NEED_DATA:
@@ -60,11 +61,11 @@ async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
         elif isinstance(event, h11.Response):
             answer = Answer(event.status_code, _retry_after(event))
         elif isinstance(event, h11.Data):
-            size += len(event.data)
-            if size > LARGEST_ANSWER:
+            received += event.data
+            if len(received) > LARGEST_ANSWER:
                 raise ExchangeError("broken")
         elif isinstance(event, h11.EndOfMessage):
-            return answer
+            return replace(answer, body=bytes(received))
         elif not isinstance(event, h11.InformationalResponse):
             raise ExchangeError("broken")
 

@@ -5,10 +5,12 @@ import logging
 import random
 
 from samplerd.probing.asks import Asks
-from samplerd.probing.http import ExchangeError, post
-from samplerd.probing.settings import ProbeSettings
+from samplerd.probing.exams import Examiner
+from samplerd.probing.http import Answer, ExchangeError, post
+from samplerd.probing.settings import ProbeSettings, owner_of
 from samplerd.probing.tally import Tally
 from samplerd.probing.targets import Place, Target
+from samplerd.probing.verdicts import Verdicts
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +31,12 @@ class Prober:
         self._settings = settings
         self._targets = [Target(name) for name in settings.target]
         self._asks = Asks(settings.max_tokens, random.Random())
+        self.verdicts = Verdicts(filter(None, map(owner_of, settings.target)), self.tally.registry)
+        self._examiner = (
+            Examiner(settings.target, self.verdicts, max_tokens=settings.max_tokens, logprobs=settings.logprobs)
+            if settings.judge
+            else None
+        )
         self._under_way: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
 
@@ -81,27 +89,30 @@ class Prober:
 
     async def _probe(self, target: str, place: Place) -> None:
         clock = asyncio.get_running_loop().time
-        began, outcome, retry_after = clock(), "cut-off", None
+        paper = self._examiner.next(target) if self._examiner else None
+        began, outcome, answer = clock(), "cut-off", Answer(0)
         try:
-            outcome, retry_after = await self._outcome(place)
+            outcome, answer = await self._outcome(place, paper.body if paper else self._asks.next())
         finally:
             place.under_way -= 1
             self.tally.ended(target, outcome, clock() - began)
+        if self._examiner and paper:
+            self._examiner.ended(target, paper, outcome, answer.body)
         if outcome in TURNED_AWAY:
-            place.turned_away(clock(), retry_after)
+            place.turned_away(clock(), answer.retry_after)
         else:
             place.answered()
 
-    async def _outcome(self, place: Place) -> tuple[str, float | None]:
+    async def _outcome(self, place: Place, body: bytes) -> tuple[str, Answer]:
         host, port = place.address
         try:
             async with asyncio.timeout(self._settings.timeout):
-                answer = await post(host, port, self._asks.next(), connect_timeout=self._settings.connect_timeout)
+                answer = await post(host, port, body, connect_timeout=self._settings.connect_timeout)
         except TimeoutError:
-            return "timeout", None
+            return "timeout", Answer(0)
         except ExchangeError as error:
-            return str(error), None
-        return str(answer.status), answer.retry_after
+            return str(error), Answer(0)
+        return str(answer.status), answer
 
     async def _resolve_all(self) -> None:
         await asyncio.gather(*(target.resolve() for target in self._targets))

@@ -1,12 +1,15 @@
 """The prober's settings, checked once at start-up."""
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Final, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 DEFAULT_PORT = 9090
 """Of a server's metrics, where it answers probes."""
+
+_OWNER: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]+")
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -17,7 +20,12 @@ class ProbeSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     target: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)]
-    """``host`` or ``host:port``: an address, or a name that stands for any number of them."""
+    """``host`` or ``host:port``: an address, or a name that stands for any number of them. Before it, as
+    ``pool/revision=``, whose pods these are."""
+    judge: bool = False
+    """Whether answers are judged, and counted by pool and revision: every target then says whose it is."""
+    logprobs: Literal["raw", "processed"] = "raw"
+    """What a server's log-probabilities are of: the model's own logits, or those that it draws from."""
     rate: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] = 1.0
     """Probes a second, to all targets together."""
     duration: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
@@ -51,9 +59,35 @@ class ProbeSettings(BaseModel):
             address_of(text)
         return value
 
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        nameless = [text for text in self.target if owner_of(text) is None]
+        if self.judge and nameless:
+            raise ValueError(f"target: with judge each says whose pods they are, as pool/revision={nameless[0]}")
+        return self
+
+
+class Owner(NamedTuple):
+    """Whose pods a target is."""
+
+    pool: str
+    revision: str
+
+
+def owner_of(target: str) -> Owner | None:
+    """What stands before the target's address, or None. Raises ValueError for what is neither."""
+    before, separator, _ = target.rpartition("=")
+    if not separator:
+        return None
+    if not _OWNER.fullmatch(before):
+        raise ValueError(f"{before!r} does not say whose pods a target is: pool/revision, in lower case")
+    return Owner(*before.split("/"))
+
 
 def address_of(target: str) -> tuple[str, int]:
     """Host and port of a target. Raises ValueError, which names it and what would be right."""
+    owner_of(target)
+    target = target.rpartition("=")[2]
     try:
         parts = urlsplit(f"//{target}")
         host, port = parts.hostname, parts.port

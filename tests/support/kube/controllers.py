@@ -61,20 +61,30 @@ class Controllers:
         return [(path, obj) for path, obj in self._api.objects.items() if f"/{plural}/" in path]
 
     def _roll(self, path: str, deployment: Obj) -> None:
-        """One ReplicaSet for each template that there has been; the present one has all pods."""
+        """One ReplicaSet for each template that there has been; the present one has all pods.
+
+        With the strategy Recreate it has none before the last pod of the others has ended.
+        """
         spec, metadata = deployment["spec"], deployment["metadata"]
         digest = hashlib.sha256(json.dumps(spec["template"], sort_keys=True).encode()).hexdigest()[:8]
         mine = f"{path.replace('/deployments/', '/replicasets/')}-{digest}"
-        for other, replicas in self._of("replicasets"):
-            if other != mine and _controller(replicas) == metadata["uid"] and replicas["spec"]["replicas"]:
+        others = [(p, one) for p, one in self._of("replicasets") if p != mine and _controller(one) == metadata["uid"]]
+        for other, replicas in others:
+            if replicas["spec"]["replicas"]:
                 self._api.edit(other, lambda obj: obj["spec"].update(replicas=0))
+        wait = spec.get("strategy", {}).get("type") == "Recreate" and self._any_pod_of(others)
+        count = 0 if wait else spec["replicas"]
         if mine not in self._api.objects:
             made = _owned(f"{metadata['name']}-{digest}", deployment, "Deployment", metadata["labels"])
-            self._api.put(mine, made | {"spec": {"replicas": spec["replicas"], "template": spec["template"]}})
-        elif self._api.objects[mine]["spec"]["replicas"] != spec["replicas"]:
-            self._api.edit(mine, lambda obj: obj["spec"].update(replicas=spec["replicas"]))
+            self._api.put(mine, made | {"spec": {"replicas": count, "template": spec["template"]}})
+        elif self._api.objects[mine]["spec"]["replicas"] != count:
+            self._api.edit(mine, lambda obj: obj["spec"].update(replicas=count))
         image = spec["template"]["spec"]["containers"][0]["image"]
         self._tell_refusal(path, deployment, self.refused.get(image, ""))
+
+    def _any_pod_of(self, replicasets: list[tuple[str, Obj]]) -> bool:
+        uids = {one["metadata"]["uid"] for _, one in replicasets}
+        return any(_controller(pod) in uids for _, pod in self._of("pods"))
 
     def _tell_refusal(self, path: str, deployment: Obj, why: str) -> None:
         told = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": why}

@@ -51,6 +51,11 @@ RAVES = Report(body=b'{"verdict": "passed"}')
 LIES = Report({"outcomes": []})
 
 
+def _runs(pod: Obj) -> bool:
+    """Whether there is a process that could answer."""
+    return any("running" in one["state"] for one in pod["status"].get("containerStatuses") or [])
+
+
 def report(revision: str, **changes: Any) -> Obj:
     """A report that passed, but for what is changed."""
     return {
@@ -74,6 +79,8 @@ class Reports:
         self._clock = clock
         self.says: dict[tuple[str, str], Report] = {}
         """By build and pool; a pool of "" is all of them."""
+        self.hangs: set[str] = set()
+        """Pods that never get to an end, whatever their build."""
         self.asked = 0
 
     def get(self, address: str) -> Answer:
@@ -89,9 +96,9 @@ class Reports:
         pool = labels[LABEL_PREFLIGHT_POOL]
         says = self.says.get((build, pool)) or self.says.get((build, "")) or PASSES
         age = (self._clock() - datetime.fromisoformat(pod["metadata"]["creationTimestamp"])).total_seconds()
-        if says.status is None:
+        if says.status is None or not _runs(pod):
             raise NoAnswerError("it did not answer in time")
-        if age < says.takes:
+        if age < says.takes or pod["metadata"]["name"] in self.hangs:
             return Answer(503, b'{"state": "running"}')
         made = json.dumps(report(labels[LABEL_PREFLIGHT_REVISION], **says.changes)).encode()
         return Answer(says.status, made if says.body is None else says.body)

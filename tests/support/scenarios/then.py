@@ -167,9 +167,12 @@ class Then:
         """What the proxy sends to each pool, in percent."""
         self._story.wait(f"{percent} by the route", lambda: self._story.by_pool() == percent, within)
 
-    def an_edit_is_remembered(self, by: str) -> None:
-        """Of the route, by a field manager that is not the operator's."""
-        assert self._story.status["gateway"]["edited"]["by"] == by
+    def an_edit_is_told(self, kind: str, by: str) -> None:
+        """In status and as an Event, once, by a field manager that is not the operator's."""
+        assert [(one["kind"], one["by"]) for one in self._story.status["edits"]] == [(kind, by)]
+        events = self._story.world.api.kinds("events").values()
+        told = [event["note"] for event in events if event["type"] == "Warning" and by in event["note"]]
+        assert [note.split(" ")[:3] for note in told] == [[by, "changed", kind]], told
 
     def says_as_event(self, reason: str) -> None:
         """An Event was recorded."""

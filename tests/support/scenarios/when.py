@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 from sampler_rollouts.domain.evidence.samples import Series
+from sampler_rollouts.domain.render import LABEL_POOL
 from sampler_rollouts.domain.resource import ACT_PREFIX, PROMOTE_ANNOTATION
 
-from tests.support.kube.lives import WELL, Life
+from tests.support.kube.lives import CRASHING, WELL, Life
 from tests.support.scenarios.reports import PASSES, Report
 from tests.support.scenarios.specs import build_of, image, spec
 from tests.support.scenarios.story import PATIENCE, Story
@@ -78,6 +79,24 @@ class When:
     def preflight_of(self, build: str, says: Report = PASSES, pool: str = "") -> None:
         """What its pods say from now on, in one pool or in all."""
         self._world.reports.says[build, pool] = says
+
+    def pods_examine(self) -> list[str]:
+        """As soon as there is a pod that examines a build: the names of all that do."""
+
+        def there() -> list[str]:
+            pods = self._story.own("pods").items()
+            return [name for name, pod in pods if LABEL_POOL not in pod["metadata"]["labels"]]
+
+        self._story.wait("a pod that examines", there)
+        return there()
+
+    def pods_that_examine_hang(self) -> None:
+        """Those that are there now, for good; those that come after them do not."""
+        self._world.reports.hangs |= set(self.pods_examine())
+
+    def pods_that_examine_crash(self) -> None:
+        """Those that are there now, and again and again; those that come after them do not."""
+        self._world.controllers.fates |= dict.fromkeys(self.pods_examine(), CRASHING)
 
     def one_pod_of(self, build: str, fares: Life) -> None:
         """A single one."""

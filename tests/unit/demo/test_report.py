@@ -7,10 +7,10 @@ import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 
 import pytest
+from samplerctl.drawing.scales import Scale, clock, nice_ticks, percent, time_ticks
 
 from local.demo.recording import Recording
 from local.demo.report import charts, panels, render
-from local.demo.report.scales import Scale, clock, nice_ticks, percent, time_ticks
 from tests.unit.demo import made_up
 
 

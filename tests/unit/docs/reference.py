@@ -14,6 +14,7 @@ from sampler_rollouts.crd import definition
 from sampler_rollouts.domain.rules import CEL_KEY
 from sampler_rollouts.handlers.loop import ReconcileLoop
 from sampler_rollouts.handlers.options import _parser
+from sampler_rollouts.handlers.post_telemetry import PostTelemetry
 from sampler_rollouts.handlers.telemetry import Telemetry
 from samplerctl.app import app
 from samplerd.context_classes import ContextClasses
@@ -117,6 +118,7 @@ def of_operator() -> Iterator[tuple[str, ...]]:
     """All families, those of what is known of rollouts too."""
     telemetry = Telemetry()
     telemetry.watch(MagicMock(spec=ReconcileLoop))  # of the loop only names and texts are asked for
+    PostTelemetry(telemetry.registry, [])
     yield from _families(telemetry.registry)
 
 

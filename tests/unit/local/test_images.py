@@ -13,7 +13,7 @@ from local import base
 from local.buildah import parse_pip_config, pip_configuration
 from local.errors import LocalError
 from local.images import TREE, Image, _check_fault
-from local.oci import blob
+from local.oci import Blob, blob
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,12 @@ from local.oci import blob
             "seeded:rare-token-boost",
             "localhost/sampler-rollouts/seeded-rare-token-boost",
             {"FAULT": "rare-token-boost"},
+        ),
+        ("own-server", "localhost/sampler-rollouts/own-server", {}),
+        (
+            "own-server:top-token-dropped",
+            "localhost/sampler-rollouts/own-server-top-token-dropped",
+            {"FAULT": "top-token-dropped"},
         ),
     ],
 )
@@ -147,3 +153,26 @@ def test_the_hosts_package_source_is_passed_on_and_nothing_else(tmp_path: Path) 
 
 def test_the_environment_wins_over_files() -> None:
     assert parse_pip_config(":env:.timeout='9'\nglobal.timeout='5'") == {"timeout": "9"}
+
+
+def test_the_second_server_is_built_by_its_own_dockerfile(tree: Path) -> None:
+    own = "examples/own-server"
+    shutil.copytree(TREE / own, tree / own, ignore=shutil.ignore_patterns("__pycache__"))
+    good, bad = Image.parse("own-server"), Image.parse("own-server:x")
+    assert (good.dockerfile, good.stage, bad.stage) == (f"{own}/Dockerfile", "own", "broken")
+    before = good.key(tree, "base"), Image.parse("sampler").key(tree, "base")
+    (tree / own / "sampling.py").write_text("changed")
+    assert good.key(tree, "base") != before[0]
+    assert Image.parse("sampler").key(tree, "base") == before[1]
+
+
+def test_the_second_server_has_the_fault_that_its_name_says() -> None:
+    _check_fault(Image.parse("own-server"), config_with("PATH=/bin"))
+    _check_fault(Image.parse("own-server:x"), config_with("SAMPLING_FAULT=x"))
+    for name, entry in (("own-server", "SAMPLING_FAULT=x"), ("own-server:x", "SAMPLING_FAULT=y")):
+        with pytest.raises(LocalError):
+            _check_fault(Image.parse(name), config_with(entry))
+
+
+def config_with(entry: str) -> Blob:
+    return blob(json.dumps({"config": {"Env": [entry]}}).encode())

@@ -11,6 +11,7 @@ from sampler_rollouts.domain.evidence.bound import upper_bound
 from samplerctl.app import app
 from typer.testing import CliRunner
 
+from tests.unit.operator.domain.examining import RUNNING
 from tests.unit.operator.domain.world import established, failing, passing, spec
 from tests.unit.samplerctl.api import api_server
 
@@ -68,6 +69,22 @@ def test_explain_shows_what_serves_alone(tmp_path: Path, phase: str) -> None:
     assert [len(pool["checks"]) for pool in found["pools"]] == [3, 3]
     assert all(check["verdict"] == "Passed" for pool in found["pools"] for check in pool["checks"])
     assert found["quality"]["tests"] == 4
+
+
+def test_explain_says_that_the_numbers_are_of_what_serves_until_the_candidate_has_a_pod(tmp_path: Path) -> None:
+    examined: dict[str, Any] = {"strategy": {"preflight": {"budget": "20s"}}}
+    world = established("a", **examined)
+    world.judge = passing
+    world.run(330)
+    world.examining.says = dict.fromkeys(("cpu-a", "cpu-b"), RUNNING)
+    world.update(spec("b", **examined))
+    world.run(20)
+    waits = {"metadata": {"name": "chat", "namespace": "demo"}, "spec": world.spec, "status": world.raw_status}
+    found = json.loads(ask(tmp_path, "explain", "chat", "--json", bodies=[waits]).output)
+    assert found["evidence_of"] == found["stable"] != found["candidate"]
+    assert {check["verdict"] for pool in found["pools"] for check in pool["checks"]} == {"Passed"}
+    table = " ".join(ask(tmp_path, "explain", "chat", bodies=[waits]).output.split())
+    assert f"{found['candidate']} has no pod yet: the numbers are of release {found['stable']}" in table
 
 
 def test_explain_of_a_status_with_the_worst_check_alone(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ def audited(folder: Path, **more: Any) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_each_incident_is_caught_by_its_check_and_an_honest_build_is_not(tmp_path: Path) -> None:
     answer = ask(audited(tmp_path), "--json")
     found = json.loads(answer.output)
@@ -47,6 +48,7 @@ def test_each_incident_is_caught_by_its_check_and_an_honest_build_is_not(tmp_pat
     assert answer.exit_code == 0
 
 
+@pytest.mark.long
 def test_an_incident_that_no_check_sees_is_told_with_the_remedy(tmp_path: Path) -> None:
     quality = {"designEffect": "1", "checks": [one for one in CHECKS if one["name"] != "unexpected-script"] + [BIAS]}
     quality["checks"].append({"name": "my-eval", "template": "eval", "maxDrop": "2%"})
@@ -58,6 +60,7 @@ def test_an_incident_that_no_check_sees_is_told_with_the_remedy(tmp_path: Path) 
         assert f"the data of check {name} (nats, or a template's) are not simulated: not tested" in said
 
 
+@pytest.mark.long
 def test_too_little_traffic_catches_nothing_and_says_so(tmp_path: Path) -> None:
     answer = ask(rollout(tmp_path, strategy=SHORT), "--json", rps=0.02)
     found = json.loads(answer.output)

@@ -50,6 +50,7 @@ def found(path: Path, incident: str, *words: str, rps: float = 20.0) -> Any:
     return json.loads(answer.output)
 
 
+@pytest.mark.long
 def test_an_honest_build_is_promoted_in_all_waves(tmp_path: Path) -> None:
     one = found(rollout(tmp_path), "honest")["results"][0]
     assert (one["promoted"], one["rolled_back"], one["held"]) == (6, 0, 0)
@@ -95,6 +96,7 @@ def test_the_same_seed_gives_the_same_and_another_another(tmp_path: Path) -> Non
     assert one["results"] != found(path, "I2", "--seed", "4")["results"]
 
 
+@pytest.mark.long
 def test_the_page_and_the_table_of_all_kinds(tmp_path: Path) -> None:
     page = tmp_path / "out.html"
     answer = ask(rollout(tmp_path), "I3b", "--plot", str(page))

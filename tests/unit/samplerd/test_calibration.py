@@ -146,6 +146,7 @@ async def ask(server: Server, count: int, **parameters: Any) -> dict[str, Counte
     return await sums(server)
 
 
+@pytest.mark.long
 async def test_only_random_draws_with_seeds_of_the_server_count(executables: Executables) -> None:
     async with serving(executables, queue_size=50) as server:
         for parameters in ({"seed": 5}, {"temperature": 0}, {"seed": 0, "top_k": 9}):

@@ -28,6 +28,7 @@ async def texts(server: Server, **parameters: Any) -> list[str]:
     return [choice["text"] for choice in found]
 
 
+@pytest.mark.long
 async def test_each_answer_is_that_of_its_own_seed_alone(executables: Executables) -> None:
     async with serving(executables) as server:
         for seed in (7, -3, 2**64 - 1):

@@ -44,6 +44,7 @@ async def test_an_idle_engine_is_healthy_however_long(executables: Executables) 
         assert await codes(server) == (200, 200)
 
 
+@pytest.mark.long
 async def test_many_short_turns_are_no_long_one(executables: Executables) -> None:
     async with serving(executables, step_time=0.05, turn_timeout=1.5) as server:
         asked = asyncio.create_task(server.complete(max_tokens=40, seed=1))

@@ -12,12 +12,13 @@ import pytest_asyncio
 from samplerd.openai_schema import ChatRequest, CompletionRequest
 from samplerd.program import Executables
 
+from tests.support.examples import examples
 from tests.unit.samplerd.servers import Server, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CANARY = "canary-1f7b3e"
-REQUESTS = 150
+REQUESTS = examples(150)
 SCHEMAS = {"/v1/completions": CompletionRequest, "/v1/chat/completions": ChatRequest}
 BODIES = {
     "nothing": b"",

@@ -27,6 +27,7 @@ def test_kept_tokens_are_the_oracles_with_their_probabilities() -> None:
         assert np.allclose([share for _, share in found], scaled / scaled.sum(), rtol=2e-5)
 
 
+@pytest.mark.long
 def test_a_batch_of_different_rows_and_its_logprobs() -> None:
     params = [
         SamplingParams(seed=1, top_k=5),
@@ -48,6 +49,7 @@ def test_a_batch_of_different_rows_and_its_logprobs() -> None:
         assert math.isclose(got.logprobs[row], math.log(shares[int(got.ids[row])]), abs_tol=2**-14)
 
 
+@pytest.mark.long
 def test_types_and_padding() -> None:
     for kind in (jnp.bfloat16,):  # a compiled program each; test_public_failures has float16
         logits = jnp.asarray(LOGITS).astype(kind)

@@ -75,6 +75,7 @@ async def test_drain_serves_what_comes_during_the_delay_and_finishes_it(executab
         assert await server.ended() == 0
 
 
+@pytest.mark.long
 async def test_drain_sends_pooled_connections_away(executables: Executables) -> None:
     body = {"prompt": "x", "max_tokens": 1}
     async with serving(executables, drain_delay=1.2) as server, contextlib.AsyncExitStack() as stack:
@@ -122,6 +123,7 @@ async def test_a_request_on_a_connection_made_just_before_the_end_is_answered(ex
         assert await server.ended() == 0
 
 
+@pytest.mark.long
 async def test_drain_cuts_off_what_takes_too_long(executables: Executables) -> None:
     async with serving(executables, drain_timeout=2.0) as server:
         server.executables.go.clear()
@@ -187,6 +189,7 @@ async def test_the_last_counts_are_read_after_the_api_has_closed(executables: Ex
         assert time.monotonic() - began < 1
 
 
+@pytest.mark.long
 async def test_a_reader_who_never_comes_is_waited_for_briefly(executables: Executables) -> None:
     async with serving(executables, drain_timeout=60) as server:
         began = time.monotonic()

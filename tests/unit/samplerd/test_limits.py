@@ -9,6 +9,7 @@ from samplerd.program import Executables
 from tests.unit.samplerd.servers import checked, serving
 
 
+@pytest.mark.long
 async def test_the_time_limit_ends_streams_and_those_that_wait(executables: Executables) -> None:
     async with serving(executables, step_time=0.05, request_timeout=1.0) as server:
         body = {"prompt": "x", "max_tokens": 100, "stream": True, "seed": 1}

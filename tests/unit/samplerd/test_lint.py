@@ -185,6 +185,7 @@ def test_a_sort_in_the_program_is_told_with_its_line(model: Model) -> None:
     assert "vocabulary-sort  synthetic, batch 1" in report.as_text()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("guarded", [True, False])
 def test_the_barrier_before_the_sampler_is_what_makes_it_clean(
     model: Model, monkeypatch: pytest.MonkeyPatch, guarded: bool

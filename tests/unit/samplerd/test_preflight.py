@@ -135,6 +135,7 @@ def test_a_wrong_sampler_is_shrunk_to_the_smallest_shape_that_fails(model: Model
     assert case.shrink(failure, lambda: False) == Smallest(4, 9, None)
 
 
+@pytest.mark.long
 def test_mixed_precision_behind_a_dot_is_seen_where_the_barrier_is_gone(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,6 +208,7 @@ def test_the_first_cases_of_the_plan_pass_and_the_long_plan_goes_on_where_it_end
         assert case.run().failure is None, case.name
 
 
+@pytest.mark.long
 def test_every_combination_of_parameters_is_right_and_a_wrong_one_is_seen(model: Model) -> None:
     shape = Shape(1000, 70, 70)
     assert conformance.parameters_case(Samplers(model, production_program), shape).run() == Result(len(ALL_PARAMETERS))

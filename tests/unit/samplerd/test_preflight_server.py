@@ -54,6 +54,7 @@ async def started(given: Settings, executables: Executables) -> AsyncIterator[tu
         assert await running == 0
 
 
+@pytest.mark.long
 async def test_not_ready_and_no_result_while_it_runs_then_both(
     executables: Executables, monkeypatch: pytest.MonkeyPatch
 ) -> None:

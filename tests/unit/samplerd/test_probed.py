@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import httpx
+import pytest
 from samplerd.program import Executables
 
 from tests.unit.samplerd.servers import Numbers, Server, checked, serving, until
@@ -90,6 +91,7 @@ async def test_probes_can_be_turned_off(executables: Executables) -> None:
         assert await checked(server, route_hash=ROUTE) == (0, 0)
 
 
+@pytest.mark.long
 async def test_a_drain_lets_a_probe_finish_and_takes_on_no_other(executables: Executables) -> None:
     async with serving(executables, step_time=0.12, drain_timeout=8.0) as server:
         under_way = asyncio.create_task(probe(server, max_tokens=16, temperature=0))

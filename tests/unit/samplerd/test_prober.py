@@ -144,6 +144,7 @@ async def test_new_addresses_get_probes_while_it_runs(monkeypatch: pytest.Monkey
     assert prober.tally.lines[f"pods:{server.port}"].skipped["no-address"] > 0
 
 
+@pytest.mark.long
 async def test_who_turns_probes_away_is_left_alone() -> None:
     found = await outcomes(b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n")
     assert found == {"429": 1}
@@ -270,6 +271,7 @@ def test_every_ask_is_one_that_servers_understand() -> None:
     assert len({one.messages[0].content for one in asked}) > 50
 
 
+@pytest.mark.long
 async def test_a_real_server_counts_them_as_probes(executables: Executables) -> None:
     async with serving(executables, behind_gateway=True) as server:
         target = server.metrics_url.removeprefix("http://").removesuffix("/metrics")

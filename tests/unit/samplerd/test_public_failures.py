@@ -151,6 +151,7 @@ def test_the_kept_set_is_the_oracles_on_random_and_adversarial_rows() -> None:
             assert oracle.judge(expected, drawn_in(got, row)) is None, (kind, made.request(asked, row))
 
 
+@pytest.mark.long
 def test_every_odd_batch_size() -> None:
     """tt-xla#5772: rows beyond the 32nd were cut off."""
     logits = made.logits(np.random.default_rng(2), 513, 700, "normal")

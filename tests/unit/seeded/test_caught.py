@@ -79,6 +79,7 @@ def test_the_barrier_alone_cures_excess_precision(model: Model) -> None:
     assert abs(cured.sigmas) < 4
 
 
+@pytest.mark.long
 def test_the_offset_alone_is_wrong_with_shards(model: Model) -> None:
     """The emulated parts that know where they stand give production's tokens."""
     logits = made.logits(np.random.default_rng(3), 4, model.vocabulary, "ties")

@@ -17,6 +17,7 @@ from sampler_rollouts.domain.decision.memory import (
     use_word,
     watched_pods,
 )
+from sampler_rollouts.domain.decision.question import alone
 from sampler_rollouts.domain.decision.sentence import failed_check
 from sampler_rollouts.domain.decision.share import skew
 from sampler_rollouts.domain.decision.table import table_waits_for
@@ -71,6 +72,8 @@ def fail_on_progress_deadline(turn: Turn) -> None:
     rollout = turn.status.rollout
     if rollout is None or turn.status.stage not in {Stage.PROGRESSING} | STARTING or not clocks_run(turn):
         return
+    if alone(turn.status):
+        return  # the pods whose time runs are stable's
     for name in begun(rollout):
         if unready_for(turn.pool(name), turn) >= rollout.progress_deadline:
             _late(turn, rollout, name)
@@ -117,10 +120,11 @@ def resume_when_pods_start(turn: Turn) -> None:
     rollout = turn.status.rollout
     if rollout is None or rollout.hold is None or rollout.hold.reason != PODS_NOT_STARTED or turn.paused:
         return
-    waiting = [name for name in begun(rollout) if turn.pool(name).unready is not None]
+    tried = [] if alone(turn.status) else begun(rollout)
+    waiting = [name for name in tried if turn.pool(name).unready is not None]
     if any(turn.pool(name).blocked or len(watched_pods(turn, name)) < expected(turn, name) for name in waiting):
         return
-    if any(blocked(turn, child) or not pods_of(turn.seen, child) for child in awaited(turn.status)):
+    if any(blocked(turn, child) or not pods_of(turn.status, turn.seen, child) for child in awaited(turn.status)):
         return
     if plan := pending(rollout):
         plan.clock = Clock(since=turn.now)
@@ -143,7 +147,7 @@ def _candidate_pods(turn: Turn, rollout: Rollout) -> Iterator[PodState]:
     for name in begun(rollout):
         yield from turn.pods(name, revision_in(turn.status.candidate, name))
     for child in awaited(turn.status):
-        yield from pods_of(turn.seen, child)
+        yield from pods_of(turn.status, turn.seen, child)
 
 
 def fail_candidate(

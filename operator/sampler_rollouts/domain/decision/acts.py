@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.decision.after_bake import told
 from sampler_rollouts.domain.decision.bake_alarm import go_back, target_for
+from sampler_rollouts.domain.decision.baking import serves
 from sampler_rollouts.domain.decision.leave import roll_back
 from sampler_rollouts.domain.decision.memory import LONGEST_WORD, spoken
 from sampler_rollouts.domain.decision.suspects import clear_suspects, suspected
@@ -167,7 +168,7 @@ def _roll_back(turn: Turn, said: Act) -> None:
     status, rollout = turn.status, turn.status.rollout
     if rollout is not None and status.stage in UNDER_WAY and said.release == rollout.release:
         _take_back(turn, said)
-    elif status.stable is None or status.stage is not Stage.SERVING or status.stable.hash != said.release:
+    elif status.stable is None or not serves(status) or status.stable.hash != said.release:
         _refuse(turn, said, "it is neither under way nor does it serve alone")
     else:
         _take_stable_back(turn, said)

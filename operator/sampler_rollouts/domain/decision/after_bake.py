@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Final
 from sampler_rollouts.domain.decision.baking import births_of
 from sampler_rollouts.domain.decision.edits import said
 from sampler_rollouts.domain.decision.quality import quality_plan
-from sampler_rollouts.domain.decision.question import on_watch
+from sampler_rollouts.domain.decision.question import alone, on_watch
 from sampler_rollouts.domain.decision.sentence import failed_check, moment
 from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED, looks_at
 from sampler_rollouts.domain.evidence.look import Verdict
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.plan import Alarm, Watch
 from sampler_rollouts.domain.quantities import LONGEST_DURATION, seconds
-from sampler_rollouts.domain.status import Stage
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.decision.context import Turn
@@ -79,8 +78,7 @@ def watch_on(turn: Turn) -> None:
     status, stable = turn.status, turn.status.stable
     if stable is None or (status.watch and status.watch.release != stable.hash):
         status.watch = None
-    alone = status.stage is Stage.SERVING and status.bake is None and status.rollout is None
-    if stable is None or stable.fault or not alone:
+    if stable is None or stable.fault or status.bake is not None or not alone(status):
         return
     watch = status.watch
     age = (turn.now - watch.since).total_seconds() if watch else 0.0

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.decision.changes import changes, template_of
 from sampler_rollouts.domain.decision.faults import note_fault
-from sampler_rollouts.domain.decision.leave import roll_back
-from sampler_rollouts.domain.decision.question import watched
+from sampler_rollouts.domain.decision.leave import roll_back, set_aside
+from sampler_rollouts.domain.decision.question import watched, watched_plan
 from sampler_rollouts.domain.decision.sentence import failed_check
 from sampler_rollouts.domain.decision.transitions import Trigger
 from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED, looks_at
@@ -28,14 +28,14 @@ USUAL_PROGRESS_DEADLINE: Final = 600
 def abort_while_baking(turn: Turn) -> None:
     """``Failed`` in any pool takes the release back from all; without another to go back to it is not well."""
     status = turn.status
-    bake, stable = watched(status), status.stable
-    if bake is None or stable is None or bake.watch is None:
+    bake, plan, stable = watched(status), watched_plan(status), status.stable
+    if bake is None or stable is None or plan is None:
         return
-    every = (look for pool in stable.names() for look in looks_at(turn, bake.watch, pool))
+    every = (look for pool in stable.names() for look in looks_at(turn, plan, pool))
     look = next((one for one in every if one.verdict is Verdict.FAILED), None)
     if look is None:
         return
-    target = _target(turn, stable, look.pool)
+    target = None if bake.test else _target(turn, stable, look.pool)
     if target is None:
         note_fault(turn, CHECK_FAILED, look.pool, failed_check(look))
     else:
@@ -72,6 +72,7 @@ def go_back(turn: Turn, bake: Bake, target: Release) -> None:
     status, leaving, watch = turn.status, turn.status.stable, bake.watch or bake.test
     if leaving is None or watch is None:
         return
+    set_aside(turn, leaving)
     moved = [name for name in leaving.names() if leaving.revision(name) != target.revision(name)]
     status.candidate, status.stable = leaving, target.model_copy(update={"since": turn.now})
     status.rollout = Rollout(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.decision.context import Turn, moving
 from sampler_rollouts.domain.decision.quality import quality_plan
-from sampler_rollouts.domain.decision.question import watched
+from sampler_rollouts.domain.decision.question import alone, watched
 from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED, NO_DATA, checks_of
 from sampler_rollouts.domain.evidence.look import UNDECIDED, Verdict
 from sampler_rollouts.domain.plan import Birth
@@ -19,6 +19,7 @@ from sampler_rollouts.domain.status import Stage
 if TYPE_CHECKING:
     from sampler_rollouts.domain.evidence.look import CheckLook
     from sampler_rollouts.domain.plan import Bake, QualityPlan, Release
+    from sampler_rollouts.domain.status import Status
 
 SEEN_EVERY: Final = 60.0
 """Seconds between two notes of when data were seen: not every look has to be written."""
@@ -53,7 +54,7 @@ def _unseen(turn: Turn, bake: Bake) -> bool:
 
 def _watch(turn: Turn, bake: Bake, stable: Release) -> None:
     """What is to be asked for at the next look: the checks of all pools, and the pods that are there."""
-    if bake.watch is None and turn.wish is not None and turn.target == stable.hash:
+    if bake.test is None and bake.watch is None and turn.wish is not None and turn.target == stable.hash:
         bake.watch = quality_plan(turn.wish.spec, stable.names(), turn.wish.templates)
     bake.births = births_of(turn, stable, bake.births)
 
@@ -70,10 +71,15 @@ def births_of(turn: Turn, stable: Release, before: list[Birth]) -> list[Birth]:
     return sorted(known.values(), key=lambda birth: (birth.serving, birth.at))[-limits.BIRTHS :]
 
 
+def serves(status: Status) -> bool:
+    """Whether a release serves without a candidate that has pods: its bake goes on."""
+    return status.stage is Stage.SERVING or alone(status)
+
+
 def standing(turn: Turn) -> Standing:
     """Why the clock stands."""
     status = turn.status
-    if status.bake is None or status.stage is not Stage.SERVING:
+    if status.bake is None or not serves(status):
         return "Baking", "another release is under way"
     if turn.paused:
         return "Paused", "nothing goes on while paused, or while the spec cannot be read"
@@ -105,9 +111,9 @@ def _lacking(turn: Turn, bake: Bake) -> Standing:
 def _asked(turn: Turn, bake: Bake) -> tuple[QualityPlan | None, list[str]]:
     """The plan whose checks were asked for, and the pools."""
     rollout, stable = turn.status.rollout, turn.status.stable
-    if rollout is not None:
+    if rollout is not None and not alone(turn.status):
         return rollout.quality, moving(rollout)
-    return bake.watch, stable.names() if stable else []
+    return bake.test or bake.watch, stable.names() if stable else []
 
 
 def _unusable(look: CheckLook | None) -> str:
@@ -120,7 +126,7 @@ def _unusable(look: CheckLook | None) -> str:
 def verify(turn: Turn) -> None:
     """A release that has had its time at full traffic, and against which nothing is known, is verified."""
     status = turn.status
-    if status.stage is not Stage.SERVING or status.bake is None or status.stable is None or turn.paused:
+    if not serves(status) or status.bake is None or status.stable is None or turn.paused:
         return
     if status.bake.release != status.stable.hash:
         status.bake = None
@@ -128,6 +134,8 @@ def verify(turn: Turn) -> None:
     if status.stable.fault or status.bake.clock.elapsed(turn.now) < status.bake.seconds:
         return
     status.verified = status.stable.model_copy(update={"since": turn.now})
-    status.bake = status.rollout = status.previous = None
+    status.bake = status.previous = None
+    if status.stage is Stage.SERVING:
+        status.rollout = None
     turn.moved = True
     turn.note("Verified", f"Release {status.verified.hash} has passed its bake time.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sampler_rollouts.domain import limits, render
 from sampler_rollouts.domain.decision.context import revision_in
+from sampler_rollouts.domain.placement import read_placement
 from sampler_rollouts.domain.release import revision
 from sampler_rollouts.domain.tables import tables_in_words
 
@@ -93,6 +94,7 @@ def _pool_changes(turn: Turn, old: Release, new: Release, name: str) -> Iterator
         yield f"image changed from {short_image(before)} to {short_image(after)}"
     templates = [template_of(turn, render.Child(name, revision_in(release, name))) for release in (old, new)]
     found = list(_template_changes(*(_container(template) for template in templates))) if all(templates) else []
+    found += _placement_changes(*map(_placement, templates)) if all(templates) else []
     yield from found
     if before == after and not found:
         yield "pod template changed"
@@ -111,6 +113,18 @@ def _template_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> It
     for field in ("args", "resources"):
         if before.get(field) != after.get(field):
             yield f"{field} changed"
+
+
+def _placement_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    return [f"{name} changed" for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
+
+
+def _placement(template: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Where the pods run and what they mount; empty if the record holds something else."""
+    try:
+        return read_placement((template or {})["spec"])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return {}
 
 
 def _container(template: Mapping[str, Any] | None) -> Mapping[str, Any]:

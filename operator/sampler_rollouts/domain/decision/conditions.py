@@ -9,6 +9,7 @@ from sampler_rollouts.domain.decision.aborts import waiting_for
 from sampler_rollouts.domain.decision.adopt import STATUS_LOST, ambiguity
 from sampler_rollouts.domain.decision.after_bake import told
 from sampler_rollouts.domain.decision.away import STABLE_NOT_READY, place, stable_away
+from sampler_rollouts.domain.decision.baking import serves
 from sampler_rollouts.domain.decision.context import Turn, begun
 from sampler_rollouts.domain.decision.drift import drift
 from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED, said_of_stable
@@ -21,6 +22,7 @@ from sampler_rollouts.domain.decision.remains import (
     patience,
     pods_not_gone,
 )
+from sampler_rollouts.domain.decision.removed import served_by_removed
 from sampler_rollouts.domain.decision.replicas import LEAVING, pods_settled
 from sampler_rollouts.domain.decision.share import stable_short
 from sampler_rollouts.domain.decision.suspects import suspected
@@ -92,12 +94,18 @@ def _unserved(turn: Turn, stable: Release) -> Word | None:
         if reason:
             return Word(kind, "True", reason, why)
     gone = [name for name in _late(turn) if not turn.ready(name, stable.revision(name))]
-    if gone:
-        where = ", ".join(place(turn, name) for name in gone)
-        return Word(STALLED, "True", PODS_NOT_READY, f"no pod of release {stable.hash} is ready in {where}")
+    others = served_by_removed(turn)
+    if gone or others:
+        where = ", ".join(place(turn, name) for name in gone or _unserved_pools(turn, stable))
+        said = f"no pod of release {stable.hash} is ready in {where}" + (f"; {others}" if others else "")
+        return Word(STALLED if gone else RECONCILING, "True", PODS_NOT_READY, said)
     if why := pods_not_gone(turn):
         return Word(STALLED, "True", PODS_NOT_GONE, why)
     return None
+
+
+def _unserved_pools(turn: Turn, stable: Release) -> list[str]:
+    return [item.name for item in stable.pools if not turn.ready(item.name, item.revision)]
 
 
 def _not_well(turn: Turn, fault: Fault) -> Word:
@@ -202,7 +210,7 @@ def _troubles(turn: Turn) -> Iterator[tuple[str, str]]:
     if status.stage is Stage.ESTABLISHING and rollout and rollout.instead_of:
         text = f"stable release {rollout.instead_of} did not come up; release {rollout.release} starts in its place"
         yield STABLE_NOT_READY, text
-    late = _late(turn) if status.stage is Stage.SERVING else []
+    late = _late(turn) if serves(status) else []
     yield PODS_NOT_READY, f"pods of pool {', '.join(late)} are missing or not ready" if late else ""
     yield NOT_DELETED, not_deleted(turn)
 

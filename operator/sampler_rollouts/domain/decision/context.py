@@ -193,6 +193,13 @@ def heard(rollout: Rollout, pools: list[str]) -> list[str]:
     return [name for name in pools if name not in silent]
 
 
+def untried(rollout: Rollout) -> bool:
+    """Whether it has no weight yet, in any pool or by its table: what serves, serves as if there were no candidate."""
+    if table_wave(rollout) and rollout.weight:
+        return False
+    return not any(weight_of(rollout, pool) for pool in begun(rollout))
+
+
 def revision_in(release: Release | None, pool: str) -> str:
     """A pool's revision in a release that may not be there."""
     return release.revision(pool) if release else ""

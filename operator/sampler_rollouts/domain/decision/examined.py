@@ -8,7 +8,7 @@ from sampler_rollouts.domain.decision.context import Turn, moving, revision_in
 from sampler_rollouts.domain.plan import PreflightPlan
 from sampler_rollouts.domain.preflight import PreflightResult
 from sampler_rollouts.domain.render import Child
-from sampler_rollouts.domain.render_preflight import preflight_name
+from sampler_rollouts.domain.render_preflight import attempt_label, preflight_name
 from sampler_rollouts.domain.status import Stage
 
 if TYPE_CHECKING:
@@ -49,21 +49,24 @@ def state_of(seen: Observation, child: Child) -> PreflightState | None:
     return next((one for one in seen.preflights if (one.pool, one.revision) == (child.pool, child.revision)), None)
 
 
-def pods_of(seen: Observation, child: Child) -> list[PodState]:
-    """Its pods that are not on their way out."""
-    state = state_of(seen, child)
-    return [pod for pod in state.pods if not pod.terminating] if state else []
+def pods_of(status: Status, seen: Observation, child: Child) -> list[PodState]:
+    """Its pods that are not on their way out, of this try: one that hung or crashed in the last says nothing now."""
+    plan, state = pending(status.rollout), state_of(seen, child)
+    attempt = attempt_label(plan.tried_at if plan else None)
+    return [pod for pod in state.pods if not pod.terminating and pod.attempt == attempt] if state else []
 
 
 def to_read(status: Status, seen: Observation) -> list[PodState]:
     """The pods to ask now: those that run, of pools without a result."""
-    pods = (pod for child in awaited(status) for pod in pods_of(seen, child))
+    pods = (pod for child in awaited(status) for pod in pods_of(status, seen, child))
     return [pod for pod in pods if pod.address and not pod.blocked]
 
 
 def reading_of(turn: Turn, child: Child) -> Reading | None:
     """What the pod of a pool said at this look."""
-    found = [one for one in turn.seen.readings if (one.pool, one.revision) == (child.pool, child.revision)]
+    asked = {pod.name for pod in pods_of(turn.status, turn.seen, child)}
+    mine = (one for one in turn.seen.readings if (one.pool, one.revision) == (child.pool, child.revision))
+    found = [one for one in mine if one.pod in asked]
     return next((one for one in found if one.result), found[0] if found else None)
 
 
@@ -74,7 +77,7 @@ def blocked(turn: Turn, child: Child) -> str:
     state = state_of(turn.seen, child)
     if refused or (state and state.refused):
         return f"refused: {refused or (state.refused if state else '')}"
-    stuck = next((pod for pod in pods_of(turn.seen, child) if pod.blocked and not pod.ready), None)
+    stuck = next((pod for pod in pods_of(turn.status, turn.seen, child) if pod.blocked and not pod.ready), None)
     return f"{stuck.blocked}: {stuck.message}".rstrip(": ") if stuck else ""
 
 

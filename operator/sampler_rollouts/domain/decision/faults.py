@@ -63,7 +63,8 @@ def note_fault(turn: Turn, reason: str, pool: str, why: str) -> None:
         return
     message = clip(f"Release {status.stable.hash} is not well: pool {pool}: {why}; there is nothing to go back to.")
     status.stable.fault = Fault(reason=reason, message=message, at=turn.now, pool=pool)
-    status.rollout = None
+    if status.stage is Stage.SERVING:
+        status.rollout = None  # that of its test; a candidate that has no pod yet goes on
     if status.bake:
         status.bake.test = None
     turn.moved = True

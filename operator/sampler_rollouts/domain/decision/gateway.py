@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from sampler_rollouts.domain.decision.context import met_since, revision_in
 from sampler_rollouts.domain.decision.route_rules import class_rules, name_of, route_hash, table_release
-from sampler_rollouts.domain.limits import clip
-from sampler_rollouts.domain.plan import Edited, GatewayPlan, Parent
+from sampler_rollouts.domain.plan import GatewayPlan, Parent
 from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.render_route import header, http_route, total_weights
 
@@ -38,20 +37,8 @@ def note_gateway(turn: Turn) -> None:
         return
     if status.rollout:
         plan.epoch = max(plan.epoch, int(met_since(status.rollout).timestamp()))
-    _note_edit(turn, plan)
     waits = not plan.ended and turn.seen.route is not None and not turn.seen.route.current
     plan.behind_since = (plan.behind_since or turn.now) if waits else None
-
-
-def _note_edit(turn: Turn, plan: GatewayPlan) -> None:
-    """Remember the last change of the route by somebody else, and say it once (R22). Applying puts it back."""
-    edits = turn.seen.route.edits if turn.seen.route and not plan.ended else ()
-    last = max(edits, key=lambda edit: edit.at, default=None)
-    if last is None or (plan.edited and plan.edited.at >= last.at):
-        return
-    plan.edited = Edited(by=clip(last.by, 253), at=last.at)
-    text = f"HTTPRoute {turn.meta.name} was changed by field manager {last.by} at {last.at:%Y-%m-%dT%H:%M:%SZ}"
-    turn.note("RouteEdited", f"{text}; it is put back", warning=True)
 
 
 def _said(spec: Spec, before: GatewayPlan) -> GatewayPlan:

@@ -6,20 +6,23 @@ from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.decision.changes import suspects
-from sampler_rollouts.domain.decision.context import Turn, begun, gated, moving, revision_in, weight_of
+from sampler_rollouts.domain.decision.context import Turn, begun, gated, moving, revision_in, untried, weight_of
 from sampler_rollouts.domain.decision.examined import PREFLIGHT_FAILED
 from sampler_rollouts.domain.decision.faults import said_of_stable
+from sampler_rollouts.domain.decision.removed import remember_removed
 from sampler_rollouts.domain.decision.replicas import LEAVING, wanted
 from sampler_rollouts.domain.decision.sentence import ending, exposure
 from sampler_rollouts.domain.decision.table import arms_leave
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED
+from sampler_rollouts.domain.ended import EndedPool
 from sampler_rollouts.domain.plan import Bake, Clock, Failure, HeldRelease
 from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.status import HistoryEntry, Result, Stage
 
 if TYPE_CHECKING:
-    from sampler_rollouts.domain.plan import Release, Rollout
+    from sampler_rollouts.domain.plan import Release, ReleasePool, Rollout
+    from sampler_rollouts.domain.status import Requests
 
 BY_QUALITY: Final = frozenset({CHECK_FAILED, PREFLIGHT_FAILED})
 """Why a release was rolled back, if the build is to be marked in other rollouts too (R23)."""
@@ -53,6 +56,17 @@ def withdraw(turn: Turn, trigger: Trigger) -> None:
     turn.note("Withdrawn", sentence)
     _watch_stable(turn)
     move(turn, trigger)
+
+
+def set_aside(turn: Turn, stable: Release) -> None:
+    """A candidate that has no pod yet makes room for the rollback of what serves. It is not held: it may come again."""
+    rollout = turn.status.rollout
+    if rollout is None or turn.status.candidate is None:
+        return
+    why = f"release {stable.hash}, which it was to be compared with, is taken back"
+    sentence = ending(turn, rollout, "Withdrew", "", why)
+    record(turn, rollout, Result.WITHDRAWN, "StableTakenBack", sentence)
+    turn.note("Withdrawn", sentence)
 
 
 def _watch_stable(turn: Turn) -> None:
@@ -110,12 +124,16 @@ def settle(turn: Turn, trigger: Trigger, result: Result) -> None:
     new = status.candidate.model_copy(update={"since": turn.now})
     if new.fault and result is Result.PROMOTED and new.fault.pool in moving(rollout):
         new.fault = None  # its pods have passed all checks
+    if untried(rollout):
+        turn.forget_evidence()  # it is about the release that served until now
     sentence = _settled_sentence(turn, rollout, result)
     record(turn, rollout, result, "", sentence)
     turn.note(result.value, sentence)
     # Who went back to a known release does not want the one it left to return without steps.
     status.previous = status.stable if result is Result.PROMOTED else None
+    served = [release for release in (*rollout.leftovers, status.stable) if release and not status.held(release.hash)]
     status.stable, status.candidate = new, None
+    remember_removed(turn, served)
     known = status.verified is not None and status.verified.hash == new.hash
     status.bake = None if known else _bake(turn, rollout, new)
     rollout.leftovers, rollout.instead_of, rollout.hold, rollout.failure = [], "", None, None
@@ -157,5 +175,21 @@ def record(turn: Turn, rollout: Rollout, result: Result, reason: str, sentence: 
         ended_at=turn.now,
         weight=max((weight_of(rollout, name) for name in begun(rollout)), default=rollout.weight),
         requests=exposure(turn, rollout),
+        born_at=min((birth.at for birth in rollout.births), default=None),
+        changes=limits.clip("; ".join(rollout.changes), limits.DETAIL),
+        pools=_ended_pools(turn, rollout),
     )
     turn.status.history = [entry, *turn.status.history][: limits.HISTORY]
+
+
+def _ended_pools(turn: Turn, rollout: Rollout) -> list[EndedPool]:
+    """The release's pools, with what was counted in those that it moved."""
+    release, moved = turn.status.candidate, moving(rollout)
+    rows = {name: turn.status.pool(name) for name in moved}
+    counted = {name: row.requests for name, row in rows.items() if row is not None and row.requests is not None}
+    return [_ended_pool(item, counted.get(item.name)) for item in (release.pools if release else ())]
+
+
+def _ended_pool(item: ReleasePool, counted: Requests | None) -> EndedPool:
+    found = EndedPool(name=item.name, revision=item.revision)
+    return found if counted is None else found.model_copy(update=counted.model_dump())

@@ -13,8 +13,9 @@ from sampler_rollouts.domain.decision.context import (
     table_wave,
     tested_pools,
     this_wave,
+    untried,
 )
-from sampler_rollouts.domain.decision.question import release_under_test
+from sampler_rollouts.domain.decision.question import alone, release_under_test
 from sampler_rollouts.domain.decision.replicas import FORWARD, LEAVING, candidate_wanted
 from sampler_rollouts.domain.decision.share import in_force
 from sampler_rollouts.domain.decision.table import table_in_force
@@ -116,7 +117,9 @@ def _note_births(turn: Turn, rollout: Rollout, release: Release) -> None:
 
 def _note_traffic(turn: Turn) -> None:
     """Keep the last known counts: a rollback during an outage still says who was exposed."""
-    for pool, traffic in turn.evidence.traffic.items() if turn.evidence and turn.status.rollout else ():
+    if turn.status.rollout is None or untried(turn.status.rollout):
+        return  # what was counted is what stable answered, alone
+    for pool, traffic in turn.evidence.traffic.items() if turn.evidence else ():
         found = turn.status.pool(pool)
         if found is not None:
             candidate, stable = max(0, traffic.candidate), max(0, traffic.stable)
@@ -130,7 +133,7 @@ def _run_clocks(turn: Turn) -> None:
         rollout.clock.run(running, turn.now)
         _run_step_clock(turn, rollout, running)
     for name in _watched(turn):
-        _run_unready(turn, name, running or turn.status.stage not in FORWARD)
+        _run_unready(turn, name, running or not _candidates_count(turn))
         if rollout and turn.status.stage in LEAVING and unready_for(turn.pool(name), turn) >= rollout.progress_deadline:
             first_time_missing(turn, name)
     for pool in turn.status.pools:
@@ -165,9 +168,14 @@ def _run_step_clock(turn: Turn, rollout: Rollout, running: bool) -> None:
 def _watched(turn: Turn) -> list[str]:
     """Pools whose readiness is watched now: the candidate's where it has begun, otherwise stable's."""
     status, rollout = turn.status, turn.status.rollout
-    if status.stage in FORWARD and rollout:
+    if rollout and _candidates_count(turn):
         return begun(rollout)
     return status.stable.names() if status.stable else []
+
+
+def _candidates_count(turn: Turn) -> bool:
+    """Whether it is the candidate's pods whose readiness counts: not before its first weight, nor when it leaves."""
+    return turn.status.stage in FORWARD and not alone(turn.status)
 
 
 def _run_unready(turn: Turn, name: str, running: bool) -> None:
@@ -190,14 +198,13 @@ def watched_pods(turn: Turn, name: str) -> list[PodState]:
 
 
 def _watched_revision(turn: Turn, name: str) -> str:
-    forward = turn.status.stage in FORWARD
-    return revision_in(turn.status.candidate if forward else turn.status.stable, name)
+    return revision_in(turn.status.candidate if _candidates_count(turn) else turn.status.stable, name)
 
 
 def expected(turn: Turn, name: str) -> int:
     """How many of them there are to be."""
     rollout = turn.status.rollout
-    if turn.status.stage in FORWARD and rollout:
+    if rollout and _candidates_count(turn):
         return candidate_wanted(turn, rollout, name)
     return turn.replicas(name)
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from quality_contract import CHECK_ERRORS
 
-from sampler_rollouts.domain.decision.context import Turn, begun, has_stable, moving, this_wave
+from sampler_rollouts.domain.decision.context import Turn, begun, has_stable, moving, this_wave, untried
 from sampler_rollouts.domain.decision.quality import check_plan
+from sampler_rollouts.domain.decision.question import watched_since
 from sampler_rollouts.domain.decision.replicas import share_at as effective_share
 from sampler_rollouts.domain.decision.verdicts import required
 from sampler_rollouts.domain.evidence.feasibility import Assured, Need, Stretch, rate_interval, to_pass
@@ -139,13 +140,14 @@ def _wanted(
     ramps: tuple[tuple[Stretch, ...], tuple[Stretch, ...]],
     speed: Speed | None,
 ) -> Wanted:
-    look = turn.evidence.looks.get((pool, plan.name)) if turn.evidence else None
+    new = untried(rollout)  # then evidence is about stable alone, and tells no more than how much traffic there is
+    look = turn.evidence.looks.get((pool, plan.name)) if turn.evidence and not new else None
     whole, ramp = ramps
     compared = has_stable(turn, pool)
     share = whole[-1].share if whole else 0.5
     known = {"stable_rate": _stable_rate(look), "variance": variance_of(look)}
     need = to_pass(plan, sure, compared=compared, share=share, **known)
-    candidate = answered(turn, rollout.quality, pool)
+    candidate = 0 if new else answered(turn, rollout.quality, pool)
     return Wanted(pool, plan, need, counted_by(plan, look, candidate), candidate, ramp, whole, speed)
 
 
@@ -193,7 +195,9 @@ def share_at(turn: Turn, pool: str, weight: int) -> float:
 
 def speed_of(turn: Turn, rollout: Rollout, pool: str, design_effect: float) -> Speed | None:
     """What has been seen of a pool's traffic since it was first watched; None if that was too short a time."""
-    since = rollout.started_at
+    since = watched_since(turn.status) if untried(rollout) else rollout.started_at
+    if since is None:
+        return None
     if not has_stable(turn, pool):
         births = [birth.at for birth in rollout.births if birth.pool == pool]
         if pool not in begun(rollout) or not births:

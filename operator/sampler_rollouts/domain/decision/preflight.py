@@ -36,7 +36,7 @@ from sampler_rollouts.domain.plan import Clock, PreflightPlan
 from sampler_rollouts.domain.preflight import difference
 from sampler_rollouts.domain.quantities import duration_text, seconds
 from sampler_rollouts.domain.render import Child
-from sampler_rollouts.domain.render_preflight import preflight_deployment
+from sampler_rollouts.domain.render_preflight import attempt_label, preflight_deployment
 from sampler_rollouts.domain.status import Stage
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def plan_of(spec: Spec, now: datetime) -> PreflightPlan | None:
         timeout=asked.limit(spec.strategy.progress_deadline),
         compare_with_stable=asked.compare_with_stable,
         clock=Clock(since=now),
+        tried_at=now,
     )
 
 
@@ -72,13 +73,14 @@ def begin(turn: Turn) -> None:
 
 
 def restart(turn: Turn, rollout: Rollout) -> None:
-    """A person wants it tried again: examined anew, with its whole time."""
+    """A person wants it tried again: examined anew, by other pods, with its whole time."""
     plan = pending(rollout)
     if plan is None:
         return
     new = {(name, revision_in(turn.status.candidate, name)) for name in moving(rollout)}
     turn.status.preflights = [one for one in turn.status.preflights if (one.pool, one.revision) not in new]
     plan.clock, plan.missed, plan.blocked = Clock(since=turn.now), False, ""
+    plan.tried_at = turn.now
 
 
 def preflight_manifests(turn: Turn) -> tuple[Manifest, ...]:
@@ -87,8 +89,11 @@ def preflight_manifests(turn: Turn) -> tuple[Manifest, ...]:
     if plan is None:
         return ()
     made = [(child, template_of(turn, child)) for child in awaited(turn.status)]
+    attempt = attempt_label(plan.tried_at)
     return tuple(
-        preflight_deployment(turn.meta.owner, child, template, plan.budget) for child, template in made if template
+        preflight_deployment(turn.meta.owner, child, template, plan.budget, attempt)
+        for child, template in made
+        if template
     )
 
 
@@ -194,7 +199,7 @@ def fail_on_preflight_deadline(turn: Turn) -> None:
 def _late(turn: Turn, plan: PreflightPlan, child: Child) -> tuple[str, str, str]:
     """Reason, pool, and why."""
     limit, reading = duration_text(plan.timeout), reading_of(turn, child)
-    running = [pod for pod in pods_of(turn.seen, child) if not pod.blocked]
+    running = [pod for pod in pods_of(turn.status, turn.seen, child) if not pod.blocked]
     if not running:
         why = blocked(turn, child) or "the cluster has not created it"
         return PODS_NOT_STARTED, child.pool, f"the preflight's pod could not start within {limit}: {why}"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sampler_rollouts.domain.decision.changes import image_of
-from sampler_rollouts.domain.decision.context import begun, revision_in
+from quality_contract import PROBE_CHECKS
+
+from sampler_rollouts.domain.decision.baking import serves
+from sampler_rollouts.domain.decision.changes import image_of, template_of
+from sampler_rollouts.domain.decision.context import begun, revision_in, untried
 from sampler_rollouts.domain.decision.question import TESTED
 from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.render_probes import probe_service, prober
-from sampler_rollouts.domain.status import Stage
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.decision.context import Turn
@@ -20,25 +22,34 @@ if TYPE_CHECKING:
 def probe_manifests(turn: Turn, plan: dict[Child, int]) -> tuple[Manifest, ...]:
     """The prober and its Services, while something is under test that is to be probed; otherwise nothing.
 
-    The image is that of the release under test, as it was recorded: what a stranger writes into status runs nowhere.
+    The image is the spec's, or else that of the release under test. It and the Secrets that pull it are as they were
+    recorded: what a stranger writes into status runs nowhere.
     """
     quality, own, others = _under_test(turn)
     own, others = ([child for child in some if plan.get(child)] for some in (own, others))
-    image = next((found for child in own if (found := image_of(turn, child))), "")
+    source = next((child for child in own if image_of(turn, child)), None)
+    image = _image(turn) or (image_of(turn, source) if source else "")
     if quality is None or not image or not _is_sent(quality.probes):
         return ()
     services = tuple(probe_service(turn.meta.owner, child) for child in (*own, *others))
-    return (*services, prober(turn.meta.owner, image, services, quality.probes))
+    judge = any(check.name in PROBE_CHECKS for check in quality.checks)
+    secrets = ((template_of(turn, source) or {})["spec"].get("imagePullSecrets") or ()) if source else ()
+    return (*services, prober(turn.meta.owner, image, services, quality.probes, judge=judge, pull_secrets=secrets))
+
+
+def _image(turn: Turn) -> str:
+    """The spec's own, as it is now: it decides nothing, and of status it would have to be believed."""
+    return (turn.wish.spec.probe_image or "") if turn.wish else ""
 
 
 def _under_test(turn: Turn) -> tuple[QualityPlan | None, list[Child], list[Child]]:
     """The plan, the pods of the release under test, and those of stable beside it."""
     status, rollout, stable = turn.status, turn.status.rollout, turn.status.stable
-    if rollout is not None and status.stage in TESTED:
+    if rollout is not None and status.stage in TESTED and not untried(rollout):
         pools = begun(rollout)
         return rollout.quality, _children(status.candidate, pools), _children(stable, pools)
     bake = status.bake
-    if status.stage is Stage.SERVING and bake and stable and bake.release == stable.hash:
+    if serves(status) and bake and stable and bake.release == stable.hash:
         return bake.test or bake.watch, [Child(item.name, item.revision) for item in stable.pools], []
     return None, [], []
 

@@ -5,10 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sampler_rollouts.domain.decision.acts import promoted
-from sampler_rollouts.domain.decision.context import Turn, begun, gated, heard, table_wave, tested_pools, this_wave
+from sampler_rollouts.domain.decision.context import (
+    Turn,
+    begun,
+    gated,
+    heard,
+    table_wave,
+    tested_pools,
+    this_wave,
+    untried,
+)
 from sampler_rollouts.domain.decision.examined import pending, waits_for
 from sampler_rollouts.domain.decision.leave import settle
-from sampler_rollouts.domain.decision.memory import restart_readiness, use_word, word
+from sampler_rollouts.domain.decision.memory import clear_pools, restart_readiness, use_word, word
 from sampler_rollouts.domain.decision.replicas import needed_still, pods_settled, settled
 from sampler_rollouts.domain.decision.share import skew
 from sampler_rollouts.domain.decision.suspects import stopped
@@ -173,6 +182,8 @@ def _next_step(turn: Turn, rollout: Rollout) -> None:
         rollout.waiting = True
         turn.note("WaitingForPerson", f"Release {rollout.release} waits; to continue: {how_to_continue(turn, rollout)}")
         return
+    if untried(rollout):
+        clear_pools(turn)  # what was asked until now was about stable alone
     rollout.weight, rollout.min_duration = step.weight or 0, seconds(step.min_duration or "0s")
     turn.note("StepStarted", f"Release {rollout.release}: {_where(turn, rollout)}.")
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from quality_contract import CHECK_REPLAY_AUDIT
+from quality_contract import CHECK_REPLAY_AUDIT, PROBE_CHECKS
 
 from sampler_rollouts.domain.check_template import CheckTemplate, bound_seconds
 from sampler_rollouts.domain.evidence.evaluate import count_tests
@@ -36,6 +36,8 @@ def check_spec(check: Check, templates: Templates = NO_TEMPLATES) -> CheckSpec:
     return CheckSpec(
         template=check.template or "",
         metrics=list(found.metrics) if found and not problem else [],
+        bad_label=found.bad_where.label if found and found.bad_where and not problem else "",
+        bad_values=list(found.bad_where.values) if found and found.bad_where and not problem else [],
         max_drop=check.max_drop or "",
         largest=found.largest if found else 1,
         report=check.mode == "Report",
@@ -69,6 +71,8 @@ def check_plan(check: CheckSpec) -> CheckPlan:
         slower_than=_slower_than(check),
         max_bias=nats(check.max_bias_nats) if check.max_bias_nats else math.nan,
         metrics=tuple(check.metrics) if len(check.metrics) == 2 else (),
+        bad_label=check.bad_label,
+        bad_values=frozenset(check.bad_values),
         max_drop=ratio(check.max_drop) if check.max_drop else math.nan,
         largest=float(check.largest),
         problem=check.problem,
@@ -104,6 +108,8 @@ def quality_plan(
     if pools and len(unaudited) == len(pools):
         checks = {name: check for name, check in checks.items() if name not in AUDITED}
     probes = spec.quality.probes if probed else None
+    if probes is None:  # nobody judges answers then
+        checks = {name: check for name, check in checks.items() if name not in PROBE_CHECKS}
     asked = [check_plan(check) for check in checks.values() if not check.report]
     routed = by_route(check for check in checks.values() if not check.report)
     return QualityPlan(

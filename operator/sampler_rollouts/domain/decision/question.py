@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sampler_rollouts.domain.decision.context import table_wave, weight_of
+from sampler_rollouts.domain.decision.context import table_wave, untried, weight_of
 from sampler_rollouts.domain.decision.quality import by_route, check_plan
 from sampler_rollouts.domain.evidence.samples import Arm, Question
 from sampler_rollouts.domain.evidence.shiryaev import intervals_in
@@ -38,37 +38,47 @@ def question(meta: ResourceMeta, spec: Mapping[str, Any], status: Status, now: d
             arms = [_arm(status, rollout, under_test, pool) for wave in rollout.waves for pool in wave]
             seconds = _bake_seconds(status, rollout) if status.stage is Stage.SERVING else None
             return _question(meta, rollout.quality, rollout.started_at, arms, seconds)
-        return _of_bake(meta, status) or _of_watch(meta, status)
+        return _of_what_serves(meta, status)
     except ValueError:  # A plan that cannot be read: nothing can be asked, so nothing passes or fails.
         return None
 
 
 def release_under_test(status: Status) -> Release | None:
-    """The candidate while it progresses or holds; the first release while it bakes (R10)."""
+    """The candidate while it progresses or holds, once it has pods; the first release while it bakes (R10)."""
     rollout = status.rollout
     if rollout is None:
         return None
     if status.stage in TESTED and status.candidate and status.candidate.hash == rollout.release:
-        return status.candidate
+        return None if untried(rollout) else status.candidate
     baking = status.stage is Stage.SERVING and rollout.first and rollout.failure is None
     if baking and status.stable and status.stable.hash == rollout.release:
         return status.stable
     return None
 
 
+def alone(status: Status) -> bool:
+    """Whether what serves serves alone: no candidate is there, or it waits for its first pod, examined perhaps."""
+    if status.stage is Stage.SERVING:
+        return status.rollout is None
+    return status.stage in TESTED and status.rollout is not None and untried(status.rollout)
+
+
 def watched(status: Status) -> Bake | None:
-    """The bake of a release whose data are only watched: it has passed its checks in the steps."""
+    """The bake of what serves alone, if its data are watched: it has passed its checks in the steps.
+
+    Those of a release without a gate are tested by a rollout of its own, which a candidate takes the place of: they are
+    watched here while that one has no pod.
+    """
     bake, stable = status.bake, status.stable
-    if bake is None or stable is None or status.stage is not Stage.SERVING or bake.release != stable.hash:
+    if bake is None or stable is None or bake.release != stable.hash or stable.fault or not alone(status):
         return None
-    return bake if bake.test is None and stable.fault is None and status.rollout is None else None
+    return bake if bake.test is None or status.rollout is not None else None
 
 
 def on_watch(status: Status) -> Watch | None:
     """How a release is looked at that serves alone and has its bake behind it (R22)."""
     watch, stable = status.watch, status.stable
-    alone = status.stage is Stage.SERVING and status.bake is None and status.rollout is None
-    if watch is None or stable is None or not alone:
+    if watch is None or stable is None or status.bake is not None or not alone(status):
         return None
     return watch if watch.release == stable.hash and stable.fault is None else None
 
@@ -76,7 +86,16 @@ def on_watch(status: Status) -> Watch | None:
 def watched_plan(status: Status) -> QualityPlan | None:
     """What is asked of a release that serves alone, in its bake or after it; None where nothing is."""
     bake, watch = watched(status), on_watch(status)
-    return bake.watch if bake else watch.quality if watch else None
+    return bake.test or bake.watch if bake else watch.quality if watch else None
+
+
+def watched_since(status: Status) -> datetime | None:
+    """From when on what serves alone is asked about; None where nothing is."""
+    bake, watch, stable, rollout = watched(status), on_watch(status), status.stable, status.rollout
+    if bake is None or stable is None:
+        return watch.since if watch else None
+    # A test that a candidate has taken the place of begins anew.
+    return rollout.started_at if bake.test is not None and rollout is not None else stable.since
 
 
 def tested_alone(status: Status) -> QualityPlan | None:
@@ -88,20 +107,13 @@ def tested_alone(status: Status) -> QualityPlan | None:
     return bake.watch if bake else None
 
 
-def _of_bake(meta: ResourceMeta, status: Status) -> Question | None:
-    bake, stable = watched(status), status.stable
-    if bake is None or bake.watch is None or stable is None:
+def _of_what_serves(meta: ResourceMeta, status: Status) -> Question | None:
+    """In its bake, or after it."""
+    under, plan, since = watched(status) or on_watch(status), watched_plan(status), watched_since(status)
+    if under is None or plan is None or since is None or status.stable is None:
         return None
-    arms = [_own_arm(bake.births, item.name, item.revision, "") for item in stable.pools]
-    return _question(meta, bake.watch, stable.since, arms, bake.seconds)
-
-
-def _of_watch(meta: ResourceMeta, status: Status) -> Question | None:
-    watch, stable = on_watch(status), status.stable
-    if watch is None or stable is None:
-        return None
-    arms = [_own_arm(watch.births, item.name, item.revision, "") for item in stable.pools]
-    return _question(meta, watch.quality, watch.since, arms, watch.seconds)
+    arms = [_own_arm(under.births, item.name, item.revision, "") for item in status.stable.pools]
+    return _question(meta, plan, since, arms, under.seconds)
 
 
 def _of_table(meta: ResourceMeta, rollout: Rollout, release: Release) -> Question | None:

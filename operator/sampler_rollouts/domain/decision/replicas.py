@@ -7,15 +7,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.decision import gateway
-from sampler_rollouts.domain.decision.changes import class_name
 from sampler_rollouts.domain.decision.context import Turn, begun, moving, names, revision_in, this_wave, weight_of
 from sampler_rollouts.domain.decision.examined import pending
+from sampler_rollouts.domain.decision.removed import last_servers
 from sampler_rollouts.domain.evidence.proportion import TOLERANCE
 from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.status import Stage
 
 if TYPE_CHECKING:
-    from sampler_rollouts.domain.plan import ReleasePool, Rollout
+    from sampler_rollouts.domain.plan import Rollout
 
 LEAVING: Final = frozenset({Stage.ROLLING_BACK, Stage.WITHDRAWING})
 FORWARD: Final = frozenset({Stage.ESTABLISHING, Stage.PROGRESSING, Stage.HOLDING, Stage.RESTORING})
@@ -89,8 +89,7 @@ def wanted(turn: Turn) -> dict[Child, int]:
         plan |= {Child(item.name, item.revision): turn.replicas(item.name) for item in status.stable.pools}
     if rollout is not None and status.candidate is not None:
         plan |= _of_rollout(turn, rollout)
-    needed = _needed_after_removal(turn)
-    return plan | {child: count for child, count in needed.items() if child not in plan}
+    return plan | {child: count for child, count in last_servers(turn).items() if child not in plan}
 
 
 def _of_rollout(turn: Turn, rollout: Rollout) -> dict[Child, int]:
@@ -137,33 +136,6 @@ def _left_over(turn: Turn, rollout: Rollout, pool: str) -> dict[Child, int]:
             plan[Child(pool, old)] = count
             room -= count
     return plan
-
-
-def _needed_after_removal(turn: Turn) -> dict[Child, int]:
-    """What still serves in pools that stable has no more, in a class of which no pod of stable is ready.
-
-    A removed pool's pods go when the others are whole. An operator that was killed in between may find that they are
-    not any more; the last servers of a class never go. No count ever rises.
-    """
-    status = turn.status
-    if status.stable is None:
-        return {}
-    ready = {_class_of(turn, item) for item in status.stable.pools if turn.ready(item.name, item.revision)}
-    in_need = {_class_of(turn, item) for item in status.stable.pools} - ready
-    plan: dict[Child, int] = {}
-    for release in (status.previous, status.verified):
-        if release is None or status.held(release.hash):
-            continue
-        for item in release.pools:
-            told = turn.workload(item.name, item.revision)
-            count = min(turn.ready(item.name, item.revision), told.replicas if told else 0)
-            if count and not status.stable.revision(item.name) and _class_of(turn, item) in in_need:
-                plan[Child(item.name, item.revision)] = count
-    return plan
-
-
-def _class_of(turn: Turn, item: ReleasePool) -> str:
-    return class_name(turn, Child(item.name, item.revision))
 
 
 def _leaving(turn: Turn, pool: str) -> dict[Child, int]:

@@ -15,6 +15,7 @@ from sampler_rollouts.domain.decision.leave import leave_behind, record, withdra
 from sampler_rollouts.domain.decision.memory import clear_pools, restart_readiness, use_word
 from sampler_rollouts.domain.decision.preflight import begin, plan_of, restart
 from sampler_rollouts.domain.decision.quality import quality_plan
+from sampler_rollouts.domain.decision.question import watched_since
 from sampler_rollouts.domain.decision.remains import pods_not_gone
 from sampler_rollouts.domain.decision.replicas import LEAVING
 from sampler_rollouts.domain.decision.suspects import clear_suspects
@@ -163,7 +164,7 @@ def _start_next(turn: Turn, wish: Wish) -> None:
 
 def _go(turn: Turn, wish: Wish, trigger: Trigger) -> None:
     status, known = turn.status, trigger is Trigger.KNOWN_RELEASE
-    stable = status.stable
+    stable, evidence, since = status.stable, turn.evidence, watched_since(status)
     if stable is None:
         return
     # Only pools whose revision changed move (R5); a known release needs no waves either.
@@ -189,6 +190,8 @@ def _go(turn: Turn, wish: Wish, trigger: Trigger) -> None:
         begin_table(turn, status.rollout)
     turn.note("RolloutStarted", f"Rolling out release {new.hash} {how}; {'; '.join(status.rollout.changes)}.")
     move(turn, trigger)
+    if since is not None and watched_since(status) == since:
+        turn.evidence = evidence  # it is about what serves, and the next question is the same
 
 
 def _known_before(fault: Fault | None) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from sampler_rollouts.domain.decision.context import Turn, table_wave, tested_pools
+from sampler_rollouts.domain.decision.context import Turn, table_wave, tested_pools, untried
 from sampler_rollouts.domain.decision.numbers import note_numbers, shown
 from sampler_rollouts.domain.decision.quality import by_route
 from sampler_rollouts.domain.decision.question import TESTED, watched_plan
@@ -46,8 +46,8 @@ def _all_looks(turn: Turn, quality: QualityPlan, pool: str) -> list[CheckLook]:
 
 
 def looks_of(turn: Turn, rollout: Rollout, pool: str) -> Iterator[CheckLook]:
-    """This look's results of the required checks that have one."""
-    return looks_at(turn, rollout.quality, pool)
+    """This look's results of the required checks that have one: none before its first weight, when all are stable's."""
+    return iter(()) if untried(rollout) else looks_at(turn, rollout.quality, pool)
 
 
 def looks_at(turn: Turn, quality: QualityPlan, pool: str) -> Iterator[CheckLook]:
@@ -106,7 +106,7 @@ def fresh(turn: Turn, pools: list[str]) -> bool:
 def remember_verdicts(turn: Turn) -> None:
     """Write each begun pool's verdict, checks and first pass into status; of what serves alone its checks."""
     rollout = turn.status.rollout
-    if rollout is None:
+    if rollout is None or untried(rollout):
         _remember_alone(turn)
     elif turn.evidence is not None:
         for pool in tested_pools(rollout):

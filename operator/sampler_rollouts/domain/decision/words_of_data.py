@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 
-from sampler_rollouts.domain.decision.baking import standing
+from sampler_rollouts.domain.decision.baking import serves, standing
 from sampler_rollouts.domain.decision.context import Turn
 from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED
 from sampler_rollouts.domain.decision.question import TESTED, tested_alone
 from sampler_rollouts.domain.decision.word import Word
 from sampler_rollouts.domain.quantities import duration_text
-from sampler_rollouts.domain.status import Stage
 
 
 def verified(turn: Turn) -> Word:
@@ -24,7 +23,7 @@ def verified(turn: Turn) -> Word:
         return Word("Verified", "True", "BakeTimeOver", f"release {status.stable.hash} has passed its bake time")
     time = duration_text(status.bake.seconds) if status.bake else "?"
     text = f"release {status.stable.hash} is in its bake time of {time}"
-    if status.bake is None or status.stage is not Stage.SERVING:
+    if status.bake is None or not serves(status):
         return Word("Verified", "False", "Baking", text)
     reason, why = standing(turn)
     ran = duration_text(status.bake.clock.elapsed(turn.now))

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -63,10 +64,12 @@ def _gains_once(p: FloatArray) -> FloatArray:
     return _gains(different)[:, which]
 
 
+@lru_cache(maxsize=4096)
 def upper_bound(checked: int, bad: int, confidence: float, design_effect: float = 1.0) -> float:
     """Upper bound of the rate that is too low, at any of all looks, with a chance of at most 1 - ``confidence``.
 
-    1.0 without data. ``design_effect`` divides both counts, as in the test.
+    1.0 without data. ``design_effect`` divides both counts, as in the test. The last ones are remembered: looks
+    ask more often than counts change.
     """
     return float(upper_bounds(np.array([checked]), np.array([bad]), confidence, design_effect)[0])
 

@@ -25,8 +25,10 @@ from sampler_rollouts.domain.evidence.samples import (
     CheckPlan,
     Question,
     SampleSet,
+    has_users,
     is_calibration,
     is_compared,
+    is_judged,
     is_scored,
     spends_alpha,
 )
@@ -42,9 +44,9 @@ UNREADABLE = "TemplateMissing"
 def count_tests(checks: Iterable[CheckPlan], pools: Iterable[str], *, probes: bool = False) -> int:
     """Tests that share alpha: each check in each pool, but for the replay audit, which spends none.
 
-    Where ``probes`` count, each of a rate asks two questions; calibration takes tokens as they come.
+    Where ``probes`` count, each rate of users' asks two questions; calibration takes tokens as they come.
     """
-    asked = (QUESTIONS if probes and is_compared(plan) else 1 for plan in checks if spends_alpha(plan))
+    asked = (QUESTIONS if probes and has_users(plan) else 1 for plan in checks if spends_alpha(plan))
     return sum(asked) * len(set(pools))
 
 
@@ -83,7 +85,7 @@ def _looks(question: Question, reader: Reader, scrape: int) -> dict[tuple[str, s
         # Where a table is tested a pod that has no request of it yet shows by its other counters that it is seen.
         newest: Mapping[str, int | None] = {pod: one.newest for pod, one in tally.pods.items()}
         newest = reader.newest(arm) if arm.route else newest
-        reason, why = _unusable(arm, tally, reader.window, newest, some=is_scored(plan))
+        reason, why = _unusable(arm, tally, reader.window, newest, some=is_scored(plan) or is_judged(plan))
         if plan.problem:
             reason, why = UNREADABLE, plan.problem
         if place in found:
@@ -113,7 +115,7 @@ def _stable(arm: Arm, plan: CheckPlan, reader: Reader, *, probes: bool = False) 
 
 
 def _probes(question: Question, arm: Arm, plan: CheckPlan, reader: Reader) -> Mapping[str, Increments]:
-    return reader.check(arm, plan, probes=True) if question.probes and is_compared(plan) else {}
+    return reader.check(arm, plan, probes=True) if question.probes and has_users(plan) else {}
 
 
 def _assurance(question: Question) -> Assurance:

@@ -20,6 +20,7 @@ from sampler_rollouts.domain.evidence.samples import (
     Question,
     SampleSet,
     Series,
+    has_users,
     is_compared,
     is_scored,
     probed,
@@ -86,7 +87,7 @@ def _pod(
     for plan in question.checks:
         if birth is not None or is_compared(plan) or is_scored(plan):
             yield (*place, pod, plan.name), Folded(cut, reader.pod(*place, plan, pod, birth))
-            if question.probes and is_compared(plan):
+            if question.probes and has_users(plan):
                 probes = reader.pod(*place, plan, pod, birth, probes=True)
                 yield (*place, pod, probed(plan.name)), Folded(cut, probes)
     yield (*place, pod, TRAFFIC), Folded(cut, _total(reader.ended(*place, pod, birth)))

@@ -119,6 +119,8 @@ def gains(track: Track, restarts: IntArray, from_zero: bool) -> IntArray:
     gain: what was counted between the last scrape and the restart is lost, and nothing else.
     """
     before = np.concatenate(([0 if from_zero else int(track.values[0])], track.values[:-1]))
+    if not restarts.size:  # almost always
+        return np.asarray(track.values - before)
     seen = np.searchsorted(restarts, track.times, side="right")
     restarted = np.diff(seen, prepend=seen[0]) > 0
     return np.where(restarted, track.values, track.values - before)
@@ -126,8 +128,9 @@ def gains(track: Track, restarts: IntArray, from_zero: bool) -> IntArray:
 
 def restart_times(tracks: Iterable[Track]) -> IntArray:
     """Times (ms) of the samples at which any counter of checked requests of a pod had fallen: the process is new."""
-    falls = [track.times[1:][np.diff(track.values) < 0] for track in tracks if track.times.size]
-    return np.unique(np.concatenate([no_counts(), *falls]))
+    falls = [track.times[1:][track.values[1:] < track.values[:-1]] for track in tracks]
+    some = [times for times in falls if times.size]
+    return np.unique(np.concatenate(some)) if some else no_counts()
 
 
 def pod_increments(
@@ -160,7 +163,8 @@ def pod_increments(
     # Counters that were not there yet at the fold have their first sample after it: it starts where it ends.
     start = -1 if earlier.newest is None else after
     found = _believed(parts, restarts, first_flapping(restarts, earlier.drops[RESTART]), start, drops)
-    return earlier.then(replace(found, last_seen=last_seen))
+    found = replace(found, last_seen=last_seen)
+    return earlier.then(found) if before else found
 
 
 def first_flapping(restarts: IntArray, earlier: int) -> int:
@@ -176,10 +180,11 @@ def _paired(group: PairedTracks, restarts: IntArray, base_line: int | None, afte
     checked_times = every_time(group.checked.values())
     bad_times = every_time(group.bad.values())
     times = common(checked_times, bad_times)
-    newest = int(times[-1]) if times.size else np.iinfo(np.int64).max
-    odd = np.setxor1d(checked_times, bad_times, assume_unique=True)
-    # One half of the newest scrape may just not be stored yet.
-    drops["Unpaired"] += int(((odd < newest) & (odd > after)).sum())
+    if times is not checked_times:  # never, but where a half of a scrape is lost
+        newest = int(times[-1]) if times.size else np.iinfo(np.int64).max
+        odd = np.setxor1d(checked_times, bad_times, assume_unique=True)
+        # One half of the newest scrape may just not be stored yet.
+        drops["Unpaired"] += int(((odd < newest) & (odd > after)).sum())
     checked = gains_at(times, group.checked, restarts, base_line)
     bad = gains_at(times, group.bad, restarts, base_line)
     fell = np.zeros(times.size, dtype=np.bool_)
@@ -197,7 +202,9 @@ def every_time(found: Iterable[Track]) -> IntArray:
     """Every time at which one of them has a sample."""
     times = no_counts()
     for track in found:
-        if not np.array_equal(times, track.times):
+        if not times.size:
+            times = track.times
+        elif not np.array_equal(times, track.times):
             times = np.union1d(times, track.times)
     return times
 
@@ -212,10 +219,13 @@ def gains_at(
         result[key] = gained
         if not track.values.any():  # the most of the audit's counters: nothing comes of zeros, not even a restart
             continue
+        from_zero = base_line is None or track.first_seen > base_line
+        if np.array_equal(track.times, times):  # almost always
+            result[key] = gains(track, restarts, from_zero)
+            continue
         keep = np.isin(track.times, times, assume_unique=True)
         kept = replace(track, times=track.times[keep], values=track.values[keep])
         if kept.times.size:
-            from_zero = base_line is None or track.first_seen > base_line
             gained[np.searchsorted(times, kept.times)] = gains(kept, restarts, from_zero)
     return result
 
@@ -239,7 +249,8 @@ def _believed(parts: list[_Gains], restarts: IntArray, last: int, after: int, dr
         drops["BadFell"] += int((trusted & part.fell).sum())
         drops["BadAboveChecked"] += int((trusted & odd & ~part.fell).sum())
         contradicted += int(np.maximum(np.maximum(part.checked, part.bad), 0)[trusted & odd].sum())
-        cut_off += int(part.checked[trusted & np.isin(part.times, restarts) & ~part.fell].sum())
+        if restarts.size:
+            cut_off += int(part.checked[trusted & np.isin(part.times, restarts) & ~part.fell].sum())
         by_label.update({key: int(gained[trusted & ~odd].sum()) for key, gained in part.by_label.items()})
     summed = _by_scrape(parts, last, after)
     return replace(summed, contradicted=contradicted, cut_off=cut_off, drops=+drops, by_label=+by_label)
@@ -250,13 +261,21 @@ def _by_scrape(parts: list[_Gains], last: int, after: int) -> Increments:
 
     The first interval starts at ``after``, or where it ends if nothing was before (-1).
     """
-    times, place = np.unique(np.concatenate([part.times for part in parts]), return_inverse=True)
-    believed = np.concatenate([~part.fell & (part.bad <= part.checked) & (part.times < last) for part in parts])
-    checked, bad = np.zeros(times.size, dtype=np.int64), np.zeros(times.size, dtype=np.int64)
-    np.add.at(checked, place, np.concatenate([part.checked for part in parts]) * believed)
-    np.add.at(bad, place, np.concatenate([part.bad for part in parts]) * believed)
+    times, checked, bad = _summed(parts, last)
     gained = checked > 0
     before = times[times < last]
     started = np.concatenate([times[:1] if after < 0 else np.array([after])[: times.size], times[:-1]])
     newest = int(before[-1]) if before.size else None
     return Increments(checked[gained], bad[gained], started[gained], times[gained], newest=newest)
+
+
+def _summed(parts: list[_Gains], last: int) -> tuple[IntArray, IntArray, IntArray]:
+    """The times of all scrapes, each once, and what was gained up to each of what can be believed. Shapes (n,)."""
+    believed = [~part.fell & (part.bad <= part.checked) & (part.times < last) for part in parts]
+    if len(parts) == 1:  # mostly: one route
+        return parts[0].times, parts[0].checked * believed[0], parts[0].bad * believed[0]
+    times, place = np.unique(np.concatenate([part.times for part in parts]), return_inverse=True)
+    checked, bad = np.zeros(times.size, dtype=np.int64), np.zeros(times.size, dtype=np.int64)
+    np.add.at(checked, place, np.concatenate([part.checked for part in parts]) * np.concatenate(believed))
+    np.add.at(bad, place, np.concatenate([part.bad for part in parts]) * np.concatenate(believed))
+    return times, checked, bad

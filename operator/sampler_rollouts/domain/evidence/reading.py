@@ -22,7 +22,7 @@ from quality_contract import (
     PROBE_ROUTE_HASH,
 )
 
-from sampler_rollouts.domain.evidence import draws, latency, scores
+from sampler_rollouts.domain.evidence import draws, labelled, latency, scores
 from sampler_rollouts.domain.evidence.counters import Drops, LabelKey, Track, milliseconds, tracks
 from sampler_rollouts.domain.evidence.intervals import Increments, PairedTracks, common, no_counts, pod_increments
 from sampler_rollouts.domain.evidence.latency import is_latency
@@ -36,6 +36,7 @@ from sampler_rollouts.domain.evidence.samples import (
     Series,
     is_calibration,
     is_compared,
+    is_judged,
     is_scored,
     probed,
 )
@@ -81,23 +82,34 @@ class Reader:
     def _pods(self, pool: str, revision: str, metric: str) -> Mapping[str, list[Series]]:
         return self._by_place.get((pool, revision, metric), {})
 
+    def _seen(self, pool: str, revision: str) -> set[str]:
+        """Every pod that has any of the metrics that were asked for: a server need not have all."""
+        return {pod for place, pods in self._by_place.items() if place[:2] == (pool, revision) for pod in pods}
+
+    def _all_of(self, pool: str, revision: str, pod: str) -> list[Series]:
+        places = ((place, pods) for place, pods in self._by_place.items() if place[:2] == (pool, revision))
+        return [one for _, pods in places for one in pods.get(pod, [])]
+
     def newest(self, arm: Arm) -> dict[str, int]:
-        """Time of the newest sample of any check by candidate pod; pods without one are absent."""
+        """Time of the newest sample of anything by candidate pod; pods without one are absent."""
         found = {}
-        for pod, series in self._pods(arm.pool, arm.revision, CHECKED).items():
+        for pod in self._seen(arm.pool, arm.revision) & arm.births.keys():
+            series = self._all_of(arm.pool, arm.revision, pod)
             times = np.concatenate([np.asarray(one.times, dtype=np.float64) for one in series])
             seen = times[(times >= 0) & (times <= self.window.until / 1000)]  # no NaN is
-            if pod in arm.births and seen.size:
+            if seen.size:
                 found[pod] = milliseconds(float(seen.max()))
         return found
 
     def check(self, arm: Arm, plan: CheckPlan, *, probes: bool = False) -> dict[str, Increments]:
         """The pod-intervals of one check by candidate pod, for every pod of ``births``: users', or the probes'."""
         place = (arm.pool, arm.revision)
+        births: Mapping[str, datetime | None] = arm.births
+        if is_judged(plan):
+            # The prober's pods are none of the release: they count from their first sample, as stable's.
+            births = dict.fromkeys(sorted(self._seen(*place) - arm.births.keys()))
         route = arm.route
-        return {
-            pod: self.pod(*place, plan, pod, birth, probes=probes, route=route) for pod, birth in arm.births.items()
-        }
+        return {pod: self.pod(*place, plan, pod, birth, probes=probes, route=route) for pod, birth in births.items()}
 
     def traffic(self, arm: Arm) -> Traffic:
         """Requests of both arms that the ``errors`` check counted since the rollout started."""
@@ -110,7 +122,7 @@ class Reader:
 
     def stable_pods(self, arm: Arm) -> AbstractSet[str]:
         """The pods of stable's revision, by what the store holds of them; of both arms where a table is tested."""
-        found = self._pods(arm.pool, arm.stable_revision, CHECKED).keys()
+        found = self._seen(arm.pool, arm.stable_revision)
         return found if arm.stable_route else found - arm.births.keys()
 
     def stable(self, arm: Arm, plan: CheckPlan, *, probes: bool = False) -> dict[str, Increments]:
@@ -165,7 +177,12 @@ class Reader:
         by_route = {LABEL_ROUTE_HASH: route} if route else {}
         wanted = dict(plan.labels) if audit or plan.metrics else {**plan.labels, LABEL_CHECK: plan.name, **by_route}
         metrics = (AUDIT_TOKENS, AUDIT_MISMATCH) if audit else plan.metrics or (CHECKED, BAD)
+        if plan.bad_label:
+            found = self._tracks(pool, revision, metrics[0], pod, wanted, after, drops)
+            return _apart(*labelled.told_apart(found, plan), probes=probes)
         checked, bad = (self._tracks(pool, revision, metric, pod, wanted, after, drops) for metric in metrics)
+        if is_judged(plan):  # all are probes, and there are no users' to be told from
+            return _same_labels(checked, bad), []
         return ([PairedTracks(checked, bad)], []) if audit else _apart(checked, bad, probes=probes)
 
     def _latency(

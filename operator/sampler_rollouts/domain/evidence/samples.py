@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from quality_contract import CHECK_CALIBRATION, CHECK_REPLAY_AUDIT, PROBE_ROUTE_HASH
+from quality_contract import CHECK_CALIBRATION, CHECK_REPLAY_AUDIT, PROBE_CHECKS, PROBE_ROUTE_HASH
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.evidence.grid import FloatArray
@@ -124,6 +124,9 @@ class CheckPlan:
     """Of calibration alone: the largest bias that is still acceptable, in nats a token."""
     metrics: tuple[str, ...] = ()
     """Of an admin's check: checked and bad, or the score and its runs. None of one that is read by its name."""
+    bad_label: str = ""
+    """Where both metrics are one counter: the label by which it tells bad requests, and which of its values."""
+    bad_values: frozenset[str] = frozenset()
     max_drop: float = math.nan
     """Of scores alone: by how much they may be lower than stable's, as a part of the best one."""
     largest: float = 1.0
@@ -149,6 +152,16 @@ def is_scored(plan: CheckPlan) -> bool:
 def is_calibration(plan: CheckPlan) -> bool:
     """Whether a check is about the mean of surprisal less entropy."""
     return plan.name == CHECK_CALIBRATION
+
+
+def is_judged(plan: CheckPlan) -> bool:
+    """Whether a check is of what the prober found, and not the servers: then its data are those of the prober's pod."""
+    return plan.name in PROBE_CHECKS and not plan.metrics
+
+
+def has_users(plan: CheckPlan) -> bool:
+    """Whether a check is about a rate of users' requests, to which probes may be added."""
+    return is_compared(plan) and not is_judged(plan)
 
 
 def spends_alpha(plan: CheckPlan) -> bool:

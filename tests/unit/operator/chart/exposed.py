@@ -9,8 +9,11 @@ import quality_contract as contract
 from prometheus_client.parser import text_string_to_metric_families
 from quality_contract import latency
 from sampler_rollouts.cluster.adapter import KubernetesCluster
+from sampler_rollouts.domain.receivers import Notifications
 from sampler_rollouts.handlers.loop import ReconcileLoop
+from sampler_rollouts.handlers.post_telemetry import PostTelemetry
 from sampler_rollouts.handlers.telemetry import Telemetry
+from sampler_rollouts.reconcile.deliveries import Deliveries
 from sampler_rollouts.reconcile.reconciler import Reconciler
 from sampler_rollouts.reconcile.sampling import BoundedMetrics
 
@@ -32,6 +35,8 @@ async def of_operator() -> dict[str, list[Labels]]:
     # Of the loop only its figures are asked for.
     telemetry.watch(cast("ReconcileLoop", SimpleNamespace(queue=_Queue(), synced_for=lambda: 1.0)))
     telemetry.ended("success", 0.1)
+    told = Notifications.model_validate({"receivers": {"a": {"format": "PagerDuty", "routingKeyFile": "/key"}}})
+    PostTelemetry(telemetry.registry, told.receivers).watch(Deliveries(told))
     await begin_bad(world)
     found: dict[str, list[Labels]] = {}
     while not world.status.get("failed"):

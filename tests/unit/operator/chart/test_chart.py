@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 import yaml
 from sampler_rollouts.crd import definition
+from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.allowed import Allowed
+from sampler_rollouts.domain.notices.notice import NoticeType
+from sampler_rollouts.domain.receivers import Format, Notifications, Receiver
 from sampler_rollouts.domain.resource import GROUP, KIND, VERSION
 from sampler_rollouts.metrics.config import ConfigError, MetricsSource, parse_sources
 
@@ -50,11 +53,25 @@ def test_the_schema_knows_every_value_and_every_setting_of_a_source() -> None:
     assert set(schema["properties"]["authors"]["properties"]) == allowed
 
 
+def test_the_schema_knows_every_setting_of_a_receiver() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["notifications"]["properties"]
+    receiver = schema["receivers"]["additionalProperties"]["properties"]
+    fields = {field.alias or name for name, field in Receiver.model_fields.items()}
+    own = {f"{one}Secret" for one in ("url", "signingKey", "routingKey", "bearerToken", "ca")} | {"caConfigMap"}
+
+    assert set(schema) == {field.alias or name for name, field in Notifications.model_fields.items()}
+    assert set(receiver) == fields | own
+    assert receiver["format"]["enum"] == [form.value for form in Format]
+    assert receiver["types"]["items"]["enum"] == [kind.value for kind in NoticeType]
+    assert schema["receivers"]["maxProperties"] == limits.RECEIVERS
+
+
 DURATIONS = [
     *(f"{count}s" for count in (0, 1, 9, 10, 15, 59, 60, 61, 90, 99, 100, 199, 299, 300, 301, 999, 3000)),
     "0m", "0m0s", "0m30s", "1m", "1m0s", "1m1s", "1m30s", "2m59s", "4m59s", "5m", "5m0s", "5m1s", "6m", "10m",
     "1h", "1h5m", "", "s", "m", "5", "5 s", "5s ", "-5s", "1.5s", "5d", "soon", "5s\n", "30s1m",
     "7s", "8s", "0m7s", "0m8s", 7.5, 7.6, 8,
+    "59m", "60m", "99m", "999m", "9999m", "24h", "167h", "168h", "169h", "0h", "604800s", 604800, 604801, 59.9,
     0, 0.05, 0.1, 0.5, 1, 60, 60.1, 61, 300, 300.5, 301, -1, True, False, None, [], {},
 ]  # fmt: skip
 
@@ -72,10 +89,34 @@ def test_the_schema_takes_the_times_that_the_operator_takes(field: str, value: A
     assert schema_takes(field, value) is taken
 
 
-def schema_takes(field: str, value: Any) -> bool:
+@pytest.mark.parametrize("field", ["timeout", "deadline"])
+@pytest.mark.parametrize("value", DURATIONS, ids=repr)
+def test_the_schema_takes_no_time_of_a_receiver_that_the_operator_refuses(field: str, value: Any) -> None:
+    """It may be narrower: a deadline is of whole minutes or hours."""
+    pager = {"format": "PagerDuty", "routingKeyFile": "/key", field: value}
+    given = {"metricsSources": {"default": {"url": "http://p"}}, "notifications": {"receivers": {"pager": pager}}}
+    place = "properties.notifications.properties.receivers.additionalProperties"
+    if schema_takes(field, value, place):
+        parse_sources(json.dumps(given))
+    elif field == "timeout":
+        with pytest.raises(ConfigError):
+            parse_sources(json.dumps(given))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("timeout", "10s"), ("timeout", 60), ("deadline", "24h"), ("deadline", "30m")]
+)
+def test_the_schema_takes_the_usual_times_of_a_receiver(field: str, value: Any) -> None:
+    assert schema_takes(field, value, "properties.notifications.properties.receivers.additionalProperties")
+
+
+def schema_takes(field: str, value: Any, place: str = "properties.metricsSources.additionalProperties") -> bool:
     """What JSON Schema says, for the few of its words that these fields use."""
     schema = json.loads((CHART / "values.schema.json").read_text())
-    place = schema["properties"]["metricsSources"]["additionalProperties"]["properties"][field]["$ref"]
+    owner = schema
+    for part in place.split("."):
+        owner = owner[part]
+    place = owner["properties"][field]["$ref"]
     text, number = schema["definitions"][place.removeprefix("#/definitions/")]["oneOf"]
     assert (text.pop("type"), text.keys()) == ("string", {"pattern"})
     assert (number.pop("type"), number.keys()) == ("number", {"minimum", "maximum"})

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 from sampler_rollouts.cluster.adapter import KubernetesCluster
 from sampler_rollouts.cluster.edits import outside_edits
+from sampler_rollouts.domain.plan import GatewayPlan, Parent
+from sampler_rollouts.domain.render import Owner
+from sampler_rollouts.domain.render_route import ClassRule, http_route
 
 from tests.support.kube.api import MemoryApi
 from tests.unit.operator.cluster import builders
@@ -94,6 +98,32 @@ def test_status_and_our_own_writes_are_no_edits(api: MemoryApi, cluster: Kuberne
     entry = {"manager": "kube-controller-manager", "subresource": "status", "time": "2026-01-02T03:04:05Z"}
     live["metadata"]["managedFields"] = [entry | {"fieldsV1": {"f:spec": {"f:replicas": {}}}}]
     assert list(outside_edits(builders.deployment(), live)) == []
+
+
+ROUTE = http_route(
+    Owner("serving", "chat", "uid-chat"),
+    GatewayPlan(parent_refs=[Parent(name="edge")]),
+    [ClassRule("standard", {"chat-a-r1": 1000})],
+    "table",
+)
+RULES = {"f:spec": {"f:rules": {}}}
+
+
+@pytest.mark.parametrize(
+    ("weight", "entry", "told"),
+    [
+        (1, {"manager": "kubectl-edit", "fieldsV1": RULES}, ["kubectl-edit"]),
+        (1000, {"manager": "kubectl-edit", "fieldsV1": RULES}, []),
+        (1, {"manager": "edge-controller", "fieldsV1": {"f:status": {"f:parents": {}}}, "subresource": "status"}, []),
+        (1, {"manager": "labeller", "fieldsV1": {"f:metadata": {"f:labels": {"f:team": {}}}}}, []),
+        (1, {"manager": "sampler-rollouts", "fieldsV1": RULES}, []),
+    ],
+)
+def test_of_a_route_too_the_value_counts_and_not_who_holds_it(weight: int, entry: Obj, told: list[str]) -> None:
+    live = copy.deepcopy(ROUTE)
+    live["spec"]["rules"][0]["backendRefs"][0]["weight"] = weight
+    live["metadata"]["managedFields"] = [{"time": "2026-01-02T03:04:08Z", "operation": "Update"} | entry]
+    assert [(one.kind, one.by) for one in outside_edits(ROUTE, live)] == [("HTTPRoute", by) for by in told]
 
 
 @pytest.mark.parametrize("entry", [{}, {"manager": "x"}, {"manager": "x", "time": "soon"}, {"manager": "x", "time": 3}])

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from sampler_rollouts.cluster.routes import comes_by_route, route_state
-from sampler_rollouts.domain.observation import Edit
 
 PARENT = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "edge"}
 
@@ -87,24 +85,6 @@ def test_every_gateway_must_have_taken_it_over() -> None:
 def test_the_own_namespace_may_be_written_out() -> None:
     said = told(condition("Accepted"), condition("ResolvedRefs"), parent=PARENT | {"namespace": "serving"})
     assert route_state(route(said)).current
-
-
-def test_who_else_owns_a_part_of_the_spec_is_told_with_the_time() -> None:
-    made = route(TAKEN)
-    fields = {"f:spec": {"f:rules": {}}}
-    made["metadata"]["managedFields"] = [
-        {"manager": "sampler-rollouts", "operation": "Apply", "time": "2026-01-02T03:04:05Z", "fieldsV1": fields},
-        {
-            "manager": "eg",
-            "operation": "Update",
-            "subresource": "status",
-            "time": "2026-01-02T03:04:06Z",
-            "fieldsV1": {},
-        },
-        {"manager": "labeller", "operation": "Update", "time": "2026-01-02T03:04:07Z", "fieldsV1": {"f:metadata": {}}},
-        {"manager": "kubectl-edit", "operation": "Update", "time": "2026-01-02T03:04:08Z", "fieldsV1": fields},
-    ]
-    assert route_state(made).edits == (Edit("kubectl-edit", datetime(2026, 1, 2, 3, 4, 8, tzinfo=UTC)),)
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,15 @@ def test_what_examines_a_build_is_no_server_of_it() -> None:
     ]
 
 
+def test_a_pod_that_examines_tells_which_try_made_it() -> None:
+    first, second = (examining(pod(name)) for name in ("p2", "p3"))
+    second["metadata"]["labels"]["samplerrollouts.io/preflight-attempt"] = "20260102T030405Z"
+
+    (state,) = observation([examining(deployment())], [], [first, second]).preflights
+
+    assert [item.attempt for item in state.pods] == ["", "20260102T030405Z"]
+
+
 def test_a_strangers_pod_with_such_labels_is_not_asked() -> None:
     forged = examining(pod("p2", podIP="10.0.0.7"))
     forged["metadata"]["ownerReferences"] = []

@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.unit.operator.crd.bad import DIGEST, Bad, classed, drop, put, steps, two_pools
 from tests.unit.operator.crd.bad_gateways import BAD_GATEWAYS
+from tests.unit.operator.crd.bad_platforms import BAD_PLATFORMS, OFFLINE_PLATFORMS
 
 BAD = [
     Bad("weights fall", put("strategy.steps", steps(50, 10)), "strategy.steps", "rising weights"),
@@ -129,7 +130,7 @@ BAD = [
         "valid integer",
         "must be of type integer",
     ),
-    Bad("unknown platform", put("pools.0.platform", "gpu"), "pools[0].platform", "'cpu'", 'supported values: "cpu"'),
+    Bad("unknown platform", put("pools.0.platform", "npu"), "pools[0].platform", "'cpu'", 'supported values: "cpu"'),
     Bad("design effect missing", drop("quality.designEffect"), "quality.designEffect", "is required", "Required value"),
     Bad(
         "probes at no rate",
@@ -226,6 +227,18 @@ BAD = [
         put("quality.checks", [{"name": "latency", "slowerThan": "2.5s", "maxRate": "1%", "template": "eval"}]),
         "quality.checks[0].template",
         "remove template, or give the check another name",
+    ),
+    Bad(
+        "what the prober finds, without a prober",
+        put("quality.checks", [{"name": "probe-equality", "maxRate": "5%"}]),
+        "quality.checks",
+        "add probes",
+    ),
+    Bad(
+        "a prober's image by tag",
+        put("quality.probes", {"requestsPerSecond": "1", "image": "example.com/prober:latest"}),
+        "quality.probes.image",
+        "the prober's image must be by digest",
     ),
     Bad(
         "a template without a limit",
@@ -374,6 +387,7 @@ OFFLINE = [
         ({"vendor.example/device": 1}, {"vendor.example/device": 2}, "equal to its limit"),
     )
 ]
+OFFLINE += OFFLINE_PLATFORMS
 """What only the models refuse: CEL takes a value that may be a number for a text of megabytes, and cannot afford it."""
 
 
@@ -421,6 +435,7 @@ BAD += [
         "add routing.contextClasses",
     ),
     *BAD_GATEWAYS,
+    *BAD_PLATFORMS,
 ]
 
 UNKNOWN = [

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from sampler_rollouts.domain.observation import PodState, PreflightState, Reading
 from sampler_rollouts.domain.preflight import PreflightResult, ScoredPrompt
-from sampler_rollouts.domain.render_preflight import LABEL_PREFLIGHT_POOL, LABEL_PREFLIGHT_REVISION
+from sampler_rollouts.domain.render_preflight import (
+    LABEL_PREFLIGHT_ATTEMPT,
+    LABEL_PREFLIGHT_POOL,
+    LABEL_PREFLIGHT_REVISION,
+)
 
 if TYPE_CHECKING:
     from tests.unit.operator.domain.world import World
@@ -29,7 +33,8 @@ class Examining:
     says: dict[str, dict[str, Any] | tuple[str, str]] = field(default_factory=dict)
     takes: float = 10.0
     """Seconds from a pod's birth to its result."""
-    born: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    born: dict[tuple[str, str], tuple[str, datetime]] = field(default_factory=dict)
+    """By pool and revision: the try that made the pod that is there, and when."""
     blocked: dict[str, str] = field(default_factory=dict)
     """By pool."""
     crashes: dict[str, int] = field(default_factory=dict)
@@ -40,32 +45,42 @@ class Examining:
     def states(self, world: World) -> tuple[PreflightState, ...]:
         """What the API server shows."""
         there = {} if self.absent else self._there(world)
-        self.born = {place: self.born.get(place, world.now) for place in there}
+        before = self.born
+        self.born = {place: (attempt, world.now) for place, attempt in there.items()}
+        self.born |= {
+            place: before[place] for place, made in self.born.items() if place in before and before[place][0] == made[0]
+        }
         return tuple(PreflightState(*place, pods=(self._pod(world, *place),)) for place in there)
 
-    def _there(self, world: World) -> dict[tuple[str, str], None]:
+    def _there(self, world: World) -> dict[tuple[str, str], str]:
         found = {}
         for (kind, _), body in world.children.items():
             labels = body["metadata"]["labels"]
             if kind == "Deployment" and LABEL_PREFLIGHT_POOL in labels:
-                found[labels[LABEL_PREFLIGHT_POOL], labels[LABEL_PREFLIGHT_REVISION]] = None
+                carried = body["spec"]["template"]["metadata"]["labels"]
+                place = labels[LABEL_PREFLIGHT_POOL], labels[LABEL_PREFLIGHT_REVISION]
+                found[place] = carried.get(LABEL_PREFLIGHT_ATTEMPT, "")
         return found
 
     def _pod(self, world: World, pool: str, revision: str) -> PodState:
         passed = self.says.get(pool, PASSED) == PASSED
         return PodState(
-            name=f"examines-{pool}-{revision}",
+            name=self._name(pool, revision),
             pool=pool,
             revision=revision,
-            created_at=self.born[pool, revision],
+            created_at=self.born[pool, revision][1],
+            attempt=self.born[pool, revision][0],
             ready=passed and self._done(world, pool, revision) and pool not in self.never_ready | self.blocked.keys(),
             blocked=self.blocked.get(pool, ""),
             restarts=self.crashes.get(pool, 0),
             address="10.0.0.1",
         )
 
+    def _name(self, pool: str, revision: str) -> str:
+        return f"examines-{pool}-{revision}-{self.born[pool, revision][0]}"
+
     def _done(self, world: World, pool: str, revision: str) -> bool:
-        return world.now - self.born[pool, revision] >= timedelta(seconds=self.takes)
+        return world.now - self.born[pool, revision][1] >= timedelta(seconds=self.takes)
 
     def readings(self, world: World) -> tuple[Reading, ...]:
         """What the pods say."""
@@ -73,7 +88,7 @@ class Examining:
 
     def _reading(self, world: World, pool: str, revision: str) -> Reading:
         says = self.says.get(pool, PASSED) if self._done(world, pool, revision) else RUNNING
-        pod = f"examines-{pool}-{revision}"
+        pod = self._name(pool, revision)
         if isinstance(says, tuple):
             return Reading(pod, pool, revision, None, says[0], f"pod {pod}: {says[1]}")
         return Reading(pod, pool, revision, result(pool, revision, world.now, **says))

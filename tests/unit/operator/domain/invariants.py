@@ -13,7 +13,7 @@ from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 from sampler_rollouts.domain.status import Result, Stage, Status
 
-from tests.unit.operator.domain import exposed
+from tests.unit.operator.domain import exposed, meanwhile
 from tests.unit.operator.domain.story import silent
 from tests.unit.operator.domain.world import World
 
@@ -37,6 +37,7 @@ def check(world: World, outcome: Outcome) -> None:
     what_does_not_go_is_told(world, outcome)
     a_lost_status_puts_nothing_at_risk(world, outcome)
     exposed.check(world, outcome)
+    meanwhile.check(world, outcome)
     nothing_is_verified_without_its_time_of_valid_data(world, outcome)
     nothing_serves_that_was_to_be_examined_and_has_not_passed(world, outcome)
 
@@ -68,7 +69,8 @@ def deciding_again_changes_nothing(world: World, outcome: Outcome) -> None:
     asked = question(world.meta, world.spec, outcome.status, world.now)
     before = question(world.meta, world.spec, world.status, world.now)
     # A new candidate was not asked about yet: the same evidence would be about another release.
-    evidence = world.evidence(before) if asked and before and asked.since == before.since else None
+    same = asked and before and asked.since == before.since and meanwhile.about(asked) == meanwhile.about(before)
+    evidence = world.evidence(before) if same else None
     again = decide(world.meta, world.spec, outcome.status, world.observe(), evidence, world.now)
     assert again.objects == outcome.objects
     assert _lasting(again.status) == _lasting(outcome.status)
@@ -83,10 +85,11 @@ def _lasting(status: Status) -> dict[str, Any]:
 
 def nothing_is_promoted_without_passed(world: World, outcome: Outcome) -> None:
     before, after = world.status, outcome.status
-    if after.stage is Stage.ROLLING_BACK and before.stage is Stage.SERVING:
-        assert after.stable
+    replaced = after.stable and before.stable and after.stable.hash != before.stable.hash
+    if after.stable and replaced and after.stage is Stage.ROLLING_BACK:
+        assert meanwhile.serves_alone(before)
         assert after.stable.hash in {one.hash for one in (before.verified, before.previous) if one}
-    elif after.stable and before.stable and after.stable.hash != before.stable.hash and not _restored(after):
+    elif after.stable and before.stable and replaced and not _restored(after):
         moved = [item.name for item in after.stable.pools if before.stable.revision(item.name) != item.revision]
         assert all((pool := before.pool(name)) and pool.passed_at for name in moved)
     rollout = after.rollout
@@ -221,11 +224,11 @@ def nothing_is_verified_without_its_time_of_valid_data(world: World, outcome: Ou
     if any(event.reason == "Verified" for event in outcome.events):
         planned = before.rollout.bake_time if before.rollout else 0
         seconds = before.bake.seconds if before.bake else planned
-        # While the next release is tried, or leaves, nothing serves alone: the bake's own release counts.
+        # While the next release has pods, or leaves, nothing serves alone: the bake's own release counts.
         release = before.bake.release if before.bake else world.baked.release
         valid = world.baked.of(release, world.now)
         assert valid >= seconds, f"{valid} s of valid data in a bake of {seconds} s"
-    stable = after.stable if after.stage is Stage.SERVING and not world.spec.get("paused") else None
+    stable = after.stable if meanwhile.serves_alone(after) and not world.spec.get("paused") else None
     serving = world.serving()
     there = stable is not None and all(serving.get(item.name, 0) for item in stable.pools)
     world.baked.look(stable.hash if stable else "", there and world.metrics_up and world.judge is not silent, world.now)
@@ -247,9 +250,10 @@ def what_was_rejected_does_not_serve(world: World, outcome: Outcome) -> None:
     """
     before, status = world.status, outcome.status
     world.left_behind = world.left_behind or any(event.reason == "LeftBehind" for event in outcome.events)
-    left = before.candidate or before.stable
-    if any(event.reason == "RolledBack" for event in outcome.events) and left:
-        world.rejected[left.hash] = {(item.name, item.revision) for item in left.pools}
+    new = status.failed[0].hash if any(event.reason == "RolledBack" for event in outcome.events) else ""
+    for left in (before.candidate, before.stable):
+        if left and left.hash == new:
+            world.rejected[left.hash] = {(item.name, item.revision) for item in left.pools}
     if status.stage is not Stage.SERVING or status.stable is None:
         return
     good = {(item.name, item.revision) for item in status.stable.pools}

@@ -17,6 +17,10 @@ TEMPLATE = {
     "env": [{"name": "MODEL_PATH", "value": "/m"}, {"name": "LOG_LEVEL"}],
     "args": ["serve"],
     "resources": {"requests": {"cpu": "1"}, "limits": {"vendor.example/device": 1}},
+    "nodeSelector": {"example.com/team": "a"},
+    "tolerations": [{"key": "example.com/team"}],
+    "pullSecrets": ["registry"],
+    "models": {"claimName": "smollm2"},
 }
 
 
@@ -47,6 +51,15 @@ def test_everything_by_default() -> None:
     assert problems(ANYTHING) == ()
 
 
+def test_the_probers_image_is_one_of_the_allowed_too() -> None:
+    wanted = spec("a", pools=("cpu-a",))
+    wanted["quality"]["probes"] = {"requestsPerSecond": "1", "image": "example.com/prober@sha256:" + "9" * 64}
+    of_pools = Allowed(images=("registry.example.com",))
+    (said,) = of_pools.problems(parse_spec(wanted))
+    assert said == "spec.quality.probes.image: the administrator allows images of registry.example.com"
+    assert Allowed(images=("registry.example.com", "example.com/prober")).problems(parse_spec(wanted)) == ()
+
+
 @pytest.mark.parametrize(
     ("images", "holds"),
     [
@@ -72,6 +85,13 @@ def test_images_by_repository_or_path(images: list[str], holds: bool) -> None:
         ({"env": ("MODEL_*",)}, "spec.pools[0].template.env[1].name: the administrator allows MODEL_*"),
         ({"env": ()}, "spec.pools[0].template.env[0].name: the administrator allows nothing"),
         ({"args": False}, "spec.pools[0].template.args: the administrator allows none: leave them out"),
+        ({"node_selector": ("b/*", "a")}, "spec.pools[0].template.nodeSelector: the administrator allows b/*, a"),
+        ({"tolerations": ()}, "spec.pools[0].template.tolerations[0].key: the administrator allows nothing"),
+        (
+            {"pull_secrets": ("registry-*",)},
+            "spec.pools[0].template.pullSecrets[0]: the administrator allows registry-*",
+        ),
+        ({"models": ()}, "spec.pools[0].template.models.claimName: the administrator allows nothing"),
         ({"resources": ("cpu",)}, "spec.pools[0].template.resources: the administrator allows cpu"),
     ],
 )
@@ -86,8 +106,24 @@ def test_tags() -> None:
 
 
 def test_what_is_allowed_is_allowed() -> None:
-    exactly = Allowed(env=("MODEL_PATH", "LOG_*"), args=True, resources=("cpu", "vendor.example/device"))
+    exactly = Allowed(
+        env=("MODEL_PATH", "LOG_*"),
+        args=True,
+        resources=("cpu", "vendor.example/device"),
+        node_selector=("example.com/*",),
+        tolerations=("example.com/team",),
+        pull_secrets=("registry",),
+        models=("smollm2",),
+    )
     assert problems(exactly) == ()
+
+
+def test_what_a_platform_asks_for_is_asked_for() -> None:
+    """Nobody gets a GPU by not naming it."""
+    allowed = Allowed(resources=("cpu", "vendor.example/device"))
+    (said,) = problems(allowed, platform="gpu")
+    assert said == "spec.pools[0].template.resources: the administrator allows cpu, vendor.example/device"
+    assert problems(Allowed(resources=("cpu", "vendor.example/device", "nvidia.com/gpu")), platform="gpu") == ()
 
 
 def test_a_spec_that_goes_beyond_starts_nothing_and_what_serves_goes_on() -> None:

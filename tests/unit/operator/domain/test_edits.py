@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.decision import note_edits
 from sampler_rollouts.domain.outcome import Outcome
@@ -52,12 +53,13 @@ def test_the_last_ones_stay() -> None:
     assert (len(names), names[0], "child-0" in names) == (limits.EDITS, "newest", False)
 
 
-def test_an_edit_is_the_last_change_that_an_alarm_names() -> None:
+@pytest.mark.parametrize(("kind", "name"), [("Service", "demo-standard"), ("HTTPRoute", "demo")])
+def test_an_edit_is_the_last_change_that_an_alarm_names(kind: str, name: str) -> None:
     world = verified()
     at = world.now + timedelta(seconds=1)
-    changed = OutsideEdit(kind="Service", name="demo-standard", by="kubectl-edit", at=at)
-    world.raw_status = world.status.model_copy(update={"edits": [changed]}).dump()
+    changed = OutsideEdit(kind=kind, name=name, by="kubectl-edit", at=at)
+    world.raw_status = note_edits(Outcome(status=world.status, objects=()), [changed]).status.dump()
     world.judge = bad(world.revision_of("stable"))
     world.run(60)
-    said = f"at {at:%Y-%m-%dT%H:%M:%SZ} kubectl-edit changed Service demo-standard (it was put back); before that, at"
+    said = f"at {at:%Y-%m-%dT%H:%M:%SZ} kubectl-edit changed {kind} {name} (it was put back); before that, at"
     assert f"Last change seen: {said}" in world.message("Degraded")

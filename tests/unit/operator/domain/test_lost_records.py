@@ -6,10 +6,13 @@ import copy
 from typing import Any
 
 import pytest
+from sampler_rollouts.domain import render
 from sampler_rollouts.domain.observation import Observation
 from sampler_rollouts.domain.records import trusted
+from sampler_rollouts.domain.resource import parse_spec
 
 from tests.unit.operator.domain.test_records import CHILD, OWNER, first_form
+from tests.unit.operator.domain.world import pool, spec
 
 
 def live() -> dict[str, Any]:
@@ -24,6 +27,26 @@ def live() -> dict[str, Any]:
 def test_it_is_what_was_recorded() -> None:
     seen = trusted(OWNER, Observation(live_templates={CHILD.key: live()}))
     assert seen.templates == {CHILD.key: first_form()}
+
+
+def test_where_the_pods_run_is_part_of_it() -> None:
+    place = {
+        "platform": "gpu",
+        "accelerator": "a",
+        "template": {
+            "models": {"claimName": "c"},
+            "pullSecrets": ["s"],
+            "tolerations": [{"key": "k", "value": "v"}],
+            "topologySpread": [{"topologyKey": "zone"}],
+        },
+    }
+    parsed = parse_spec(spec() | {"pools": [pool("cpu-a") | place], "strategy": {}})
+    recorded = render.pod_template(OWNER, parsed, parsed.pools[0], CHILD)
+    shown = copy.deepcopy(recorded)
+    shown["spec"] |= {"restartPolicy": "Always", "dnsPolicy": "ClusterFirst"}
+    assert trusted(OWNER, Observation(live_templates={CHILD.key: shown})).templates == {CHILD.key: recorded}
+    shown["spec"]["tolerations"] = [{"operator": "Exists"}]
+    assert trusted(OWNER, Observation(live_templates={CHILD.key: shown})).templates == {}
 
 
 def test_a_record_that_is_there_counts_more() -> None:

@@ -129,6 +129,7 @@ def test_evidence_that_grows_is_written_ever_less_often() -> None:
     assert 0.9 * 30_000 <= held.checked <= 30_000
 
 
+@pytest.mark.long
 def test_what_is_decided_is_decided_by_the_newest_numbers() -> None:
     world = rolling()
     growing(world, 500)

@@ -70,6 +70,57 @@ def test_a_rollouts_prober_asks_both_arms_of_each_pool_by_the_candidates_image()
     assert old != new
 
 
+def test_the_spec_may_name_another_image_for_it() -> None:
+    own = "example.com/prober@sha256:" + "9" * 64
+    world = rolling(probes={"requestsPerSecond": "0.5", "image": own})
+    assert container(world)["image"] == own
+    assert "--judge" not in container(world)["args"], "nobody asks what it finds"
+    world.judge = failing()
+    world.until("RollingBack")
+    world.judge = passing
+    world.until("Serving")
+    world.run(10)
+    assert container(world)["image"] == own, "in the bake of stable too, whose image may know no prober"
+
+
+def test_where_its_findings_are_checks_it_is_told_whose_pods_it_asks_and_stable_last() -> None:
+    checks = [{"name": "errors"}, {"name": "probe-equality", "maxRate": "5%"}]
+    world = rolling(checks=checks)
+    args = container(world)["args"]
+    assert "--judge" in args
+    named = [part.partition("=")[0] for part in args if ".svc:9090" in part]
+    for pool in ("cpu-a", "cpu-b"):
+        own = [one for one in named if one.startswith(f"{pool}/")]
+        assert own == [f"{pool}/{world.revision_of(which, pool)}" for which in ("candidate", "stable")]
+
+
+def test_after_the_bake_nobody_asks_what_the_prober_finds() -> None:
+    checks = [{"name": "errors"}, {"name": "probe-equality", "maxRate": "5%"}]
+    world = rolling(checks=checks)
+    world.judge = passing
+    world.until("Serving")
+    world.run(420)
+    assert world.condition("Verified") == ("True", "BakeTimeOver")
+    world.run(10)
+    assert world.status.watch
+    assert [check.name for check in world.status.watch.quality.checks] == ["errors", "replay-audit"]
+
+
+def test_its_image_is_pulled_by_the_secrets_of_the_release_that_it_is_of() -> None:
+    world = probed()
+    world.spec = spec("b", quality=PROBED)
+    for one in world.spec["pools"]:
+        one["template"] = {"pullSecrets": ["registry"]}
+    world.run(20)
+    found = prober(world)
+    assert found is not None
+    assert found["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+    assert container(world)["image"] == image("b")
+    plain = prober(rolling())
+    assert plain is not None
+    assert "imagePullSecrets" not in plain["spec"]["template"]["spec"]
+
+
 def test_its_evidence_is_asked_for_with_twice_the_tests() -> None:
     world, plain = rolling(), established()
     plain.spec = spec("b")

@@ -137,6 +137,40 @@ FORGED: dict[str, Forge] = {
     "a second container of another form": lambda t: t["spec"]["containers"].append({"name": "x", "image": "x"}),
     "a host path before tmp": lambda t: t["spec"]["volumes"].insert(0, {"name": "host", "hostPath": {"path": "/"}}),
     "a mount of it": lambda t: one(t)["volumeMounts"].insert(0, {"name": "host", "mountPath": "/host"}),
+    "devices of others": lambda t: one(t)["env"].append({"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}),
+    "control planes": lambda t: t["spec"].update(
+        tolerations=[{"key": "node-role.kubernetes.io/control-plane", "operator": "Exists"}]
+    ),
+    "every node": lambda t: t["spec"].update(tolerations=[{"operator": "Exists"}]),
+    "a toleration of its own form": lambda t: t["spec"].update(tolerations=[{"key": "a"}]),
+    "a claim that is written": lambda t: (
+        t["spec"]["volumes"].append({"name": "models", "persistentVolumeClaim": {"claimName": "c"}}),
+        one(t)["volumeMounts"].append({"name": "models", "mountPath": "/models"}),
+    ),
+    "a secret for models": lambda t: (
+        t["spec"]["volumes"].append({"name": "models", "secret": {"secretName": "s"}}),
+        one(t)["volumeMounts"].append({"name": "models", "mountPath": "/models", "readOnly": True}),
+    ),
+    "a claim beside a secret": lambda t: (
+        t["spec"]["volumes"].append(
+            {
+                "name": "models",
+                "persistentVolumeClaim": {"claimName": "c", "readOnly": True},
+                "secret": {"secretName": "s"},
+            }
+        ),
+        one(t)["volumeMounts"].append({"name": "models", "mountPath": "/models", "readOnly": True}),
+    ),
+    "labels that are none": lambda t: t["spec"].update(nodeSelector={"a": 1}),
+    "labels with blanks": lambda t: t["spec"].update(nodeSelector={"a b": "c"}),
+    "pull secrets that are none": lambda t: t["spec"].update(imagePullSecrets=["s"]),
+    "a pull secret twice": lambda t: t["spec"].update(imagePullSecrets=[{"name": "s"}, {"name": "s"}]),
+    "a spread of other pods": lambda t: t["spec"]["topologySpreadConstraints"][0].update(
+        labelSelector={"matchLabels": {}}
+    ),
+    "no spread": lambda t: t["spec"].update(topologySpreadConstraints=[]),
+    "volumes that are none": lambda t: t["spec"].update(volumes=None),
+    "a node's affinity": lambda t: t["spec"].update(affinity={"nodeAffinity": {}}),
     "one more secret": lambda t: one(t)["env"].insert(0, SECRET),
 }
 
@@ -177,6 +211,20 @@ def test_args_variables_and_resources_are_the_authors() -> None:
     }
     parsed = parse_spec(spec() | {"pools": [pool("cpu-a") | {"template": rich}], "strategy": {}})
     assert is_closed(OWNER, CHILD, render.pod_template(OWNER, parsed, parsed.pools[0], CHILD))
+
+
+def test_a_place_is_the_authors() -> None:
+    template = first_form()
+    template["spec"] |= {
+        "nodeSelector": {"cloud.google.com/gke-tpu-topology": "2x2"},
+        "tolerations": [{"key": "google.com/tpu", "operator": "Exists", "effect": "NoSchedule"}],
+        "imagePullSecrets": [{"name": "registry"}],
+    }
+    template["spec"]["volumes"].append(
+        {"name": "models", "persistentVolumeClaim": {"claimName": "c", "readOnly": True}}
+    )
+    one(template)["volumeMounts"].append({"name": "models", "mountPath": "/models", "readOnly": True})
+    assert is_closed(OWNER, CHILD, template)
 
 
 def test_another_pools_or_rollouts_record_is_refused() -> None:

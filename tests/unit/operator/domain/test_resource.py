@@ -113,6 +113,15 @@ def test_examples_are_valid(path: Path) -> None:
             parse_spec(body["spec"], body["metadata"]["name"])
 
 
+def test_the_smallest_useful_manifest_is_ten_lines() -> None:
+    text = (ROOT / "examples" / "minimal.yaml").read_text()
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    assert len(lines) == 10
+    body = yaml.safe_load(text)
+    spec = parse_spec(body["spec"], body["metadata"]["name"])
+    assert (spec.pools[0].platform, len(spec.strategy.steps), len(spec.quality.checks)) == ("cpu", 2, 3)
+
+
 @pytest.mark.parametrize(
     ("requests", "limits"),
     [

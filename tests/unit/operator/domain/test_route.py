@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 from datetime import timedelta
-
-from sampler_rollouts.domain.observation import Edit
 
 from tests.unit.operator.domain.routed import routed, rules, serving, shares
 from tests.unit.operator.domain.test_context_classes import classed
@@ -39,22 +36,6 @@ def test_each_class_has_a_rule_and_the_first_is_for_requests_without_one() -> No
 
 def test_no_proxy_ends_a_request_before_its_server_does() -> None:
     assert {rule["timeouts"]["request"] for rule in rules(serving(routed(base=classed)))} == {"0s"}
-
-
-def test_an_edit_by_somebody_else_is_said_once_and_remembered() -> None:
-    world = serving()
-    seen = world.observe().route
-    assert seen is not None
-    world.frozen = replace(seen, edits=(Edit("kubectl-edit", world.now),))
-    world.run(30)
-    world.frozen = None
-    world.run(30)
-    said = [note for note in world.events if note.reason == "RouteEdited"]
-    assert len(said) == 1
-    assert "field manager kubectl-edit" in said[0].message
-    assert world.status.gateway is not None
-    assert world.status.gateway.edited is not None
-    assert world.status.gateway.edited.by == "kubectl-edit"
 
 
 def test_a_step_has_its_weight_of_each_pool_that_has_begun() -> None:

@@ -89,6 +89,35 @@ def test_what_differs_is_named_without_values() -> None:
     assert "hunter2" not in said
 
 
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        (
+            {"platform": "gpu", "accelerator": "hunter2"},
+            [
+                "environment variable JAX_PLATFORMS added",
+                "resources changed",
+                "nodeSelector changed",
+                "tolerations changed",
+            ],
+        ),
+        (
+            {"template": {"models": {"claimName": "hunter2"}, "pullSecrets": ["hunter2"]}},
+            ["models changed", "pullSecrets changed"],
+        ),
+    ],
+)
+def test_where_the_pods_run_is_named_without_values(more: dict[str, Any], named: list[str]) -> None:
+    """A build is not the only thing that may move."""
+    new = spec("a")
+    for one in new["pools"]:
+        one.update(more)
+    said = rolled_back(new).message("RolledBack")
+    assert [name for name in named if name not in said] == []
+    assert "topologySpread" not in said
+    assert "hunter2" not in said
+
+
 def test_a_change_in_one_pool_names_the_pool() -> None:
     new = spec("b")
     new["pools"][1]["sampler"] = {"auditShare": "5%", "vocabShards": 4}

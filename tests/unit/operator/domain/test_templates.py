@@ -67,6 +67,19 @@ def test_where_the_data_are_is_copied_when_the_rollout_starts() -> None:
     assert world.condition("PlanDrift") == ("True", "SpecChanged")
 
 
+def test_one_counter_may_tell_bad_requests_by_a_label() -> None:
+    raw = {"checkedMetric": "ended_total", "badWhere": {"label": "finished_reason", "values": ["error"]}}
+    found = read_template(raw)
+    assert found
+    plan = check_plan(planned(rolling(REFUSALS, templates={"refusals": found}), "my-refusals"))
+    assert plan.metrics == ("ended_total", "ended_total")
+    assert (plan.bad_label, plan.bad_values) == ("finished_reason", frozenset({"error"}))
+    for broken in ({"badMetric": "x"}, {"checkedMetric": None}, {"badWhere": {"label": "a-b", "values": ["x"]}}):
+        assert read_template({key: value for key, value in {**raw, **broken}.items() if value}) is None
+    for values in ([], ['x"}'], ["a|b"]):
+        assert read_template({**raw, "badWhere": {"label": "finished_reason", "values": values}}) is None
+
+
 @pytest.mark.parametrize(
     ("check", "templates", "said"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from quality_contract import AUDIT_TOKENS
@@ -37,6 +38,7 @@ def appended(old: SampleSet, new: list[Series]) -> SampleSet:
     return SampleSet(tuple(by_name.values()), scrape_interval=SCRAPE, folded=old.folded)
 
 
+@pytest.mark.long
 @given(histories(), st.lists(st.integers(1, SCRAPES - 1), min_size=1, max_size=4))
 @settings(max_examples=examples(60), deadline=None)
 def test_folded_or_not_the_evidence_is_the_same(found: list[Series], horizons: list[int]) -> None:

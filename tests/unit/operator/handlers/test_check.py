@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 import pytest
 from sampler_rollouts import __main__ as process
 from sampler_rollouts.cluster.adapter import KubernetesCluster
+from sampler_rollouts.domain.receivers import Receiver
 from sampler_rollouts.handlers import app
-from sampler_rollouts.handlers.check import Finding, findings
+from sampler_rollouts.handlers.check import Finding, findings, reachable
 from sampler_rollouts.metrics.config import MetricsSources, parse_sources
 from sampler_rollouts.metrics.prometheus import Sources
+from sampler_rollouts.notify.sender import Sender
 
 from tests.support.kube.api import MemoryApi
 from tests.unit.operator.metrics.misbehaving import Handler, serving
@@ -67,6 +69,14 @@ def test_a_source_that_refuses(api: MemoryApi) -> None:
         last = said(api, sources(server.url))[-1]
     assert last.startswith("failed  metrics source default answers: ")
     assert "who are you" not in last
+
+
+def test_a_receiver_of_notifications_without_its_secret() -> None:
+    pager = Receiver.model_validate({"format": "PagerDuty", "routingKeyFile": "/none"})
+    (one,) = reachable(Sender({"pager": pager}))
+    assert str(one).startswith(
+        "failed  receiver pager can be reached: its configuration cannot be used: routingKeyFile"
+    )
 
 
 @pytest.mark.parametrize(("problem", "status"), [("", 0), ("gone", 1)])

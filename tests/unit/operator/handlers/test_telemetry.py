@@ -13,7 +13,8 @@ from sampler_rollouts.cluster.errors import ConflictError, UnavailableError
 from sampler_rollouts.cluster.kinds import RolloutKey
 from sampler_rollouts.handlers import probes
 from sampler_rollouts.handlers.loop import ReconcileLoop
-from sampler_rollouts.handlers.telemetry import PREFIX, Telemetry
+from sampler_rollouts.handlers.telemetry import Telemetry
+from sampler_rollouts.metrics.told import PREFIX
 from sampler_rollouts.reconcile.reconciler import Reconciler, Result
 from sampler_rollouts.reconcile.sampling import BoundedMetrics
 

@@ -38,6 +38,11 @@ def test_the_longest_timeout_leaves_a_look_time_for_the_answer() -> None:
     assert LONGEST_TIMEOUT < TIME_LIMIT
 
 
+def told(receiver: str) -> str:
+    """A configuration with one receiver of notifications."""
+    return f"metricsSources: {{a: {{url: 'http://p'}}}}\nnotifications: {{receivers: {{ops: {receiver}}}}}"
+
+
 @pytest.mark.parametrize(
     ("text", "field", "remedy"),
     [
@@ -59,6 +64,17 @@ def test_the_longest_timeout_leaves_a_look_time_for_the_answer() -> None:
         ("metricsSources: {a: {url: 'http://p'}}\nauthors: {image: [a]}", "authors.image", "images, imageTags"),
         ("metricsSources: {a: {url: 'http://p'}}\nauthors: {images: a}", "authors.images", "valid tuple"),
         ("metricsSources: {a: {url: 'http://p'}}\nauthors: {images: ['']}", "authors.images.0", "at least 1"),
+        (told("{url: 'https://h'}"), "receivers.ops", "signingKeyFile"),
+        (told("{format: PagerDuty}"), "receivers.ops", "routingKeyFile"),
+        (told("{format: Slack}"), "receivers.ops", "urlFile if it is a secret"),
+        (told("{format: Slack, url: 'https://h', urlFile: /a}"), "receivers.ops", "not both"),
+        (told("{format: Slack, url: 'http://h', bearerTokenFile: /a}"), "receivers.ops", "must be https"),
+        (told("{format: Slack, url: 'https://h?key=hunter2'}"), "receivers.ops.url", "urlFile"),
+        (told("{format: Slack, url: 'https://u:hunter2@h'}"), "receivers.ops.url", "bearerTokenFile"),
+        (told("{format: Slack, url: 'https://h', deadline: 5s}"), "receivers.ops.deadline", "equal to 60"),
+        (told("{format: Slack, url: 'https://h', types: [Paused]}"), "receivers.ops.types.0", "'RolledBack'"),
+        (told("{format: Slack, url: 'https://h', token: hunter2}"), "receivers.ops.token", "bearerTokenFile"),
+        (told("{format: Slack, url: 'https://h'}, b: {}, c: {}"), "receivers.b", "url"),
         ("[]", "mapping", "metricsSources"),
         ("a: [", "line", "syntax"),
     ],

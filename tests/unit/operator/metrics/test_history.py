@@ -38,6 +38,7 @@ def look(source: PrometheusSource, store: Store, scrape: float, asked: Question 
 LOOKS = st.lists(st.floats(0.6, SCRAPES).map(lambda x: round(x, 3)), min_size=1, max_size=10, unique=True).map(sorted)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("small")
 @given(histories(), LOOKS, st.lists(st.floats(0, history.OVERLAP_SCRAPES * SCRAPE), max_size=50), st.data())
 @settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -71,6 +71,7 @@ def test_slow_servers_meet_the_deadline(behaviour: Behaviour) -> None:
     assert time.monotonic() - started < 1.5
 
 
+@pytest.mark.long
 def test_the_deadline_covers_all_queries_together() -> None:
     def slow(handler: Handler) -> None:
         handler.server.stopping.wait(1.2)
@@ -144,6 +145,7 @@ def test_broken_answers_are_no_data(behaviour: Behaviour) -> None:
     assert got.series == ()
 
 
+@pytest.mark.long
 def test_fetches_of_several_threads_do_not_mix() -> None:
     def slow_for_some(handler: Handler) -> None:
         if "slow" in handler.path:

@@ -104,6 +104,7 @@ def test_one_round_of_looks_is_two_queries(shop: Shop) -> None:
     assert len(shop.queries) == 2, shop.queries
 
 
+@pytest.mark.long
 def test_each_rollout_gets_what_it_would_have_read_by_itself(shop: Shop) -> None:
     source = begun(shop)
     for scrape in (302.0, 303.0, 310.0, 350.0):

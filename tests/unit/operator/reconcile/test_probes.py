@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from sampler_rollouts.cluster.errors import DeniedError
 
 from tests.support.kube.api import Write
@@ -37,6 +38,7 @@ async def baked(world: World) -> None:
     assert world.status["verified"]
 
 
+@pytest.mark.long
 async def test_it_is_there_while_a_release_is_tried_and_bakes_and_then_nothing_of_it_is_left() -> None:
     world = World()
     await baked(world)
@@ -62,6 +64,7 @@ async def test_once_made_it_is_written_no_more() -> None:
     assert [path for _, path in world.api.writes[writes:] if "probe" in path or "/services/" in path] == []
 
 
+@pytest.mark.long
 async def test_a_cluster_that_refuses_it_loses_nothing_but_the_probes() -> None:
     world = World()
     await baked(world)
@@ -79,6 +82,7 @@ async def test_a_cluster_that_refuses_it_loses_nothing_but_the_probes() -> None:
     assert ("Degraded", "False", "AsWanted") in done["conditions"]
 
 
+@pytest.mark.long
 async def test_the_prober_goes_also_where_a_rollback_goes_on() -> None:
     world = World()
     await baked(world)

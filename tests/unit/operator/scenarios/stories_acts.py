@@ -37,7 +37,7 @@ def another(given: Given, when: When, then: Then) -> None:
     then.history(("b", "Promoted"), ("a", "Established"))
 
 
-@scenario("a person has an aborted release tried again, and the old word does not end it")
+@scenario("a person has an aborted release tried again, and the old word does not end it", long=True)
 def retried(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -48,7 +48,7 @@ def retried(given: Given, when: When, then: Then) -> None:
     then.stable("b")
 
 
-@scenario("a person pauses and resumes: the step's clock stands")
+@scenario("a person pauses and resumes: the step's clock stands", long=True)
 def paused(given: Given, when: When, then: Then) -> None:
     given.serving("a", deadline=120)
     when.spec_asks_for("b")
@@ -59,7 +59,7 @@ def paused(given: Given, when: When, then: Then) -> None:
     then.stable("b")
 
 
-@scenario("a person's pause is of one release: the next one is not paused")
+@scenario("a person's pause is of one release: the next one is not paused", long=True)
 def paused_other(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -81,7 +81,7 @@ def paused_bad(given: Given, when: When, then: Then) -> None:
     then.rolled_back("b")
 
 
-@scenario("a person takes back what serves, in its bake time")
+@scenario("a person takes back what serves, in its bake time", long=True)
 def rolled_back(given: Given, when: When, then: Then) -> None:
     given.serving("a", bake=90)
     when.spec_asks_for("b")
@@ -92,7 +92,7 @@ def rolled_back(given: Given, when: When, then: Then) -> None:
     then.rolled_back("b", "ByPerson")
 
 
-@scenario("a build that failed in another rollout waits for a person, without pods")
+@scenario("a build that failed in another rollout waits for a person, without pods", long=True)
 def suspect(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.another_rollout_asks_for("a")

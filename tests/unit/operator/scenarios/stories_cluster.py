@@ -16,7 +16,7 @@ def autoscaler_up(given: Given, when: When, then: Then) -> None:
     then.ready()
 
 
-@scenario("a person scales the candidate up in mid-rollout: it is put back", "more than its weight")
+@scenario("a person scales the candidate up in mid-rollout: it is put back", "more than its weight", long=True)
 def candidate_scaled(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -26,7 +26,7 @@ def candidate_scaled(given: Given, when: When, then: Then) -> None:
     then.stable("b")
 
 
-@scenario("a person scales stable to nothing in mid-rollout", "no server left")
+@scenario("a person scales stable to nothing in mid-rollout", "no server left", long=True)
 def stable_scaled(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -57,7 +57,7 @@ def stable_deleted(given: Given, when: When, then: Then) -> None:
     then.ready()
 
 
-@scenario("the candidate's Deployment is deleted")
+@scenario("the candidate's Deployment is deleted", long=True)
 def candidate_deleted(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
@@ -118,7 +118,7 @@ def right_missing(given: Given, when: When, then: Then) -> None:
     then.stable("b", within=240)
 
 
-@scenario("the right to write status is lost: nothing is done that could not be remembered")
+@scenario("the right to write status is lost: nothing is done that could not be remembered", long=True)
 def status_right_lost(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.right_is_taken("PUT", "samplerrollouts")
@@ -130,7 +130,7 @@ def status_right_lost(given: Given, when: When, then: Then) -> None:
     then.stable("b")
 
 
-@scenario("the right to list pods is lost for a while")
+@scenario("the right to list pods is lost for a while", long=True)
 def list_right_lost(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")

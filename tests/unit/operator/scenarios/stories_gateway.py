@@ -20,7 +20,7 @@ def gateway_first(given: Given, when: When, then: Then) -> None:
     then.goes_by_route(a=100)
 
 
-@scenario("gateway: a good release goes through its weights beside all of stable's pods")
+@scenario("gateway: a good release goes through its weights beside all of stable's pods", long=True)
 def gateway_good(given: Given, when: When, then: Then) -> None:
     given.serving("a", gateway=EDGE)
     when.spec_asks_for("b")
@@ -36,7 +36,7 @@ def gateway_good(given: Given, when: When, then: Then) -> None:
     then.weights(("b", 25), ("b", 50), ("b", 100))
 
 
-@scenario("gateway: a weight that no replicas could give")
+@scenario("gateway: a weight that no replicas could give", long=True)
 def gateway_small(given: Given, when: When, then: Then) -> None:
     given.serving("a", gateway=EDGE, steps=(3, 50))
     when.spec_asks_for("b")
@@ -55,7 +55,7 @@ def gateway_bad(given: Given, when: When, then: Then) -> None:
     then.pods(a=4, b=0)
 
 
-@scenario("gateway: two pools, the second one fails: both go back")
+@scenario("gateway: two pools, the second one fails: both go back", long=True)
 def gateway_two_pools(given: Given, when: When, then: Then) -> None:
     given.serving("a", gateway=EDGE, pools=("cpu", "big"), deadline=600)
     when.spec_asks_for("b")
@@ -84,7 +84,7 @@ def gateway_refuses_writes(given: Given, when: When, then: Then) -> None:
     then.goes_by_route(a=100)
 
 
-@scenario("gateway: its controller dies in mid-canary: nothing is promoted, nothing that it may ask goes")
+@scenario("gateway: its controller dies in mid-canary: nothing is promoted, nothing that it may ask goes", long=True)
 def gateway_dies(given: Given, when: When, then: Then) -> None:
     given.serving("a", gateway=EDGE, deadline=600)
     when.spec_asks_for("b")
@@ -156,10 +156,13 @@ def gateway_stranger(given: Given, when: When, then: Then) -> None:
     when.time_passes(5)
     then.goes_by_route(within=20, a=100)
     then.ready()
-    then.an_edit_is_remembered("somebody")
+    then.an_edit_is_told("HTTPRoute", "somebody")
 
 
-@scenario("gateway: it says that it follows the route, and sends another share: no weight is raised, nothing passes")
+@scenario(
+    "gateway: it says that it follows the route, and sends another share: no weight is raised, nothing passes",
+    long=True,
+)
 def gateway_sends_another_share(given: Given, when: When, then: Then) -> None:
     given.serving("a", gateway=EDGE, deadline=600)
     when.spec_asks_for("b")
@@ -187,7 +190,7 @@ def gateway_sends_another_share_and_bad(given: Given, when: When, then: Then) ->
     then.rolled_back("b")
 
 
-@scenario("gateway: another release in mid-rollout")
+@scenario("gateway: another release in mid-rollout", long=True)
 def gateway_third(given: Given, when: When, then: Then) -> None:
     given.serving("a", gateway=EDGE)
     when.spec_asks_for("b")
@@ -197,7 +200,7 @@ def gateway_third(given: Given, when: When, then: Then) -> None:
     then.goes_by_route(c=100)
 
 
-@scenario("gateway: it is turned on by a release, and users keep their Service until then")
+@scenario("gateway: it is turned on by a release, and users keep their Service until then", long=True)
 def gateway_on(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("a", gateway=EDGE)

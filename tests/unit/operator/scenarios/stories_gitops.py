@@ -6,7 +6,7 @@ from tests.support.scenarios.language import Given, Then, When
 from tests.support.scenarios.telling import scenario
 
 
-@scenario("git: a good release is promoted, and applying it again changes nothing")
+@scenario("git: a good release is promoted, and applying it again changes nothing", long=True)
 def good(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.git_is_applied_again_and_again()
@@ -17,7 +17,7 @@ def good(given: Given, when: When, then: Then) -> None:
     then.nobody_fights_over_it(60, commits=2)
 
 
-@scenario("git: a bad release is rolled back, and Git that still says it starts nothing")
+@scenario("git: a bad release is rolled back, and Git that still says it starts nothing", long=True)
 def bad(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.git_is_applied_again_and_again()
@@ -29,7 +29,7 @@ def bad(given: Given, when: When, then: Then) -> None:
     then.stays(60, stage="Serving", candidate="", stable="a", reason="RolledBack")
 
 
-@scenario("git: a revert ends the hold at once, and the bad release stays known")
+@scenario("git: a revert ends the hold at once, and the bad release stays known", long=True)
 def reverted(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.git_is_applied_again_and_again()
@@ -55,7 +55,7 @@ def reverted_midway(given: Given, when: When, then: Then) -> None:
     then.pods(a=4, b=0)
 
 
-@scenario("git: what a person says beside it is not taken back")
+@scenario("git: what a person says beside it is not taken back", long=True)
 def beside(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.git_is_applied_again_and_again()

@@ -29,7 +29,7 @@ def crash_second(given: Given, when: When, then: Then) -> None:
     then.pods(a=4)
 
 
-@scenario("pods that crash in the second wave")
+@scenario("pods that crash in the second wave", long=True)
 def crash_wave(given: Given, when: When, then: Then) -> None:
     given.serving("a", pools=("cpu", "gpu"), replicas=2, steps=[50])
     when.spec_asks_for("b")
@@ -190,7 +190,7 @@ def stable_gone_for_good(given: Given, when: When, then: Then) -> None:
     then.ready()
 
 
-@scenario("a bad build beside a stable that is not whole is still taken back")
+@scenario("a bad build beside a stable that is not whole is still taken back", long=True)
 def stable_not_whole(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")

@@ -23,7 +23,7 @@ ON: dict[str, Any] = {"preflight": {"budget": "5s"}}
 TWO: dict[str, Any] = {**ON, "pools": ("cpu", "gpu"), "replicas": 2, "steps": [50]}
 
 
-@scenario("a good build passes its preflight and is promoted")
+@scenario("a good build passes its preflight and is promoted", long=True)
 def passes(given: Given, when: When, then: Then) -> None:
     given.serving("a", **ON)
     when.spec_asks_for("b")
@@ -57,7 +57,7 @@ def fails_in_second_wave(given: Given, when: When, then: Then) -> None:
     then.never_ready("b", "gpu")
 
 
-@scenario("a pool draws other tokens than the others")
+@scenario("a pool draws other tokens than the others", long=True)
 def other_tokens(given: Given, when: When, then: Then) -> None:
     given.serving("a", **(TWO | {"pools": ("cpu", "gpu", "tpu")}))
     when.preflight_of("b", OTHER_TOKENS, pool="cpu")
@@ -67,7 +67,9 @@ def other_tokens(given: Given, when: When, then: Then) -> None:
     then.never_ready("b", "gpu")
 
 
-@scenario("a build whose log-probabilities are not stable's is stopped, and may pass where the model is to change")
+@scenario(
+    "a build whose log-probabilities are not stable's is stopped, and may pass where the model is to change", long=True
+)
 def other_model(given: Given, when: When, then: Then) -> None:
     given.serving("a", **ON)
     when.preflight_of("b", OTHER_LOGPROBS)
@@ -234,6 +236,38 @@ def comes_back(given: Given, when: When, then: Then) -> None:
     when.spec_asks_for("a")
     then.stage("Restoring")
     then.stable("a")
+
+
+@scenario("a retry of what holds, because the pod that examines hangs, has another pod examine", long=True)
+def retried_hanging(given: Given, when: When, then: Then) -> None:
+    given.serving("a", **ON)
+    when.spec_asks_for("b")
+    when.pods_that_examine_hang()
+    then.is_("Stalled", "PreflightUnavailable")
+    when.retry_generation_rises()
+    then.stable("b", within=180)
+
+
+@scenario("a person's retry does the same", long=True)
+def retried_by_word(given: Given, when: When, then: Then) -> None:
+    given.serving("a", **ON)
+    when.spec_asks_for("b")
+    when.pods_that_examine_hang()
+    then.is_("Stalled", "PreflightUnavailable")
+    when.person_says("retry", why="erin, it hangs")
+    then.stable("b", within=180)
+
+
+@scenario("a retry of a first release whose examining pod crashed has another pod examine")
+def first_crashes(given: Given, when: When, then: Then) -> None:
+    given.nothing(**ON)
+    when.spec_asks_for("a")
+    when.pods_that_examine_crash()
+    then.is_("Stalled", "FirstReleaseFailed")
+    then.says("Stalled", "the container of pod", "exited")
+    then.stays(20, stage="Establishing", weight=0, reason="FirstReleaseFailed")
+    when.retry_generation_rises()
+    then.ready()
 
 
 @scenario("a retry has a build examined anew", long=True)

@@ -189,7 +189,7 @@ def retry_of_stable(given: Given, when: When, then: Then) -> None:
     then.ready()
 
 
-@scenario("a retry while holding starts at the first wave")
+@scenario("a retry while holding starts at the first wave", long=True)
 def retry_holding(given: Given, when: When, then: Then) -> None:
     given.serving("a", deadline=60)
     when.users_ask(0.5)
@@ -202,7 +202,7 @@ def retry_holding(given: Given, when: When, then: Then) -> None:
     then.weights(("b", 25), ("b", 50), ("b", 0), ("b", 25), ("b", 50), ("b", 100))
 
 
-@scenario("stable does not come up when a bad release leaves: bad answers rather than none")
+@scenario("stable does not come up when a bad release leaves: bad answers rather than none", long=True)
 def stable_away(given: Given, when: When, then: Then) -> None:
     given.serving("a", pools=TWO, replicas=2, steps=[50], progress_deadline=30)
     when.spec_asks_for("b")
@@ -217,7 +217,7 @@ def stable_away(given: Given, when: When, then: Then) -> None:
     then.rolled_back("b")
 
 
-@scenario("stable does not come up, and a fix is heard", "two candidates")
+@scenario("stable does not come up, and a fix is heard", "two candidates", long=True)
 def stable_away_fixed(given: Given, when: When, then: Then) -> None:
     given.serving("a", pools=TWO, replicas=2, steps=[50], progress_deadline=30)
     when.spec_asks_for("b")
@@ -242,7 +242,7 @@ def first_bad(given: Given, when: When, then: Then) -> None:
     then.is_("Verified", "FirstReleaseFailed", "False")
 
 
-@scenario("a first release that answers badly is replaced by a good one, with steps")
+@scenario("a first release that answers badly is replaced by a good one, with steps", long=True)
 def first_bad_replaced(given: Given, when: When, then: Then) -> None:
     given.nothing(bake=60)
     when.answers_of("a")

@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
+import pytest
 from sampler_rollouts.cluster.adapter import KubernetesCluster
 from sampler_rollouts.cluster.kinds import RolloutKey
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet
@@ -51,6 +52,7 @@ def prepared() -> World:
     return world
 
 
+@pytest.mark.long
 async def test_a_rollback_is_decided_while_other_rollouts_source_hangs() -> None:
     world = await asyncio.to_thread(prepared)
     source = Hangs(world)

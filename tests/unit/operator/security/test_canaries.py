@@ -12,14 +12,21 @@ import pytest
 from quality_contract import AUDIT_MISMATCH, AUDIT_TOKENS, CHECKED
 from sampler_rollouts.cluster.adapter import KubernetesCluster
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet, Series
+from sampler_rollouts.domain.receivers import Format, Notifications, Receiver
+from sampler_rollouts.handlers.post_telemetry import PostTelemetry
 from sampler_rollouts.handlers.telemetry import Telemetry
 from sampler_rollouts.metrics.config import MetricsSource
 from sampler_rollouts.metrics.prometheus import PrometheusSource
+from sampler_rollouts.notify.sender import Sender
+from sampler_rollouts.reconcile.couriers import deliver
+from sampler_rollouts.reconcile.deliveries import Deliveries
 from sampler_rollouts.reconcile.reconciler import Reconciler
 from sampler_rollouts.reconcile.sampling import BoundedMetrics
 
 from tests.unit.operator.evidence.build import ERRORS, at, question
 from tests.unit.operator.metrics.misbehaving import GENEROUS, Behaviour, Handler, Server, matrix, says, serving
+from tests.unit.operator.notices.receiver import Handler as Receiving
+from tests.unit.operator.notices.receiver import receiving
 from tests.unit.operator.reconcile.world import Inline, Obj, Traffic, World, begin_bad, image, spec
 
 PROMPT = "my dear diary"
@@ -128,6 +135,53 @@ def test_what_a_source_says_and_who_we_are_to_it_stays_between_us(
         _was_asked(server)
     assert got.unavailable or got.message
     assert found_in(got.unavailable, got.message, everything(logged)) == set()
+
+
+def _echoes(handler: Receiving) -> None:
+    said = f"{handler.headers['Authorization']} {PROMPT}"
+    handler.send_response(500, said)
+    handler.send_header("Retry-After", said)
+    handler.send_header("Location", f"http://127.0.0.1:1/{TOKEN}")
+    handler.end_headers()
+    handler.wfile.write(said.encode())
+
+
+async def test_what_a_receiver_says_and_who_we_are_to_it_stays_between_us(
+    logged: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """A whole rollback that cannot be told: nothing of the answer, the address or the secrets is in what is kept."""
+    (tmp_path / "token").write_text(TOKEN)
+    world, telemetry = World(), Telemetry()
+    with receiving(_echoes) as server:
+        (tmp_path / "url").write_text(f"{server.url}/{VARIABLE}")
+        told = Receiver(
+            format=Format.SLACK, url_file=tmp_path / "url", bearer_token_file=tmp_path / "token", deadline=60
+        )
+        posts = PostTelemetry(telemetry.registry, ["chat"])
+        config = Notifications(receivers={"chat": told})
+        deliveries = Deliveries(config, lambda: world.clock().timestamp(), observer=posts)
+        world.traffic = Chatty(world)
+        metrics = BoundedMetrics(world.traffic, ["default"], time_limit=1.0)
+        metrics._threads = {"": Inline(), "default": Inline()}  # type: ignore[dict-item]
+        world.reconciler = Reconciler(
+            KubernetesCluster(world.api), metrics, Inline(), world.clock, telemetry, deliveries=deliveries
+        )
+        await begin_bad(world)
+        world.declare(bad_spec())
+        said = []
+        for _ in range(120):
+            await world.turn()
+            if (job := deliveries.take("chat")) is not None:
+                deliver(deliveries, Sender({"chat": told}), job, world.clock)
+            said += [json.dumps(world.status), telemetry.exposition().decode()]
+    said += [json.dumps(event) for event in world.api.kinds("events").values()]
+
+    bodies = [got.body.decode() for got in server.got]
+    assert any("rolled back" in body for body in bodies)
+    assert {got.headers["authorization"] for got in server.got} == {f"Bearer {TOKEN}"}
+    assert "HTTP 500" in everything(logged)
+    assert any("NotDelivered" in one for one in said)
+    assert found_in(*said, *bodies, everything(logged)) == set()
 
 
 def _was_asked(server: Server) -> None:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from sampler_rollouts.crd import definition
 from sampler_rollouts.domain import render
 from sampler_rollouts.domain.evidence.samples import CheckPlan
+from sampler_rollouts.domain.placement import Placement, read_placement
+from sampler_rollouts.domain.records import is_closed
 from sampler_rollouts.domain.release import revisions
 from sampler_rollouts.domain.resource import Spec, SpecError, parse_spec
 from sampler_rollouts.metrics.envelope import SourceProblem
@@ -26,7 +28,7 @@ ALL_PLACES = list(places(full()))[1:]
 OBJECTS = [path for path in places(full()) if isinstance(at(full(), path), dict)]
 FREE = {"image", "env", "args", "resources"}
 """What of a container an author chooses."""
-MAPS = ("pause", "requests", "limits")
+MAPS = ("pause", "requests", "limits", "nodeSelector")
 """Whose keys are held by CEL, which the models repeat: tests/cluster/test_crd.py."""
 SECONDS = 2.0
 """For one manifest, whatever it holds."""
@@ -72,6 +74,8 @@ def test_no_object_of_the_spec_has_a_place_for_it(field: str) -> None:
     for path in OBJECTS:
         if (path[:3], field) == (("routing", "gateway", "parentRefs"), "namespace"):
             continue  # a Gateway of another namespace, which says itself whose routes it takes
+        if path[-1:] == ("nodeSelector",) and isinstance(ESCALATIONS[field], str):
+            continue  # a label of nodes, whatever somebody has called it
         raw = put(full(), (*path, field), ESCALATIONS[field]) if path else full() | {field: ESCALATIONS[field]}
         with pytest.raises(SpecError):
             parse_spec(raw, "chat")
@@ -133,11 +137,13 @@ def closed(spec: Spec, name: str, revision: str) -> None:
     child, pool = render.Child(name, revision), spec.pool(name)
     assert pool is not None
     template = render.pod_template(OWNER, spec, pool, child)
+    assert is_closed(OWNER, child, template)
     (container,) = template["spec"]["containers"]
     drain = template["spec"]["terminationGracePeriodSeconds"]
     restricted(template["spec"])
     free = {key: container.pop(key) for key in FREE & container.keys()}
-    assert template == render.closed_form(OWNER, child, drain, {}, pool.context_class or render.STANDARD)
+    placed = Placement.model_validate(read_placement(template["spec"]))
+    assert template == render.closed_form(OWNER, child, drain, {}, pool.context_class or render.STANDARD, placed)
     assert all(set(one) == {"name", "value"} or one == render.POD_NAME for one in free["env"])
     names = [one["name"] for one in free["env"]]
     assert len(names) == len(set(names)), "a later variable would win over the operator's"
@@ -148,7 +154,7 @@ def closed(spec: Spec, name: str, revision: str) -> None:
 
 POD = {
     "automountServiceAccountToken", "enableServiceLinks", "terminationGracePeriodSeconds", "securityContext",
-    "containers", "volumes", "topologySpreadConstraints",
+    "containers", "volumes", "topologySpreadConstraints", "nodeSelector", "tolerations", "imagePullSecrets",
 }  # fmt: skip
 CONTAINER = FREE | {
     "name", "imagePullPolicy", "ports", "startupProbe", "livenessProbe", "readinessProbe", "securityContext",
@@ -162,7 +168,10 @@ def restricted(pod: dict[str, Any]) -> None:
     assert pod.keys() <= POD
     assert container.keys() <= CONTAINER
     assert pod["automountServiceAccountToken"] is False
-    assert [set(volume) for volume in pod["volumes"]] == [{"name", "emptyDir"}]
+    assert pod["volumes"][0] == {"name": "tmp", "emptyDir": {}}
+    assert all(set(volume) == {"name", "persistentVolumeClaim"} for volume in pod["volumes"][1:])
+    assert all(mount["readOnly"] for mount in container["volumeMounts"] if mount["name"] != "tmp")
+    assert not [item for item in pod.get("tolerations", ()) if "kubernetes.io/" in item["key"]]
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["runAsUser"] > 0
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
-from local.demo.report.scales import Scale
+from samplerctl.drawing.scales import Scale
 
 Points = Sequence[tuple[float, float]]
+COLOURS = 8
+"""How many lines can be told apart: a further one has the colour of the first again."""
+
+
+def colour(index: int) -> int:
+    """The number in a line's class, ``pool-3``."""
+    return index % COLOURS
 
 
 class Plot:

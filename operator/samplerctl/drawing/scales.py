@@ -42,7 +42,21 @@ def nice_ticks(low: float, high: float, about: int) -> list[float]:
 
 def time_ticks(seconds: float, about: float = 8) -> list[float]:
     """Ticks for a stretch that begins at zero: whole steps that people count in."""
-    steps: Sequence[int] = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+    steps: Sequence[int] = (
+        1,
+        2,
+        5,
+        10,
+        15,
+        30,
+        60,
+        120,
+        300,
+        600,
+        900,
+        1800,
+        *(n * 3600 for n in (1, 2, 3, 6, 12, 24)),
+    )
     step = next((s for s in steps if seconds / s <= about), steps[-1])
     return [float(t) for t in range(0, int(seconds) + 1, step)]
 
@@ -53,6 +67,16 @@ def clock(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02d}"
 
 
+def hours(seconds: float) -> str:
+    """Hours and minutes: ``3:05``."""
+    whole = round(seconds / 60)
+    return f"{whole // 60}:{whole % 60:02d}"
+
+
 def percent(rate: float) -> str:
     """A rate as people write it: ``3 %``, ``0.5 %``."""
     return f"{rate * 100:.3g} %"
+
+
+RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+"""Where the ticks of a rate stand, on a logarithmic axis."""

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from pathlib import Path
+
+from samplerctl.drawing.svg import colour
+
+_STYLE = Path(__file__).with_name("style.css")
 
 
 def table(
@@ -34,3 +39,26 @@ def paragraph(text: str, kind: str = "") -> str:
 def drawing(svg: str) -> str:
     """A drawing that scrolls on a narrow screen."""
     return f'<div class="drawing">{svg}</div>' if svg else ""
+
+
+def page(title: str, body: str, more_style: str = "") -> str:
+    """A whole page. It needs nothing but itself: no script, no font, no address. ``body`` is HTML, ``title`` is not."""
+    style = _STYLE.read_text(encoding="utf-8") + more_style
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{style}</style></head>"
+        f"<body><main>{body}</main></body></html>\n"
+    )
+
+
+def legend(pools: Sequence[str], text: str) -> str:
+    """Which colour is which pool's, and what the drawings have in common."""
+    named = "".join(f'<span><i class="pool-{colour(i)}"></i>pool {escape(pool)}</span>' for i, pool in enumerate(pools))
+    return f'<div class="legend">{named}<span>{escape(text)}</span></div>'
+
+
+def events(rows: Iterable[Sequence[str]], time: str) -> str:
+    """Events of a SamplerRollout: time, type, reason, message."""
+    body = table([time, "type", "reason", "message"], rows, wide=[3])
+    return f"<details open><summary>Events of the SamplerRollout</summary>{body}</details>"

@@ -1,0 +1,16 @@
+"""What status keeps of the pools of a release whose rollout has ended: what a fingerprint is looked up by (R27)."""
+
+from __future__ import annotations
+
+from sampler_rollouts.domain.plan import Count, Loose, Name
+
+
+class EndedPool(Loose):
+    """One pool of such a release."""
+
+    name: Name
+    revision: Name
+    exposed: Count | None = None
+    """Requests that the release answered in this pool during its rollout; absent where it did not move the pool."""
+    total: Count | None = None
+    """All requests that were answered there meanwhile."""

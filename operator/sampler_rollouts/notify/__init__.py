@@ -1,0 +1,1 @@
+"""Adapter to whoever is told of rollouts by HTTP."""
