@@ -18,7 +18,7 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from sampler_rollouts.domain import check_template, limits
 from sampler_rollouts.domain.check_template import CheckTemplate
-from sampler_rollouts.domain.plan import Loose
+from sampler_rollouts.domain.loose import Loose
 from sampler_rollouts.domain.pool import LABEL_PATTERN
 from sampler_rollouts.domain.resource import GROUP, KIND, NAME_RULES, VERSION, Spec
 from sampler_rollouts.domain.rules import CEL_KEY, Strict

@@ -15,7 +15,7 @@ from samplerctl.errors import InputError
 from samplerctl.live_app import Context, Kubeconfig, Name, Namespace, connect
 
 if TYPE_CHECKING:
-    from sampler_rollouts.domain.status import Acts
+    from sampler_rollouts.domain.act import Acts
 
     from samplerctl.acting import Word
 
@@ -184,7 +184,7 @@ def selftest(
 
 
 def _word(act: str, by: str | None, reason: str, release: str) -> Word:
-    from sampler_rollouts.domain.status import Acts  # noqa: PLC0415  (as above)
+    from sampler_rollouts.domain.act import Acts  # noqa: PLC0415  (as above)
 
     from samplerctl.acting import Word  # noqa: PLC0415
 

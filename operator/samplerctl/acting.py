@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from sampler_rollouts.domain.act import Acts
 from sampler_rollouts.domain.decision.memory import LONGEST_WORD
 from sampler_rollouts.domain.resource import ACT_PREFIX, SpecError, parse_spec
-from sampler_rollouts.domain.status import Acts, Stage, Status
+from sampler_rollouts.domain.status import Stage, Status
 from sampler_rollouts.domain.tables import hash_of
 
 from samplerctl.errors import InputError

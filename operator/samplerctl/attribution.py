@@ -37,14 +37,23 @@ def duration(text: str) -> timedelta:
 
 
 def which_result(bodies: Iterable[Body], records: Iterable[Body], revision: str, route: str) -> dict[str, Any]:
-    """Every release that has the revision in some pool, newest first, and what records of it there are."""
+    """Every release that has the revision in some pool, newest first, and what records of it there are.
+
+    Releases that differ in their route table alone have the same revisions: the route hash tells which it was.
+    """
     found = [_place(name_of(body), life, pool, place) for body, life, pool, place in _all(bodies, revision)]
     recorded = [_record(one) for one in records]
     images = {(one["namespace"], one["rollout"], one["pool"]): one["image"] for one in recorded}
     for one in found:
         one["image"] = one["image"] or images.get((one["namespace"], one["rollout"], one["pool"])) or None
-    found.sort(key=lambda one: one["since"], reverse=True)
+    found = _by_table(sorted(found, key=lambda one: one["since"], reverse=True), route)
     return {"revision": revision, "route_hash": route or None, "found": found, "records": recorded}
+
+
+def _by_table(found: list[dict[str, Any]], route: str) -> list[dict[str, Any]]:
+    """Those of the table, if one of them is known by it, and those of which nobody knows the table."""
+    known = any(one["route_hash"] == route for one in found)
+    return [one for one in found if one["route_hash"] in (route, None)] if known else found
 
 
 def _all(bodies: Iterable[Body], revision: str) -> Iterator[tuple[Body, Life, str, Place]]:
@@ -62,6 +71,7 @@ def _place(whose: tuple[str, str], life: Life, pool: str, place: Place) -> dict[
         "pool": pool,
         "release": life.release,
         "image": place.image,
+        "route_hash": life.route_hash or None,
         "role": life.role,
         "since": life.since.isoformat(),
         "full_traffic": _time(life.full_traffic),

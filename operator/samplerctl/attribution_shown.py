@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
+from sampler_rollouts.domain.release import NO_ROUTE
 
 from samplerctl.numbers import percent
 from samplerctl.output import console
@@ -29,6 +30,8 @@ def _which(found: Found) -> Iterator[Text]:
         yield line + _verdict(one) + Text(f"; {_when(one)}")
         if one["image"]:
             yield Text(f"  image: {one['image']}")
+        if one["route_hash"] not in (None, NO_ROUTE):
+            yield Text(f"  route table: {one['route_hash']}")
         if one["changes"]:
             yield Text(f"  differs from what served before: {one['changes']}")
         if one["requests"]:

@@ -134,10 +134,11 @@ def _counts(report: Report, pool: str, check: str, point: tuple[float, float] | 
 
 
 def moments(report: Report) -> list[Moment]:
-    """First pod, and the end of the rollout."""
+    """First pod, or its begin where no pod is new; and the end of the rollout."""
     origin, life = report.start.timestamp(), report.life
     bad = life.role == TRIED
-    found = [Moment(life.since.timestamp() - origin, "moment", "first pod", before=True)]
+    name = "first pod" if life.since != life.began else "begin"
+    found = [Moment(life.since.timestamp() - origin, "moment", name, before=True)]
     if report.decided is not None:
         kind, text = ("verdict-bad", life.verdict) if bad else ("verdict-good", "full traffic")
         found.append(Moment(report.decided.timestamp() - origin, kind, text))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from sampler_rollouts.domain.decision.context import begun, born, tested_pools
 from sampler_rollouts.domain.plan import Release
 from sampler_rollouts.domain.status import HistoryEntry, PoolStatus, Result, Status
 
@@ -50,6 +51,8 @@ class Life:
     changes: str = ""
     exposed: int = 0
     total: int = 0
+    route_hash: str = ""
+    """Of its route table; empty where it is not known."""
     places: Mapping[str, Place] = field(default_factory=dict)
 
 
@@ -69,20 +72,21 @@ def _candidate(status: Status) -> Life | None:
     release, rollout = status.candidate, status.rollout
     if release is None or rollout is None:
         return None
-    begun = {name for wave in rollout.waves[: rollout.wave + 1] for name in wave}
-    rows = {row.name: row for row in status.pools if row.name in begun}
-    counted = [row.requests for row in rows.values() if row.requests]
+    tested = tested_pools(rollout)  # in the table's wave those that its table names
+    rows = {row.name: row for row in status.pools if row.name in {*begun(rollout), *tested}}
+    counted = [row.requests for row in rows.values() if row.requests and row.name in tested]
     return Life(
         release=release.hash,
         role=UNDER_WAY,
         verdict=status.stage.value,
-        since=min((birth.at for birth in rollout.births), default=rollout.started_at),
+        since=min(born(rollout), default=rollout.started_at),
         began=rollout.started_at,
         reason=rollout.failure.reason if rollout.failure else rollout.hold.reason if rollout.hold else "",
         message=rollout.failure.message if rollout.failure else status.progress,
         changes="; ".join(rollout.changes),
         exposed=sum(one.exposed for one in counted),
         total=sum(one.total for one in counted),
+        route_hash=rollout.table.route_hash if rollout.table else "",
         places={item.name: _row(item.revision, item.image, rows.get(item.name)) for item in release.pools},
     )
 
@@ -110,6 +114,7 @@ def _stable(status: Status, ended: list[Life]) -> Life | None:
         full_traffic=release.since,
         reason=release.fault.reason if release.fault else "",
         message=release.fault.message if release.fault else "",
+        route_hash=status.rollout.table.stable_hash if status.rollout and status.rollout.table else "",
         places=_places(release),
     )
 
@@ -165,5 +170,6 @@ def _life(entry: HistoryEntry, role: str, verdict: str, until: datetime | None) 
         changes=entry.changes,
         exposed=entry.requests.exposed,
         total=entry.requests.total,
+        route_hash=entry.route_hash,
         places={one.name: Place(one.revision, exposed=one.exposed, total=one.total) for one in entry.pools},
     )

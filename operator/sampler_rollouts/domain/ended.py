@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sampler_rollouts.domain.plan import Count, Loose, Name
+from sampler_rollouts.domain.loose import Count, Loose, Name
 
 
 class EndedPool(Loose):
@@ -11,6 +11,8 @@ class EndedPool(Loose):
     name: Name
     revision: Name
     exposed: Count | None = None
-    """Requests that the release answered in this pool during its rollout; absent where it did not move the pool."""
+    """Requests that the release answered in this pool during its rollout; absent where it did not move the pool.
+
+    Of a release that ended in its route table's wave: those that came by its table."""
     total: Count | None = None
     """All requests that were answered there meanwhile."""

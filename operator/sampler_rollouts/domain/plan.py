@@ -2,60 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import AwareDatetime, Field
 
 from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.loose import Clock, Count, Failure, Loose, Name, Number, Reason, Suspect, Text
 from sampler_rollouts.domain.observation import Verb
-
-Name = Annotated[str, Field(max_length=253)]
-Reason = Annotated[str, Field(max_length=limits.REASON)]
-Text = Annotated[str, Field(max_length=limits.TEXT)]
-Suspect = Annotated[str, Field(max_length=limits.SUSPECT)]
-Number = Annotated[str, Field(max_length=32)]
-Count = Annotated[int, Field(ge=0)]
-
-
-class Loose(BaseModel):
-    """Base of status objects: what another version wrote is read as far as it is understood."""
-
-    model_config = ConfigDict(
-        extra="ignore", alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True
-    )
-
-
-class Clock(Loose):
-    """Time that can stop. ``since`` is moved forward on resuming, so that a running clock needs no writing."""
-
-    since: AwareDatetime
-    stopped_at: AwareDatetime | None = None
-
-    def elapsed(self, now: datetime) -> float:
-        """Seconds run so far; a clock that jumped back counts as nothing."""
-        return max(0.0, ((self.stopped_at or now) - self.since).total_seconds())
-
-    def run(self, running: bool, now: datetime) -> None:
-        """Stop or resume. What was noted at a time that has not come yet is set right: the machine's time was ahead."""
-        ahead = max((self.stopped_at or self.since) - now, timedelta(0))
-        self.since -= ahead
-        if self.stopped_at is not None:
-            self.stopped_at -= ahead
-        if not running and self.stopped_at is None:
-            self.stopped_at = now
-        elif running and self.stopped_at is not None:
-            self.since += max(now - self.stopped_at, timedelta(0))
-            self.stopped_at = None
-
-
-class Failure(Loose):
-    """Why the candidate leaves or holds, or why the pods of the first release do not come up."""
-
-    reason: Reason
-    message: Text
-    at: AwareDatetime
+from sampler_rollouts.domain.route_plan import ClassTable, TableMove
 
 
 class Fault(Failure):
@@ -73,20 +27,6 @@ class ReleasePool(Loose):
     name: Name
     revision: Name
     image: Annotated[str, Field(max_length=limits.IMAGE)] = ""
-
-
-class PoolPart(Loose):
-    """What part of a class's requests a pool has, in millionths."""
-
-    pool: Name
-    parts: Count
-
-
-class ClassTable(Loose):
-    """Where requests of one context class go. A class without a table goes by its pools' replicas."""
-
-    context_class: Name
-    to: Annotated[list[PoolPart], Field(max_length=limits.SHARES)] = Field(default_factory=list)
 
 
 class Release(Loose):
@@ -225,28 +165,6 @@ class PreflightPlan(Loose):
     """When every pool had passed and none differed: needed once, before any traffic."""
 
 
-class TableMove(Loose):
-    """The route table's own wave, behind those of the pools (R11)."""
-
-    pools: Annotated[list[Name], Field(max_length=limits.POOLS)] = Field(default_factory=list)
-    """Pools that the new table names in a class that changes: each has an arm of the new table."""
-    silent: Annotated[list[Name], Field(max_length=limits.POOLS)] = Field(default_factory=list)
-    """Pools that move and that no request reaches before this wave."""
-    since: AwareDatetime | None = None
-    """When it began; absent before."""
-    route_hash: Name = ""
-    """Of the new table, as servers count by it; ``stable_hash`` of the old one."""
-    stable_hash: Name = ""
-    known: bool = False
-    """Whether servers may have counted by the new one before: then not from zero."""
-    settled_since: AwareDatetime | None = None
-    """Since when the gateways have followed the arms' weights as they are."""
-    entered: bool = False
-    """The new table's backends have been in force at the least weight."""
-    gone: bool = False
-    """On the way back they have been so again: they may be named no more."""
-
-
 class Rollout(Loose):
     """The plan and the position of the rollout under way, copied from the spec when it started (R3)."""
 
@@ -307,33 +225,6 @@ class Watch(Loose):
     """The checks, as the spec was when it began."""
     births: Annotated[list[Birth], Field(max_length=limits.BIRTHS)] = Field(default_factory=list)
     alarm: Alarm | None = None
-
-
-class Parent(Loose):
-    """A Gateway, or one listener of it."""
-
-    name: Name
-    namespace: Name = ""
-    section_name: Name = ""
-
-
-class GatewayPlan(Loose):
-    """What the spec last said of the gateway: a rollback must be routed also when the spec cannot be read."""
-
-    parent_refs: Annotated[list[Parent], Field(max_length=limits.PARENTS)] = Field(default_factory=list)
-    hostnames: Annotated[list[Name], Field(max_length=limits.HOSTNAMES)] = Field(default_factory=list)
-    classes: Annotated[list[Name], Field(max_length=limits.CLASSES)] = Field(default_factory=list)
-    """In the spec's order: requests without a class go to the first."""
-    sticky: bool = False
-    """Whether requests of a session stay with the server that had its first one."""
-    epoch: Count = 0
-    """When the last rollout started, in seconds: servers of both arms forget sessions together when it rises."""
-    told: Annotated[list[Name], Field(max_length=limits.TOLD)] = Field(default_factory=list)
-    """Route hashes by which servers have counted an arm, newest first."""
-    ended: bool = False
-    """Nobody comes through it any more, and its route is on its way out."""
-    behind_since: AwareDatetime | None = None
-    """Since when a gateway has not taken over the route as it is."""
 
 
 class OutsideEdit(Loose):

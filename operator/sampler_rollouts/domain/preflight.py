@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from quality_contract.preflight import FAILED, FORMAT, PASSED, TOLERANCE_NATS
 
 from sampler_rollouts.domain import limits
-from sampler_rollouts.domain.plan import Count, Loose, Name, Number, Text
+from sampler_rollouts.domain.loose import Count, Loose, Name, Number, Text
 from sampler_rollouts.domain.release import digest
 
 LONGEST_CASE: Final = 120

@@ -17,7 +17,7 @@ from sampler_rollouts.domain import render
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.outcome import Manifest
-    from sampler_rollouts.domain.plan import GatewayPlan, Parent
+    from sampler_rollouts.domain.route_plan import GatewayPlan, Parent
 
 API_VERSION: Final = "gateway.networking.k8s.io/v1"
 KIND: Final = "HTTPRoute"

@@ -14,29 +14,24 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, Field, ValidationError
 
 from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.act import Act, Acts
 from sampler_rollouts.domain.ended import EndedPool
+from sampler_rollouts.domain.loose import Clock, Count, Loose, Name, Number, Reason, Text
 from sampler_rollouts.domain.notices.notice import Notice
 from sampler_rollouts.domain.plan import (
     Bake,
-    Clock,
-    Count,
-    GatewayPlan,
     HeldRelease,
-    Loose,
-    Name,
-    Number,
     OutsideEdit,
-    Reason,
     RefusedWrite,
     Release,
     Remains,
     RemovedPool,
     Rollout,
     Suspicion,
-    Text,
     Watch,
 )
 from sampler_rollouts.domain.preflight import PreflightResult
+from sampler_rollouts.domain.route_plan import GatewayPlan
 
 
 class Stage(StrEnum):
@@ -60,33 +55,6 @@ class Result(StrEnum):
     RESTORED = "Restored"
     ROLLED_BACK = "RolledBack"
     WITHDRAWN = "Withdrawn"
-
-
-class Acts(StrEnum):
-    """What a person may say by annotation."""
-
-    PROMOTE = "promote"
-    ABORT = "abort"
-    RETRY = "retry"
-    PAUSE = "pause"
-    RESUME = "resume"
-    ROLLBACK = "rollback"
-    CLEAR_SUSPECT = "clear-suspect"
-
-
-class Act(Loose):
-    """The last word of one kind, and what became of it."""
-
-    act: Acts
-    value: Name
-    """The annotation's value: one that stands here is answered, and counts no more."""
-    release: Name
-    said: Name = ""
-    """Who and why: self-reported, nobody has checked it."""
-    at: AwareDatetime
-    done: bool = False
-    """False if it was refused."""
-    message: Text = ""
 
 
 class Condition(Loose):
@@ -213,6 +181,8 @@ class HistoryEntry(Loose):
     """When its first pod was created; absent where none was."""
     changes: Annotated[str, Field(max_length=limits.DETAIL)] = ""
     """What was different in it, in words, as far as they fit."""
+    route_hash: Name = ""
+    """Of its route table, as fingerprints have it once it serves."""
     pools: Annotated[list[EndedPool], Field(max_length=limits.POOLS)] = Field(default_factory=list)
     """All pools of the release."""
 

@@ -6,8 +6,8 @@ from collections.abc import Hashable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from sampler_rollouts.domain.plan import ClassTable, PoolPart
 from sampler_rollouts.domain.release import NO_ROUTE, digest, release_hash, revisions
+from sampler_rollouts.domain.route_plan import ClassTable, PoolPart
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.resource import Spec

@@ -24,7 +24,7 @@ from sampler_rollouts.domain.decision.table import table_waits_for
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED, failed_look
 from sampler_rollouts.domain.limits import clip
-from sampler_rollouts.domain.plan import Clock, Failure
+from sampler_rollouts.domain.loose import Clock, Failure
 from sampler_rollouts.domain.quantities import duration_text
 from sampler_rollouts.domain.status import Stage
 

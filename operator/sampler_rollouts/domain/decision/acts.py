@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from sampler_rollouts.domain.act import Act, Acts
 from sampler_rollouts.domain.decision.after_bake import told
 from sampler_rollouts.domain.decision.bake_alarm import go_back, target_for
 from sampler_rollouts.domain.decision.baking import serves
@@ -17,7 +18,7 @@ from sampler_rollouts.domain.decision.suspects import clear_suspects, suspected
 from sampler_rollouts.domain.decision.transitions import Trigger
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.resource import ACT_PREFIX
-from sampler_rollouts.domain.status import Act, Acts, Stage
+from sampler_rollouts.domain.status import Stage
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.decision.context import Turn

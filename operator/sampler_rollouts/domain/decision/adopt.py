@@ -9,10 +9,12 @@ from sampler_rollouts.domain.decision.changes import image_of
 from sampler_rollouts.domain.decision.memory import use_word
 from sampler_rollouts.domain.decision.quality import quality_plan
 from sampler_rollouts.domain.decision.transitions import Trigger, move
-from sampler_rollouts.domain.plan import Bake, ClassTable, Clock, Release, ReleasePool
+from sampler_rollouts.domain.loose import Clock
+from sampler_rollouts.domain.plan import Bake, Release, ReleasePool
 from sampler_rollouts.domain.quantities import seconds
 from sampler_rollouts.domain.release import child_name, release_hash, revisions
 from sampler_rollouts.domain.render import Child
+from sampler_rollouts.domain.route_plan import ClassTable
 from sampler_rollouts.domain.status import Stage
 from sampler_rollouts.domain.tables import table_digest
 

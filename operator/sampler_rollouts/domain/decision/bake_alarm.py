@@ -12,7 +12,8 @@ from sampler_rollouts.domain.decision.sentence import failed_check
 from sampler_rollouts.domain.decision.transitions import Trigger
 from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED, looks_at
 from sampler_rollouts.domain.evidence.look import Verdict
-from sampler_rollouts.domain.plan import Bake, Clock, Rollout
+from sampler_rollouts.domain.loose import Clock
+from sampler_rollouts.domain.plan import Bake, Rollout
 from sampler_rollouts.domain.quantities import seconds
 from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.status import Requests

@@ -10,7 +10,7 @@ from sampler_rollouts.domain.decision.adopt import STATUS_LOST, ambiguity
 from sampler_rollouts.domain.decision.after_bake import told
 from sampler_rollouts.domain.decision.away import STABLE_NOT_READY, place, stable_away
 from sampler_rollouts.domain.decision.baking import serves
-from sampler_rollouts.domain.decision.context import Turn, begun
+from sampler_rollouts.domain.decision.context import Turn, begun, moving
 from sampler_rollouts.domain.decision.drift import drift
 from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED, said_of_stable
 from sampler_rollouts.domain.decision.memory import spoken, unready_for
@@ -210,7 +210,8 @@ def _troubles(turn: Turn) -> Iterator[tuple[str, str]]:
     if status.stage is Stage.ESTABLISHING and rollout and rollout.instead_of:
         text = f"stable release {rollout.instead_of} did not come up; release {rollout.release} starts in its place"
         yield STABLE_NOT_READY, text
-    late = _late(turn) if serves(status) else []
+    no_pods_move = rollout is not None and not moving(rollout)
+    late = _late(turn) if serves(status) or no_pods_move else []
     yield PODS_NOT_READY, f"pods of pool {', '.join(late)} are missing or not ready" if late else ""
     yield NOT_DELETED, not_deleted(turn)
 

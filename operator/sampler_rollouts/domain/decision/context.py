@@ -16,11 +16,12 @@ from sampler_rollouts.domain.render import Owner
 from sampler_rollouts.domain.status import PoolStatus
 
 if TYPE_CHECKING:
+    from sampler_rollouts.domain.act import Act
     from sampler_rollouts.domain.check_template import CheckTemplate
     from sampler_rollouts.domain.evidence.look import Evidence
     from sampler_rollouts.domain.observation import Observation, PodState, WorkloadState
     from sampler_rollouts.domain.resource import Spec
-    from sampler_rollouts.domain.status import Act, Status
+    from sampler_rollouts.domain.status import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,12 @@ def tested_pools(rollout: Rollout) -> list[str]:
     if rollout.table is not None and table_wave(rollout):
         return rollout.table.pools
     return begun(rollout)
+
+
+def born(rollout: Rollout) -> list[datetime]:
+    """When its own pods were created: not those of pools that it does not move, which are asked by its table."""
+    own = moving(rollout)
+    return [birth.at for birth in rollout.births if birth.pool in own]
 
 
 def heard(rollout: Rollout, pools: list[str]) -> list[str]:

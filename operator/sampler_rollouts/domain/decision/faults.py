@@ -13,7 +13,8 @@ from sampler_rollouts.domain.decision.context import Turn, Wish, moving
 from sampler_rollouts.domain.decision.memory import clear_pools
 from sampler_rollouts.domain.decision.quality import quality_plan
 from sampler_rollouts.domain.limits import clip
-from sampler_rollouts.domain.plan import Bake, Clock, Fault, Release, Rollout
+from sampler_rollouts.domain.loose import Clock
+from sampler_rollouts.domain.plan import Bake, Fault, Release, Rollout
 from sampler_rollouts.domain.quantities import seconds
 from sampler_rollouts.domain.status import Stage
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from sampler_rollouts.domain.decision.context import met_since, revision_in
 from sampler_rollouts.domain.decision.route_rules import class_rules, name_of, route_hash, table_release
-from sampler_rollouts.domain.plan import GatewayPlan, Parent
 from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.render_route import header, http_route, total_weights
+from sampler_rollouts.domain.route_plan import GatewayPlan, Parent
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.decision.context import Turn

@@ -6,17 +6,30 @@ from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.decision.changes import suspects
-from sampler_rollouts.domain.decision.context import Turn, begun, gated, moving, revision_in, untried, weight_of
+from sampler_rollouts.domain.decision.context import (
+    Turn,
+    begun,
+    born,
+    gated,
+    moving,
+    revision_in,
+    table_wave,
+    tested_pools,
+    untried,
+    weight_of,
+)
 from sampler_rollouts.domain.decision.examined import PREFLIGHT_FAILED
 from sampler_rollouts.domain.decision.faults import said_of_stable
 from sampler_rollouts.domain.decision.removed import remember_removed
 from sampler_rollouts.domain.decision.replicas import LEAVING, wanted
+from sampler_rollouts.domain.decision.route_rules import fingerprinted
 from sampler_rollouts.domain.decision.sentence import ending, exposure
 from sampler_rollouts.domain.decision.table import arms_leave
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED
 from sampler_rollouts.domain.ended import EndedPool
-from sampler_rollouts.domain.plan import Bake, Clock, Failure, HeldRelease
+from sampler_rollouts.domain.loose import Clock, Failure
+from sampler_rollouts.domain.plan import Bake, HeldRelease
 from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.status import HistoryEntry, Result, Stage
 
@@ -35,13 +48,19 @@ def roll_back(turn: Turn, trigger: Trigger, reason: str, pool: str, why: str) ->
         return
     sentence = ending(turn, rollout, "Rolled back", pool, why)
     rollout.failure = Failure(reason=reason, message=sentence, at=turn.now)
-    marks = suspects(turn, status.stable, status.candidate) if status.stable and reason in BY_QUALITY else []
+    at_fault = reason in BY_QUALITY and not _by_table(rollout, pool)
+    marks = suspects(turn, status.stable, status.candidate) if status.stable and at_fault else []
     held = HeldRelease(hash=rollout.release, at=turn.now, reason=reason, message=sentence, suspects=marks)
     status.failed = [held, *(item for item in status.failed if item.hash != held.hash)][: limits.HELD]
     record(turn, rollout, Result.ROLLED_BACK, reason, sentence)
     turn.note("RolledBack", sentence, warning=True)
     _watch_stable(turn)
     move(turn, trigger)
+
+
+def _by_table(rollout: Rollout, pool: str) -> bool:
+    """Whether its route table failed, and no build: pods answer both tables' requests, but for pools that are new."""
+    return rollout.table is not None and table_wave(rollout) and pool not in rollout.table.silent
 
 
 def withdraw(turn: Turn, trigger: Trigger) -> None:
@@ -175,7 +194,8 @@ def record(turn: Turn, rollout: Rollout, result: Result, reason: str, sentence: 
         ended_at=turn.now,
         weight=max((weight_of(rollout, name) for name in begun(rollout)), default=rollout.weight),
         requests=exposure(turn, rollout),
-        born_at=min((birth.at for birth in rollout.births), default=None),
+        born_at=min(born(rollout), default=None),
+        route_hash=fingerprinted(turn, turn.status.candidate),
         changes=limits.clip("; ".join(rollout.changes), limits.DETAIL),
         pools=_ended_pools(turn, rollout),
     )
@@ -183,9 +203,9 @@ def record(turn: Turn, rollout: Rollout, result: Result, reason: str, sentence: 
 
 
 def _ended_pools(turn: Turn, rollout: Rollout) -> list[EndedPool]:
-    """The release's pools, with what was counted in those that it moved."""
-    release, moved = turn.status.candidate, moving(rollout)
-    rows = {name: turn.status.pool(name) for name in moved}
+    """The release's pools, with what was counted in those that it moved, or sent requests by another table."""
+    release, counts = turn.status.candidate, {*moving(rollout), *tested_pools(rollout)}
+    rows = {name: turn.status.pool(name) for name in counts}
     counted = {name: row.requests for name, row in rows.items() if row is not None and row.requests is not None}
     return [_ended_pool(item, counted.get(item.name)) for item in (release.pools if release else ())]
 

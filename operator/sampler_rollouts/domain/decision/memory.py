@@ -19,13 +19,15 @@ from sampler_rollouts.domain.decision.question import alone, release_under_test
 from sampler_rollouts.domain.decision.replicas import FORWARD, LEAVING, candidate_wanted
 from sampler_rollouts.domain.decision.share import in_force
 from sampler_rollouts.domain.decision.table import table_in_force
-from sampler_rollouts.domain.plan import Birth, Clock, Release, Rollout
+from sampler_rollouts.domain.loose import Clock
+from sampler_rollouts.domain.plan import Birth, Release, Rollout
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 from sampler_rollouts.domain.status import Requests, Stage
 
 if TYPE_CHECKING:
+    from sampler_rollouts.domain.act import Act
     from sampler_rollouts.domain.observation import PodState
-    from sampler_rollouts.domain.status import Act, PoolStatus, Status
+    from sampler_rollouts.domain.status import PoolStatus, Status
 
 LONGEST_WORD: Final = 253
 MISSING: Final = "its Deployment does not exist or is not as wanted"
@@ -174,8 +176,13 @@ def _watched(turn: Turn) -> list[str]:
 
 
 def _candidates_count(turn: Turn) -> bool:
-    """Whether it is the candidate's pods whose readiness counts: not before its first weight, nor when it leaves."""
-    return turn.status.stage in FORWARD and not alone(turn.status)
+    """Whether it is the candidate's pods whose readiness counts.
+
+    Not before its first weight, nor when it leaves, nor where its route table alone is another one.
+    """
+    rollout = turn.status.rollout
+    moves = rollout is not None and bool(begun(rollout))
+    return moves and turn.status.stage in FORWARD and not alone(turn.status)
 
 
 def _run_unready(turn: Turn, name: str, running: bool) -> None:

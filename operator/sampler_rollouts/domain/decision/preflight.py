@@ -32,7 +32,8 @@ from sampler_rollouts.domain.decision.examined import (
 )
 from sampler_rollouts.domain.decision.memory import clocks_run
 from sampler_rollouts.domain.decision.transitions import Trigger
-from sampler_rollouts.domain.plan import Clock, PreflightPlan
+from sampler_rollouts.domain.loose import Clock
+from sampler_rollouts.domain.plan import PreflightPlan
 from sampler_rollouts.domain.preflight import difference
 from sampler_rollouts.domain.quantities import duration_text, seconds
 from sampler_rollouts.domain.render import Child

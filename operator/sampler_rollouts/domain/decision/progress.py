@@ -24,14 +24,14 @@ from sampler_rollouts.domain.decision.suspects import stopped
 from sampler_rollouts.domain.decision.table import begin_table, table_waits_for
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.decision.verdicts import fresh, shared_degradation
-from sampler_rollouts.domain.plan import Clock
+from sampler_rollouts.domain.loose import Clock
 from sampler_rollouts.domain.quantities import duration_text, seconds
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 from sampler_rollouts.domain.status import Result, Stage
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.plan import Rollout
-    from sampler_rollouts.domain.resource import Step
+    from sampler_rollouts.domain.strategy_spec import Step
 
 
 def start_serving(turn: Turn) -> None:

@@ -16,7 +16,8 @@ from sampler_rollouts.domain.status import Stage, Status
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.decision.context import ResourceMeta
-    from sampler_rollouts.domain.plan import Bake, Birth, QualityPlan, Release, Rollout, TableMove, Watch
+    from sampler_rollouts.domain.plan import Bake, Birth, QualityPlan, Release, Rollout, Watch
+    from sampler_rollouts.domain.route_plan import TableMove
 
 TESTED: Final = frozenset({Stage.PROGRESSING, Stage.HOLDING})
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.decision.changes import class_name
 from sampler_rollouts.domain.decision.context import begun, revision_in, weight_of
-from sampler_rollouts.domain.release import child_name, digest
+from sampler_rollouts.domain.decision.removed import last_servers
+from sampler_rollouts.domain.release import NO_ROUTE, child_name, digest
 from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.render_route import Backend, ClassRule
 from sampler_rollouts.domain.status import Stage
@@ -14,7 +15,8 @@ from sampler_rollouts.domain.tables import mix
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.decision.context import Turn
-    from sampler_rollouts.domain.plan import Release, TableMove
+    from sampler_rollouts.domain.plan import Release
+    from sampler_rollouts.domain.route_plan import TableMove
 
 FINENESS: Final = 1000
 """Units of weight for each replica of a pool: 200 replicas stay far below the API's 1,000,000."""
@@ -52,6 +54,11 @@ def route_hash(turn: Turn, release: Release | None) -> str:
     return digest(
         {"pools": pools, "shares": {one.context_class: {to.pool: to.parts for to in one.to} for one in routes}}
     )
+
+
+def fingerprinted(turn: Turn, release: Release | None) -> str:
+    """What the fingerprints of a release's answers say of its table, once it serves."""
+    return route_hash(turn, release) if release and release.gateway else NO_ROUTE
 
 
 def class_parts(turn: Turn, release: Release, name: str) -> dict[str, int]:
@@ -100,13 +107,20 @@ def _rule(turn: Turn, plan: Plan, name: str, of_class: list[Child]) -> ClassRule
         return None
     if backends := _two_tables(turn, plan, name):
         return ClassRule(name, {}, backends)
-    pools = dict.fromkeys(child.pool for child in children)
-    found: dict[Child, int] = {}
-    for pool in pools:
-        found |= _in_pool(turn, plan, pool, written.get(pool) or turn.replicas(pool) * FINENESS)
+    found = _by_pool(turn, plan, children, written)
+    if written and not found:  # no table names what serves of removed pools
+        found = _by_pool(turn, plan, [child for child in of_class if child in last_servers(turn)], {})
     # Where nothing is ready there is nowhere else to go: the gateway says so to those who ask.
     found = found or {child: max(1, plan[child]) for child in children if _stays(turn, child)}
     return ClassRule(name, {name_of(turn, child): weight for child, weight in found.items()})
+
+
+def _by_pool(turn: Turn, plan: Plan, children: list[Child], written: dict[str, int]) -> dict[Child, int]:
+    """Weights by the table, else by replicas; none where nothing is ready."""
+    found: dict[Child, int] = {}
+    for pool in dict.fromkeys(child.pool for child in children):
+        found |= _in_pool(turn, plan, pool, written.get(pool) or turn.replicas(pool) * FINENESS)
+    return found
 
 
 def _stays(turn: Turn, child: Child) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from quality_contract import CHECK_REPLAY_AUDIT
 
-from sampler_rollouts.domain.decision.context import met_since, moving, table_wave, tested_pools, weight_of
+from sampler_rollouts.domain.decision.context import born, met_since, moving, table_wave, tested_pools, weight_of
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.plan import Rollout
 from sampler_rollouts.domain.quantities import nats_text, ratio_text
@@ -70,28 +70,27 @@ def _odds(log_odds: float) -> str:
 
 
 def exposure(turn: Turn, rollout: Rollout) -> Requests:
-    """Requests in all pools that move, and those of them that the candidate answered."""
+    """Requests in all pools that move, and those that the candidate answered; in the table's wave, that came by it."""
     names = tested_pools(rollout) if table_wave(rollout) else moving(rollout)
     pools = [turn.status.pool(name) for name in names]
     known = [pool.requests for pool in pools if pool and pool.requests]
     return Requests(exposed=sum(item.exposed for item in known), total=sum(item.total for item in known))
 
 
-def _exposed(requests: Requests) -> str:
+def _exposed(requests: Requests, *, by_table: bool) -> str:
+    did = "came by its route table" if by_table else "were exposed"
     if not requests.total:
-        return "how many requests were exposed is not known"
+        return f"how many requests {did} is not known"
     share = 100 * requests.exposed / requests.total
     # Counters are of requests that have ended: those in flight are not among them.
     written = f"{share:.2g}" if share < 99.5 else "100"
-    return f"{requests.exposed} of {requests.total} answered requests ({written}%) were exposed"
+    return f"{requests.exposed} of {requests.total} answered requests ({written}%) {did}"
 
 
-def _births(rollout: Rollout) -> list[datetime]:
-    """Since when users can have met it: where no pods change, since its table came."""
-    births = [birth.at for birth in rollout.births]
-    if rollout.waves or not births:
-        return births
-    return [met_since(rollout)]
+def _met(rollout: Rollout) -> datetime | None:
+    """Since when users can have met it: its first pod, or its table where no pods change; None where they have not."""
+    came = table_wave(rollout) and not rollout.waves
+    return met_since(rollout) if came else min(born(rollout), default=None)
 
 
 def ending(turn: Turn, rollout: Rollout, did: str, pool: str, why: str) -> str:
@@ -100,12 +99,13 @@ def ending(turn: Turn, rollout: Rollout, did: str, pool: str, why: str) -> str:
     moves = pool in moving(rollout) and not table_wave(rollout)
     share = weight_of(rollout, pool) if moves else rollout.weight
     weight = f" at weight {share}" if share < 100 else " at full traffic" if place else ""
-    births = _births(rollout)
+    since = _met(rollout)
     parts = [f"{did} release {rollout.release}{place}{weight}: {why}", *rollout.changes[:MOST_CHANGES]]
     if len(rollout.changes) > MOST_CHANGES:
         parts.append(f"{len(rollout.changes) - MOST_CHANGES} further changes")
-    if births:
-        parts += [f"since {moment(min(births))}", _exposed(exposure(turn, rollout))]
+    if since is not None:
+        seen = _exposed(exposure(turn, rollout), by_table=table_wave(rollout))
+        parts += [f"since {moment(since)}", seen]
     else:
         parts.append("no pod of it has served")
     return clip("; ".join(parts) + ".")

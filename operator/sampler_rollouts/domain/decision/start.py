@@ -21,7 +21,8 @@ from sampler_rollouts.domain.decision.replicas import LEAVING
 from sampler_rollouts.domain.decision.suspects import clear_suspects
 from sampler_rollouts.domain.decision.table import begin_table, move_of
 from sampler_rollouts.domain.decision.transitions import Trigger, move
-from sampler_rollouts.domain.plan import Clock, Fault, Release, Rollout
+from sampler_rollouts.domain.loose import Clock
+from sampler_rollouts.domain.plan import Fault, Release, Rollout
 from sampler_rollouts.domain.quantities import seconds
 from sampler_rollouts.domain.status import Result, Stage
 

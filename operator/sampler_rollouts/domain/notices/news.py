@@ -10,7 +10,7 @@ from sampler_rollouts.domain.notices.notice import Notice, NoticeType, made
 from sampler_rollouts.domain.status import Result
 
 if TYPE_CHECKING:
-    from sampler_rollouts.domain.plan import Failure
+    from sampler_rollouts.domain.loose import Failure
     from sampler_rollouts.domain.status import HistoryEntry, Status
 
 ENDS: Final = {

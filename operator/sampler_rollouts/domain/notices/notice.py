@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field
 
 from sampler_rollouts.domain import limits
-from sampler_rollouts.domain.plan import Loose, Name, Reason, Text
+from sampler_rollouts.domain.loose import Loose, Name, Reason, Text
 
 
 class NoticeType(StrEnum):

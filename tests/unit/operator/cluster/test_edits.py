@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sampler_rollouts.cluster.adapter import KubernetesCluster
 from sampler_rollouts.cluster.edits import outside_edits
-from sampler_rollouts.domain.plan import GatewayPlan, Parent
 from sampler_rollouts.domain.render import Owner
 from sampler_rollouts.domain.render_route import ClassRule, http_route
+from sampler_rollouts.domain.route_plan import GatewayPlan, Parent
 
 from tests.support.kube.api import MemoryApi
 from tests.unit.operator.cluster import builders

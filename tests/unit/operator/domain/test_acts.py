@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sampler_rollouts.domain.act import Act, Acts
 from sampler_rollouts.domain.resource import ACT_PREFIX
-from sampler_rollouts.domain.status import Act, Acts
 
 from tests.unit.operator.domain.story import holding, reasons, results, rolling
 from tests.unit.operator.domain.world import World, established, passing, spec

@@ -16,7 +16,8 @@ from sampler_rollouts.domain.decision.needs import Speed
 from sampler_rollouts.domain.evidence.intervals import Increments
 from sampler_rollouts.domain.evidence.samples import CheckPlan
 from sampler_rollouts.domain.evidence.shiryaev import intervals_in, log_e
-from sampler_rollouts.domain.plan import Bake, CheckSpec, Clock, QualityPlan
+from sampler_rollouts.domain.loose import Clock
+from sampler_rollouts.domain.plan import Bake, CheckSpec, QualityPlan
 from sampler_rollouts.domain.quantities import ratio, seconds
 
 from tests.unit.operator.domain.test_feasible import CLEAN, TYPE, UNAUDITED, Counted

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sampler_rollouts.domain.plan import Clock
+from sampler_rollouts.domain.loose import Clock
 from sampler_rollouts.domain.status import Stage, Status
 
 from tests.unit.operator.domain.world import START, established

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.loose import Clock, Failure
 from sampler_rollouts.domain.notices.news import in_trouble, news
 from sampler_rollouts.domain.notices.notice import Notice, NoticeType, made
 from sampler_rollouts.domain.notices.outbox import Debt, bounded, owed, posted, settled, strangers
 from sampler_rollouts.domain.plan import Alarm as WatchAlarm
-from sampler_rollouts.domain.plan import Clock, Failure, Fault, QualityPlan, Release, Rollout, Watch
+from sampler_rollouts.domain.plan import Fault, QualityPlan, Release, Rollout, Watch
 from sampler_rollouts.domain.status import Condition, HistoryEntry, Result, Status
 
 from tests.unit.operator.notices.receiver import AT
