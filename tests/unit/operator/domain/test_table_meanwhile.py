@@ -115,8 +115,11 @@ def removed(*, served: bool) -> Routed:
         world.tick(1)
         if world.status.rollout and world.status.rollout.weight == 100:
             break
-    while world.status.stage != "Serving":
+    for _ in range(60):
         world.tick(1, writes=1)
+        if world.status.stage == "Serving":
+            break
+    assert world.status.stage == "Serving"
     if not served:
         world.unready = {pod.name for pod in world.pods if pod.pool == "cpu-a"}
     world.run(20)
