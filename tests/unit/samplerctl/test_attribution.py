@@ -16,6 +16,7 @@ from samplerctl.attribution import changes_result
 from samplerctl.served import lives
 from typer.testing import CliRunner
 
+from tests.unit.operator.domain.tabled import WRONG, serving_table, tabled
 from tests.unit.operator.domain.world import World, established, failing, image, passing, spec
 from tests.unit.samplerctl.api import PATH, answering
 
@@ -123,6 +124,40 @@ def test_a_release_that_its_bake_took_back_served_until_then() -> None:
     (serves,) = [life for life in lives(world.status) if life.role == "serves"]
     assert (serves.release, serves.since) == (first.release, taken_back)
     assert first.until == served.full_traffic
+
+
+def test_releases_that_differ_in_their_table_alone_are_told_apart_by_the_route_hash(tmp_path: Path) -> None:
+    world = serving_table()
+    world.update(tabled(shares=WRONG))
+    world.run(40)
+    revision, table = world.revision_of("stable"), world.status.rollout.table if world.status.rollout else None
+    assert table is not None
+
+    def found(route: str) -> list[tuple[str, str, str]]:
+        text = ask(tmp_path, [body(world)], "which", f"{revision}-{route}", "--json").output
+        return [(one["role"], one["verdict"], one["changes"] or "") for one in json.loads(text)["found"]]
+
+    ((role, verdict, what),) = found(table.route_hash)
+    assert (role, verdict) == ("under way", "Progressing")
+    assert what.startswith("route table of class standard changed")
+    assert [one[0] for one in found(table.stable_hash)] == ["serves"]
+    assert [one[0] for one in found("none")] == ["under way", "serves"]
+    world.judge = failing("misrouted", "cpu-b")
+    world.run(40)
+    assert [one[:2] for one in found(table.route_hash)] == [("tried", "RolledBack")]
+    assert [one[0] for one in found(table.stable_hash)] == ["serves"]
+
+
+def test_what_a_table_exposed_is_counted_while_it_is_under_way() -> None:
+    world = serving_table()
+    world.update(tabled(shares=WRONG))
+    before = world.now
+    world.run(60)
+    life = lives(world.status)[0]
+    assert life.role == "under way"
+    assert life.since >= before
+    assert 0 < life.exposed < life.total
+    assert {place.verdict for place in life.places.values()} == {"Inconclusive"}
 
 
 def test_the_record_of_a_revision_gives_its_image(tmp_path: Path) -> None:

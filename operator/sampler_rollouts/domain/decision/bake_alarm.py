@@ -93,16 +93,16 @@ def go_back(turn: Turn, bake: Bake, target: Release) -> None:
     # What comes back without a gate is watched like any other once it is there.
     again = Bake(release=target.hash, clock=Clock(since=turn.now), seconds=bake.seconds, watch=watch)
     status.bake = None if known else again
-    _count_all(turn, moved)
+    _count_all(turn, moved or leaving.names())
 
 
 def _progress_deadline(turn: Turn) -> int:
     return seconds(turn.wish.spec.strategy.progress_deadline) if turn.wish else USUAL_PROGRESS_DEADLINE
 
 
-def _count_all(turn: Turn, moved: list[str]) -> None:
+def _count_all(turn: Turn, pools: list[str]) -> None:
     """Every pod of these pools may have to stay until the target's are ready, and every request was its own."""
-    for name in moved:
+    for name in pools:
         row, traffic = turn.pool(name), turn.evidence.traffic.get(name) if turn.evidence else None
         row.candidate_replicas = turn.replicas(name)
         row.requests = Requests(exposed=traffic.candidate, total=traffic.candidate) if traffic else None

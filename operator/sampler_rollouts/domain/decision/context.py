@@ -194,6 +194,16 @@ def born(rollout: Rollout) -> list[datetime]:
     return [birth.at for birth in rollout.births if birth.pool in own]
 
 
+def exposing(rollout: Rollout) -> list[str]:
+    """Pools whose requests say how many met it: those that a table under test names, else those that move.
+
+    Where a table was the only difference and is taken back in its bake, all that were watched.
+    """
+    if table_wave(rollout):
+        return tested_pools(rollout)
+    return moving(rollout) or list(dict.fromkeys(birth.pool for birth in rollout.births))
+
+
 def heard(rollout: Rollout, pools: list[str]) -> list[str]:
     """Those of some pools that requests reach: what only the new table names has none before its wave."""
     silent = rollout.table.silent if rollout.table and not table_wave(rollout) else []

@@ -10,11 +10,11 @@ from sampler_rollouts.domain.decision.context import (
     Turn,
     begun,
     born,
+    exposing,
     gated,
     moving,
     revision_in,
     table_wave,
-    tested_pools,
     untried,
     weight_of,
 )
@@ -204,7 +204,7 @@ def record(turn: Turn, rollout: Rollout, result: Result, reason: str, sentence: 
 
 def _ended_pools(turn: Turn, rollout: Rollout) -> list[EndedPool]:
     """The release's pools, with what was counted in those that it moved, or sent requests by another table."""
-    release, counts = turn.status.candidate, {*moving(rollout), *tested_pools(rollout)}
+    release, counts = turn.status.candidate, {*moving(rollout), *exposing(rollout)}
     rows = {name: turn.status.pool(name) for name in counts}
     counted = {name: row.requests for name, row in rows.items() if row is not None and row.requests is not None}
     return [_ended_pool(item, counted.get(item.name)) for item in (release.pools if release else ())]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from quality_contract import CHECK_REPLAY_AUDIT
 
-from sampler_rollouts.domain.decision.context import born, met_since, moving, table_wave, tested_pools, weight_of
+from sampler_rollouts.domain.decision.context import born, exposing, met_since, moving, table_wave, weight_of
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.plan import Rollout
 from sampler_rollouts.domain.quantities import nats_text, ratio_text
@@ -71,8 +71,7 @@ def _odds(log_odds: float) -> str:
 
 def exposure(turn: Turn, rollout: Rollout) -> Requests:
     """Requests in all pools that move, and those that the candidate answered; in the table's wave, that came by it."""
-    names = tested_pools(rollout) if table_wave(rollout) else moving(rollout)
-    pools = [turn.status.pool(name) for name in names]
+    pools = [turn.status.pool(name) for name in exposing(rollout)]
     known = [pool.requests for pool in pools if pool and pool.requests]
     return Requests(exposed=sum(item.exposed for item in known), total=sum(item.total for item in known))
 
@@ -89,8 +88,9 @@ def _exposed(requests: Requests, *, by_table: bool) -> str:
 
 def _met(rollout: Rollout) -> datetime | None:
     """Since when users can have met it: its first pod, or its table where no pods change; None where they have not."""
-    came = table_wave(rollout) and not rollout.waves
-    return met_since(rollout) if came else min(born(rollout), default=None)
+    if rollout.births and not rollout.waves:
+        return met_since(rollout)
+    return min(born(rollout), default=None)
 
 
 def ending(turn: Turn, rollout: Rollout, did: str, pool: str, why: str) -> str:

@@ -213,6 +213,26 @@ def test_the_first_pod_of_a_release_of_both_is_none_of_a_pool_that_it_does_not_m
     assert entry.born_at >= before
 
 
+def test_a_table_that_its_bake_takes_back_says_since_when_and_how_many() -> None:
+    world = serving_table()
+    world.judge = passing
+    world.update(tabled(shares=WRONG))
+    for _ in range(300):
+        world.tick(1)
+        if world.status.history[0].result == "Promoted":
+            break
+    full = world.now
+    world.judge = inconclusive
+    world.run(60)
+    world.judge = failing("misrouted", "cpu-b")
+    world.run(10)
+    entry = world.status.history[0]
+    assert entry.result == "RolledBack"
+    assert f"since {full:%Y-%m-%dT%H:%M:%SZ}" in entry.message
+    assert entry.requests.exposed == entry.requests.total > 0
+    assert entry.born_at is None
+
+
 def test_pods_that_are_not_ready_are_told_of_in_the_tables_wave_too() -> None:
     world = serving_table()
     world.update(tabled(shares=WRONG))
