@@ -73,12 +73,12 @@ class Arm:
     serving: frozenset[str] | None = None
     """Candidate pods that are ready and not terminating now: they must have fresh samples before anything passes. None:
     all of ``births``, so that a pod that is gone for good keeps the pool from being fresh."""
+    compared: bool = False
+    """Whether stable serves beside the candidate. Without it only absolute limits are tested."""
     route: str = ""
     """The value of ``route_hash`` by which the candidate's requests are counted, where a route table is tested: then
     both arms are of the same pods. Empty: all requests of its pods."""
     stable_route: str = ""
-    compared: bool = False
-    """Whether stable serves beside the candidate. Without it only absolute limits are tested."""
 
 
 @dataclass(frozen=True, slots=True)
