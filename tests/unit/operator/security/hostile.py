@@ -100,7 +100,7 @@ _FULL: Spec = {
         "routes": [
             {
                 "contextClass": "standard",
-                "to": [{"pool": "cpu-a", "share": "99.2%"}, {"pool": "cpu-b", "share": "0.8%"}],
+                "to": [{"pool": "cpu-a", "share": "99.2%"}, {"pool": "tpu-b", "share": "0.8%"}],
             }
         ],
         "session": {"affinity": "Cookie"},
