@@ -86,7 +86,13 @@ def test_the_question_is_the_last_one_that_was_open():
 def test_what_is_asked_of_the_release_that_serves_afterwards_is_another_question():
     tried, after = rollout({"pod-1": 4}), rollout({}, "Serving")
     plan = after["status"].pop("rollout")
-    watch = {"release": "old", "since": when(61), "seconds": 86400, "quality": plan["quality"], "births": plan["births"]}
+    watch = {
+        "release": "old",
+        "since": when(61),
+        "seconds": 86400,
+        "quality": plan["quality"],
+        "births": plan["births"],
+    }
     after["status"] |= {"candidate": None, "watch": watch}
     later = datetime.fromtimestamp(T0 + 61, UTC)
     watched = question(ResourceMeta.of(after["metadata"]), {}, Status.load(after["status"]), later)
