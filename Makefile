@@ -29,7 +29,8 @@ test: lint ## what CI runs: lint, then unit, API-server and end-to-end tests on 
 	@$(PY) -m pytest tests/unit $(PARALLEL) -q --durations=5
 	@$(PY) -m pytest tests/cluster tests/e2e -q --durations=10
 
-soak: venv ## the long proofs: many random histories, every scenario with a fault at each write, `up` stopped everywhere, then the real-model demo DEMOS times (default 5)
+soak: venv ## the long proofs: every long test, many random histories, every scenario with a fault at each write, `up` stopped everywhere, then the real-model demo DEMOS times (default 5)
+	@LONG_TESTS_ONE_IN=1 $(PY) -m pytest tests/unit -m long $(PARALLEL) -q --timeout 7200
 	@HISTORIES=100 $(PY) -m pytest tests/unit/operator/domain/test_properties.py tests/unit/operator/domain/test_total.py -q --timeout 7200
 	@HISTORIES=2000 $(PY) -m pytest tests/unit/operator/domain/test_model.py -q --timeout 36000
 	@$(PY) -m tests.unit.operator.scenarios.crash_table
@@ -44,8 +45,8 @@ soak: venv ## the long proofs: many random histories, every scenario with a faul
 fault-table: venv ## measure what catches which seeded fault, and write the table of docs/seeded-builds.md
 	@$(PY) -m tests.support.fault_table
 
-unit: venv ## pure tests, no cluster, about two minutes on two quiet cores: all but the marks model, compiles and long; a quarter of the random examples
-	@EXAMPLES=0.25 $(PY) -m pytest tests/unit $(PARALLEL) -m "not model and not compiles and not long" -q
+unit: venv ## pure tests, no cluster, about two minutes on two quiet cores: all but the marks model, compiles, server and long; a quarter of the random examples
+	@EXAMPLES=0.25 $(PY) -m pytest tests/unit $(PARALLEL) -m "not model and not compiles and not server and not long" -q
 
 lint: venv ## ruff, mypy strict, import contracts
 	@$(VENV)/bin/ruff check .

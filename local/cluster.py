@@ -136,7 +136,7 @@ def _status(cluster: Cluster, _: argparse.Namespace) -> int:
 
 def _env(cluster: Cluster, _options: argparse.Namespace) -> int:
     """The cluster's programs, then this environment's (`samplerctl`, `kubectl sampler`)."""
-    _ = cluster.helm  # built if nothing has needed it yet, and put beside kubectl
+    assert cluster.helm.program  # built if nothing has needed it yet, and put beside kubectl
     places = f"{cluster.settings.bin}:{Path(sys.executable).parent}"
     print(f'export KUBECONFIG={shlex.quote(str(cluster.kubeconfig))}\nexport PATH={shlex.quote(places)}:"$PATH"')
     return 0

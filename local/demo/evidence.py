@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sampler_rollouts.domain.decision import ResourceMeta, question
+from sampler_rollouts.domain.decision import ResourceMeta, question, release_under_test
 from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.look import CheckLook
 from sampler_rollouts.domain.evidence.samples import Arm, Question, SampleSet
@@ -23,12 +23,15 @@ _LARGEST_LOG = 700.0
 
 
 def asked(seen: Iterable[tuple[float, Mapping[str, Any]]]) -> Question | None:
-    """The last question that the operator had to ask in a turn: its births hold all of the candidate's pods."""
+    """The last question of a turn about the release that was tried: its births hold all of the candidate's pods.
+
+    What the operator asks of a release that serves, in its bake and after it, is another question.
+    """
     found = None
     for at, raw in seen:
-        meta = ResourceMeta.of(raw["metadata"])
-        now = datetime.fromtimestamp(at, UTC)
-        found = question(meta, raw.get("spec") or {}, Status.load(raw.get("status")), now) or found
+        meta, status = ResourceMeta.of(raw["metadata"]), Status.load(raw.get("status"))
+        if release_under_test(status) is not None:
+            found = question(meta, raw.get("spec") or {}, status, datetime.fromtimestamp(at, UTC)) or found
     return found
 
 

@@ -57,6 +57,18 @@ def _stays(release: ReleaseRecord, _: Recording) -> Iterator[str]:
         yield "not all pools serve it"
     if release.number > 1 and release.answered_by_it == 0:
         yield "no request was ever answered by it"
+    if release.number > 1:
+        yield from _passes(release)
+
+
+def _passes(release: ReleaseRecord) -> Iterator[str]:
+    """It was promoted because every check had passed in every pool; the drawing must show that."""
+    asked = {(point.pool, point.check) for point in release.evidence}
+    passed = {(point.pool, point.check) for point in release.evidence if point.verdict == "Passed"}
+    if not asked:
+        yield f"there is no evidence to draw: {release.evidence_note or 'nothing was checked'}"
+    for pool, check in sorted(asked - passed):
+        yield f"the evidence drawn of {check} in pool {pool} never passes"
 
 
 def _rolled_back(release: ReleaseRecord, recording: Recording) -> Iterator[str]:
@@ -71,6 +83,8 @@ def _rolled_back(release: ReleaseRecord, recording: Recording) -> Iterator[str]:
         yield f"it was given {release.highest_wanted:g} % of the traffic, more than the canary's {CANARY_WEIGHT:g} %"
     if release.expected_check not in release.sentence:
         yield f"the sentence does not name the check {release.expected_check}: {release.sentence or '(none)'}"
+    if not any(point.check == release.expected_check and point.verdict == "Failed" for point in release.evidence):
+        yield f"the evidence drawn of {release.expected_check} never fails {release.evidence_note}".rstrip()
     if release.answered_by_it == 0:
         yield "it never answered a request, so nothing was shown"
     if release.pair is None:

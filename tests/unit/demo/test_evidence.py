@@ -9,7 +9,9 @@ from typing import Any
 import httpx
 import pytest
 from quality_contract import BAD, CHECKED
+from sampler_rollouts.domain.decision import ResourceMeta, question
 from sampler_rollouts.domain.evidence.samples import SampleSet, Series
+from sampler_rollouts.domain.status import Status
 
 from local.demo import evidence
 from local.demo.recording import ReleaseRecord
@@ -44,6 +46,7 @@ def rollout(births: dict[str, int], stage: str = "Progressing") -> dict[str, Any
         "deadline": 600,
         "bakeTime": 10,
         "clock": {"since": when(0)},
+        "weight": 50,
         "births": [{"pod": pod, "pool": "wide", "at": when(at)} for pod, at in births.items()],
     }
     status = {"stage": stage, "candidate": release, "stable": stable, "rollout": plan}
@@ -78,6 +81,25 @@ def test_the_question_is_the_last_one_that_was_open():
     assert wanted is not None
     assert set(wanted.arms[0].births) == {"pod-1", "pod-2"}
     assert evidence.asked(seen[2:]) is None
+
+
+def test_what_is_asked_of_the_release_that_serves_afterwards_is_another_question():
+    tried, after = rollout({"pod-1": 4}), rollout({}, "Serving")
+    plan = after["status"].pop("rollout")
+    watch = {
+        "release": "old",
+        "since": when(61),
+        "seconds": 86400,
+        "quality": plan["quality"],
+        "births": plan["births"],
+    }
+    after["status"] |= {"candidate": None, "watch": watch}
+    later = datetime.fromtimestamp(T0 + 61, UTC)
+    watched = question(ResourceMeta.of(after["metadata"]), {}, Status.load(after["status"]), later)
+    assert watched is not None
+    wanted = evidence.asked([(T0 + 30, tried), (T0 + 61, after)])
+    assert wanted is not None
+    assert [arm.revision for arm in wanted.arms] == ["r2"]
 
 
 def test_evidence_grows_until_the_threshold_and_knows_only_what_had_happened():

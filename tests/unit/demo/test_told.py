@@ -27,6 +27,10 @@ def last(release: ReleaseRecord, kind: str, **change: object) -> None:
     point.conditions = [c.model_copy(update=change) if c.type == kind else c for c in point.conditions]
 
 
+def verdicts(release: ReleaseRecord, old: str, new: str) -> None:
+    release.evidence = [p.model_copy(update={"verdict": new}) if p.verdict == old else p for p in release.evidence]
+
+
 BENT: list[tuple[int, str, Callable[[ReleaseRecord], object]]] = [
     (1, "Ready=True", lambda r: last(r, "Ready", status="False")),
     (2, "Ready=True", lambda r: last(r, "Ready", status="Unknown")),
@@ -39,6 +43,10 @@ BENT: list[tuple[int, str, Callable[[ReleaseRecord], object]]] = [
         lambda r: r.statuses[-1].conditions.append(made_up.condition("Stalled", generation=2)),
     ),
     (2, "no request was ever answered", lambda r: setattr(r, "answered_by_it", 0)),
+    (2, "no evidence to draw", lambda r: setattr(r, "evidence", [])),
+    (2, "never passes", lambda r: verdicts(r, "Passed", "Inconclusive")),
+    (3, "never fails", lambda r: verdicts(r, "Failed", "Inconclusive")),
+    (4, "never fails", lambda r: setattr(r, "evidence", [])),
     (2, "history says", lambda r: setattr(r, "outcome", "Restored")),
     (3, "history says nothing", lambda r: setattr(r, "outcome", "")),
     (3, "RolledBack=True", lambda r: last(r, "RolledBack", status="False")),

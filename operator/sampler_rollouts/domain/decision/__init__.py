@@ -1,6 +1,7 @@
 """The decision: one pure function from what is wanted, remembered and seen to what is to be done (R2).
 
     question(meta, spec, status, now) -> Question | None
+    release_under_test(status) -> Release | None
     decide(meta, spec, status, observation, evidence, now) -> Outcome
     note_edits(outcome, edits) -> Outcome
 
@@ -13,6 +14,6 @@ change its arguments.
 from sampler_rollouts.domain.decision.context import ResourceMeta
 from sampler_rollouts.domain.decision.decide import decide
 from sampler_rollouts.domain.decision.edits import note_edits
-from sampler_rollouts.domain.decision.question import question
+from sampler_rollouts.domain.decision.question import question, release_under_test
 
-__all__ = ["ResourceMeta", "decide", "note_edits", "question"]
+__all__ = ["ResourceMeta", "decide", "note_edits", "question", "release_under_test"]

@@ -155,7 +155,7 @@ _FULL: Spec = {
             {"name": "calibration", "maxBiasNats": "0.05"},
             {"name": "my-eval", "template": "eval-score", "maxDrop": "2%", "mode": "Report"},
         ],
-        "probes": {"requestsPerSecond": "1"},
+        "probes": {"requestsPerSecond": "1", "image": IMAGE},
     },
     "rollback": {"onInconclusive": "Hold", "drainTimeout": "60s"},
     "paused": False,
