@@ -85,12 +85,19 @@ def _dripping(handler: Handler) -> None:
         handler.wfile.write(b"x")
 
 
+def _ending_between_drops(handler: Handler) -> None:
+    """Nothing is on its way when the time is up: the answer looks as if it ended there."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    while not handler.server.stopping.wait(0.35):
+        handler.wfile.write(b"x")
+
+
 def _endless_continue(handler: Handler) -> None:
     while not handler.server.stopping.wait(0.01):
         handler.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
-@pytest.mark.parametrize("answer", [_silent, _dripping, _endless_continue])
+@pytest.mark.parametrize("answer", [_silent, _dripping, _ending_between_drops, _endless_continue])
 def test_a_slow_receiver_meets_the_deadline(answer: Answer) -> None:
     """It would keep us for a minute. What is allowed beyond half a second is for a machine that is busy otherwise."""
     before = threading.active_count()
