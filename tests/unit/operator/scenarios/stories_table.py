@@ -108,3 +108,51 @@ def table_new_pool(given: Given, when: When, then: Then) -> None:
     then.ends("Promoted", within=240)
     then.goes_to_pools(cpu=80.0, big=20.0)
     then.pods("big", a=4)
+
+
+@scenario("table: a build is examined first, then its pools move, then the table", long=True)
+def table_behind_a_preflight(given: Given, when: When, then: Then) -> None:
+    given.serving("a", gateway=EDGE, pools=POOLS, waves=[POOLS], shares=EVEN, deadline=600, preflight={"budget": "5s"})
+    when.spec_asks_for("b", shares=MOST)
+    when.table_is_at(25, within=300)
+    then.goes_to_pools(cpu=57.5, big=42.5)
+    then.stable("b", within=240)
+    then.goes_to_pools(cpu=80.0, big=20.0)
+
+
+@scenario("table: a pool goes with the table that names it")
+def table_without_a_pool(given: Given, when: When, then: Then) -> None:
+    given.serving("a", gateway=EDGE, pools=POOLS, shares=EVEN)
+    when.spec_asks_for("a", pools=("cpu",), shares={"cpu": "100%"})
+    when.table_is_at(50)
+    then.goes_to_pools(cpu=75.0, big=25.0)
+    then.ends("Promoted", within=180)
+    then.goes_to_pools(cpu=100.0)
+    then.pods("big", a=0)
+
+
+@scenario("table: what serves is taken back while a table waits for its gateway", long=True)
+def table_waits_and_stable_fails(given: Given, when: When, then: Then) -> None:
+    given.serving("a", gateway=EDGE, pools=POOLS, waves=[POOLS], shares=EVEN, deadline=600, bake=100)
+    when.spec_asks_for("b")
+    then.stable("b", within=240)
+    when.time_passes(10)
+    when.gateway_is_down()
+    when.spec_asks_for("b", shares=MOST)
+    then.stage("Progressing")
+    when.answers_of("b")
+    then.stage("RollingBack")
+    when.gateway_is_down(False)
+    then.goes_to_pools(cpu=50.0, big=50.0)
+    then.goes_by_route(a=100)
+
+
+@scenario("table: a person takes it back")
+def table_aborted(given: Given, when: When, then: Then) -> None:
+    given.serving("a", gateway=EDGE, pools=POOLS, shares=EVEN)
+    when.spec_asks_for("a", shares=MOST)
+    when.table_is_at(25)
+    when.person_says("abort")
+    then.ends("RolledBack")
+    then.goes_to_pools(cpu=50.0, big=50.0)
+    then.pods(a=4)
