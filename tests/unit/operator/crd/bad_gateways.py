@@ -26,6 +26,12 @@ def _routes(*shares: tuple[str, str], context_class: str = "standard") -> Callab
     return put("routing", {"gateway": {"parentRefs": [_EDGE]}, "routes": made})
 
 
+def _probed_alone(spec: Spec) -> None:
+    _untested(spec)
+    put("quality.probes", {"requestsPerSecond": "1"})(spec)
+    put("quality.checks", [{"name": "probe-errors", "maxRate": "5%"}])(spec)
+
+
 def _untested(spec: Spec) -> None:
     put("routing", {"gateway": {"parentRefs": [_EDGE]}, "routes": _ROUTES})(spec)
     put("quality.checks", [{"name": "latency", "slowerThan": "2.5s", "maxRate": "5%"}])(spec)
@@ -113,6 +119,13 @@ BAD_GATEWAYS = [
     Bad(
         "routes that no check is counted by",
         _untested,
+        "quality.checks",
+        "add errors or misrouted",
+        base=two_pools,
+    ),
+    Bad(
+        "routes that the prober alone would ask about",
+        _probed_alone,
         "quality.checks",
         "add errors or misrouted",
         base=two_pools,
