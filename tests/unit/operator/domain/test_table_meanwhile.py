@@ -261,3 +261,38 @@ def test_a_table_wave_at_weight_0_can_be_aborted_and_leaves_by_the_route() -> No
     world.tick(1)
     assert {hash_ for _, hash_ in arms(world)} == {""}
     assert told(rules(world)[0]) == old
+
+
+def test_a_pause_before_the_tables_first_weight_waits_for_a_person() -> None:
+    world = serving_table()
+    made = tabled(shares=WRONG)
+    made["strategy"] = made["strategy"] | {"steps": [{"pause": {}}, {"weight": 50, "minDuration": "30s"}]}
+    world.update(made)
+    world.run(120)
+    assert world.status.rollout is not None
+    assert (world.status.rollout.waiting, world.status.rollout.weight) == (True, 0)
+    assert world.condition("Reconciling") == ("True", "WaitingForPerson")
+    world.annotations["samplerrollouts.io/promote"] = world.status.rollout.release
+    at_half(world)
+
+
+def test_a_table_that_holds_at_its_deadline_goes_on_by_a_word_and_begins_anew_by_a_retry() -> None:
+    world = serving_table()
+    world.update(tabled(shares=WRONG))
+    world.until("Holding")
+    release, old_arms = world.status.rollout.release if world.status.rollout else "", arms(world)
+    assert len({hash_ for _, hash_ in old_arms}) == 2
+    world.annotations["samplerrollouts.io/promote"] = release
+    world.tick(1)
+    assert world.status.stage == "Progressing"
+    assert arms(world) == old_arms
+    world.until("Holding")
+    world.annotations["samplerrollouts.io/retry"] = release
+    world.until("Withdrawing")
+    world.until("Progressing")
+    at_half(world)
+    rollout = world.status.rollout
+    assert rollout is not None
+    assert rollout.release == release
+    assert rollout.table is not None
+    assert rollout.table.known
