@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from sampler_rollouts.domain.decision.context import begun
 from sampler_rollouts.domain.plan import Release
 from sampler_rollouts.domain.status import HistoryEntry, PoolStatus, Result, Status
 
@@ -69,8 +70,8 @@ def _candidate(status: Status) -> Life | None:
     release, rollout = status.candidate, status.rollout
     if release is None or rollout is None:
         return None
-    begun = {name for wave in rollout.waves[: rollout.wave + 1] for name in wave}
-    rows = {row.name: row for row in status.pools if row.name in begun}
+    moved = begun(rollout)
+    rows = {row.name: row for row in status.pools if row.name in moved}
     counted = [row.requests for row in rows.values() if row.requests]
     return Life(
         release=release.hash,
