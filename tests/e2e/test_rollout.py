@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from local.cluster import Cluster
@@ -38,19 +37,9 @@ def established(rollouts: Rollouts, images: dict[str, str]) -> Rollouts:
 
 @pytest.fixture
 def load(established: Rollouts) -> Iterator[LoadGenerator]:
-    url = established.service_url(NAME)
-    # `Ready` says that pods serve; the node's proxy hears of a new Service a moment later.
-    wait_for("the Service on this node", lambda: is_reached(url), timeout=30)
-    with LoadGenerator(url, model="synthetic", workers=4, api="completions") as generator:
+    with LoadGenerator(established.reached_service(NAME), model="synthetic", workers=4, api="completions") as generator:
         wait_for("a first answer", lambda: answered(generator), timeout=60)
         yield generator
-
-
-def is_reached(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/v1/models", timeout=5, trust_env=False).is_success
-    except httpx.ConnectError:
-        return False
 
 
 @pytest.mark.timeout(1800)
