@@ -236,15 +236,15 @@ def listen(service: Service, host: str, port: int) -> Listener:
 def main() -> None:
     """Serve until SIGTERM."""
     service = Service(load())
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    # Kept back from all threads and waited for: a handler that sets an Event may meet the thread that holds its lock.
+    ending = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     host = os.environ.get("HOST", "0.0.0.0")
     for name, port in (("HTTP_PORT", 8000), ("METRICS_PORT", 9090)):
         where = listen(service, host, int(os.environ.get(name, str(port)))).server_address
         sys.stderr.write(f"{name} {where[1]}\n")
     sys.stderr.flush()
-    stop.wait()
+    signal.sigwait(ending)
     service.leaving.set()
     end = time.monotonic() + float(os.environ.get("SAMPLER_DRAIN_TIMEOUT", "10"))
     leaving = float(os.environ.get("LEAVING_SECONDS", LEAVING_SECONDS))

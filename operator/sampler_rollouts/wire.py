@@ -42,7 +42,8 @@ def is_nobodys(address: IPAddress) -> bool:
 def cut_at(end: float, sock: socket.socket) -> Iterator[None]:
     """Timeouts of a socket bound each read, not their sum: a server that drips is cut off at the end.
 
-    ``end`` is of ``time.monotonic``.
+    ``end`` is of ``time.monotonic``. TimeoutError if the block ends later: what it took for the end of headers, or of a
+    body without a length, may be the cut.
     """
     sock.settimeout(max(0.001, end - time.monotonic()))
     timer = threading.Timer(max(0.0, end - time.monotonic()), _cut, [sock])
@@ -52,6 +53,8 @@ def cut_at(end: float, sock: socket.socket) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+    if time.monotonic() >= end:
+        raise TimeoutError
 
 
 def _cut(sock: socket.socket) -> None:

@@ -39,7 +39,7 @@ def which(
     try:
         revision, route = attribution.fingerprint(fingerprint)
         rollouts = connect(kubeconfig, context, namespace)
-        bodies = rollouts.everywhere() if all_namespaces else rollouts.every()
+        bodies = rollouts.every(everywhere=all_namespaces)
         found = attribution.which_result(bodies, _records(rollouts, revision, all_namespaces), revision, route)
     except InputError as error:
         refuse(error)
@@ -61,8 +61,7 @@ def changes(
 
     try:
         back = attribution.duration(since)
-        rollouts = connect(kubeconfig, context, namespace)
-        bodies = rollouts.everywhere() if all_namespaces else rollouts.every()
+        bodies = connect(kubeconfig, context, namespace).every(everywhere=all_namespaces)
     except InputError as error:
         refuse(error)
     now = datetime.now(UTC)

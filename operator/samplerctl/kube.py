@@ -34,12 +34,8 @@ class Rollouts(Protocol):
         """One of them; InputError if there is none, or nobody may say."""
         ...
 
-    def every(self) -> list[dict[str, Any]]:
-        """All of the namespace; InputError if nobody may say."""
-        ...
-
-    def everywhere(self) -> list[dict[str, Any]]:
-        """All of every namespace; InputError if nobody may say."""
+    def every(self, *, everywhere: bool = False) -> list[dict[str, Any]]:
+        """All of the namespace, or of every one; InputError if nobody may say."""
         ...
 
     def records(self, revision: str, *, everywhere: bool) -> list[dict[str, Any]]:
@@ -75,13 +71,11 @@ class KubernetesRollouts:
             raise InputError("the API server's answer is not a SamplerRollout: does --kubeconfig name a cluster?")
         return body
 
-    def every(self) -> list[dict[str, Any]]:
-        """All SamplerRollouts of the namespace."""
+    def every(self, *, everywhere: bool = False) -> list[dict[str, Any]]:
+        """All SamplerRollouts of the namespace, or of all namespaces."""
+        if everywhere:
+            return self._list(f"{API}/{PLURAL}", "list SamplerRollouts of all namespaces")
         return self._list(self._place(), "list SamplerRollouts")
-
-    def everywhere(self) -> list[dict[str, Any]]:
-        """Those of all namespaces."""
-        return self._list(f"{API}/{PLURAL}", "list SamplerRollouts of all namespaces")
 
     def records(self, revision: str, *, everywhere: bool) -> list[dict[str, Any]]:
         """By the label that each of them carries."""

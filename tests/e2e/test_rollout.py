@@ -37,7 +37,7 @@ def established(rollouts: Rollouts, images: dict[str, str]) -> Rollouts:
 
 @pytest.fixture
 def load(established: Rollouts) -> Iterator[LoadGenerator]:
-    with LoadGenerator(established.service_url(NAME), model="synthetic", workers=4, api="completions") as generator:
+    with LoadGenerator(established.reached_service(NAME), model="synthetic", workers=4, api="completions") as generator:
         wait_for("a first answer", lambda: answered(generator), timeout=60)
         yield generator
 
@@ -46,12 +46,19 @@ def load(established: Rollouts) -> Iterator[LoadGenerator]:
 def test_good_release_survives_crash_and_outage_and_bad_ones_are_rolled_back(
     cluster: Cluster, established: Rollouts, load: LoadGenerator, images: dict[str, str]
 ) -> None:
+    load.phase = "good release"
     good_release_is_promoted(cluster, established, images["sampler"])
+    load.phase = "bad release"
     bad_release_is_rolled_back(established, load, images["seeded:rare-token-boost"])
+    load.phase = "release that cannot start"
     release_that_cannot_start_is_rolled_back(established, load, images["sampler"])
     asked = load.tally.records()
-    failed = [(one.outcome, one.detail) for one in asked if one.outcome != OK]
-    assert failed == [], f"{len(failed)} of {len(asked)} requests failed"
+    failed = [
+        f"{one.phase}, {time.strftime('%H:%M:%S', time.gmtime(one.at))}: {one.outcome}, {one.detail}"
+        for one in asked
+        if one.outcome != OK
+    ]
+    assert failed == [], f"{len(failed)} of {len(asked)} requests failed: {failed[:20]}"
 
 
 def good_release_is_promoted(cluster: Cluster, rollouts: Rollouts, image: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import httpx
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 
 from local.cluster import Cluster
@@ -155,11 +156,24 @@ class Rollouts:
         release = self.status(name)["candidate"]["hash"]
         self.kubectl("annotate", "samplerrollout", name, f"{PROMOTE_ANNOTATION}={release}", "--overwrite")
 
-    def service_url(self, name: str) -> str:
-        """Address of the standard class's Service, as the host reaches it."""
+    def reached_service(self, name: str) -> str:
+        """Address of the standard class's Service, once the host reaches it.
+
+        `Ready` says that pods serve; the node's proxy hears of a new Service a moment later.
+        """
         service = self.get("service", f"{name}-standard")
-        return f"http://{service['spec']['clusterIP']}"
+        url = f"http://{service['spec']['clusterIP']}"
+        wait_for("the Service on this node", lambda: _answers(url), timeout=30)
+        return url
 
     def candidate_requests(self, name: str) -> int:
         """Requests that the candidate has answered in all pools."""
         return sum((pool.get("requests") or {}).get("exposed", 0) for pool in self.status(name).get("pools", []))
+
+
+def _answers(url: str) -> bool:
+    try:
+        httpx.get(f"{url}/v1/models", timeout=5, trust_env=False)
+    except httpx.ConnectError:
+        return False
+    return True

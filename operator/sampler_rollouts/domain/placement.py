@@ -13,12 +13,10 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field
 
 from sampler_rollouts.domain import limits
-from sampler_rollouts.domain.rules import Rule, Scalar, Strict, matching
+from sampler_rollouts.domain.rules import DNS_SUBDOMAIN, Rule, Scalar, Strict, matching
 
-_LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_SUBDOMAIN: Final = f"{_LABEL}([.]{_LABEL})*"
 _WORD: Final = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-_KEY: Final = f"^({_SUBDOMAIN}/)?{_WORD}$"
+_KEY: Final = f"^({DNS_SUBDOMAIN}/)?{_WORD}$"
 _VALUE: Final = f"^({_WORD})?$"
 _VALUE_MESSAGE: Final = "must be a label's value: letters, digits, dashes, underscores and dots, such as trn2.48xlarge"
 _OWN_TAINT: Final = "^([a-z0-9.-]*[.])?(kubernetes|k8s)[.]io/"
@@ -30,7 +28,7 @@ _TMP: Final = "tmp"
 ObjectName = Annotated[
     str,
     Field(min_length=1, max_length=253),
-    matching(f"^{_SUBDOMAIN}$", "must be an object's name: lower-case letters, digits, dashes and dots"),
+    matching(f"^{DNS_SUBDOMAIN}$", "must be an object's name: lower-case letters, digits, dashes and dots"),
 ]
 Key = Annotated[
     str,

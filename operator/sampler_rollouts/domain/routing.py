@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,19 +10,18 @@ from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.placement import ObjectName
 from sampler_rollouts.domain.pool import Label
 from sampler_rollouts.domain.routes_spec import ClassRoutes
-from sampler_rollouts.domain.rules import Rule, Strict, matching
+from sampler_rollouts.domain.rules import DNS_LABEL, DNS_SUBDOMAIN, Rule, Strict, matching
 
-_LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 Namespace = Annotated[
     str,
     Field(min_length=1, max_length=63),
-    matching(f"^{_LABEL}$", "must be a namespace's name: lower-case letters, digits and dashes"),
+    matching(f"^{DNS_LABEL}$", "must be a namespace's name: lower-case letters, digits and dashes"),
 ]
 Hostname = Annotated[
     str,
     Field(min_length=1, max_length=253),
     matching(
-        f"^([*][.])?{_LABEL}([.]{_LABEL})*$",
+        f"^([*][.])?{DNS_SUBDOMAIN}$",
         "must be a host name in lower case without port, such as api.example.com or *.example.com",
     ),
 ]

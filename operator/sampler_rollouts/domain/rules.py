@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 
 CEL_KEY = "x-kubernetes-validations"
+DNS_LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+"""A part of a name of Kubernetes, as a pattern without anchors (RFC 1123); lengths are bounded beside it."""
+DNS_SUBDOMAIN: Final = f"{DNS_LABEL}([.]{DNS_LABEL})*"
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import yaml
+
+from tests.support.loopback import running
 
 PATH = "/apis/samplerrollouts.io/v1alpha1/namespaces/demo/samplerrollouts/chat"
 
@@ -53,15 +54,8 @@ def answering(folder: Path, answer: Callable[[str, str, Any], tuple[int, Any]]) 
         def log_message(self, *args: object) -> None:
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with running(HTTPServer(("127.0.0.1", 0), Handler)) as server:
         yield _kubeconfig(folder, f"http://127.0.0.1:{server.server_port}")
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _kubeconfig(folder: Path, url: str) -> Path:

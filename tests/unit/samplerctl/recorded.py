@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,6 +20,7 @@ from sampler_rollouts.domain.evidence.samples import Question
 from sampler_rollouts.domain.outcome import EventNote, Outcome
 from sampler_rollouts.handlers.telemetry import Telemetry
 
+from tests.support.loopback import running
 from tests.unit.operator.domain.world import World, spec
 
 KEY = RolloutKey("demo", "chat")
@@ -133,12 +133,5 @@ def store(series: dict[Labels, list[tuple[float, float]]], asked: list[str] | No
         def log_message(self, *args: object) -> None:
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with running(HTTPServer(("127.0.0.1", 0), Handler)) as server:
         yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

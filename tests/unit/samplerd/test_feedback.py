@@ -83,6 +83,7 @@ async def test_an_answer_of_another_release_counts_for_nobody_and_the_client_is_
 
 
 async def test_a_session_rates_a_release_once(server: Server) -> None:
+    assert (await rate(server, "r1-0123abcd", **ROUTED)).json()["counted"]  # the route's own counters begin with it
     route, before = {**ROUTED, "x-session-id": "alice"}, await checked(server, "feedback", "0123abcd")
     answers = [await rate(server, "r1-0123abcd", rating, **route) for rating in ("down", "down", "up")]
     assert [answer.json()["counted"] for answer in answers] == [True, False, False]

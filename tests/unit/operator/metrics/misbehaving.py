@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,6 +13,7 @@ from sampler_rollouts.domain.evidence.samples import Question, SampleSet
 from sampler_rollouts.metrics.config import LONGEST_TIMEOUT, MetricsSource
 from sampler_rollouts.metrics.prometheus import PrometheusSource
 
+from tests.support.loopback import Loopback, running
 from tests.unit.operator.evidence.build import ERRORS, at, question
 
 Behaviour = Callable[["Handler"], None]
@@ -51,20 +51,15 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-class Server(ThreadingHTTPServer):
+class Server(Loopback):
     """Remembers what it was asked."""
 
-    daemon_threads = True
     behaviour: Behaviour
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(Handler)
         self.asked: list[str] = []
         self.tokens: list[str | None] = []
-        self.stopping = threading.Event()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        pass  # clients that hang up are the point of these tests
 
     @property
     def url(self) -> str:
@@ -73,16 +68,10 @@ class Server(ThreadingHTTPServer):
 
 @contextlib.contextmanager
 def serving(behaviour: Behaviour) -> Iterator[Server]:
-    with Server() as server:
-        server.behaviour = behaviour
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.stopping.set()
-            server.shutdown()
-            thread.join()
+    server = Server()
+    server.behaviour = behaviour
+    with running(server):
+        yield server
 
 
 def matrix(*series: tuple[dict[str, str], list[tuple[float, str]]], **more: Any) -> dict[str, Any]:

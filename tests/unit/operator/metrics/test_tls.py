@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
-import subprocess
 from pathlib import Path
 
 import pytest
 from sampler_rollouts.metrics.config import MetricsSource
 from sampler_rollouts.metrics.prometheus import PrometheusSource
 
+from tests.support import loopback
 from tests.unit.operator.evidence.build import at, question
 from tests.unit.operator.metrics.misbehaving import GENEROUS, Server, matrix, serving
 
@@ -18,21 +17,11 @@ pytestmark = pytest.mark.timeout(30)
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two self-signed certificates for loopback: ``right`` and ``wrong``."""
-    folder = tmp_path_factory.mktemp("tls")
-    for name in ("right", "wrong"):
-        files = ["-keyout", f"{name}.key", "-out", f"{name}.pem"]
-        subject = ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
-        curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-        command = ["openssl", "req", "-x509", "-nodes", "-days", "2", *curve, *files, *subject]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    return folder
+    return loopback.certificates(tmp_path_factory.mktemp("tls"))
 
 
 def secure(server: Server, folder: Path) -> str:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "right.pem", folder / "right.key")
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.secure(folder)
     return server.url.replace("http:", "https:")
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 from sampler_rollouts.domain.notices.notice import Letter, NoticeType, Origin, made
 from sampler_rollouts.domain.receivers import Receiver
+
+from tests.support.loopback import Loopback, running
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 KEY = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
@@ -57,19 +58,14 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-class HttpReceiver(ThreadingHTTPServer):
+class HttpReceiver(Loopback):
     """Remembers what it was told."""
 
-    daemon_threads = True
     answer: Answer
 
     def __init__(self, handler: type[BaseHTTPRequestHandler] = Handler) -> None:
-        super().__init__(("127.0.0.1", 0), handler)
+        super().__init__(handler)
         self.got: list[Got] = []
-        self.stopping = threading.Event()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        pass  # clients that hang up are the point of some tests
 
     @property
     def url(self) -> str:
@@ -81,16 +77,10 @@ def receiving(
     answer: Answer = lambda handler: handler.status(204), handler: type[BaseHTTPRequestHandler] = Handler
 ) -> Iterator[HttpReceiver]:
     """Until the block ends."""
-    with HttpReceiver(handler) as server:
-        server.answer = answer
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.stopping.set()
-            server.shutdown()
-            thread.join()
+    server = HttpReceiver(handler)
+    server.answer = answer
+    with running(server):
+        yield server
 
 
 def says(status: int, **headers: str) -> Answer:

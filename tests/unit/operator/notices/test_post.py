@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -14,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from sampler_rollouts.notify.post import LONGEST_PAUSE, NotTakenError, post, reach
 
+from tests.support import loopback
 from tests.support.waiting import wait_for
 from tests.unit.operator.notices.receiver import Answer, Handler, HttpReceiver, receiving, says
 
@@ -204,20 +203,11 @@ def test_the_environment_adds_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tls")
-    for name in ("right", "wrong"):
-        subject = ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
-        curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-        files = ["-keyout", f"{name}.key", "-out", f"{name}.pem"]
-        command = ["openssl", "req", "-x509", "-nodes", "-days", "2", *curve, *files, *subject]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    return folder
+    return loopback.certificates(tmp_path_factory.mktemp("tls"))
 
 
 def secure(server: HttpReceiver, folder: Path) -> str:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "right.pem", folder / "right.key")
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.secure(folder)
     return server.url.replace("http:", "https:")
 
 
