@@ -16,11 +16,21 @@ EXAMPLE: Final = Path(__file__).parents[2] / "examples" / "incidents-rollout.yam
 STRANGER: Final = "load-balancer-change"
 
 
-def release(image: str, model: str, edge: Edge) -> dict[str, Any]:
-    """The example with an image in every pool, behind the cluster's own Gateway."""
+def release(image: str, model: str, edge: Edge, misroutes: int = 0) -> dict[str, Any]:
+    """The example with an image in every pool, behind the cluster's own Gateway.
+
+    ``misroutes`` percent of the requests that say they are short go to the long pool, by the release's own route table.
+    """
     made = render(yaml.safe_load(EXAMPLE.read_text(encoding="utf-8")), image, model)
     made["spec"]["routing"]["gateway"] = {"parentRefs": [{"name": edge.name, "namespace": edge.namespace}]}
+    if misroutes:
+        made["spec"]["routing"]["routes"] = [_table(misroutes)]
     return made
+
+
+def _table(misroutes: int) -> dict[str, Any]:
+    shares = {STANDARD: 100 - misroutes, LONG: misroutes}
+    return {"contextClass": STANDARD, "to": [{"pool": name, "share": f"{share}%"} for name, share in shares.items()]}
 
 
 def strangers_route(edge: Edge, services: dict[str, str], percent: int) -> dict[str, Any]:

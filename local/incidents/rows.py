@@ -47,9 +47,8 @@ def of_release(incident: Incident, seen: Seen) -> Row:
     end = _end(seen)
     if end is None:
         return _judged(incident, seen, _row(incident))
-    revisions = {revision for status in seen.statuses for revision in status.candidate.values()}
-    revisions -= set(seen.statuses[0].stable.values()) if seen.statuses else set()
-    mine = [one for one in seen.records if revision_of(one.fingerprint) in revisions and one.at <= end.at]
+    past = [one for one in seen.records if one.at <= end.at]
+    mine = _misrouted(past, seen) if incident.misroutes else _of_candidate(past, seen)
     first = min((one.at for one in mine), default=None)
     made = replace(
         _row(incident),
@@ -61,6 +60,20 @@ def of_release(incident: Incident, seen: Seen) -> Row:
         sentence=end.sentence,
     )
     return _judged(incident, seen, made)
+
+
+def _of_candidate(records: Sequence[Record], seen: Seen) -> list[Record]:
+    """What the candidate's own pods answered."""
+    revisions = {revision for status in seen.statuses for revision in status.candidate.values()}
+    revisions -= set(seen.statuses[0].stable.values()) if seen.statuses else set()
+    return [one for one in records if revision_of(one.fingerprint) in revisions]
+
+
+def _misrouted(records: Sequence[Record], seen: Seen) -> list[Record]:
+    """Short requests that the long pool answered."""
+    pods = {status.stable.get(LONG) for status in seen.statuses}
+    short = (one for one in records if one.outcome == OK and one.context_class == STANDARD)
+    return [one for one in short if revision_of(one.fingerprint) in pods]
 
 
 def _end(seen: Seen) -> EndPoint | None:
@@ -75,8 +88,9 @@ def of_alarm(incident: Incident, seen: Seen) -> Row:
     if told is None:
         return _judged(incident, seen, _row(incident))
     degraded = told.condition("Degraded")
-    short = [one for one in seen.records if one.outcome == OK and one.context_class == STANDARD and one.at <= told.at]
-    wrong = [one for one in short if revision_of(one.fingerprint) == told.stable.get(LONG)]
+    past = [one for one in seen.records if one.at <= told.at]
+    short = [one for one in past if one.outcome == OK and one.context_class == STANDARD]
+    wrong = _misrouted(past, seen)
     first = min((one.at for one in wrong), default=seen.began)
     made = replace(
         _row(incident),

@@ -22,7 +22,7 @@ from local.demo.waiting import NotAsToldError, until
 from local.demo.watcher import Watcher
 from local.gateway.install import Edge
 from local.incidents import thresholds
-from local.incidents.cast import CAST, FAULTS, PROMOTED, Incident
+from local.incidents.cast import CAST, FAULTS, PROMOTED, STRANGERS, Incident
 from local.incidents.manifests import STRANGER, release, strangers_route
 from local.incidents.rows import Row, Seen, of_alarm, of_release
 from local.progress import say
@@ -31,7 +31,6 @@ LONG_SHARE: Final = 0.3
 """Of the questions, so that the long pool has enough to be judged by."""
 HONEST: Final = {2: images.SECOND_ARGUMENTS, 3: ("serve", "--prefill-sizes", "24")}
 """Further good builds by number: they compile and run other programs, and must give the same tokens."""
-STRANGERS_PERCENT: Final = 16
 FIRST_READY: Final = 420
 DECISION: Final = 1500
 VERIFIED: Final = 300
@@ -104,8 +103,8 @@ def _stage(options: Options, cluster: Cluster, edge: Edge, built: Mapping[str, s
         api.close()
 
 
-def _apply(stage: Stage, image: str) -> None:
-    made = release(stage.images[image], stage.options.served_model, stage.edge)
+def _apply(stage: Stage, image: str, misroutes: int = 0) -> None:
+    made = release(stage.images[image], stage.options.served_model, stage.edge, misroutes)
     stage.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(made))
     stage.watcher.look()
 
@@ -124,7 +123,7 @@ def _until(stage: Stage, what: str, true: Callable[[StatusPoint], bool], seconds
 def _release(stage: Stage, incident: Incident) -> Row:
     began = time.time()
     stage.load.phase = incident.name
-    _apply(stage, incident.image)
+    _apply(stage, incident.image, incident.misroutes)
     problem = ""
     try:
         _until(stage, f"{incident.name} to be decided", _decided, DECISION)
@@ -154,7 +153,7 @@ def _alarm(stage: Stage, incident: Incident) -> Row:
     """Somebody else's change of the routing, long after the release was verified."""
     serving = stage.watcher.look().stable
     services = {pool: f"{NAME}-{pool}-{serving[pool]}" for pool in (STANDARD, LONG)}
-    made = strangers_route(stage.edge, services, STRANGERS_PERCENT)
+    made = strangers_route(stage.edge, services, STRANGERS)
     began = time.time()
     stage.load.phase = incident.name
     stage.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(made))

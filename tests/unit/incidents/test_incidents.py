@@ -23,6 +23,7 @@ from local.incidents.rows import Row, Seen, of_alarm, of_release
 EDGE = Edge("http://10.96.0.7")
 I2 = next(one for one in CAST if one.name == "I2")
 I1 = next(one for one in CAST if one.name == "I1")
+LATER = next(one for one in CAST if one.name == "I1-later")
 STABLE = {"standard": "aaaa000000", "long": "aaaa000001"}
 CANDIDATE = {"standard": "bbbb000000", "long": "bbbb000001"}
 
@@ -32,9 +33,8 @@ def answer(at: float, revision: str, **more: Any) -> Record:
 
 
 def status(at: float, end: EndPoint | None = None, **more: Any) -> StatusPoint:
-    return StatusPoint(
-        at=at, generation=3, observed_generation=3, stable=STABLE, candidate=CANDIDATE, last_end=end, **more
-    )
+    usual = {"generation": 3, "observed_generation": 3, "stable": STABLE, "candidate": CANDIDATE}
+    return StatusPoint(at=at, last_end=end, **{**usual, **more})
 
 
 def ended(result: str = "RolledBack", **more: Any) -> EndPoint:
@@ -72,7 +72,27 @@ def test_releases_differ_in_their_image_alone_and_the_operator_takes_them() -> N
 
 
 def test_every_image_of_the_cast_is_built() -> None:
-    assert {one.image for one in CAST if one.expected == ROLLED_BACK} == set(FAULTS)
+    assert {one.image for one in CAST if one.expected == ROLLED_BACK and not one.misroutes} == set(FAULTS)
+
+
+def test_the_incidents_table_is_one_that_the_operator_takes_and_nothing_else_differs() -> None:
+    image = "localhost/s@sha256:" + "a" * 64
+    made = release(image, "synthetic", EDGE, I1.misroutes)
+    routes = parse_spec(made["spec"], NAME).routes[STANDARD]
+    assert {one.pool: one.share for one in routes.to} == {STANDARD: "96%", LONG: "4%"}
+    del made["spec"]["routing"]["routes"]
+    assert made == release(image, "synthetic", EDGE)
+
+
+def test_a_table_is_told_by_the_short_requests_that_the_long_pool_answered() -> None:
+    records = [
+        answer(85, STABLE["standard"], context_class=STANDARD),
+        answer(100, STABLE["long"], context_class=STANDARD),
+        answer(101, STABLE["long"], context_class=LONG),
+    ]
+    end = ended(sentence="check misrouted was bad", exposed=12)
+    row = of_release(I1, Seen(80, [status(90, candidate=STABLE), status(131, end)], records))
+    assert (row.ended, row.seconds, row.requests, row.problems) == (ROLLED_BACK, 30.0, 12, ())
 
 
 def test_somebody_elses_route_takes_short_requests_alone_and_sends_a_part_to_the_long_pool() -> None:
@@ -117,11 +137,11 @@ def test_an_alarm_counts_the_short_requests_that_went_to_the_long_pool() -> None
         answer(190, STABLE["long"], context_class=STANDARD),  # after the alarm
     ]
     seen = Seen(100, [status(110), status(150, conditions=[alarm])], records)
-    row = of_alarm(I1, seen)
+    row = of_alarm(LATER, seen)
     assert (row.ended, row.requests, row.seconds) == (ALARM, 1, 48.0)
     assert row.share == pytest.approx(1 / 3)
     assert row.problems == ()
-    assert "expected alarm" in of_alarm(I1, replace(seen, statuses=[status(110)])).problems[0]
+    assert "expected alarm" in of_alarm(LATER, replace(seen, statuses=[status(110)])).problems[0]
 
 
 def points(rates: list[tuple[int, int]], check: str = "unexpected-script") -> list[CheckPoint]:
