@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from local.cluster import Cluster
-from local.demo import ending, summary
+from local.demo import ending, install, summary
 from local.demo.options import Options, read
 from local.demo.report import render
 from local.demo.story import Story
@@ -59,7 +59,10 @@ def ready(cluster: Cluster) -> bool:
     """Refuse a machine on which the story cannot be told. Return whether a cluster was up before it."""
     cluster.check()
     was_up = ending.is_up(cluster)
-    if not was_up:  # what runs already has its memory
+    if was_up:
+        cluster.up()  # what is not well cannot be asked
+        install.refuse_others(cluster)
+    else:  # what runs already has its memory
         check_memory(DEMO_MEMORY)
     return was_up
 

@@ -20,13 +20,27 @@ RELEASE = "sampler-rollouts"
 OPERATOR_NAMESPACE = "sampler-rollouts"
 OPERATOR_LABEL = f"app.kubernetes.io/instance={RELEASE}"
 PROMETHEUS = "http://prometheus.monitoring.svc:9090"
+OURS = "put in by make demo or make incidents"
+"""What Helm says of our release, so that another one's is known."""
+
+
+def refuse_others(cluster: Cluster) -> None:
+    """Refuse a cluster in which somebody else has put the operator: it would be changed, and removed at the end."""
+    place = ("--namespace", OPERATOR_NAMESPACE, "--output", "json")
+    if not json.loads(cluster.helm("list", "--all", "--filter", f"^{RELEASE}$", *place)):
+        return
+    if json.loads(cluster.helm("status", RELEASE, *place))["info"].get("description") != OURS:
+        raise LocalError(
+            f"the Helm release {RELEASE} of the local cluster is not the demo's own, which would change and remove it",
+            f"run `helm uninstall {RELEASE} -n {OPERATOR_NAMESPACE}` if nobody needs it, or `make cluster-down`",
+        )
 
 
 def operator(cluster: Cluster, image: str) -> None:
     """Install the operator, or bring it to this image and these values."""
     line: list[str | Path] = ["upgrade", "--install", RELEASE, CHART, "-n", OPERATOR_NAMESPACE, "--create-namespace"]
     # The CRD may be there already, put in by a test or by hand; the chart's is the one that counts.
-    line += ["--take-ownership"]
+    line += ["--take-ownership", "--description", OURS]
     given = json.dumps(values(cluster, image))
     cluster.helm(*line, "--values", "-", "--wait", f"--timeout={OPERATOR_READY}s", stdin=given)
 

@@ -12,7 +12,7 @@ import httpx
 
 from local.cluster import Cluster
 from local.demo import ending
-from local.demo.__main__ import make_console
+from local.demo.__main__ import make_console, ready
 from local.demo.options import TREE, Options, read
 from local.demo.waiting import NotAsToldError
 from local.errors import LocalError
@@ -33,7 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parse(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console, cluster = make_console(), Cluster()
-    was_up = ending.is_up(cluster)
+    try:
+        was_up = ready(cluster)
+    except LocalError as error:  # nothing was begun, so there is nothing to clean up
+        print(f"error: {error.text()}", file=sys.stderr)
+        return 1
     try:
         rows = story.play(options, cluster)
         path = table.save(rows, options.out)

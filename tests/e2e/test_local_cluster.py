@@ -110,7 +110,8 @@ def _seen(cluster: Cluster) -> dict[str, Any]:
 
 
 def _get(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=5) as answer:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(url, timeout=5) as answer:
         return str(answer.read().decode())
 
 

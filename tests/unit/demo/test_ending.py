@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import yaml
 from rich.console import Console
 from sampler_rollouts.domain.resource import SpecError, parse_spec
 
-from local.demo import ending, manifests, waiting
+from local.demo import ending, install, manifests, waiting
 from local.demo.options import Options
 from local.errors import LocalError
 
@@ -74,6 +75,30 @@ def test_a_cluster_that_was_there_before_stays_without_the_demos_things():
         "helm uninstall sampler-rollouts",
         "kubectl delete namespace sampler-rollouts",
     ]
+
+
+class Holding(FakeCluster):
+    """A cluster with a Helm release of the operator, or none."""
+
+    def __init__(self, description: str | None) -> None:
+        super().__init__()
+        self._said = {
+            "list": "[]" if description is None else '[{"name": "sampler-rollouts"}]',
+            "status": json.dumps({"info": {"description": description}}),
+        }
+
+    def helm(self, *args: str) -> str:
+        return self._said[args[0]]
+
+
+@pytest.mark.parametrize("description", [None, install.OURS])
+def test_the_demo_takes_a_cluster_without_the_operator_or_with_its_own(description: str | None) -> None:
+    install.refuse_others(Holding(description))  # type: ignore[arg-type]
+
+
+def test_the_demo_refuses_an_operator_that_it_did_not_put_in() -> None:
+    with pytest.raises(LocalError, match=r"not the demo's own.*helm uninstall sampler-rollouts.*make cluster-down"):
+        install.refuse_others(Holding("Install complete"))  # type: ignore[arg-type]
 
 
 def test_keep_leaves_all_and_says_what_to_try():
