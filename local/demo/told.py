@@ -82,7 +82,7 @@ def _rolled_back(release: ReleaseRecord, recording: Recording) -> Iterator[str]:
     if release.highest_wanted > CANARY_WEIGHT:
         yield f"it was given {release.highest_wanted:g} % of the traffic, more than the canary's {CANARY_WEIGHT:g} %"
     if release.highest_observed > CANARY_WEIGHT:
-        yield f"{release.highest_observed:g} % of a pool's ready pods were its own, above the canary's {CANARY_WEIGHT:g} %"
+        yield f"{release.highest_observed:g} % of a pool's ready pods were its, above the canary's {CANARY_WEIGHT:g}"
     if release.expected_check not in release.sentence:
         yield f"the sentence does not name the check {release.expected_check}: {release.sentence or '(none)'}"
     if not any(point.check == release.expected_check and point.verdict == "Failed" for point in release.evidence):

@@ -53,7 +53,7 @@ BENT: list[tuple[int, str, Callable[[ReleaseRecord], object]]] = [
     (3, "Stalled=True", lambda r: last(r, "Stalled", status="False")),
     (3, "Ready=False with reason", lambda r: last(r, "Ready", reason="Progressing")),
     (3, "more than the canary", lambda r: setattr(r, "highest_wanted", 100.0)),
-    (3, "ready pods were its own", lambda r: setattr(r, "highest_observed", 67.0)),
+    (3, "ready pods were its, above", lambda r: setattr(r, "highest_observed", 67.0)),
     (3, "does not name the check", lambda r: setattr(r, "sentence", "check errors failed")),
     (4, "does not name the check", lambda r: setattr(r, "sentence", "check unexpected-script failed")),
     (4, "beside a good one", lambda r: setattr(r, "pair", None)),
