@@ -3,11 +3,13 @@
 #   sampler: PLATFORM chooses the pinned requirements (requirements/sampler-$PLATFORM.txt)
 #   all:     BASE is a Debian 12 image; the local cluster's build makes the default one from Debian packages
 #   seeded:  FAULT names the seeded bad build; a separate image, so that no production image knows of one
+#   compiled: OF (sampler or seeded) with programs that are compiled already; PROGRAMS names the servers' settings
 #
 # Layers go from what changes rarely to what changes often: a change of our source reinstalls nothing. Final stages
 # run nothing, they only copy: what they hold was made, and compiled, in stages that are thrown away.
 
 ARG BASE=localhost/sampler-rollouts/base
+ARG OF=sampler
 FROM ${BASE} AS python
 RUN command -v python3 >/dev/null \
     || (apt-get update && apt-get install -y --no-install-recommends python3 ca-certificates \
@@ -87,3 +89,19 @@ RUN test -n "${FAULT}" || { echo "name the fault: --build-arg FAULT=..." >&2; ex
 ENV SEEDED_FAULT=${FAULT}
 ENTRYPOINT ["python3", "-m", "seeded_builds"]
 CMD ["serve"]
+
+# For pods that start quicker. PROGRAMS has the variables of each kind of server, such as
+# "SAMPLER_BATCH_SIZES=4 SAMPLER_CONTEXT=128; SAMPLER_BATCH_SIZES=1 SAMPLER_CONTEXT=128". What is compiled is for processors of
+# the kind that builds it: on another kind, or with other settings, a server compiles as if there were no cache.
+FROM ${OF} AS compiling
+USER 0:0
+ARG PROGRAMS
+RUN test -n "${PROGRAMS}" || { echo "say what to compile: --build-arg PROGRAMS='SAMPLER_BATCH_SIZES=4 ...'" >&2; exit 1; }
+RUN program=samplerd; test -z "${SEEDED_FAULT}" || program=seeded_builds; \
+    echo "${PROGRAMS}" | tr ';' '\n' | while read -r settings; do \
+        env ${settings} python3 -m ${program} serve --compile-only --compile-cache /opt/compiled || exit 1; \
+    done
+
+FROM ${OF} AS compiled
+COPY --from=compiling /opt/compiled /opt/compiled
+ENV SAMPLER_COMPILE_CACHE=/opt/compiled

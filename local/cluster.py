@@ -89,11 +89,14 @@ class Cluster:
             take_down(self.settings)
             return True
 
-    def build_images(self, *names: str) -> dict[str, str]:
-        """Build images from the working tree, import them, and return name to `name@sha256:...`."""
+    def build_images(self, *names: str, programs: Sequence[str] = ()) -> dict[str, str]:
+        """Build images from the working tree, import them, and return name to `name@sha256:...`.
+
+        Samplers hold the programs of servers with these settings compiled, each "VARIABLE=value VARIABLE=value".
+        """
         from local.images import build_images  # noqa: PLC0415 - images need this module for their command
 
-        return build_images(self.settings, names)
+        return build_images(self.settings, names, programs=programs)
 
     @contextmanager
     def _lock(self) -> Iterator[None]:

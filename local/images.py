@@ -23,6 +23,7 @@ TREE = Path(__file__).parent.parent
 PREFIX = "localhost/sampler-rollouts"
 _SAMPLER_INPUTS = ("requirements/model.txt", "contract/quality_contract", "sampler/samplerd")
 _OWN = "examples/own-server"
+_SERVERS = frozenset({"sampler", "seeded"})
 _INPUTS = {
     "operator": ("requirements/operator.txt", "contract/quality_contract", "operator/sampler_rollouts"),
     "sampler": _SAMPLER_INPUTS,
@@ -39,10 +40,12 @@ class Image:
 
     target: str
     variant: str
+    programs: tuple[str, ...] = ()
+    """Settings of servers whose programs it holds compiled, each as "VARIABLE=value VARIABLE=value"."""
 
     @classmethod
-    def parse(cls, text: str) -> Image:
-        """Read the name that a person gives."""
+    def parse(cls, text: str, programs: Sequence[str] = ()) -> Image:
+        """Read the name that a person gives. ``programs`` are for servers alone."""
         target, _, variant = text.partition(":")
         if target not in _INPUTS or not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?|", variant):
             raise LocalError(f"no image {text!r}", f"use {_NAMES}")
@@ -50,26 +53,28 @@ class Image:
             raise LocalError("a seeded image needs the fault's name", "for example seeded:rare-token-boost")
         if target == "operator" and variant:
             raise LocalError("the operator has no variants", "use operator")
-        return cls(target, variant or ("cpu" if target == "sampler" else ""))
+        compiled = tuple(programs) if target in _SERVERS else ()
+        return cls(target, variant or ("cpu" if target == "sampler" else ""), compiled)
 
     @property
     def repository(self) -> str:
         """Name without digest."""
         suffix = "" if self.variant in {"", "cpu"} else f"-{self.variant}"
-        return f"{PREFIX}/{self.target}{suffix}"
+        return f"{PREFIX}/{self.target}{suffix}{'-compiled' if self.programs else ''}"
 
     @property
     def args(self) -> dict[str, str]:
         """Build arguments."""
         name = "PLATFORM" if self.target == "sampler" else "FAULT"
-        return {name: self.variant} if self.variant else {}
+        made = {name: self.variant} if self.variant else {}
+        return made | ({"OF": self.target, "PROGRAMS": "; ".join(self.programs)} if self.programs else {})
 
     @property
     def stage(self) -> str:
         """The Dockerfile's target."""
         if self.target == "own-server":
             return "broken" if self.variant else "own"
-        return self.target
+        return "compiled" if self.programs else self.target
 
     @property
     def dockerfile(self) -> str:
@@ -79,17 +84,19 @@ class Image:
     def inputs(self, tree: Path) -> list[Path]:
         """Return every file and folder of the working tree that goes into the image."""
         platform = self.variant if self.target == "sampler" else "cpu"
-        pins = [f"requirements/sampler-{platform}.txt"] if self.target in {"sampler", "seeded"} else []
+        pins = [f"requirements/sampler-{platform}.txt"] if self.target in _SERVERS else []
         return [tree / name for name in (self.dockerfile, ".dockerignore", *pins, *_INPUTS[self.target])]
 
     def key(self, tree: Path, base_key: str) -> str:
         """Return what changes whenever the image would."""
-        return content_hash(self.inputs(tree), self.target, self.variant, base_key, base=tree)
+        return content_hash(self.inputs(tree), self.target, self.variant, *self.programs, base_key, base=tree)
 
 
-def build_images(settings: Settings, names: Sequence[str], tree: Path = TREE) -> dict[str, str]:
+def build_images(
+    settings: Settings, names: Sequence[str], tree: Path = TREE, programs: Sequence[str] = ()
+) -> dict[str, str]:
     """Build, import, and return name to `repository@sha256:...`. Unchanged images cost a look at their sources."""
-    images = {name: Image.parse(name) for name in names}
+    images = {name: Image.parse(name, programs) for name in names}
     packages.ensure_installed(settings, packages.FOR_IMAGES)
     ctr = Ctr(settings)
     if not ctr.ready():

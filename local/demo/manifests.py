@@ -33,6 +33,14 @@ def render(example: dict[str, Any], image: str, model: str) -> dict[str, Any]:
     return example
 
 
+def pools(model: str, example: Path = EXAMPLE) -> list[dict[str, Any]]:
+    """The pools of an example, with the model that the samplers are to load and no image yet."""
+    found: list[dict[str, Any]] = render(yaml.safe_load(example.read_text(encoding="utf-8")), "", model)["spec"][
+        "pools"
+    ]
+    return found
+
+
 def differences(paths: Mapping[int, Path]) -> list[str]:
     """What differs between the releases but for their images. The story rests on there being nothing."""
     bare = {number: _without_images(path) for number, path in paths.items()}

@@ -55,7 +55,7 @@ class Story:
         with self._stage("cluster"):
             self.cluster.up()
         with self._stage("images"):
-            built = images.ensure(self.cluster)
+            built = images.ensure(self.cluster, manifests.pools(self.options.served_model))
         with self._stage("operator"):
             install.operator(self.cluster, built["operator"])
         return built

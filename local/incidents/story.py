@@ -14,7 +14,7 @@ from local.demo import evidence, images, install
 from local.demo.api import Api
 from local.demo.ask import LONG, STANDARD
 from local.demo.load import LoadGenerator
-from local.demo.manifests import NAME, NAMESPACE
+from local.demo.manifests import NAME, NAMESPACE, pools
 from local.demo.options import Options
 from local.demo.recording import CheckPoint, StatusPoint
 from local.demo.tally import Tally
@@ -23,14 +23,14 @@ from local.demo.watcher import Watcher
 from local.gateway.install import Edge
 from local.incidents import thresholds
 from local.incidents.cast import CAST, FAULTS, PROMOTED, STRANGERS, Incident
-from local.incidents.manifests import STRANGER, release, strangers_route
+from local.incidents.manifests import EXAMPLE, STRANGER, release, strangers_route
 from local.incidents.rows import Row, Seen, of_alarm, of_release
 from local.progress import say
 
 LONG_SHARE: Final = 0.3
 """Of the questions, so that the long pool has enough to be judged by."""
-HONEST: Final = {2: images.SECOND_ARGUMENTS, 3: ("serve", "--prefill-sizes", "24")}
-"""Further good builds by number: they compile and run other programs, and must give the same tokens."""
+HONEST: Final = {"good-2": images.SECOND_ARGUMENTS, "good-3": ("serve", "--prefill-sizes", "24")}
+"""Further good builds: they compile and run other programs, and must give the same tokens."""
 FIRST_READY: Final = 420
 DECISION: Final = 1500
 VERIFIED: Final = 300
@@ -59,7 +59,8 @@ class Stage:
 def play(options: Options, cluster: Cluster) -> list[Row]:
     """Everything, from a cluster that may not be there to the rows of the table."""
     cluster.up()
-    edge, built = cluster.gateway(), _images(cluster)
+    edge = cluster.gateway()
+    built = images.ensure(cluster, pools(options.served_model, EXAMPLE), FAULTS, HONEST)
     install.operator(cluster, built["operator"])
     with _stage(options, cluster, edge, built) as stage:
         rows = []
@@ -69,16 +70,6 @@ def play(options: Options, cluster: Cluster) -> list[Row]:
             say(f"{incident.name}: {row.ended}. {row.sentence}")
             rows.append(row)
         return rows
-
-
-def _images(cluster: Cluster) -> dict[str, str]:
-    built = cluster.build_images("operator", "sampler", *(f"seeded:{fault}" for fault in FAULTS))
-    good = {
-        f"good-{number}": images.another_build(cluster, built["sampler"], arguments)
-        for number, arguments in HONEST.items()
-    }
-    seeded = {fault: built[f"seeded:{fault}"] for fault in FAULTS}
-    return {"operator": built["operator"], "good-1": built["sampler"], **good, **seeded}
 
 
 @contextmanager

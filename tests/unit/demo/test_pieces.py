@@ -36,6 +36,15 @@ def test_the_example_is_a_valid_rollout_of_two_pools_in_one_wave_with_one_step()
     assert [pool.sampler.vocab_shards for pool in spec.pools] == [1, 4]
 
 
+def test_images_hold_the_programs_of_every_pool_and_of_the_second_build():
+    narrow, wide = images.programs(manifests.pools("synthetic"))
+    assert "SAMPLER_MODEL=synthetic" in narrow
+    assert "SAMPLER_BATCH_SIZES=1 " in narrow
+    assert "SAMPLER_VOCAB_SHARDS=4" in wide
+    changed = images.programs(manifests.pools("synthetic"), SAMPLER_PREFILL_SIZES="32")
+    assert changed == [one.replace("PREFILL_SIZES=48", "PREFILL_SIZES=32") for one in (narrow, wide)]
+
+
 def test_releases_differ_in_their_images_only(tmp_path):
     paths = {r.number: manifests.write(tmp_path, r.number, IMAGE[:-1] + str(r.number), "synthetic") for r in CAST}
     assert manifests.differences(paths) == []

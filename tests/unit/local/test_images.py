@@ -40,6 +40,20 @@ def test_names(name: str, repository: str, args: dict[str, str]) -> None:
     assert (image.repository, image.args) == (repository, args)
 
 
+def test_an_image_with_compiled_programs_is_another_one_and_only_of_servers() -> None:
+    programs = ["SAMPLER_BATCH_SIZES=1", "SAMPLER_BATCH_SIZES=4 SAMPLER_CONTEXT=128"]
+    image = Image.parse("seeded:rare-token-boost", programs)
+    assert image.repository == "localhost/sampler-rollouts/seeded-rare-token-boost-compiled"
+    assert image.stage == "compiled"
+    assert image.args == {
+        "FAULT": "rare-token-boost",
+        "OF": "seeded",
+        "PROGRAMS": "SAMPLER_BATCH_SIZES=1; SAMPLER_BATCH_SIZES=4 SAMPLER_CONTEXT=128",
+    }
+    assert image.key(TREE, "base") != Image.parse("seeded:rare-token-boost", programs[:1]).key(TREE, "base")
+    assert Image.parse("operator", programs) == Image.parse("operator")
+
+
 @pytest.mark.parametrize(
     "name", ["", "web", "seeded", "seeded:", "operator:x", "sampler:../x", "seeded:A b", "sampler:-"]
 )
