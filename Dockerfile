@@ -3,7 +3,7 @@
 #   sampler: PLATFORM chooses the pinned requirements (requirements/sampler-$PLATFORM.txt)
 #   all:     BASE is a Debian 12 image; the local cluster's build makes the default one from Debian packages
 #   seeded:  FAULT names the seeded bad build; a separate image, so that no production image knows of one
-#   compiled: OF (sampler or seeded) with programs that are compiled already; PROGRAMS names the servers' settings
+#   compiled: OF (another target) with programs that are compiled already; PROGRAM is what serves, PROGRAMS its settings
 #
 # Layers go from what changes rarely to what changes often: a change of our source reinstalls nothing. Final stages
 # run nothing, they only copy: what they hold was made, and compiled, in stages that are thrown away.
@@ -95,11 +95,11 @@ CMD ["serve"]
 # the kind that builds it: on another kind, or with other settings, a server compiles as if there were no cache.
 FROM ${OF} AS compiling
 USER 0:0
+ARG PROGRAM=samplerd
 ARG PROGRAMS
 RUN test -n "${PROGRAMS}" || { echo "say what to compile: --build-arg PROGRAMS='SAMPLER_BATCH_SIZES=4 ...'" >&2; exit 1; }
-RUN program=samplerd; test -z "${SEEDED_FAULT}" || program=seeded_builds; \
-    echo "${PROGRAMS}" | tr ';' '\n' | while read -r settings; do \
-        env ${settings} python3 -m ${program} serve --compile-only --compile-cache /opt/compiled || exit 1; \
+RUN echo "${PROGRAMS}" | tr ';' '\n' | while read -r settings; do \
+        env ${settings} python3 -m ${PROGRAM} serve --compile-only --compile-cache /opt/compiled || exit 1; \
     done
 
 FROM ${OF} AS compiled

@@ -23,7 +23,7 @@ TREE = Path(__file__).parent.parent
 PREFIX = "localhost/sampler-rollouts"
 _SAMPLER_INPUTS = ("requirements/model.txt", "contract/quality_contract", "sampler/samplerd")
 _OWN = "examples/own-server"
-_SERVERS = frozenset({"sampler", "seeded"})
+_SERVERS = {"sampler": "samplerd", "seeded": "seeded_builds"}
 _INPUTS = {
     "operator": ("requirements/operator.txt", "contract/quality_contract", "operator/sampler_rollouts"),
     "sampler": _SAMPLER_INPUTS,
@@ -67,7 +67,9 @@ class Image:
         """Build arguments."""
         name = "PLATFORM" if self.target == "sampler" else "FAULT"
         made = {name: self.variant} if self.variant else {}
-        return made | ({"OF": self.target, "PROGRAMS": "; ".join(self.programs)} if self.programs else {})
+        if self.programs:
+            made |= {"OF": self.target, "PROGRAM": _SERVERS[self.target], "PROGRAMS": "; ".join(self.programs)}
+        return made
 
     @property
     def stage(self) -> str:

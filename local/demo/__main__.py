@@ -12,7 +12,8 @@ from pathlib import Path
 from rich.console import Console
 
 from local.cluster import Cluster
-from local.demo import ending, install, summary
+from local.demo import ending, summary
+from local.demo.install import NotOursError
 from local.demo.options import Options, read
 from local.demo.report import render
 from local.demo.story import Story
@@ -46,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.print("\ninterrupted")
         code = 130
+    except NotOursError as error:  # nothing was put in yet, so that nothing may be taken out
+        print(f"error: {error.text()}", file=sys.stderr)
+        return 1
     except LocalError as error:
         print(f"error: {error.text()}", file=sys.stderr)
         code = 1
@@ -59,10 +63,7 @@ def ready(cluster: Cluster) -> bool:
     """Refuse a machine on which the story cannot be told. Return whether a cluster was up before it."""
     cluster.check()
     was_up = ending.is_up(cluster)
-    if was_up:
-        cluster.up()  # what is not well cannot be asked
-        install.refuse_others(cluster)
-    else:  # what runs already has its memory
+    if not was_up:  # what runs already has its memory
         check_memory(DEMO_MEMORY)
     return was_up
 

@@ -24,13 +24,17 @@ OURS = "put in by make demo or make incidents"
 """What Helm says of our release, so that another one's is known."""
 
 
+class NotOursError(LocalError):
+    """Somebody else has put the operator into the cluster."""
+
+
 def refuse_others(cluster: Cluster) -> None:
     """Refuse a cluster in which somebody else has put the operator: it would be changed, and removed at the end."""
     place = ("--namespace", OPERATOR_NAMESPACE, "--output", "json")
     if not json.loads(cluster.helm("list", "--all", "--filter", f"^{RELEASE}$", *place)):
         return
     if json.loads(cluster.helm("status", RELEASE, *place))["info"].get("description") != OURS:
-        raise LocalError(
+        raise NotOursError(
             f"the Helm release {RELEASE} of the local cluster is not the demo's own, which would change and remove it",
             f"run `helm uninstall {RELEASE} -n {OPERATOR_NAMESPACE}` if nobody needs it, or `make cluster-down`",
         )

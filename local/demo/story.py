@@ -54,6 +54,7 @@ class Story:
         self.options.out.mkdir(parents=True, exist_ok=True)
         with self._stage("cluster"):
             self.cluster.up()
+        install.refuse_others(self.cluster)
         with self._stage("images"):
             built = images.ensure(self.cluster, manifests.pools(self.options.served_model))
         with self._stage("operator"):

@@ -13,6 +13,7 @@ import httpx
 from local.cluster import Cluster
 from local.demo import ending
 from local.demo.__main__ import make_console, ready
+from local.demo.install import NotOursError
 from local.demo.options import TREE, Options, read
 from local.demo.waiting import NotAsToldError
 from local.errors import LocalError
@@ -47,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.print("\ninterrupted")
         code = 130
+    except NotOursError as error:  # nothing was put in yet, so that nothing may be taken out
+        print(f"error: {error.text()}", file=sys.stderr)
+        return 1
     except (LocalError, NotAsToldError, httpx.HTTPError) as error:
         print(f"error: {error.text() if isinstance(error, LocalError) else error}", file=sys.stderr)
         code = 1

@@ -59,6 +59,7 @@ class Stage:
 def play(options: Options, cluster: Cluster) -> list[Row]:
     """Everything, from a cluster that may not be there to the rows of the table."""
     cluster.up()
+    install.refuse_others(cluster)
     edge = cluster.gateway()
     built = images.ensure(cluster, pools(options.served_model, EXAMPLE), FAULTS, HONEST)
     install.operator(cluster, built["operator"])

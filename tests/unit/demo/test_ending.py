@@ -97,7 +97,7 @@ def test_the_demo_takes_a_cluster_without_the_operator_or_with_its_own(descripti
 
 
 def test_the_demo_refuses_an_operator_that_it_did_not_put_in() -> None:
-    with pytest.raises(LocalError, match=r"not the demo's own.*helm uninstall sampler-rollouts.*make cluster-down"):
+    with pytest.raises(install.NotOursError, match=r"not the demo's own.*helm uninstall.*make cluster-down"):
         install.refuse_others(Holding("Install complete"))  # type: ignore[arg-type]
 
 

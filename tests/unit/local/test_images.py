@@ -48,6 +48,7 @@ def test_an_image_with_compiled_programs_is_another_one_and_only_of_servers() ->
     assert image.args == {
         "FAULT": "rare-token-boost",
         "OF": "seeded",
+        "PROGRAM": "seeded_builds",
         "PROGRAMS": "SAMPLER_BATCH_SIZES=1; SAMPLER_BATCH_SIZES=4 SAMPLER_CONTEXT=128",
     }
     assert image.key(TREE, "base") != Image.parse("seeded:rare-token-boost", programs[:1]).key(TREE, "base")
@@ -118,7 +119,8 @@ def test_the_build_asks_no_registry() -> None:
     origins = {line.split()[1] for line in lines if line.startswith("FROM ")}
     assert [f"{name}:latest" for name in defaults] == [base.NAME]
     assert base.NAME.startswith("localhost/")
-    assert origins - stages == {"${BASE}"}
+    assert origins - stages == {"${BASE}", "${OF}"}
+    assert {line.removeprefix("ARG OF=") for line in lines if line.startswith("ARG OF=")} <= stages
 
 
 def test_production_targets_know_no_fault() -> None:
