@@ -65,10 +65,10 @@ def _note_end(record: ReleaseRecord, end: EndPoint, testing: Sequence[PoolPoint]
     record.highest_wanted = 100.0
 
 
-def suspect_revisions(record: ReleaseRecord) -> set[str]:
-    """The release's revisions in the pools where a check failed; in all pools if the status does not say where."""
+def suspect_revisions(record: ReleaseRecord) -> dict[str, str]:
+    """The release's revisions by pool where a check failed; in all pools if the status does not say where."""
     failed = {p.name for s in record.statuses for p in s.pools if p.verdict == "Failed" and s.candidate}
-    return {revision for pool, revision in record.revisions.items() if pool in failed or not failed}
+    return {pool: revision for pool, revision in record.revisions.items() if pool in failed or not failed}
 
 
 def note_traffic(record: ReleaseRecord, records: Sequence[Record]) -> None:

@@ -14,7 +14,7 @@ from local.demo.recording import Pair
 
 AskAgain = Callable[[Ask], Answer]
 # So many answers are asked again at most, when only a comparison can tell a bad one.
-_MOST_TRIES = 12
+_MOST_TRIES = 24
 
 
 def find(check: str, bad_ones: Iterable[Answer], ask_again: AskAgain, serving: str) -> Pair | None:

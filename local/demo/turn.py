@@ -8,7 +8,7 @@ import time
 
 import httpx
 
-from local.demo import agreement, findings, limits, pairs, told, traces
+from local.demo import agreement, findings, limits, pairs, told, traces, witness
 from local.demo.answers import Answer, revision_of
 from local.demo.ask import Ask, AskSource
 from local.demo.cast import ROLLED_BACK, Role
@@ -20,6 +20,7 @@ from local.demo.recording import Recording, ReleaseRecord
 from local.demo.report import words
 from local.demo.view import REVISION_LABEL, is_ready, revision_label
 from local.demo.waiting import NotAsToldError, kubectl_wait, until
+from local.errors import LocalError
 
 PROBES = 3
 
@@ -160,8 +161,27 @@ class Turn:
         if self.company.load is None:
             return
         self._note()  # by now the looks say in which pool a check failed
-        bad = self.company.load.answers.of_revisions(findings.suspect_revisions(self.record))
+        suspects = findings.suspect_revisions(self.record)
+        bad = self.company.load.answers.of_revisions(set(suspects.values()))
         self.record.pair = pairs.find(self.role.check, bad, self._ask, self._serving())
+        if self.record.pair is None and suspects:
+            self._say(
+                f"none of its {len(bad)} answers to users shows what it does: a pod of it is asked apart from them"
+            )
+            self.record.pair = pairs.find(
+                self.role.check, self._heard(next(iter(suspects))), self._ask, self._serving()
+            )
+
+    def _heard(self, pool: str) -> list[Answer]:
+        """What a pod of the build says to the load generator's questions, apart from users."""
+        company = self.company
+        asks = witness.questions(self.role.number)
+        try:
+            serving = company.watcher.look().stable[pool]
+            return witness.heard(company.cluster, company.api, pool, serving, self.record.image, asks)
+        except (LocalError, httpx.HTTPError, KeyError, ValueError) as problem:  # the end says that it is missing
+            self._say(f"it could not be asked: {problem}", "bold red")
+            return []
 
     def _serving(self) -> str:
         good = [r.number for r in self.recording.releases if r.should_stay]

@@ -227,7 +227,7 @@ def test_revision_of_a_fingerprint(fingerprint, revision):
 
 def test_answers_are_shown_from_the_pool_where_the_check_failed():
     record = made_up.release(3)
-    assert findings.suspect_revisions(record) == set(record.revisions.values())
+    assert findings.suspect_revisions(record) == record.revisions
     busy = next(s for s in record.statuses if s.candidate)
     busy.pools[1].verdict = "Failed"
-    assert findings.suspect_revisions(record) == {record.revisions["wide"]}
+    assert findings.suspect_revisions(record) == {"wide": record.revisions["wide"]}
