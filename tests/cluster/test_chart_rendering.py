@@ -248,7 +248,8 @@ def test_the_notes_say_what_to_do_next(notes: Any) -> None:
     assert "helm test rel -n home" in text
     assert "podMonitor.samplers.enabled" in text
     assert "prometheusRule.enabled" in text
-    assert "The CRD and every SamplerRollout stay" in text
+    assert "The CRDs and every SamplerRollout stay" in text
+    assert "kubectl delete crd -l app.kubernetes.io/name=sampler-rollouts" in text
     assert "EVERY SamplerRollout" in notes(crds={"keep": False})
 
 

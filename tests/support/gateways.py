@@ -38,9 +38,9 @@ def routed_by(edge: Edge) -> dict[str, Any]:
 
 
 @contextmanager
-def steady_load(edge: Edge) -> Iterator[LoadGenerator]:
-    """Requests through the Gateway, once the first one has been answered."""
-    with LoadGenerator(edge.url, model="synthetic", workers=4, api="completions") as generator:
+def steady_load(edge: Edge, *, long_share: float = 0.0) -> Iterator[LoadGenerator]:
+    """Requests through the Gateway, once the first one has been answered; ``long_share`` of them are long."""
+    with LoadGenerator(edge.url, model="synthetic", workers=4, api="completions", long_share=long_share) as generator:
         wait_for("a first answer", generator.tally.fingerprints, timeout=60)
         yield generator
 
