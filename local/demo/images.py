@@ -12,18 +12,27 @@ from local.oci import Blob, blob
 from local.shell import run
 
 SEEDED = ("rare-token-boost", "approximate-top-k")
-SECOND_ARGUMENTS = ("serve", "--prefill-sizes", "32")
-"""The good second build reads prompts in chunks of 32 tokens, the first one of 48: it compiles and runs other programs,
-and must give the same tokens. A flag in an image wins over the manifest's variable."""
-OTHERS: Mapping[str, Sequence[str]] = {"good-2": SECOND_ARGUMENTS}
 PREFILL_SIZES = "SAMPLER_PREFILL_SIZES"
+SECOND_SIZE = "32"
+"""The good second build reads prompts in chunks of 32 tokens, the first one of 48: it compiles and runs other programs,
+and must give the same tokens."""
+
+
+def reading_by(size: str) -> tuple[str, ...]:
+    """Arguments of a build that reads prompts in such chunks: a flag in an image wins over the manifest's variable."""
+    return ("serve", "--prefill-sizes", size)
+
+
+SECOND_ARGUMENTS = reading_by(SECOND_SIZE)
+OTHERS: Mapping[str, str] = {"good-2": SECOND_SIZE}
+"""Further good builds: the size of their chunks."""
 
 
 def ensure(
     cluster: Cluster,
     pools: Sequence[Mapping[str, Any]],
     faults: Sequence[str] = SEEDED,
-    others: Mapping[str, Sequence[str]] = OTHERS,
+    others: Mapping[str, str] = OTHERS,
 ) -> dict[str, str]:
     """Build what is missing and import it. Return image references by role, each by digest.
 
@@ -31,13 +40,12 @@ def ensure(
     """
     servers = programs(pools)
     seeded = cluster.build_images(*(f"seeded:{fault}" for fault in faults), programs=servers)
-    flags = [arguments[arguments.index("--prefill-sizes") + 1] for arguments in others.values()]
-    again = [changed for size in flags for changed in programs(pools, **{PREFILL_SIZES: size})]
+    again = [changed for size in others.values() for changed in programs(pools, **{PREFILL_SIZES: size})]
     good = cluster.build_images("operator", "sampler", programs=[*servers, *again])
     return {
         "operator": good["operator"],
         "good-1": good["sampler"],
-        **{name: another_build(cluster, good["sampler"], arguments) for name, arguments in others.items()},
+        **{name: another_build(cluster, good["sampler"], reading_by(size)) for name, size in others.items()},
         **{fault: seeded[f"seeded:{fault}"] for fault in faults},
     }
 

@@ -16,28 +16,27 @@ SERVICE = f"{NAME}-standard"
 
 def write(out: Path, number: int, image: str, model: str) -> Path:
     """Write the manifest of a release and return its path."""
-    manifest = render(yaml.safe_load(EXAMPLE.read_text(encoding="utf-8")), image, model)
+    manifest = render(EXAMPLE, image, model)
     path = out / f"release-{number}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(manifest, sort_keys=False), encoding="utf-8")
     return path
 
 
-def render(example: dict[str, Any], image: str, model: str) -> dict[str, Any]:
-    """The example with the image in every pool, and the model that the samplers are to load."""
-    for pool in example["spec"]["pools"]:
+def render(example: Path, image: str, model: str) -> dict[str, Any]:
+    """An example with the image in every pool, and the model that the samplers are to load."""
+    made: dict[str, Any] = yaml.safe_load(example.read_text(encoding="utf-8"))
+    for pool in made["spec"]["pools"]:
         pool["image"] = image
         for variable in pool["template"]["env"]:
             if variable["name"] == "SAMPLER_MODEL":
                 variable["value"] = model
-    return example
+    return made
 
 
 def pools(model: str, example: Path = EXAMPLE) -> list[dict[str, Any]]:
     """The pools of an example, with the model that the samplers are to load and no image yet."""
-    found: list[dict[str, Any]] = render(yaml.safe_load(example.read_text(encoding="utf-8")), "", model)["spec"][
-        "pools"
-    ]
+    found: list[dict[str, Any]] = render(example, "", model)["spec"]["pools"]
     return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from quality_contract import CLASS_HEADER
 
 from local.demo.ask import LONG, STANDARD
@@ -21,7 +20,7 @@ def release(image: str, model: str, edge: Edge, misroutes: int = 0) -> dict[str,
 
     ``misroutes`` percent of the requests that say they are short go to the long pool, by the release's own route table.
     """
-    made = render(yaml.safe_load(EXAMPLE.read_text(encoding="utf-8")), image, model)
+    made = render(EXAMPLE, image, model)
     made["spec"]["routing"]["gateway"] = {"parentRefs": [{"name": edge.name, "namespace": edge.namespace}]}
     if misroutes:
         made["spec"]["routing"]["routes"] = [_table(misroutes)]

@@ -72,8 +72,12 @@ def _of_candidate(records: Sequence[Record], seen: Seen) -> list[Record]:
 def _misrouted(records: Sequence[Record], seen: Seen) -> list[Record]:
     """Short requests that the long pool answered."""
     pods = {status.stable.get(LONG) for status in seen.statuses}
-    short = (one for one in records if one.outcome == OK and one.context_class == STANDARD)
-    return [one for one in short if revision_of(one.fingerprint) in pods]
+    return [one for one in _short(records) if revision_of(one.fingerprint) in pods]
+
+
+def _short(records: Sequence[Record]) -> list[Record]:
+    """Short requests that were answered."""
+    return [one for one in records if one.outcome == OK and one.context_class == STANDARD]
 
 
 def _end(seen: Seen) -> EndPoint | None:
@@ -89,8 +93,7 @@ def of_alarm(incident: Incident, seen: Seen) -> Row:
         return _judged(incident, seen, _row(incident))
     degraded = told.condition("Degraded")
     past = [one for one in seen.records if one.at <= told.at]
-    short = [one for one in past if one.outcome == OK and one.context_class == STANDARD]
-    wrong = _misrouted(past, seen)
+    short, wrong = _short(past), _misrouted(past, seen)
     first = min((one.at for one in wrong), default=seen.began)
     made = replace(
         _row(incident),

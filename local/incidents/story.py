@@ -29,8 +29,8 @@ from local.progress import say
 
 LONG_SHARE: Final = 0.3
 """Of the questions, so that the long pool has enough to be judged by."""
-HONEST: Final = {"good-2": images.SECOND_ARGUMENTS, "good-3": ("serve", "--prefill-sizes", "24")}
-"""Further good builds: they compile and run other programs, and must give the same tokens."""
+HONEST: Final = {"good-2": images.SECOND_SIZE, "good-3": "24"}
+"""Further good builds by chunk size: they compile and run other programs, and must give the same tokens."""
 FIRST_READY: Final = 420
 DECISION: Final = 1500
 VERIFIED: Final = 300

@@ -23,7 +23,6 @@ LONGEST_PAUSE: Final = 3600.0
 """Seconds that a receiver may ask us to wait."""
 AGAIN: Final = frozenset({408, 425, 429})
 """Answers below 500 after which the same request may do well soon."""
-LATE: Final = "it did not answer in time"
 Resolve = Callable[..., list[Any]]
 
 
@@ -63,8 +62,6 @@ def post(
         raise NotTakenError(_why(error, end)) from None
     finally:
         sock.close()
-    if time.monotonic() >= end:  # it was cut off, and what was read may be the beginning of an answer alone
-        raise NotTakenError(LATE)
     _judge(status, pause)
 
 
@@ -158,7 +155,7 @@ def _seconds(pause: str | None) -> float:
 
 def _why(error: Exception, end: float) -> str:
     if time.monotonic() >= end or isinstance(error, TimeoutError):
-        return LATE
+        return "it did not answer in time"
     if isinstance(error, ssl.SSLError):
         return "no trustworthy TLS connection: check caFile and the address"
     if isinstance(error, OSError):
