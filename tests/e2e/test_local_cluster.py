@@ -7,10 +7,10 @@ import select
 import subprocess
 import time
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from typing import IO, Any
 
+import httpx
 import pytest
 
 from local import systemimages, tools
@@ -110,9 +110,7 @@ def _seen(cluster: Cluster) -> dict[str, Any]:
 
 
 def _get(url: str) -> str:
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with direct.open(url, timeout=5) as answer:
-        return str(answer.read().decode())
+    return httpx.get(url, timeout=5, trust_env=False).raise_for_status().text
 
 
 def _service(cluster: Cluster, name: str, namespace: str) -> str:

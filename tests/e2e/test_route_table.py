@@ -115,6 +115,5 @@ def answered(load: LoadGenerator, revisions: dict[str, str], context_class: str)
         mine = [one for one in load.tally.records(since) if one.at > since and one.context_class == context_class]
         return Counter(revisions[revision_of(one.fingerprint)] for one in mine if one.fingerprint)
 
-    return (
-        wait_for("new answers", lambda: found if (found := pools()).total() >= MANY else None, timeout=120) or Counter()
-    )
+    wait_for("new answers", lambda: pools().total() >= MANY, timeout=120)
+    return pools()
