@@ -10,6 +10,7 @@ from quality_contract import ROUTE_HEADER
 from sampler_rollouts.cluster.kinds import metadata
 from sampler_rollouts.domain.observation import RouteState
 from sampler_rollouts.domain.outcome import Manifest
+from sampler_rollouts.domain.render_route import IDLE_PATH
 
 CONDITIONS: Final = ("Accepted", "ResolvedRefs")
 """Both must be true: of a route whose backends a gateway cannot resolve, it answers a part with 500."""
@@ -32,34 +33,47 @@ def route_state(route: Manifest) -> RouteState:
     problems = [found for parent in _parents(route) if (found := _problem(route, parent)) is not None]
     return RouteState(
         weights=_weights(route),
-        arms=_arms(route),
+        named=frozenset(name for rule in _rules(route) for name, _, _ in _backends(rule)),
+        arms=_arms(route, idle=False),
+        idle_arms=_arms(route, idle=True),
         current=not any(True for _ in _unseen(route)) and not problems,
         problem=next((problem for problem in problems if problem), "")[:_MESSAGE],
     )
 
 
-def _backends(route: Manifest) -> Iterator[tuple[str, Manifest, int]]:
-    """Name, backend and weight of those that get requests, over all rules."""
-    for rule in (route.get("spec") or {}).get("rules") or []:
-        for backend in rule.get("backendRefs") or []:
-            weight = int(backend.get("weight", 1))
-            if weight > 0:
-                yield backend["name"], backend, weight
+def _rules(route: Manifest) -> list[Manifest]:
+    return (route.get("spec") or {}).get("rules") or []
+
+
+def _is_idle(rule: Manifest) -> bool:
+    """Whether all it matches is what nobody asks for."""
+    paths = [(one.get("path") or {}).get("value") or "" for one in rule.get("matches") or []]
+    return bool(paths) and all(path.startswith(IDLE_PATH) for path in paths)
+
+
+def _backends(rule: Manifest) -> Iterator[tuple[str, Manifest, int]]:
+    """Name, backend and weight of those with a weight above 0."""
+    for backend in rule.get("backendRefs") or []:
+        weight = int(backend.get("weight", 1))
+        if weight > 0:
+            yield backend["name"], backend, weight
 
 
 def _weights(route: Manifest) -> dict[str, int]:
     found: dict[str, int] = {}
-    for name, _, weight in _backends(route):
-        found[name] = found.get(name, 0) + weight
+    for rule in _rules(route):
+        for name, _, weight in () if _is_idle(rule) else _backends(rule):
+            found[name] = found.get(name, 0) + weight
     return found
 
 
-def _arms(route: Manifest) -> dict[tuple[str, str], int]:
+def _arms(route: Manifest, *, idle: bool) -> dict[tuple[str, str], int]:
     """Of backends that tell their requests themselves by which table they came."""
     found: dict[tuple[str, str], int] = {}
-    for name, backend, weight in _backends(route):
-        for told in _told(backend):
-            found[told, name] = found.get((told, name), 0) + weight
+    for rule in _rules(route):
+        for name, backend, weight in _backends(rule) if _is_idle(rule) is idle else ():
+            for told in _told(backend):
+                found[told, name] = found.get((told, name), 0) + weight
     return found
 
 

@@ -107,9 +107,13 @@ class RouteState:
     """The rollout's HTTPRoute as it is, and what its gateways say of it."""
 
     weights: Mapping[str, int] = field(default_factory=dict)
-    """By Service: those that it names with a weight above 0."""
+    """By Service: those that it sends requests to."""
+    named: frozenset[str] = frozenset()
+    """Services that it names, also in rules that no request goes by."""
     arms: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    """By what a backend of its own tells its requests and by Service: while two tables are compared."""
+    """By what a backend of its own tells its requests and by Service: while requests go by two tables."""
+    idle_arms: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """The same of rules that no request goes by: before that, and after it."""
     current: bool = False
     """All its gateways have accepted it as it is now: it is what traffic follows."""
     problem: str = ""

@@ -1,8 +1,11 @@
 """The HTTPRoute of a rollout: weights between the Services of revisions, for each context class.
 
-The route header stands at the rule and not at its backends, unless two tables are compared: with a filter at a backend
-Envoy Gateway drops a backend of weight 0 before the rule stops naming it, and answers some 500s. With plain backends it
-answers none. Every default of the API is written out, so that the live object can be compared with what is wanted.
+The route header stands at the rule and not at its backends, unless two tables are compared. With a filter at a backend
+Envoy Gateway drops what the rule names no more before Envoy stops asking it, and some requests fail; likewise where the
+filter goes from the rule to its backends. So a comparison has a rule of its own, which takes the requests over while
+both rules stand (docs/gateway.md).
+
+Every default of the API is written out, so that the live object can be compared with what is wanted.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 API_VERSION: Final = "gateway.networking.k8s.io/v1"
 KIND: Final = "HTTPRoute"
 PORT: Final = 80
+IDLE_PATH: Final = "/sampler-rollouts-idle/"
+"""What a rule that no request goes by asks for: no server has it, so that whoever asks for it gets no token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +46,17 @@ class ClassRule:
     context_class: str
     weights: Mapping[str, int]
     arms: tuple[Backend, ...] = ()
-    """While two tables are compared; then there are no ``weights``."""
+    """Of the class's second rule, where two tables are compared; it has no ``weights``."""
+    idle: bool = False
+    """No request goes by it: the class's other rule has them."""
 
 
 def total_weights(rules: Sequence[ClassRule]) -> dict[str, int]:
-    """By Service, over all rules."""
+    """By Service, over all rules that requests go by."""
     found: dict[str, int] = {}
     for rule in rules:
+        if rule.idle:
+            continue
         for name, weight in (*rule.weights.items(), *((one.name, one.weight) for one in rule.arms)):
             found[name] = found.get(name, 0) + weight
     return found
@@ -66,7 +75,9 @@ def http_route(owner: render.Owner, plan: GatewayPlan, rules: Sequence[ClassRule
     spec: dict[str, Any] = {"parentRefs": [_parent(one) for one in plan.parent_refs]}
     if plan.hostnames:
         spec["hostnames"] = list(plan.hostnames)
-    spec["rules"] = [_rule(rule, plan, route_hash, any_class=place == 0) for place, rule in enumerate(rules)]
+    spec["rules"] = [
+        _rule(rule, plan, route_hash, any_class=rule.context_class == rules[0].context_class) for rule in rules
+    ]
     if plan.sticky:
         spec["rules"] = [made | _pinned(rule) for made, rule in zip(spec["rules"], rules, strict=True)]
     return {
@@ -92,7 +103,9 @@ def _pinned(rule: ClassRule) -> dict[str, Any]:
 
 def _rule(rule: ClassRule, plan: GatewayPlan, route_hash: str, *, any_class: bool) -> dict[str, Any]:
     match: dict[str, Any] = {"path": {"type": "PathPrefix", "value": "/"}}
-    if not any_class:
+    if rule.idle:
+        match = {"path": {"type": "Exact", "value": IDLE_PATH + rule.context_class}}
+    elif not any_class:
         match["headers"] = [{"type": "Exact", "name": CLASS_HEADER, "value": rule.context_class}]
     # The servers end what takes too long. Without a word here a proxy does: Envoy after 15 seconds, by its default.
     made: dict[str, Any] = {"matches": [match], "timeouts": {"request": "0s"}}

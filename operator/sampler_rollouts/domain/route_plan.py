@@ -40,10 +40,14 @@ class TableMove(Loose):
     """Whether servers may have counted by the new one before: then not from zero."""
     settled_since: AwareDatetime | None = None
     """Since when the gateways have followed the arms' weights as they are."""
+    prepared: bool = False
+    """The gateways know the backends of both tables, by which no request goes yet."""
     entered: bool = False
-    """The new table's backends have been in force at the least weight."""
+    """Requests go by both tables."""
+    closing: bool = False
+    """The new table has passed: requests go by it alone again."""
     gone: bool = False
-    """On the way back they have been so again: they may be named no more."""
+    """No request has gone by both tables for a while: their backends may be named no more."""
 
 
 class Parent(Loose):

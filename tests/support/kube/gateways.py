@@ -21,6 +21,12 @@ def _told(said: Obj) -> str:
     return ""
 
 
+def _takes_all(rule: Obj) -> bool:
+    """Whether a request for any path, of no class, goes by it."""
+    anything = {"type": "PathPrefix", "value": "/"}
+    return any(match.get("path") == anything and not match.get("headers") for match in rule["matches"])
+
+
 class Gateways:
     """All Gateways there are. ``run`` after each stretch of time."""
 
@@ -79,7 +85,7 @@ class Gateways:
         """The same by Service and by the route hash that its requests are told."""
         if name not in self.followed or not self.followed[name].get("rules"):
             return None
-        rule = self.followed[name]["rules"][0]
+        rule = next(rule for rule in self.followed[name]["rules"] if _takes_all(rule))
         total = sum(one["weight"] for one in rule["backendRefs"])
         return {
             (one["name"], _told(one) or _told(rule) or NO_ROUTE_HASH): one["weight"] / total

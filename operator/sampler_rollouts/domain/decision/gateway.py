@@ -18,6 +18,7 @@ from sampler_rollouts.domain.route_plan import GatewayPlan, Parent
 if TYPE_CHECKING:
     from sampler_rollouts.domain.decision.context import Turn
     from sampler_rollouts.domain.outcome import Manifest
+    from sampler_rollouts.domain.render_route import ClassRule
     from sampler_rollouts.domain.resource import Spec
 
 
@@ -80,18 +81,21 @@ def route_manifest(turn: Turn, plan: dict[Child, int]) -> Manifest | None:
 
 
 def arms_in_force(turn: Turn, plan: dict[Child, int]) -> bool:
-    """Whether traffic follows both tables' weights as they are wanted now (R8, R11)."""
-    live, wanted = turn.seen.route, _arms(turn, plan)
-    return live is not None and live.current and bool(wanted) and dict(live.arms) == wanted
+    """Whether the gateways have both tables' backends as they are wanted now, with requests or without (R8, R11)."""
+    live, gateway = turn.seen.route, turn.status.gateway
+    if live is None or not live.current or gateway is None:
+        return False
+    rules = class_rules(turn, plan)
+    active, idle = (_arms(gateway, [rule for rule in rules if rule.idle is idle]) for idle in (False, True))
+    return bool(active or idle) and (dict(live.arms), dict(live.idle_arms)) == (active, idle)
 
 
-def _arms(turn: Turn, plan: dict[Child, int]) -> dict[tuple[str, str], int]:
+def _arms(gateway: GatewayPlan, rules: Iterable[ClassRule]) -> dict[tuple[str, str], int]:
     """By what requests are told and by Service; empty while one table serves."""
-    gateway, found = turn.status.gateway, dict[tuple[str, str], int]()
-    for rule in class_rules(turn, plan) if gateway else ():
-        for one in rule.arms:
-            key = (header(gateway, one.route_hash), one.name) if gateway else ("", one.name)
-            found[key] = found.get(key, 0) + one.weight
+    found: dict[tuple[str, str], int] = {}
+    for one in (one for rule in rules for one in rule.arms):
+        key = header(gateway, one.route_hash), one.name
+        found[key] = found.get(key, 0) + one.weight
     return found
 
 
@@ -136,4 +140,4 @@ def may_be_asked(turn: Turn, child: Child) -> bool:
     live = turn.seen.route
     if not routed(turn) or live is None:
         return False
-    return not live.current or name_of(turn, child) in live.weights
+    return not live.current or name_of(turn, child) in live.named

@@ -21,7 +21,7 @@ from sampler_rollouts.domain.decision.memory import clear_pools, restart_readine
 from sampler_rollouts.domain.decision.replicas import needed_still, pods_settled, settled
 from sampler_rollouts.domain.decision.share import skew
 from sampler_rollouts.domain.decision.suspects import stopped
-from sampler_rollouts.domain.decision.table import begin_table, table_waits_for
+from sampler_rollouts.domain.decision.table import begin_table, close_table, table_waits_for
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.decision.verdicts import fresh, shared_degradation
 from sampler_rollouts.domain.loose import Clock
@@ -200,6 +200,8 @@ def _full_traffic(turn: Turn, rollout: Rollout) -> None:
 
 def _next_wave(turn: Turn, rollout: Rollout) -> None:
     turn.moved = True
+    if not close_table(rollout):
+        return
     if rollout.wave + 1 >= _waves(rollout):
         settle(turn, Trigger.FULL_TRAFFIC, Result.PROMOTED)
         return

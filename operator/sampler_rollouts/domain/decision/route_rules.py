@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.decision.changes import class_name
@@ -38,8 +39,15 @@ def table_release(turn: Turn) -> Release | None:
     stable, candidate = turn.status.stable, turn.status.candidate
     if stable is None or not stable.gateway:
         return candidate or stable
-    same = candidate is not None and candidate.gateway and candidate.routes == stable.routes
-    return candidate if same else stable
+    if candidate is None or not candidate.gateway:
+        return stable
+    return candidate if candidate.routes == stable.routes or _closes(turn) else stable
+
+
+def _closes(turn: Turn) -> bool:
+    """Whether the candidate's table has passed, and requests go by it alone."""
+    table = turn.status.rollout.table if turn.status.rollout else None
+    return table is not None and table.closing and turn.status.stage in _ON_THE_WAY
 
 
 def route_hash(turn: Turn, release: Release | None) -> str:
@@ -82,7 +90,7 @@ def changed_classes(old: Release, new: Release) -> list[str]:
 
 
 def arms(turn: Turn) -> TableMove | None:
-    """The table's wave while both tables' backends are named."""
+    """The table's wave while both tables' backends are named, with requests or without."""
     rollout, stage = turn.status.rollout, turn.status.stage
     table = rollout.table if rollout else None
     if table is None or table.since is None or table.gone or stage not in _ON_THE_WAY | _ON_THE_WAY_BACK:
@@ -91,13 +99,29 @@ def arms(turn: Turn) -> TableMove | None:
 
 
 def class_rules(turn: Turn, plan: Plan) -> list[ClassRule]:
-    """A rule for each class: the spec's classes in its order, then those of other releases."""
+    """A rule for each class: the spec's classes in its order, then those of other releases.
+
+    Behind them a second one for each class whose table changes, by which requests go while two tables are compared. The
+    first one stands all the while: a gateway that has to drop one before it has the other answers with errors.
+    """
     known = turn.status.gateway.classes if turn.status.gateway else []
     by_class: dict[str, list[Child]] = {name: [] for name in known}
     for child in plan:
         by_class.setdefault(class_name(turn, child), []).append(child)
-    rules = (_rule(turn, plan, name, children) for name, children in by_class.items())
-    return [rule for rule in rules if rule is not None]
+    rules = [rule for name, children in by_class.items() if (rule := _rule(turn, plan, name, children)) is not None]
+    both = [ClassRule(rule.context_class, {}, _two_tables(turn, plan, rule.context_class)) for rule in rules]
+    both = [rule for rule in both if rule.arms]
+    compared = {rule.context_class for rule in both} if _by_both(turn) else set()
+    return [
+        *(replace(rule, idle=rule.context_class in compared) for rule in rules),
+        *(replace(rule, idle=rule.context_class not in compared) for rule in both),
+    ]
+
+
+def _by_both(turn: Turn) -> bool:
+    """Whether requests go by both tables, and not by one beside which the other only is, or still is, known."""
+    table = arms(turn)
+    return table is not None and table.prepared and not table.closing and turn.status.stage in _ON_THE_WAY
 
 
 def _rule(turn: Turn, plan: Plan, name: str, of_class: list[Child]) -> ClassRule | None:
@@ -105,8 +129,6 @@ def _rule(turn: Turn, plan: Plan, name: str, of_class: list[Child]) -> ClassRule
     children = [child for child in plan if child.pool in written] if written else of_class
     if not children:
         return None
-    if backends := _two_tables(turn, plan, name):
-        return ClassRule(name, {}, backends)
     found = _by_pool(turn, plan, children, written)
     if written and not found:  # no table names what serves of removed pools
         found = _by_pool(turn, plan, [child for child in of_class if child in last_servers(turn)], {})
@@ -176,13 +198,12 @@ def _two_tables(turn: Turn, plan: Plan, name: str) -> tuple[Backend, ...]:
         return ()
     if name not in changed_classes(stable, candidate):
         return ()
-    leaves = turn.status.stage in _ON_THE_WAY_BACK
     old, new = (_reachable(turn, plan, class_parts(turn, release, name)) for release in (stable, candidate))
-    before, after = mix(old, new, 0 if leaves else rollout.weight)
+    before, after = mix(old, new, rollout.weight)
     # Stable's first: a gateway may name backends by their place, and the candidate's are those that come and go.
     return (
-        *(one for pool, weight in before.items() for one in _arm(turn, plan, pool, weight, table.stable_hash)),
-        *(one for pool, weight in after.items() for one in _arm(turn, plan, pool, weight, table.route_hash)),
+        *(Backend(name_of(turn, _arm(turn, plan, pool)), weight, table.stable_hash) for pool, weight in before.items()),
+        *(Backend(name_of(turn, _arm(turn, plan, pool)), weight, table.route_hash) for pool, weight in after.items()),
     )
 
 
@@ -190,13 +211,8 @@ def _reachable(turn: Turn, plan: Plan, parts: dict[str, int]) -> dict[str, int]:
     return {pool: part for pool, part in parts.items() if _fractions(turn, plan, pool)}
 
 
-def _arm(turn: Turn, plan: Plan, pool: str, weight: int, table_hash: str) -> list[Backend]:
-    """One revision of a pool, so that no backend comes and goes with a pod's readiness; on the way back as is ready."""
-    fractions = _fractions(turn, plan, pool)
-    on_the_way = turn.status.stage in _ON_THE_WAY
-    if on_the_way or weight == 1:
-        moved = Child(pool, revision_in(turn.status.candidate, pool))
-        only = moved if on_the_way and moved in fractions else max(fractions, key=lambda child: fractions[child])
-        return [Backend(name_of(turn, only), weight, table_hash)]
-    split = _in_pool(turn, plan, pool, weight)
-    return [Backend(name_of(turn, child), count, table_hash) for child, count in split.items()]
+def _arm(turn: Turn, plan: Plan, pool: str) -> Child:
+    """One revision of a pool, so that no backend comes and goes with a pod's readiness."""
+    fractions, moved = _fractions(turn, plan, pool), Child(pool, revision_in(turn.status.candidate, pool))
+    on_the_way = turn.status.stage in _ON_THE_WAY and moved in fractions
+    return moved if on_the_way else max(fractions, key=lambda child: fractions[child])

@@ -1,7 +1,7 @@
 """The route table's own wave: how its arm comes in, is tested and leaves (R11).
 
-With filters at the backends a weight that goes to 0 or comes from 0 costs requests. So the new table's backends enter,
-and whichever table goes leaves, through the least weight that there is; each stands for a while before the next one.
+A gateway drops what a route names no more before its proxies stop asking for it. So a second rule with both tables'
+backends stands for a while before requests go by it, and for a while after; the rule of one table stands beside it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SETTLE: Final = 2.0
 """Seconds from what gateways say until their proxies surely do it: a matter of milliseconds, measured."""
 NEEDS_ROUTE: Final = "the gateway to take over the route with both tables"
+NEEDS_ONE: Final = "the gateway to take over the route with the new table alone"
 
 
 def move_of(turn: Turn, wish: Wish, stable: Release) -> TableMove | None:
@@ -66,11 +67,11 @@ def begin_table(turn: Turn, rollout: Rollout) -> None:
 
 
 def note_table(turn: Turn) -> None:
-    """Note since when the arms' weights have been in force, and what that allows."""
-    rollout, table = turn.status.rollout, arms(turn)
-    if rollout is None or table is None:
+    """Note since when the arms have been as they are wanted, and what that allows."""
+    table = arms(turn)
+    if table is None:
         return
-    leaves = turn.status.stage in LEAVING
+    leaves = table.closing or turn.status.stage in LEAVING
     if not routed(turn):
         table.gone = leaves  # nobody comes by the route any more
         return
@@ -82,8 +83,20 @@ def note_table(turn: Turn) -> None:
         return
     if leaves:
         table.gone = turn.moved = True
-    elif rollout.weight == 0 and not table.entered:
+    elif not table.prepared:
+        table.prepared = turn.moved = True
+        table.settled_since = None
+    elif not table.entered:
         table.entered = turn.moved = True
+
+
+def close_table(rollout: Rollout) -> bool:
+    """Let requests go by the new table alone, once it has passed; whether they do, and its comparison is gone."""
+    table = rollout.table
+    if table is None or not table_wave(rollout) or table.gone:
+        return True
+    table.closing, table.settled_since = True, None
+    return False
 
 
 def _settled(turn: Turn, table: TableMove) -> bool:
@@ -100,10 +113,11 @@ def table_waits_for(turn: Turn, rollout: Rollout) -> str:
     """What keeps the arms from their weights, in words; empty outside the table's wave."""
     if rollout.table is None or not table_wave(rollout):
         return ""
-    came = rollout.table.entered or rollout.weight > 0
-    return "" if came and table_in_force(turn, rollout) else NEEDS_ROUTE
+    if rollout.table.closing:
+        return "" if rollout.table.gone else NEEDS_ONE
+    return "" if rollout.table.entered and table_in_force(turn, rollout) else NEEDS_ROUTE
 
 
 def arms_leave(turn: Turn) -> bool:
-    """Whether the route still has to name a table that goes, at the least weight, for a while."""
+    """Whether the route still has to name a table that goes, for a while."""
     return turn.status.stage in LEAVING and arms(turn) is not None

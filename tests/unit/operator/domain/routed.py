@@ -33,7 +33,7 @@ class Routed(World):
         if body is not None:
             seen = route_state(body)
             current = not self.behind and not self.problem
-            state = RouteState(seen.weights, seen.arms, current=current, problem=self.problem)
+            state = replace(seen, current=current, problem=self.problem)
         return replace(super().observe(), route=self.frozen or state)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from quality_contract import ROUTE_HEADER
+from quality_contract import CLASS_HEADER, ROUTE_HEADER
 
 from tests.unit.operator.domain.routed import Routed, routed, rules, serving
 from tests.unit.operator.domain.test_context_classes import classed
@@ -29,14 +29,39 @@ def serving_table(shares: dict[str, str] | None = None, letter: str = "a") -> Ro
     return serving(tabled(letter, shares))
 
 
-def arms(world: World, rule: int = 0) -> dict[tuple[str, str], int]:
-    """Weights by pool and by what requests are told; of plain backends nothing is told."""
+def asked(world: World, context_class: int = 0) -> dict[str, Any]:
+    """The rule by which requests of a class go."""
+    return next(rule for rule in rules(world) if matched(rule) == matched_by(context_class))
+
+
+def matched_by(context_class: int) -> dict[str, Any]:
+    everything: dict[str, Any] = {"path": {"type": "PathPrefix", "value": "/"}}
+    header = {"type": "Exact", "name": CLASS_HEADER, "value": "long"}
+    return everything | ({"headers": [header]} if context_class else {})
+
+
+def matched(rule: dict[str, Any]) -> dict[str, Any]:
+    (match,) = rule["matches"]
+    found: dict[str, Any] = match
+    return found
+
+
+def idle(world: World) -> list[dict[str, Any]]:
+    """The rules by which no request goes."""
+    return [rule for rule in rules(world) if matched(rule) not in (matched_by(0), matched_by(1))]
+
+
+def arms(world: World, rule: dict[str, Any] | None = None) -> dict[tuple[str, str], int]:
+    """Weights by pool and by what requests are told; of plain backends nothing is told.
+
+    Of the rule by which requests of the first class go, or of another one.
+    """
     names = {
         f"demo-{item.name}-{item.revision}": item.name
         for release in (world.status.stable, world.status.candidate)
         for item in (release.pools if release else [])
     }
-    return {(names[one["name"]], told(one)): one["weight"] for one in rules(world)[rule]["backendRefs"]}
+    return {(names[one["name"]], told(one)): one["weight"] for one in (rule or asked(world))["backendRefs"]}
 
 
 def told(rule_or_backend: dict[str, Any]) -> str:
@@ -50,7 +75,7 @@ def told(rule_or_backend: dict[str, Any]) -> str:
 
 def until_arms(world: Routed, seconds: int = 60) -> None:
     for _ in range(seconds):
-        if any(told(one) for one in rules(world)[0]["backendRefs"]):
+        if any(told(one) for one in asked(world)["backendRefs"]):
             return
         world.tick(1)
     raise AssertionError("no arms")

@@ -8,7 +8,7 @@ from sampler_rollouts.domain.decision.context import ResourceMeta
 from sampler_rollouts.domain.decision.question import question
 
 from tests.unit.operator.domain.routed import Routed, rules
-from tests.unit.operator.domain.tabled import WRONG, arms, serving_table, tabled, told, until_arms
+from tests.unit.operator.domain.tabled import WRONG, arms, idle, serving_table, tabled, told, until_arms
 from tests.unit.operator.domain.world import failing, image, inconclusive, passing
 
 EVEN = {"cpu-a": "50%", "cpu-c": "50%"}
@@ -111,13 +111,10 @@ def removed(*, served: bool) -> Routed:
     world.run(10)
     world.judge = passing
     world.update(tabled(shares={"cpu-a": "100%"}))
-    for _ in range(300):
-        world.tick(1)
-        if world.status.rollout and world.status.rollout.weight == 100:
-            break
-    for _ in range(60):
-        world.tick(1, writes=1)
-        if world.status.stage == "Serving":
+    for _ in range(400):
+        table = world.status.rollout.table if world.status.rollout else None
+        world.tick(1, writes=1 if table and table.closing and table.settled_since else None)
+        if world.status.history[0].result == "Promoted":
             break
     assert world.status.stage == "Serving"
     if not served:
@@ -256,10 +253,11 @@ def test_a_table_wave_at_weight_0_can_be_aborted_and_leaves_by_the_route() -> No
     world.annotations["samplerrollouts.io/abort"] = world.status.rollout.release
     world.tick(1)
     assert world.status.stage == "RollingBack"
-    assert {hash_ for _, hash_ in arms(world)} != {""}
+    assert {hash_ for _, hash_ in arms(world)} == {""}
+    assert idle(world)
     world.until("Serving")
     world.tick(1)
-    assert {hash_ for _, hash_ in arms(world)} == {""}
+    assert not idle(world)
     assert told(rules(world)[0]) == old
 
 

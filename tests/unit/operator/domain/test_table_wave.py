@@ -9,7 +9,18 @@ from sampler_rollouts.domain.decision.context import ResourceMeta
 from sampler_rollouts.domain.decision.question import question
 
 from tests.unit.operator.domain.routed import Routed, rules
-from tests.unit.operator.domain.tabled import WRONG, arms, serving_table, tabled, told, until_arms
+from tests.unit.operator.domain.tabled import (
+    WRONG,
+    arms,
+    asked,
+    idle,
+    matched,
+    matched_by,
+    serving_table,
+    tabled,
+    told,
+    until_arms,
+)
 from tests.unit.operator.domain.world import failing, inconclusive, passing
 
 WHOLE = 1_000_000
@@ -51,17 +62,37 @@ def test_another_table_is_another_release_and_a_known_one_starts_nothing() -> No
     assert world.status.candidate.hash != before.hash
 
 
-def test_the_new_table_enters_at_the_least_weight_and_only_its_class_changes() -> None:
+def test_gateways_know_both_tables_before_a_request_goes_by_them() -> None:
     world = changing()
-    pods = deployments(world)
-    until_arms(world)
+    pods, before = deployments(world), copy.deepcopy(rules(world))
+    world.tick(1)
     old, new = hashes(world)
     assert old != new
-    assert arms(world) == {("cpu-a", old): WHOLE - 2, ("cpu-a", new): 1, ("cpu-b", new): 1}
-    assert told(rules(world)[0]) == ""
-    assert told(rules(world)[1]) == old
-    assert all(weight == 0 or told_ == "" for (_, told_), weight in arms(world, 1).items())
+    assert rules(world)[:2] == before
+    (both,) = rules(world)[2:]
+    assert arms(world, both) == {("cpu-a", old): WHOLE - 2, ("cpu-a", new): 1, ("cpu-b", new): 1}
+    assert both in idle(world)
+    until_arms(world)
+    # What it says of its own backends does not change with the requests.
+    assert asked(world) == both | {"matches": before[0]["matches"]}
+    assert idle(world) == [before[0] | {"matches": both["matches"]}]
+    assert rules(world)[1] == before[1]
     assert deployments(world) == pods
+
+
+def test_each_rule_stands_for_a_while_before_and_after_requests_go_by_it() -> None:
+    world = changing()
+    world.judge = passing
+    seen: list[tuple[bool, ...]] = []
+    for _ in range(300):
+        world.tick(1)
+        now = tuple(rule in idle(world) for rule in rules(world) if matched(rule) != matched_by(1))
+        if seen[-1:] != [now]:
+            seen.append(now)
+        if world.status.stage == "Serving":
+            break
+    one_table, beside, by_both = (False,), (False, True), (True, False)
+    assert seen == [beside, by_both, beside, one_table]
 
 
 def test_a_step_is_the_linear_mix_of_both_tables() -> None:
@@ -74,7 +105,7 @@ def test_a_step_is_the_linear_mix_of_both_tables() -> None:
     assert world.status.progress.startswith("route table 1/1, step 1/")
 
 
-def test_a_table_that_passes_leaves_through_the_least_weight_and_is_told_at_the_rule() -> None:
+def test_a_table_that_passes_has_the_requests_alone_and_is_told_at_the_rule() -> None:
     world = changing()
     world.run(30)
     old, new = hashes(world)
@@ -105,7 +136,7 @@ def test_nothing_goes_on_before_a_gateway_has_taken_the_arms_over() -> None:
     assert world.status.rollout.weight == 0
     assert "the gateway to take over the route with both tables" in message(world)
     world.behind = False
-    world.run(15)
+    world.run(30)
     assert world.status.rollout.weight == 50
 
 
@@ -113,7 +144,7 @@ def message(world: Routed) -> str:
     return next(one.message for one in world.status.conditions if one.type == "Reconciling")
 
 
-def test_a_table_that_fails_leaves_through_the_least_weight_by_the_route_alone() -> None:
+def test_a_table_that_fails_leaves_in_one_write_and_by_the_route_alone() -> None:
     world = changing()
     world.run(30)
     old, new = hashes(world)
@@ -121,14 +152,18 @@ def test_a_table_that_fails_leaves_through_the_least_weight_by_the_route_alone()
     world.judge = failing("misrouted", "cpu-b")
     world.tick(1)
     assert world.status.stage == "RollingBack"
-    assert arms(world) == {("cpu-a", old): WHOLE - 2, ("cpu-a", new): 1, ("cpu-b", new): 1}
+    assert set(arms(world)) == {("cpu-a", "")}
+    assert told(asked(world)) == old
+    assert [set(arms(world, rule)) for rule in idle(world)] == [{("cpu-a", old), ("cpu-a", new), ("cpu-b", new)}]
     world.behind = True
     world.run(30)
     assert world.status.stage == "RollingBack"
+    assert idle(world)
     world.behind = False
     world.run(15)
     assert world.status.stage == "Serving"
     assert set(arms(world)) == {("cpu-a", "")}
+    assert not idle(world)
     assert told(rules(world)[0]) == old
     said = world.status.failed[0].message
     assert "in pool cpu-b at weight 50: check misrouted" in said
@@ -147,7 +182,7 @@ def test_pods_move_first_and_the_table_last() -> None:
         rollout = world.status.rollout
         if rollout is None:
             break
-        reached.append((rollout.wave, any(told(one) for one in rules(world)[0]["backendRefs"])))
+        reached.append((rollout.wave, any(told(one) for one in asked(world)["backendRefs"])))
     assert world.status.history[0].result == "Promoted"
     waves = len({wave for wave, _ in reached}) - 1
     assert waves >= 1
@@ -164,7 +199,7 @@ def test_a_release_of_both_that_fails_by_its_table_goes_back_everywhere() -> Non
     world.update(tabled("b", WRONG))
     for _ in range(600):
         world.tick(1)
-        if any(told(one) for one in rules(world)[0]["backendRefs"]) and world.status.rollout.weight == 50:  # type: ignore[union-attr]
+        if any(told(one) for one in asked(world)["backendRefs"]) and world.status.rollout.weight == 50:  # type: ignore[union-attr]
             break
     world.judge = failing("misrouted", "cpu-b")
     world.until("RollingBack")
@@ -192,15 +227,15 @@ def test_both_arms_are_asked_for_by_route_and_the_new_one_counts_from_zero() -> 
     world = changing()
     world.run(30)
     old, new = hashes(world)
-    asked = question(ResourceMeta("ns", "demo", "uid"), {}, world.status, world.now)
-    assert asked is not None
-    assert {plan.name for plan in asked.checks} == {"unexpected-script", "misrouted"}
-    assert {arm.pool for arm in asked.arms} == {"cpu-a", "cpu-b"}
-    for arm in asked.arms:
+    put = question(ResourceMeta("ns", "demo", "uid"), {}, world.status, world.now)
+    assert put is not None
+    assert {plan.name for plan in put.checks} == {"unexpected-script", "misrouted"}
+    assert {arm.pool for arm in put.arms} == {"cpu-a", "cpu-b"}
+    for arm in put.arms:
         assert (arm.route, arm.stable_route, arm.compared) == (new, old, True)
         assert arm.revision == arm.stable_revision
         assert len(arm.births) == 2
-        assert all(birth == asked.since for birth in arm.births.values())
+        assert all(birth == put.since for birth in arm.births.values())
     assert world.status.rollout is not None
     assert world.status.rollout.quality.tests == 4
 
@@ -214,9 +249,9 @@ def test_a_table_that_is_tried_again_counts_from_its_second_start() -> None:
     world.judge = inconclusive
     world.update(tabled(shares=WRONG) | {"retryGeneration": 1})
     world.run(30)
-    asked = question(ResourceMeta("ns", "demo", "uid"), {}, world.status, world.now)
-    assert asked is not None
-    assert all(birth < asked.since for arm in asked.arms for birth in arm.births.values())
+    put = question(ResourceMeta("ns", "demo", "uid"), {}, world.status, world.now)
+    assert put is not None
+    assert all(birth < put.since for arm in put.arms for birth in arm.births.values())
 
 
 def test_epochs_rise_with_the_tables_wave_where_sessions_stick() -> None:
