@@ -45,8 +45,8 @@ soak: venv ## the long proofs: every long test, many random histories, every sce
 fault-table: venv ## measure what catches which seeded fault, and write the table of docs/seeded-builds.md
 	@$(PY) -m tests.support.fault_table
 
-unit: venv ## pure tests, no cluster, two to three minutes on two quiet cores: all but the marks model, compiles, server and long; a quarter of the random examples
-	@EXAMPLES=0.25 $(PY) -m pytest tests/unit $(PARALLEL) -m "not model and not compiles and not server and not long" -q
+unit: venv ## pure tests, no cluster, under two minutes on two quiet cores: all but the marks model, compiles, server and long; a quarter of the slow ones and of the random examples
+	@SLOW_TESTS_ONE_IN=4 EXAMPLES=0.25 $(PY) -m pytest tests/unit $(PARALLEL) -m "not model and not compiles and not server and not long" -q
 
 lint: venv ## ruff, mypy strict, import contracts
 	@$(VENV)/bin/ruff check .
