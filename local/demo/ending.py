@@ -10,6 +10,7 @@ from rich.text import Text
 
 from local.cluster import Cluster
 from local.demo import install
+from local.demo.agreement import ASK
 from local.demo.manifests import NAME, NAMESPACE, SERVICE
 from local.demo.options import TREE, Options
 from local.errors import LocalError
@@ -58,6 +59,8 @@ def to_try(cluster: Cluster, options: Options) -> str:
         name=NAME,
         service=SERVICE,
         model=options.served_model,
+        prompt=ASK.prompt,
+        seed=ASK.seed,
         out=options.out,
         tree=TREE,
         release=install.RELEASE,

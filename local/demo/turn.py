@@ -14,7 +14,7 @@ from local.demo.ask import Ask, AskSource
 from local.demo.cast import ROLLED_BACK, Role
 from local.demo.company import Company
 from local.demo.load import LoadGenerator
-from local.demo.manifests import NAMESPACE, SERVICE
+from local.demo.manifests import NAME, NAMESPACE, SERVICE
 from local.demo.prompts import foreign_letters, load_prompts
 from local.demo.recording import Recording, ReleaseRecord
 from local.demo.report import words
@@ -113,7 +113,7 @@ class Turn:
         self._find_pair()
 
     def _wait(self, condition: str, seconds: float) -> None:
-        self._say(f"kubectl wait --for=condition={condition} samplerrollout/chat")
+        self._say(f"kubectl wait --for=condition={condition} samplerrollout/{NAME} -n {NAMESPACE}")
         kubectl_wait(self.company.cluster, condition, seconds, self._hopeless)
 
     def _hopeless(self) -> str:

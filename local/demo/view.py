@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sampler_rollouts.domain.plan import Release
-from sampler_rollouts.domain.status import CheckStatus, Condition, HistoryEntry, PoolStatus, Status
+from sampler_rollouts.domain.plan import QualityPlan, Release
+from sampler_rollouts.domain.quantities import ratio
+from sampler_rollouts.domain.status import Condition, HistoryEntry, PoolStatus, Status
+from samplerctl.live import clean_to_pass
 
 from local.demo.recording import ConditionPoint, EndPoint, EventPoint, PoolPoint, StatusPoint
 
@@ -28,13 +30,14 @@ def status_point(raw: Raw, at: float, pods: Iterable[Raw] = ()) -> StatusPoint:
     status = Status.load(raw.get("status"))
     ready = ready_pods(pods)
     stable, candidate = revisions(status.stable), revisions(status.candidate)
+    quality = status.rollout.quality if status.rollout else None
     return StatusPoint(
         at=at,
         generation=int(raw["metadata"].get("generation", 0)),
         observed_generation=status.observed_generation,
         phase=_phase(status),
         conditions=[_condition(c) for c in status.conditions],
-        pools=[_pool(p, stable.get(p.name, ""), candidate.get(p.name, ""), ready) for p in status.pools],
+        pools=[_pool(p, stable.get(p.name, ""), candidate.get(p.name, ""), ready, quality) for p in status.pools],
         stable=stable,
         candidate=candidate,
         last_end=_last_end(status.history),
@@ -80,12 +83,18 @@ def unix(time: str | datetime | None) -> float:
     return (datetime.fromisoformat(time) if isinstance(time, str) else time).timestamp()
 
 
-def worst_text(check: CheckStatus | None) -> str:
-    """The worst check with its numbers, short enough for a table."""
+def worst_text(pool: PoolStatus, quality: QualityPlan | None) -> str:
+    """The worst check with its numbers, and how much it lacks; short enough for a table."""
+    check = pool.worst_check
     if check is None:
         return ""
-    counts = f"{check.bad}/{check.checked}"
-    return f"{check.name} {counts}{' ' + check.reason if check.reason else ''}"
+    said = f"{check.name} {check.bad}/{check.checked}{' ' + check.reason if check.reason else ''}"
+    if pool.passed_at and check.verdict == "Inconclusive":
+        return f"{said} now; all have passed once, which is enough"
+    if quality is None:
+        return said
+    lacking = clean_to_pass(check, check.max_rate, ratio(quality.pass_confidence), float(quality.design_effect))
+    return said if lacking is None else f"{said}, passes after {lacking} more clean"
 
 
 def _condition(condition: Condition) -> ConditionPoint:
@@ -116,7 +125,9 @@ def is_ready(pod: Raw) -> bool:
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
-def _pool(pool: PoolStatus, stable: str, candidate: str, ready: Counter[tuple[str, str]]) -> PoolPoint:
+def _pool(
+    pool: PoolStatus, stable: str, candidate: str, ready: Counter[tuple[str, str]], quality: QualityPlan | None
+) -> PoolPoint:
     """``stable`` and ``candidate`` are the pool's revisions; a release may leave a pool as it is."""
     tried = candidate not in ("", stable)
     return PoolPoint(
@@ -129,6 +140,6 @@ def _pool(pool: PoolStatus, stable: str, candidate: str, ready: Counter[tuple[st
         verdict=pool.verdict or pool.blocked,
         check=pool.worst_check.name if pool.worst_check else "",
         checked=pool.worst_check.checked if pool.worst_check else 0,
-        worst=worst_text(pool.worst_check),
+        worst=worst_text(pool, quality),
         passed_at=pool.passed_at.timestamp() if pool.passed_at else None,
     )

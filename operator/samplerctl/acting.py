@@ -74,8 +74,8 @@ def meant(body: Body, act: Acts) -> str:
 
 
 def _nothing(body: Body, why: str) -> str:
-    name = body["metadata"].get("name", "")
-    raise InputError(f"{name}: {why}: see `samplerctl status {name}`, or name a release with --release")
+    name, namespace = (body["metadata"].get(key, "") for key in ("name", "namespace"))
+    raise InputError(f"{name}: {why}: see `samplerctl status {name} -n {namespace}`, or name a release with --release")
 
 
 def _asked_for(body: Body) -> str:

@@ -175,14 +175,14 @@ def _numbers(check: CheckNumbers, limits: CheckSpec, quality: QualityPlan) -> di
         "drop_bound": _finite(check.upper_bound) if limits.max_drop else None,
         "odds": math.exp(min(log_e, 700.0)),
         "odds_to_fail": math.exp(min(threshold, 700.0)) if math.isfinite(threshold) else None,
-        "clean_to_pass": _missing(check, limits, confidence, effect),
+        "clean_to_pass": clean_to_pass(check, limits.max_rate, confidence, effect),
         "detail": check.detail,
     }
 
 
-def _missing(check: CheckNumbers, limits: CheckSpec, confidence: float, effect: float) -> int | None:
+def clean_to_pass(check: CheckNumbers, max_rate: str, confidence: float, effect: float) -> int | None:
     """Clean requests that bring the upper bound below ``maxRate``; None without one, or where no traffic would do."""
-    limit = _number(limits.max_rate, math.nan)
+    limit = _number(max_rate, math.nan)
     if check.verdict != "Inconclusive" or not 0 < limit < 1:
         return None
     more = np.unique(np.geomspace(1, MOST_MISSING, 600).astype(np.int64))

@@ -42,7 +42,7 @@ def status_view(found: Found) -> RenderableType:
 
 
 def _headline(found: Found) -> Text:
-    where = f"{found['stage']}" + (f", {found['progress']}" if found["progress"] else "")
+    where = f"{found['stage']}" + (f", {found['progress']}" if found["progress"] not in ("", found["stage"]) else "")
     text = f"{found['namespace']}/{found['name']}: {where}; stable {found['stable'] or 'none'}"
     if found["candidate"]:
         text += f", candidate {found['candidate']}"
@@ -55,6 +55,8 @@ def _words(found: Found) -> Iterator[Text]:
         yield Text(f"Differs from stable: {'; '.join(found['changes'])}")
     if found["candidate"] and found["evidence_of"] == found["stable"]:
         yield Text(f"Release {found['candidate']} has no pod yet: the numbers are of release {found['stable']}")
+    elif found["evidence_of"]:
+        yield Text(f"The numbers are of release {found['evidence_of']}")
     if terms := found["quality"]:
         yield Text(
             f"A false rollback in at most {terms['false_rollback_rate']} of rollouts (half of it now, over "
@@ -97,8 +99,8 @@ def _numbers(check: Found) -> Iterator[RenderableType]:
     yield f"{check['checked']:,}"
     kind = _bias if check["max_bias_nats"] else _drop if check["max_drop"] else _rate
     yield from kind(check)
-    needed = "" if check["odds_to_fail"] is None else f" of {check['odds_to_fail']:,.0f}"
-    yield f"{check['odds']:,.3g}{needed}"
+    needed = "" if check["odds_to_fail"] is None else f" (fails at {check['odds_to_fail']:,.0f})"
+    yield f"{check['odds']:,.3g} to 1{needed}"
     yield _missing(check)
 
 

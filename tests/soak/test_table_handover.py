@@ -78,6 +78,7 @@ class Answers:
             except (OSError, http.client.HTTPException):
                 counts[0] += 1
                 connection.close()
+        connection.close()
 
 
 @pytest.mark.timeout(1800)
@@ -101,18 +102,18 @@ def handed_over(rollouts: Rollouts, edge: Edge, states: list[list[ClassRule]]) -
     answers = Answers(edge.url.removeprefix("http://"))
     with answers.counting():
         wait_for("answers", lambda: answers.counted()[200] > WORKERS, timeout=30)
+        began = answers.counted()
         for _ in range(TIMES):
             for rules in (*states[1:], states[0]):
                 write(rollouts, edge, rules)
-    return answers.counted()
+    return answers.counted() - began
 
 
 def write(rollouts: Rollouts, edge: Edge, rules: list[ClassRule]) -> None:
     """Put the route, and wait until the gateway says that it has taken it over, and a little more."""
     plan = GatewayPlan(parent_refs=[Parent(name=edge.name, namespace=edge.namespace)], hostnames=[HOST])
-    uid = rollouts.get("samplerrollout", NAME)["metadata"]["uid"]
-    route = http_route(Owner(rollouts.namespace, NAME, uid), plan, rules, OLD)
-    route["metadata"]["name"] = "by-hand"
+    route = http_route(Owner(rollouts.namespace, NAME, ""), plan, rules, OLD)
+    route["metadata"] = {"name": "by-hand"}  # with our label it would be the operator's, and go
     rollouts.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(route))
     wait_for("the gateway", lambda: taken_over(rollouts.get("httproute", "by-hand")), timeout=30)
     time.sleep(SETTLE)
