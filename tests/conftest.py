@@ -15,6 +15,7 @@ from local.errors import LocalError
 from tests.support.examples import examples
 from tests.support.interrupting import Traces, traces
 from tests.support.rollouts import refuse_installed_operator
+from tests.support.waiting import shown
 
 TESTS = Path(__file__).parent
 
@@ -43,10 +44,11 @@ def bare() -> Traces | None:
 
 
 @pytest.fixture(scope="session")
-def cluster(bare: Traces | None) -> Iterator[Cluster]:
+def cluster(bare: Traces | None, request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """The local cluster, shared by all tests of a run; one that lived before is mended, used and left up."""
     local, ours = Cluster(), bare is not None
-    local.up()
+    with shown(request):
+        local.up()
     if not ours:
         try:
             refuse_installed_operator(local)

@@ -9,20 +9,23 @@ import pytest
 from local.cluster import Cluster
 from local.gateway.install import Edge
 from tests.support.rollouts import OPERATOR_NAMESPACE, RELEASE, Rollouts, install_operator
+from tests.support.waiting import shown
 
 IMAGES = ("operator", "sampler", "seeded:rare-token-boost")
 
 
 @pytest.fixture(scope="session")
-def images(cluster: Cluster) -> dict[str, str]:
+def images(cluster: Cluster, request: pytest.FixtureRequest) -> dict[str, str]:
     """Images built from the working tree, by digest."""
-    return cluster.build_images(*IMAGES)
+    with shown(request):
+        return cluster.build_images(*IMAGES)
 
 
 @pytest.fixture(scope="session")
-def edge(cluster: Cluster) -> Edge:
+def edge(cluster: Cluster, request: pytest.FixtureRequest) -> Edge:
     """Envoy Gateway and a Gateway, on the shared cluster."""
-    return cluster.gateway()
+    with shown(request):
+        return cluster.gateway()
 
 
 @pytest.fixture(scope="session")
