@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from string import Template
 
@@ -59,8 +60,7 @@ def to_try(cluster: Cluster, options: Options) -> str:
         name=NAME,
         service=SERVICE,
         model=options.served_model,
-        prompt=ASK.prompt,
-        seed=ASK.seed,
+        request=json.dumps(ASK.body(options.served_model)),
         out=options.out,
         tree=TREE,
         release=install.RELEASE,

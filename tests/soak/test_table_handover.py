@@ -15,9 +15,9 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
+from sampler_rollouts.cluster.routes import route_state
 from sampler_rollouts.domain.render import STANDARD, Owner
 from sampler_rollouts.domain.render_route import Backend, ClassRule, http_route
 from sampler_rollouts.domain.route_plan import GatewayPlan, Parent
@@ -115,10 +115,5 @@ def write(rollouts: Rollouts, edge: Edge, rules: list[ClassRule]) -> None:
     route = http_route(Owner(rollouts.namespace, NAME, ""), plan, rules, OLD)
     route["metadata"] = {"name": "by-hand"}  # with our label it would be the operator's, and go
     rollouts.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(route))
-    wait_for("the gateway", lambda: taken_over(rollouts.get("httproute", "by-hand")), timeout=30)
+    wait_for("the gateway", lambda: route_state(rollouts.get("httproute", "by-hand")).current, timeout=30)
     time.sleep(SETTLE)
-
-
-def taken_over(route: dict[str, Any]) -> bool:
-    told = [one for parent in route.get("status", {}).get("parents", []) for one in parent["conditions"]]
-    return bool(told) and all(one["observedGeneration"] == route["metadata"]["generation"] for one in told)

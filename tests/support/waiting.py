@@ -28,8 +28,5 @@ def wait_for(what: str, probe: Callable[[], T], *, timeout: float, every: float 
 def shown(request: pytest.FixtureRequest) -> Iterator[None]:
     """Let through what is said meanwhile, which pytest would keep until a test fails: builds take minutes."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
-    if capture is None:  # run with `-s`
-        yield
-        return
     with capture.global_and_fixture_disabled():
         yield

@@ -47,8 +47,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("server")
     # Who names a test wants that one.
     if not any("::" in arg for arg in config.args):
-        left_out = [item for item in items if _is_left_out(item, "long", LONG_ONE_IN)]
-        left_out += [item for item in items if _is_left_out(item, "slow", SLOW_ONE_IN)]
+        shares = {"long": LONG_ONE_IN, "slow": SLOW_ONE_IN}
+        left_out = [item for item in items if any(_is_left_out(item, *share) for share in shares.items())]
         config.hook.pytest_deselected(items=left_out)
         gone = set(left_out)
         items[:] = [item for item in items if item not in gone]
