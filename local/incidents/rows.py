@@ -30,6 +30,8 @@ class Row:
     share: float = 0.0
     sentence: str = ""
     threshold_gate: str = ""
+    page: str = ""
+    """The report of it, relative to the table."""
     problems: tuple[str, ...] = ()
 
 

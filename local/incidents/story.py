@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from local.cluster import Cluster
@@ -22,7 +25,7 @@ from local.demo.waiting import NotAsToldError, until
 from local.demo.watcher import Watcher
 from local.gateway.install import Edge
 from local.incidents import thresholds
-from local.incidents.cast import CAST, FAULTS, PROMOTED, STRANGERS, Incident
+from local.incidents.cast import ALARM, CAST, FAULTS, PROMOTED, STRANGERS, Incident
 from local.incidents.manifests import EXAMPLE, STRANGER, release, strangers_route
 from local.incidents.rows import Row, Seen, of_alarm, of_release
 from local.progress import say
@@ -35,6 +38,9 @@ FIRST_READY: Final = 420
 DECISION: Final = 1500
 VERIFIED: Final = 300
 ALARMED: Final = 600
+PAGE: Final = 60
+BEFORE: Final = 60
+"""Seconds before an alarm's cause that its page shows too."""
 ALONE: Final = 20.0
 
 
@@ -67,7 +73,9 @@ def play(options: Options, cluster: Cluster) -> list[Row]:
         rows = []
         for incident in CAST:
             say(f"{incident.name}: {incident.what}")
+            began = time.time()
             row = _alarm(stage, incident) if not incident.image else _release(stage, incident)
+            row = _drawn(stage, row, time.time() - began)
             say(f"{incident.name}: {row.ended}. {row.sentence}")
             rows.append(row)
         return rows
@@ -126,6 +134,20 @@ def _release(stage: Stage, incident: Incident) -> Row:
     row = of_release(incident, Seen(began, stage.watcher.statuses(began), stage.tally.records(began)))
     row = replace(row, threshold_gate=thresholds.verdict(_measured(stage, began)))
     return replace(row, problems=(*row.problems, problem)) if problem else row
+
+
+def _drawn(stage: Stage, row: Row, seconds: float) -> Row:
+    """The row with its page, made as a user would make it."""
+    page = stage.options.out / "incidents" / f"{row.name}.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "samplerctl", "report", NAME, "-n", NAMESPACE, "-o", str(page)]
+    command += ["--kubeconfig", str(stage.cluster.kubeconfig), "--metrics", stage.prometheus]
+    if row.expected == ALARM:  # no rollout of its own: what is drawn is the time in which it happened
+        command += ["--since", f"{seconds + BEFORE:.0f}s"]
+    made = subprocess.run(command, capture_output=True, text=True, timeout=PAGE, check=False)
+    if made.returncode:
+        return replace(row, problems=(*row.problems, f"no page was drawn: {made.stderr.strip()}"))
+    return replace(row, page=str(Path(page.parent.name) / page.name))
 
 
 def _decided(seen: StatusPoint) -> bool:

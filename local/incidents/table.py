@@ -33,7 +33,7 @@ def save(rows: Sequence[Row], folder: Path) -> Path:
 
 
 def _cells(row: Row) -> Iterable[str]:
-    yield row.name
+    yield f"[{row.name}]({row.page})" if row.page else row.name
     yield row.what
     yield row.ended if row.ended == row.expected else f"**{row.ended}** (expected {row.expected})"
     yield "-" if row.weight is None else str(row.weight)

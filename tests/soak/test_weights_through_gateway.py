@@ -37,7 +37,7 @@ def release(image: str, build: int, edge: Edge) -> dict[str, Any]:
     # The last step outlasts the deadline, at which the candidate goes back: a rollback that needs no bad build.
     steps = [{"weight": weight, "minDuration": "1s"} for weight in WEIGHTS]
     spec["strategy"]["steps"] = [*steps, {"weight": 95, "minDuration": "1h"}]
-    spec["strategy"]["deadline"] = "2m"
+    spec["strategy"]["deadline"] = "1m"
     spec["rollback"]["onInconclusive"] = "Rollback"
     return made
 

@@ -187,3 +187,8 @@ def test_the_table_names_what_is_not_as_told() -> None:
     assert "* I2: expected rolled back, came out promoted" in text
     assert "a \\| b" in text
     assert "All as told" in table.markdown([good])
+
+
+def test_the_table_leads_to_the_page_of_each() -> None:
+    drawn = Row("I2", "what", ROLLED_BACK, ROLLED_BACK, page="incidents/I2.html")
+    assert "| [I2](incidents/I2.html) | what |" in table.markdown([drawn])
