@@ -1,10 +1,12 @@
-"""Faults that tests cause on the local cluster: SIGKILL for the operator, a metrics source that stops answering."""
+"""Faults that tests cause on the local cluster: SIGKILL for the operator, for a component of it, for the servers of a
+release; a metrics source that is killed, or that stops answering.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -30,19 +32,42 @@ def _processes(pod_uid: str) -> list[int]:
 
 def kill_operator(cluster: Cluster) -> None:
     """SIGKILL the operator's process, and wait until the kubelet has started it again."""
-    pod = _pod(cluster, OPERATOR_NAMESPACE, "app.kubernetes.io/name=sampler-rollouts")
-    before = pod["status"]["containerStatuses"][0]["restartCount"]
-    pids = _processes(pod["metadata"]["uid"])
-    assert pids, "the operator has no process"
+    _kill_pod(cluster, OPERATOR_NAMESPACE, "app.kubernetes.io/name=sampler-rollouts")
+
+
+def kill_prometheus(cluster: Cluster) -> None:
+    """SIGKILL Prometheus' process, and wait until the kubelet has started it again."""
+    _kill_pod(cluster, "monitoring", "app=prometheus")
+
+
+def kill_component(cluster: Cluster, name: str) -> None:
+    """SIGKILL a program of the cluster itself, and start it again as `make cluster-up` would."""
+    (pid,) = (part.pid for part in cluster.components() if part.name == name)
+    assert pid, f"{name} has no process"
+    os.kill(pid, signal.SIGKILL)
+    cluster.up()
+
+
+def kill_servers(pods: Iterable[Mapping[str, Any]]) -> int:
+    """SIGKILL the processes in these pods, as many as are there."""
+    pids = [pid for pod in pods for pid in _processes(pod["metadata"]["uid"])]
     for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return len(pids)
+
+
+def _kill_pod(cluster: Cluster, namespace: str, selector: str) -> None:
+    pod = _pod(cluster, namespace, selector)
+    before = pod["status"]["containerStatuses"][0]["restartCount"]
+    assert kill_servers([pod]), f"{selector} has no process"
 
     def again() -> bool:
-        state = _pod(cluster, OPERATOR_NAMESPACE, "app.kubernetes.io/name=sampler-rollouts")["status"]
-        container = state["containerStatuses"][0]
+        container = _pod(cluster, namespace, selector)["status"]["containerStatuses"][0]
         return bool(container["restartCount"] > before and container["ready"])
 
-    wait_for("the operator's restart", again, timeout=90)
+    # A container that is killed again and again is started after ever longer waits.
+    wait_for(f"the restart of {selector}", again, timeout=360)
 
 
 @contextmanager
