@@ -107,6 +107,7 @@ class _Converter:
             field.alias or name: self._property(node["properties"][field.alias or name], field)
             for name, field in model.model_fields.items()
         }
+        properties |= getattr(model, "former", {})
         if properties:
             result["properties"] = properties
         rules = [rule.schema() for rule in getattr(model, "rules", ()) if rule.cel]

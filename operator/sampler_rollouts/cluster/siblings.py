@@ -23,7 +23,7 @@ def _marks(status: Mapping[str, Any]) -> Iterator[Mark]:
         suspects = _map(held).get("suspects")
         for what in suspects[: limits.SUSPECTS] if isinstance(suspects, list) else ():
             if isinstance(what, str):
-                yield Mark(str(held.get("hash", "")), what)
+                yield Mark(str(held.get("hash", ""))[: limits.LABEL], what)
 
 
 def _map(value: object) -> Mapping[str, Any]:

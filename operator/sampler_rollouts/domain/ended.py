@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from sampler_rollouts.domain.loose import Count, Loose, Name
+from sampler_rollouts.domain.loose import Count, Label, Loose
 
 
 class EndedPool(Loose):
     """One pool of such a release."""
 
-    name: Name
-    revision: Name
+    name: Label
+    revision: Label
     exposed: Count | None = None
     """Requests that the release answered in this pool during its rollout; absent where it did not move the pool.
 

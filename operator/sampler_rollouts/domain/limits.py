@@ -31,6 +31,10 @@ PRESET: Final = 4
 SPREADS: Final = 4
 SECRETS: Final = 8
 BIRTHS: Final = 4096
+"""Pods under test: those that serve, and what pods that have gone counted."""
+BIRTHS_TEXT: Final = 90_000
+"""Bytes of all of them, as status holds them: 4096 pods of 16 Deployments, or fewer with names that nobody made."""
+BIRTH_GROUPS: Final = 1024
 HELD: Final = 20
 HISTORY: Final = 10
 CHANGES: Final = 16
@@ -45,6 +49,8 @@ PROMPT_TOKENS: Final = 64
 """Fixed prompts of a preflight, and log-probabilities of each."""
 SUSPECTS: Final = 32
 """Builds and settings that are marked."""
+SUSPECTS_HELD: Final = 64
+"""Of all releases that were rolled back together, those of the newest."""
 SUSPECT: Final = IMAGE + 16
 """What names one."""
 EDITS: Final = 10
@@ -55,11 +61,22 @@ RECEIVERS: Final = 8
 """Of notifications."""
 NOTICES: Final = 16
 """Notifications that somebody has not been told of yet."""
+STATUS: Final = 1_200_000
+"""Bytes of a whole status, with every list as long as it may be: etcd takes 1.5 MiB of an object."""
+SPEC: Final = 196_608
+"""Bytes of a whole spec. kubectl apply stores it a second time, in an annotation."""
+METRIC: Final = 112
+"""A metric's name, or a label's or its value, with what a histogram adds."""
+LABEL: Final = 63
+"""What Kubernetes takes as a label's value: a pool, a revision."""
 DETAIL: Final = 256
 """What is worth knowing of one check among many."""
 TEXT: Final = 1024
 """A sentence for people."""
+SENTENCE: Final = 320
+"""One among many: what the cluster said of a write, what a preflight found."""
 REASON: Final = 128
+_CUT: Final = "…"
 
 
 def map_by(key: str) -> dict[str, Any]:
@@ -74,5 +91,8 @@ def unique(items: Iterable[Hashable]) -> bool:
 
 
 def clip(text: str, length: int = TEXT) -> str:
-    """``text``, cut to ``length`` with an ellipsis."""
-    return text if len(text) <= length else text[: length - 1] + "…"
+    """``text``, cut to ``length`` bytes of UTF-8 with an ellipsis: what is stored is bounded in bytes."""
+    encoded = text.encode(errors="replace")
+    if len(encoded) <= length:
+        return text
+    return encoded[: length - len(_CUT.encode())].decode(errors="ignore") + _CUT

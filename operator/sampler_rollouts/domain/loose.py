@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from sampler_rollouts.domain import limits
 
+
+def _cut(value: object) -> object:
+    return limits.clip(value, limits.SENTENCE) if isinstance(value, str) else value
+
+
 Name = Annotated[str, Field(max_length=253)]
+Label = Annotated[str, Field(max_length=limits.LABEL)]
+"""A pool, a revision, a release, a check: what is a label's value or shorter."""
 Reason = Annotated[str, Field(max_length=limits.REASON)]
 Text = Annotated[str, Field(max_length=limits.TEXT)]
+Sentence = Annotated[str, BeforeValidator(_cut), Field(max_length=limits.SENTENCE)]
+"""Cut where it is read too: earlier versions stored longer ones."""
 Suspect = Annotated[str, Field(max_length=limits.SUSPECT)]
-Number = Annotated[str, Field(max_length=32)]
+Figure = Annotated[str, Field(max_length=16)]
+"""A number as a spec has it, or as people read it: four digits and a unit."""
 Count = Annotated[int, Field(ge=0)]
 
 
 class Loose(BaseModel):
     """Base of status objects: what another version wrote is read as far as it is understood."""
+
+    former: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Members that earlier versions wrote, with their schemas: the API server drops what the schema does not have, and
+    the operator is to read it once more."""
 
     model_config = ConfigDict(
         extra="ignore", alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True

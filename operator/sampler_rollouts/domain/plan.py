@@ -7,15 +7,30 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from sampler_rollouts.domain import limits
-from sampler_rollouts.domain.loose import Clock, Count, Failure, Loose, Name, Number, Reason, Suspect, Text
+from sampler_rollouts.domain.births import WithBirths
+from sampler_rollouts.domain.loose import (
+    Clock,
+    Count,
+    Failure,
+    Figure,
+    Label,
+    Loose,
+    Name,
+    Reason,
+    Sentence,
+    Suspect,
+    Text,
+)
 from sampler_rollouts.domain.observation import Verb
 from sampler_rollouts.domain.route_plan import ClassTable, TableMove
+
+Metric = Annotated[str, Field(max_length=limits.METRIC)]
 
 
 class Fault(Failure):
     """What a check has shown of a release that serves without a better one to go back to (R10)."""
 
-    pool: Name = ""
+    pool: Label = ""
     """Where it showed."""
     retried: bool = False
     """``retryGeneration`` has risen since: it is tested anew, and ``Passed`` of all checks takes the fault away."""
@@ -24,15 +39,15 @@ class Fault(Failure):
 class ReleasePool(Loose):
     """One pool in a release."""
 
-    name: Name
-    revision: Name
+    name: Label
+    revision: Label
     image: Annotated[str, Field(max_length=limits.IMAGE)] = ""
 
 
 class Release(Loose):
     """A release by its hash; ``since`` is when it took its present role."""
 
-    hash: Name
+    hash: Label
     since: AwareDatetime
     pools: Annotated[list[ReleasePool], Field(max_length=limits.POOLS)] = Field(default_factory=list)
     gateway: bool = False
@@ -54,7 +69,7 @@ class Release(Loose):
 class HeldRelease(Loose):
     """A release that was rolled back: not tried again unless ``retryGeneration`` rises (R6)."""
 
-    hash: Name
+    hash: Label
     at: AwareDatetime
     reason: Reason
     message: Text = ""
@@ -66,7 +81,7 @@ class Suspicion(Loose):
     """Something that is used here failed in another SamplerRollout."""
 
     rollout: Name
-    release: Name
+    release: Label
     what: Suspect
     since: AwareDatetime
     cleared: bool = False
@@ -76,59 +91,47 @@ class Suspicion(Loose):
 class CheckSpec(Loose):
     """A check as it was when the rollout started."""
 
-    name: Name
-    max_rate: Number = ""
+    name: Label
+    max_rate: Figure = ""
     """Empty where only stable is the measure; so are the other two where nothing is compared with stable."""
-    max_ratio: Number = ""
-    ignore_below: Number = ""
-    slower_than: Number = ""
+    max_ratio: Figure = ""
+    ignore_below: Figure = ""
+    slower_than: Figure = ""
     """Empty unless it is about latency."""
-    max_bias_nats: Number = ""
+    max_bias_nats: Figure = ""
     """Of calibration alone."""
-    template: Name = ""
+    template: Label = ""
     """The ClusterCheckTemplate that said where its data are."""
-    metrics: Annotated[list[Name], Field(max_length=2)] = Field(default_factory=list)
+    metrics: Annotated[list[Metric], Field(max_length=2)] = Field(default_factory=list)
     """As that one said when the rollout started: checked and bad, or the score and its runs."""
-    bad_label: Annotated[str, Field(max_length=limits.REASON)] = ""
+    bad_label: Metric = ""
     """Of one counter that tells bad requests by a label: the label, and which of its values."""
-    bad_values: Annotated[list[Annotated[str, Field(max_length=limits.REASON)]], Field(max_length=8)] = Field(
-        default_factory=list
-    )
-    max_drop: Number = ""
+    bad_values: Annotated[list[Metric], Field(max_length=8)] = Field(default_factory=list)
+    max_drop: Figure = ""
     """Of scores alone."""
     largest: Annotated[int, Field(ge=1)] = 1
     """The best score."""
     report: bool = False
     """It is shown, and decides nothing."""
-    problem: Text = ""
+    problem: Sentence = ""
     """Why nobody knows where its data are."""
 
 
 class QualityPlan(Loose):
     """The quality block as it was when the rollout started."""
 
-    metrics_source: Name
-    false_rollback_rate: Number
-    pass_confidence: Number
-    design_effect: Number
+    metrics_source: Label
+    false_rollback_rate: Figure
+    pass_confidence: Figure
+    design_effect: Figure
     checks: Annotated[list[CheckSpec], Field(max_length=limits.CHECKS + 1)]
     """The spec's, and the replay audit."""
     tests: Count
     """Statistical tests that share the false-alarm rate: fixed at the start."""
-    unaudited: Annotated[list[Name], Field(max_length=limits.POOLS)] = Field(default_factory=list)
+    unaudited: Annotated[list[Label], Field(max_length=limits.POOLS)] = Field(default_factory=list)
     """Pools with an audit share of 0: replay audit and calibration say nothing about them, and are not asked."""
-    probes: Number = ""
+    probes: Figure = ""
     """Synthetic probes a second; empty where none counts as evidence."""
-
-
-class Birth(Loose):
-    """A pod under test, and when it was created: the counters of one that the rollout created count from zero (R14)."""
-
-    pod: Name
-    pool: Name
-    at: AwareDatetime
-    serving: bool = False
-    """Ready when the operator last looked: then fresh samples of it are expected."""
 
 
 class Forecast(Loose):
@@ -137,12 +140,12 @@ class Forecast(Loose):
     feasible: Literal["True", "False", "Unknown"]
     reason: Reason
     message: Text = ""
-    pool: Name = ""
-    check: Name = ""
+    pool: Label = ""
+    check: Label = ""
     """The one that takes longest."""
-    rate: Number = ""
+    rate: Figure = ""
     """Requests a second in that pool, on which the sentence rests."""
-    needed: Number = ""
+    needed: Figure = ""
     """Requests that it needs."""
 
 
@@ -165,15 +168,15 @@ class PreflightPlan(Loose):
     """When every pool had passed and none differed: needed once, before any traffic."""
 
 
-class Rollout(Loose):
+class Rollout(WithBirths):
     """The plan and the position of the rollout under way, copied from the spec when it started (R3)."""
 
-    release: Name
+    release: Label
     first: bool = False
     """A release without a gate: nothing to compare with, nothing to go back to (R10). It is tested while it bakes."""
     started_at: AwareDatetime
     quality: QualityPlan
-    waves: Annotated[list[Annotated[list[Name], Field(max_length=limits.POOLS)]], Field(max_length=limits.POOLS)]
+    waves: Annotated[list[Annotated[list[Label], Field(max_length=limits.POOLS)]], Field(max_length=limits.POOLS)]
     """Pools that move, wave by wave."""
     progress_deadline: Count = 0
     deadline: Count = 0
@@ -190,7 +193,6 @@ class Rollout(Loose):
     """The whole rollout's clock, against ``deadline``."""
     step_clock: Clock | None = None
     """Runs while the step's weight is observed."""
-    births: Annotated[list[Birth], Field(max_length=limits.BIRTHS)] = Field(default_factory=list)
     changes: Annotated[list[Text], Field(max_length=limits.CHANGES)] = Field(default_factory=list)
     """What differs from stable, in words."""
     preflight: PreflightPlan | None = None
@@ -203,34 +205,33 @@ class Rollout(Loose):
     failure: Failure | None = None
     leftovers: Annotated[list[Release], Field(max_length=limits.LEFTOVERS)] = Field(default_factory=list)
     """Releases whose place a release without a gate takes: what serves of them stays until it need not."""
-    instead_of: Name = ""
+    instead_of: Label = ""
     """The stable release in whose place it comes, because that one's pods did not come up."""
 
 
 class Alarm(Failure):
     """What a check has shown of a release that was verified (R22)."""
 
-    pool: Name
-    check: Name
+    pool: Label
+    check: Label
 
 
-class Watch(Loose):
+class Watch(WithBirths):
     """How what serves is looked at after its bake: one window of time after the other, each a test of its own."""
 
-    release: Name
+    release: Label
     since: AwareDatetime
     """When this window began."""
     seconds: Count
     quality: QualityPlan
     """The checks, as the spec was when it began."""
-    births: Annotated[list[Birth], Field(max_length=limits.BIRTHS)] = Field(default_factory=list)
     alarm: Alarm | None = None
 
 
 class OutsideEdit(Loose):
     """A child that somebody else has changed; it is put back."""
 
-    kind: Name
+    kind: Label
     name: Name
     by: Name
     """The field manager, as the API server has it: ``kubectl-edit``, a controller's name."""
@@ -240,20 +241,20 @@ class OutsideEdit(Loose):
 class RefusedWrite(Loose):
     """A write of a child that the cluster refused when it was tried last."""
 
-    kind: Name
+    kind: Label
     name: Name
-    pool: Name = ""
-    revision: Name = ""
+    pool: Label = ""
+    revision: Label = ""
     verb: Verb
-    message: Text = ""
+    message: Sentence = ""
     """The cluster's own words."""
 
 
 class Remains(Loose):
     """A pool's revision that is there although nothing asks for it."""
 
-    pool: Name
-    revision: Name
+    pool: Label
+    revision: Label
     peopled: bool = False
     """Whether it has pods."""
     since: AwareDatetime
@@ -263,23 +264,21 @@ class Remains(Loose):
 class RemovedPool(Loose):
     """A pool of a release that served, which the one that serves now has no more."""
 
-    pool: Name
-    revision: Name
-    release: Name
+    pool: Label
+    revision: Label
+    release: Label
 
 
-class Bake(Loose):
+class Bake(WithBirths):
     """The time after full traffic until a release is verified."""
 
-    release: Name
+    release: Label
     clock: Clock
     seconds: Count
     test: QualityPlan | None = None
     """The absolute checks of a release that came without a gate; none for one that has passed, or failed them."""
     watch: QualityPlan | None = None
     """The checks whose data must come for the clock to run, where there is no test: as the spec was when it began."""
-    births: Annotated[list[Birth], Field(max_length=limits.BIRTHS)] = Field(default_factory=list)
-    """The pods that are watched."""
     forecast: Forecast | None = None
     """What the checks can show in the bake time (R16), as it was last said."""
     seen_at: AwareDatetime | None = None

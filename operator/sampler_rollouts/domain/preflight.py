@@ -6,50 +6,91 @@ but names of cases.
 
 from __future__ import annotations
 
+import base64
 import json
 import math
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+import numpy as np
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from quality_contract.preflight import FAILED, FORMAT, PASSED, TOLERANCE_NATS
 
 from sampler_rollouts.domain import limits
-from sampler_rollouts.domain.loose import Count, Loose, Name, Number, Text
+from sampler_rollouts.domain.loose import Label, Loose, Sentence
 from sampler_rollouts.domain.release import digest
 
 LONGEST_CASE: Final = 120
 _MOST_CASES: Final = 20_000
 _NUMBER: Final = 2**53
+_LONGEST_WORD: Final = 100
+_MOST_PROMPTS: Final = 1000
+_FLOAT: Final = np.dtype("<f4")
+"""Its error is far below the tolerance of any precision."""
+_PACKED: Final = (limits.PROMPT_TOKENS * _FLOAT.itemsize + 2) // 3 * 4
 
 
 class ReportRefusedError(ValueError):
     """The answer is no preflight report that can be believed; the text is the operator's own."""
 
 
+Said = Annotated[str, Field(max_length=_LONGEST_WORD)]
+
+
+def _packed(nats: list[float]) -> str:
+    return base64.b64encode(np.asarray(nats, _FLOAT).tobytes()).decode()
+
+
 class ScoredPrompt(Loose):
     """The log-probabilities of one fixed prompt, teacher-forced."""
 
-    prompt: Count
-    tokens: Name
+    prompt: Annotated[int, Field(ge=0, le=_MOST_PROMPTS)]
+    tokens: Annotated[str, Field(max_length=16)]
     """A digest of its tokens: what is not read as the same tokens cannot be compared."""
-    logprobs: Annotated[list[Number], Field(max_length=limits.PROMPT_TOKENS)]
-    """Of each token after the first, in nats."""
+    nats: Annotated[str, Field(max_length=_PACKED)] = ""
+    """Log-probability of each token after the first: float32, little-endian, in base64."""
+
+    former: ClassVar = {
+        "logprobs": {
+            "type": "array",
+            "maxItems": limits.PROMPT_TOKENS,
+            "description": "As earlier versions stored them: read, never written.",
+            "items": {"type": "string", "maxLength": 32},
+        }
+    }
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_former(cls, data: Any) -> Any:
+        """Take over what an earlier version has stored."""
+        if not isinstance(data, Mapping) or not isinstance(data.get("logprobs"), list) or data.get("nats"):
+            return data
+        return {**data, "nats": _packed([_number(one) for one in data["logprobs"]])}
+
+    @property
+    def logprobs(self) -> list[float]:
+        """Of each token after the first, in nats; what a stranger has edited is no number, and agrees with nothing."""
+        try:
+            found = np.frombuffer(base64.b64decode(self.nats, validate=True), _FLOAT)
+        except ValueError:
+            return [math.nan]
+        return [float(one) for one in found] or [math.nan]
 
 
 class PreflightResult(Loose):
     """What the preflight of one pool's revision found."""
 
-    pool: Name
-    revision: Name
-    pod: Name = ""
+    pool: Label
+    revision: Label
+    pod: Label = ""
     at: AwareDatetime
     verdict: Literal["Passed", "Failed"]
-    sentence: Text = ""
+    sentence: Sentence = ""
     """How many cases ran, or the worst failure."""
-    model: Name = ""
-    platform: Name = ""
-    precision: Name = ""
+    model: Said = ""
+    platform: Said = ""
+    precision: Said = ""
     digest: Annotated[str, Field(max_length=80)] = ""
     """Of the fixed token suite."""
     prompts: Annotated[list[ScoredPrompt], Field(max_length=limits.PROMPTS)] = Field(default_factory=list)
@@ -62,7 +103,7 @@ class _Said(BaseModel):
 
 
 _Whole = Annotated[int, Field(ge=0, le=_NUMBER)]
-_Word = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[ -~]+\z")]
+_Word = Annotated[str, Field(min_length=1, max_length=_LONGEST_WORD, pattern=r"^[ -~]+\z")]
 
 
 class _Subject(_Said):
@@ -92,7 +133,7 @@ class _Failure(_Said):
 
 
 class _Scored(_Said):
-    prompt: Annotated[int, Field(ge=0, le=1000)]
+    prompt: Annotated[int, Field(ge=0, le=_MOST_PROMPTS)]
     tokens: Annotated[list[_Whole], Field(max_length=limits.PROMPT_TOKENS + 1)]
     logprobs: Annotated[list[float | Literal["nan", "inf", "-inf"]], Field(max_length=limits.PROMPT_TOKENS)]
 
@@ -117,10 +158,10 @@ def read_report(body: bytes, pool: str, revision: str, pod: str, now: datetime) 
     return PreflightResult(
         pool=pool,
         revision=revision,
-        pod=pod,
+        pod=pod[: limits.LABEL],
         at=now,
         verdict="Passed" if report.verdict == PASSED else "Failed",
-        sentence=limits.clip(_sentence(report)),
+        sentence=limits.clip(_sentence(report), limits.SENTENCE),
         model=report.subject.model,
         platform=report.subject.platform,
         precision=report.subject.precision,
@@ -190,8 +231,8 @@ def _shown(case: str) -> str:
 
 
 def _remembered(one: _Scored) -> ScoredPrompt:
-    logprobs = [each if isinstance(each, str) else f"{each:.6f}" for each in one.logprobs]
-    return ScoredPrompt(prompt=one.prompt, tokens=digest(one.tokens), logprobs=logprobs)
+    nats = _packed([float(each) for each in one.logprobs])
+    return ScoredPrompt(prompt=one.prompt, tokens=digest(one.tokens), nats=nats)
 
 
 def difference(one: PreflightResult, other: PreflightResult, whose: str, *, logprobs: bool = True) -> str:
@@ -223,19 +264,19 @@ def _logprobs_differ(one: PreflightResult, other: PreflightResult, whose: str) -
         if mine.tokens != theirs.tokens or len(mine.logprobs) != len(theirs.logprobs):
             return f"it reads prompt {mine.prompt} as other tokens than {whose}: another model or tokenizer"
         for place, (first, second) in enumerate(zip(mine.logprobs, theirs.logprobs, strict=True)):
-            apart = abs(_number(first) - _number(second))
+            apart = abs(first - second)
             if not apart <= max(tolerance, worst):  # a NaN does not
                 worst = math.inf if math.isnan(apart) else apart
                 said = (
-                    f"its log-probability of token {place + 1} of prompt {mine.prompt} is {first}, {whose} {second}: "
-                    f"more than the tolerance of {tolerance:g} nats apart"
+                    f"its log-probability of token {place + 1} of prompt {mine.prompt} is {first:.6f}, "
+                    f"{whose} {second:.6f}: more than the tolerance of {tolerance:g} nats apart"
                 )
     return said
 
 
-def _number(text: str) -> float:
+def _number(text: object) -> float:
     """A number of status, which a stranger may have edited."""
     try:
-        return float(text)
+        return float(str(text))
     except ValueError:
         return math.nan

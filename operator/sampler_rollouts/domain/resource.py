@@ -139,6 +139,12 @@ class Spec(Strict):
             lambda spec: spec.least_seconds <= seconds(spec.strategy.deadline),
             "strategy.deadline",
         ),
+        Rule(
+            "",
+            f"has more than {limits.SPEC} bytes of JSON, which leaves too little room for the status: move "
+            "what its env and args say into the image, or split the pools over two SamplerRollouts",
+            lambda spec: len(spec.model_dump_json(by_alias=True, exclude_none=True).encode()) <= limits.SPEC,
+        ),
     )
 
     @property

@@ -7,35 +7,35 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field
 
 from sampler_rollouts.domain import limits
-from sampler_rollouts.domain.loose import Count, Loose, Name
+from sampler_rollouts.domain.loose import Count, Label, Loose, Name
 
 
 class PoolPart(Loose):
     """What part of a class's requests a pool has, in millionths."""
 
-    pool: Name
+    pool: Label
     parts: Count
 
 
 class ClassTable(Loose):
     """Where requests of one context class go. A class without a table goes by its pools' replicas."""
 
-    context_class: Name
+    context_class: Label
     to: Annotated[list[PoolPart], Field(max_length=limits.SHARES)] = Field(default_factory=list)
 
 
 class TableMove(Loose):
     """The route table's own wave, behind those of the pools (R11)."""
 
-    pools: Annotated[list[Name], Field(max_length=limits.POOLS)] = Field(default_factory=list)
+    pools: Annotated[list[Label], Field(max_length=limits.POOLS)] = Field(default_factory=list)
     """Pools that the new table names in a class that changes: each has an arm of the new table."""
-    silent: Annotated[list[Name], Field(max_length=limits.POOLS)] = Field(default_factory=list)
+    silent: Annotated[list[Label], Field(max_length=limits.POOLS)] = Field(default_factory=list)
     """Pools that move and that no request reaches before this wave."""
     since: AwareDatetime | None = None
     """When it began; absent before."""
-    route_hash: Name = ""
+    route_hash: Label = ""
     """Of the new table, as servers count by it; ``stable_hash`` of the old one."""
-    stable_hash: Name = ""
+    stable_hash: Label = ""
     known: bool = False
     """Whether servers may have counted by the new one before: then not from zero."""
     settled_since: AwareDatetime | None = None
@@ -63,13 +63,13 @@ class GatewayPlan(Loose):
 
     parent_refs: Annotated[list[Parent], Field(max_length=limits.PARENTS)] = Field(default_factory=list)
     hostnames: Annotated[list[Name], Field(max_length=limits.HOSTNAMES)] = Field(default_factory=list)
-    classes: Annotated[list[Name], Field(max_length=limits.CLASSES)] = Field(default_factory=list)
+    classes: Annotated[list[Label], Field(max_length=limits.CLASSES)] = Field(default_factory=list)
     """In the spec's order: requests without a class go to the first."""
     sticky: bool = False
     """Whether requests of a session stay with the server that had its first one."""
     epoch: Count = 0
     """When the last rollout started, in seconds: servers of both arms forget sessions together when it rises."""
-    told: Annotated[list[Name], Field(max_length=limits.TOLD)] = Field(default_factory=list)
+    told: Annotated[list[Label], Field(max_length=limits.TOLD)] = Field(default_factory=list)
     """Route hashes by which servers have counted an arm, newest first."""
     ended: bool = False
     """Nobody comes through it any more, and its route is on its way out."""

@@ -16,7 +16,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.act import Act, Acts
 from sampler_rollouts.domain.ended import EndedPool
-from sampler_rollouts.domain.loose import Clock, Count, Loose, Name, Number, Reason, Text
+from sampler_rollouts.domain.loose import Clock, Count, Figure, Label, Loose, Name, Reason, Sentence, Text
 from sampler_rollouts.domain.notices.notice import Notice
 from sampler_rollouts.domain.plan import (
     Bake,
@@ -57,6 +57,9 @@ class Result(StrEnum):
     WITHDRAWN = "Withdrawn"
 
 
+Detail = Annotated[str, Field(max_length=limits.DETAIL)]
+
+
 class Condition(Loose):
     """A standard condition. Reconciling and Stalled are present only while they are true."""
 
@@ -71,33 +74,34 @@ class Condition(Loose):
 class CheckNumbers(Loose):
     """What a look found of one check in one pool. Its limits are in the plan that is tested."""
 
-    name: Name
+    name: Label
     verdict: Literal["Passed", "Failed", "Inconclusive"]
-    reason: Reason = ""
+    reason: Annotated[str, Field(max_length=limits.LABEL)] = ""
     checked: Count = 0
     """Of calibration and the replay audit tokens, of scores runs, of any other check requests."""
     bad: Count = 0
-    bias_nats: Number = ""
+    bias_nats: Figure = ""
     """Of calibration alone: positive where tokens are more surprising than the logits say."""
-    drop: Number = ""
+    drop: Figure = ""
     """Of scores alone: how much lower than stable's they are, as a part of the best score."""
-    upper_bound: Number = ""
+    upper_bound: Figure = ""
     """Of the rate; of calibration of the bias' size, in nats; of scores of the drop."""
-    log_e: Number = ""
-    log_threshold: Number = ""
-    detail: Text = ""
+    log_e: Figure = ""
+    log_threshold: Figure = ""
+    detail: Detail = ""
 
 
 class CheckStatus(CheckNumbers):
     """One check with its limits, for who reads nothing else."""
 
-    max_rate: Number = ""
-    max_ratio: Number = ""
-    slower_than: Number = ""
+    detail: Text = ""
+    max_rate: Figure = ""
+    max_ratio: Figure = ""
+    slower_than: Figure = ""
     """Of a latency check: a request that took longer is bad."""
-    max_bias_nats: Number = ""
+    max_bias_nats: Figure = ""
     """Of calibration alone."""
-    max_drop: Number = ""
+    max_drop: Figure = ""
     """Of scores alone."""
 
 
@@ -112,12 +116,12 @@ class Share(Loose):
     """What requests show of a step's weight (R8): the candidate's share of those counted while it was in force."""
 
     weight: Annotated[int, Field(ge=0, le=100)]
-    wanted: Number
+    wanted: Figure
     """The effective weight: the candidate's share of the step's pods."""
-    observed: Number = ""
-    low: Number = ""
+    observed: Figure = ""
+    low: Figure = ""
     """Lower end of the 95 % interval, which holds at all looks at once."""
-    high: Number = ""
+    high: Figure = ""
     skewed: bool = False
     """The interval lies wholly outside 0.75 to 1.25 times the wanted share."""
     requests: Requests = Field(default_factory=Requests)
@@ -134,11 +138,11 @@ class Share(Loose):
 class PoolStatus(Loose):
     """One pool."""
 
-    name: Name
+    name: Label
     replicas: Count = 0
     """Wanted by the spec when it last could be read."""
     ready: Count = 0
-    revision: Name = ""
+    revision: Label = ""
     """The revision that the pool is moving to, or serves."""
     candidate_replicas: Count = 0
     """Candidate pods wanted now; while a candidate leaves this never rises."""
@@ -158,7 +162,7 @@ class PoolStatus(Loose):
     """All checks that are tested or watched here, as they were last found: written anew when a reader would notice."""
     unready: Clock | None = None
     """Runs while wanted pods are missing or not ready."""
-    blocked: Text = ""
+    blocked: Sentence = ""
     """The infrastructure's reason why pods have not started."""
 
     def forget_verdict(self) -> None:
@@ -169,7 +173,7 @@ class PoolStatus(Loose):
 class HistoryEntry(Loose):
     """How one rollout ended."""
 
-    release: Name
+    release: Label
     result: Result
     reason: Reason = ""
     message: Text = ""
@@ -179,9 +183,9 @@ class HistoryEntry(Loose):
     requests: Requests = Field(default_factory=Requests)
     born_at: AwareDatetime | None = None
     """When its first pod was created; absent where none was."""
-    changes: Annotated[str, Field(max_length=limits.DETAIL)] = ""
+    changes: Detail = ""
     """What was different in it, in words, as far as they fit."""
-    route_hash: Name = ""
+    route_hash: Label = ""
     """Of its route table, as fingerprints have it once it serves."""
     pools: Annotated[list[EndedPool], Field(max_length=limits.POOLS)] = Field(default_factory=list)
     """All pools of the release."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from sampler_rollouts.domain.births import grouped
 from sampler_rollouts.domain.decision.baking import births_of
 from sampler_rollouts.domain.decision.edits import said
 from sampler_rollouts.domain.decision.quality import quality_plan
@@ -66,8 +67,7 @@ def _last_change(turn: Turn, stable: Release, watch: Watch, pool: str) -> str:
     """The pool's newest pod and the newest edit by others, if they came while it served, and how the release came."""
     entry = next((one for one in turn.status.history if one.release == stable.hash), None)
     came = f"at {moment(stable.since)}: {entry.message if entry else 'the release took all traffic.'}"
-    mine = (birth for birth in watch.births if birth.pool == pool)
-    pod = max(((birth.at, f"pod {birth.pod} was created") for birth in mine), default=None)
+    pod = max(((birth.at, f"pod {birth.pod} was created") for birth in watch.births_in(pool)), default=None)
     edit = max(((one.at, f"{said(one)} (it was put back)") for one in turn.status.edits), default=None)
     seen = sorted((one for one in (pod, edit) if one and one[0] > stable.since), reverse=True)
     return "; before that, ".join([*(f"at {moment(at)} {what}" for at, what in seen), came])
@@ -105,7 +105,7 @@ def _begin(turn: Turn, stable: Release, at_most: int) -> None:
         since=turn.now,
         seconds=min(whole, at_most) if alarm else whole,
         quality=quality,
-        births=births_of(turn, stable, []),
+        born=grouped(births_of(turn, stable, [])),
         alarm=alarm,
     )
 

@@ -84,7 +84,7 @@ def go_back(turn: Turn, bake: Bake, target: Release) -> None:
         progress_deadline=_progress_deadline(turn),
         bake_time=bake.seconds,
         weight=100,
-        births=[birth for birth in bake.births if birth.pool in moved or not moved],
+        born=[group for group in bake.born if group.pool in moved or not moved],
         changes=changes(turn, target, leaving),
         clock=Clock(since=turn.now),
     )

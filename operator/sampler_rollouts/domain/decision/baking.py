@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.births import Birth
 from sampler_rollouts.domain.decision.context import Turn, moving
 from sampler_rollouts.domain.decision.quality import quality_plan
 from sampler_rollouts.domain.decision.question import alone, watched
 from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED, NO_DATA, checks_of
 from sampler_rollouts.domain.evidence.look import UNDECIDED, Verdict
-from sampler_rollouts.domain.plan import Birth
 from sampler_rollouts.domain.status import Stage
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def births_of(turn: Turn, stable: Release, before: list[Birth]) -> list[Birth]:
         for pod in turn.pods(item.name, item.revision):
             fresh = Birth(pod=pod.name, pool=item.name, at=min(pod.created_at, turn.now))
             known.setdefault(pod.name, fresh).serving = pod.ready
-    return sorted(known.values(), key=lambda birth: (birth.serving, birth.at))[-limits.BIRTHS :]
+    return list(known.values())
 
 
 def serves(status: Status) -> bool:

@@ -190,8 +190,7 @@ def tested_pools(rollout: Rollout) -> list[str]:
 
 def born(rollout: Rollout) -> list[datetime]:
     """When its own pods were created: not those of pools that it does not move, which are asked by its table."""
-    own = moving(rollout)
-    return [birth.at for birth in rollout.births if birth.pool in own]
+    return [birth.at for birth in rollout.births_in(*moving(rollout))]
 
 
 def exposing(rollout: Rollout) -> list[str]:
@@ -201,7 +200,7 @@ def exposing(rollout: Rollout) -> list[str]:
     """
     if table_wave(rollout):
         return tested_pools(rollout)
-    return moving(rollout) or list(dict.fromkeys(birth.pool for birth in rollout.births))
+    return moving(rollout) or list(dict.fromkeys(group.pool for group in rollout.born))
 
 
 def heard(rollout: Rollout, pools: list[str]) -> list[str]:

@@ -51,11 +51,20 @@ def roll_back(turn: Turn, trigger: Trigger, reason: str, pool: str, why: str) ->
     at_fault = reason in BY_QUALITY and not _by_table(rollout, pool)
     marks = suspects(turn, status.stable, status.candidate) if status.stable and at_fault else []
     held = HeldRelease(hash=rollout.release, at=turn.now, reason=reason, message=sentence, suspects=marks)
-    status.failed = [held, *(item for item in status.failed if item.hash != held.hash)][: limits.HELD]
+    status.failed = _bounded([held, *(item for item in status.failed if item.hash != held.hash)])
     record(turn, rollout, Result.ROLLED_BACK, reason, sentence)
     turn.note("RolledBack", sentence, warning=True)
     _watch_stable(turn)
     move(turn, trigger)
+
+
+def _bounded(failed: list[HeldRelease]) -> list[HeldRelease]:
+    """The newest, and what they had that is suspect, as far as status has room for it."""
+    kept, room = [], limits.SUSPECTS_HELD
+    for held in failed[: limits.HELD]:
+        kept.append(held.model_copy(update={"suspects": held.suspects[:room]}))
+        room -= len(kept[-1].suspects)
+    return kept
 
 
 def _by_table(rollout: Rollout, pool: str) -> bool:

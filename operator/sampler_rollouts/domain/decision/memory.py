@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.births import Birth
 from sampler_rollouts.domain.decision.context import (
     Turn,
     begun,
@@ -20,7 +21,7 @@ from sampler_rollouts.domain.decision.replicas import FORWARD, LEAVING, candidat
 from sampler_rollouts.domain.decision.share import in_force
 from sampler_rollouts.domain.decision.table import table_in_force
 from sampler_rollouts.domain.loose import Clock
-from sampler_rollouts.domain.plan import Birth, Release, Rollout
+from sampler_rollouts.domain.plan import Release, Rollout
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 from sampler_rollouts.domain.status import Requests, Stage
 
@@ -100,21 +101,15 @@ def _note_births(turn: Turn, rollout: Rollout, release: Release) -> None:
     One that is older than the rollout counts, but not from zero: its birth tells the evidence.
     """
     known = {birth.pod: birth for birth in rollout.births}
+    asked = {name: release.revision(name) for name in (*moving(rollout), *tested_pools(rollout))}
     for pod in turn.seen.pods:
-        ours = (
-            pod.revision
-            and pod.pool in {*moving(rollout), *tested_pools(rollout)}
-            and release.revision(pod.pool) == pod.revision
-        )
+        ours = pod.revision and asked.get(pod.pool) == pod.revision
         if ours and pod.name not in known and not pod.terminating:
             known[pod.name] = Birth(pod=pod.name, pool=pod.pool, at=min(pod.created_at, turn.now))
     serving = {pod.name for pod in turn.seen.pods if pod.ready and not pod.terminating}
     for birth in known.values():
         birth.serving = birth.pod in serving
-    births = list(known.values())
-    if len(births) > limits.BIRTHS:
-        births.sort(key=lambda birth: (birth.serving, birth.at))
-    rollout.births = births[-limits.BIRTHS :]
+    rollout.births = list(known.values())
 
 
 def _note_traffic(turn: Turn) -> None:
@@ -187,7 +182,7 @@ def _candidates_count(turn: Turn) -> bool:
 
 def _run_unready(turn: Turn, name: str, running: bool) -> None:
     pool, pods = turn.pool(name), watched_pods(turn, name)
-    blocked = limits.clip(_blocked(turn, name, pods))
+    blocked = limits.clip(_blocked(turn, name, pods), limits.SENTENCE)
     started = bool(pool.blocked) and not blocked
     pool.blocked = blocked
     if sum(pod.ready for pod in pods) >= expected(turn, name):

@@ -199,7 +199,7 @@ def speed_of(turn: Turn, rollout: Rollout, pool: str, design_effect: float) -> S
     if since is None:
         return None
     if not has_stable(turn, pool):
-        births = [birth.at for birth in rollout.births if birth.pool == pool]
+        births = [birth.at for birth in rollout.births_in(pool)]
         if pool not in begun(rollout) or not births:
             return None
         since = max(since, min(births))

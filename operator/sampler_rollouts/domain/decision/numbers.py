@@ -15,7 +15,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 from sampler_rollouts.domain.decision.question import TESTED
-from sampler_rollouts.domain.limits import DETAIL, REASON, clip
+from sampler_rollouts.domain.limits import DETAIL, LABEL, clip
 from sampler_rollouts.domain.quantities import nats_text, ratio_text
 from sampler_rollouts.domain.slowness import bound_text
 from sampler_rollouts.domain.status import CheckNumbers, CheckStatus
@@ -59,7 +59,7 @@ def _numbers(look: CheckLook) -> CheckNumbers:
     return CheckNumbers(
         name=look.check,
         verdict=look.verdict.value,
-        reason=look.reason[:REASON],
+        reason=look.reason[:LABEL],
         checked=max(0, look.checked),
         bad=max(0, look.bad),
         bias_nats="" if math.isnan(look.bias) else f"{look.bias:.3g}",

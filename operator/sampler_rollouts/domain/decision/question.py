@@ -15,8 +15,9 @@ from sampler_rollouts.domain.quantities import ratio
 from sampler_rollouts.domain.status import Stage, Status
 
 if TYPE_CHECKING:
+    from sampler_rollouts.domain.births import WithBirths
     from sampler_rollouts.domain.decision.context import ResourceMeta
-    from sampler_rollouts.domain.plan import Bake, Birth, QualityPlan, Release, Rollout, Watch
+    from sampler_rollouts.domain.plan import Bake, QualityPlan, Release, Rollout, Watch
     from sampler_rollouts.domain.route_plan import TableMove
 
 TESTED: Final = frozenset({Stage.PROGRESSING, Stage.HOLDING})
@@ -113,7 +114,7 @@ def _of_what_serves(meta: ResourceMeta, status: Status) -> Question | None:
     under, plan, since = watched(status) or on_watch(status), watched_plan(status), watched_since(status)
     if under is None or plan is None or since is None or status.stable is None:
         return None
-    arms = [_own_arm(under.births, item.name, item.revision, "") for item in status.stable.pools]
+    arms = [_own_arm(under, item.name, item.revision, "") for item in status.stable.pools]
     return _question(meta, plan, since, arms, under.seconds)
 
 
@@ -126,13 +127,13 @@ def _of_table(meta: ResourceMeta, rollout: Rollout, release: Release) -> Questio
     checks = [check for check in rollout.quality.checks if check.name in named]
     # Probes come by no route.
     quality = rollout.quality.model_copy(update={"checks": checks, "probes": ""})
-    arms = [_table_arm(rollout.births, table, table.since, pool, release.revision(pool)) for pool in table.pools]
+    arms = [_table_arm(rollout, table, table.since, pool, release.revision(pool)) for pool in table.pools]
     return _question(meta, quality, table.since, arms, None)
 
 
-def _table_arm(every: list[Birth], table: TableMove, since: datetime, pool: str, revision: str) -> Arm:
+def _table_arm(rollout: Rollout, table: TableMove, since: datetime, pool: str, revision: str) -> Arm:
     """A hash that a pod has never told counts from zero, however old the pod is."""
-    arm = _own_arm(every, pool, revision, revision, compared=True)
+    arm = _own_arm(rollout, pool, revision, revision, compared=True)
     births = arm.births if table.known else {pod: max(at, since) for pod, at in arm.births.items()}
     return replace(arm, births=births, route=table.route_hash, stable_route=table.stable_hash)
 
@@ -166,11 +167,11 @@ def _arm(status: Status, rollout: Rollout, release: Release, pool: str) -> Arm:
     stable = "" if rollout.first or status.stable is None else status.stable.revision(pool)
     # At full traffic stable's pods leave: from then on the limit alone decides.
     compared = bool(stable) and weight_of(rollout, pool) < 100
-    return _own_arm(rollout.births, pool, release.revision(pool), stable, compared=compared)
+    return _own_arm(rollout, pool, release.revision(pool), stable, compared=compared)
 
 
-def _own_arm(every: list[Birth], pool: str, revision: str, stable: str, *, compared: bool = False) -> Arm:
-    births = [birth for birth in every if birth.pool == pool]
+def _own_arm(under: WithBirths, pool: str, revision: str, stable: str, *, compared: bool = False) -> Arm:
+    births = under.births_in(pool)
     return Arm(
         pool,
         revision,

@@ -24,7 +24,7 @@ def remember_refusals(turn: Turn) -> None:
                 pool=one.pool,
                 revision=one.revision,
                 verb=one.verb,
-                message=limits.clip(one.message),
+                message=limits.clip(one.message, limits.SENTENCE),
             )
             for one in turn.seen.refusals[: limits.REFUSALS]
         ]

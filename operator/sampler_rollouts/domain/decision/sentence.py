@@ -88,7 +88,7 @@ def _exposed(requests: Requests, *, by_table: bool) -> str:
 
 def _met(rollout: Rollout) -> datetime | None:
     """Since when users can have met it: its first pod, or its table where no pods change; None where they have not."""
-    if rollout.births and not rollout.waves:
+    if rollout.born and not rollout.waves:
         return met_since(rollout)
     return min(born(rollout), default=None)
 

@@ -100,10 +100,14 @@ def _start_without_gate(
 
 
 def _that_may_serve(turn: Turn, new: Release, releases: Iterable[Release]) -> list[Release]:
-    """Each other release once; if they are too many, rather those of which something serves already."""
-    others = {release.hash: release for release in releases if release.hash != new.hash}
+    """Each other release once, by its revisions; if too many, rather those of which something serves already."""
+    others = {release.hash: _without_images(release) for release in releases if release.hash != new.hash}
     serves = {one.hash: any(turn.ready(item.name, item.revision) for item in one.pools) for one in others.values()}
     return sorted(others.values(), key=lambda one: serves[one.hash])[-limits.LEFTOVERS :]
+
+
+def _without_images(release: Release) -> Release:
+    return release.model_copy(update={"pools": [item.model_copy(update={"image": ""}) for item in release.pools]})
 
 
 def _replace_first(turn: Turn, wish: Wish) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field
 
 from sampler_rollouts.domain import limits
-from sampler_rollouts.domain.loose import Loose, Name, Reason, Text
+from sampler_rollouts.domain.loose import Label, Loose, Reason, Text
 
 
 class NoticeType(StrEnum):
@@ -36,10 +36,10 @@ class Notice(Loose):
     """The same for each try: a receiver that knows it has been told already."""
     type: NoticeType
     reason: Reason = ""
-    release: Name = ""
+    release: Label = ""
     message: Text = ""
     at: AwareDatetime
-    receivers: Annotated[list[Name], Field(max_length=limits.RECEIVERS)] = Field(default_factory=list)
+    receivers: Annotated[list[Label], Field(max_length=limits.RECEIVERS)] = Field(default_factory=list)
     """Who has not been told yet, by the names of the administrator's configuration."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.decision import decide, question
 from sampler_rollouts.domain.decision.verdicts import required
 from sampler_rollouts.domain.evidence.look import Verdict
@@ -53,6 +54,11 @@ def conditions_are_sound(outcome: Outcome) -> None:
 def status_is_storable(status: Status) -> None:
     raw = status.dump()
     assert Status.model_validate(raw) == status  # raises if a bound is broken
+    # What test_status_size takes for granted when it fills every bound.
+    assert not (status.bake and status.watch)
+    assert not (status.bake and status.bake.test and status.bake.watch)
+    assert sum(bool(pool.checks) for pool in status.pools) <= limits.POOLS
+    assert sum(len(held.suspects) for held in status.failed) <= limits.SUSPECTS_HELD
 
 
 def names_are_valid(outcome: Outcome) -> None:

@@ -113,7 +113,10 @@ def test_a_failure_is_heard_while_paused() -> None:
     ("says", "words"),
     [
         ({**PASSED, "digest": "sha256:" + "b" * 64}, "its token digest bbbbbbbbbbbb differs from pool cpu-a's aaaaaa"),
-        ({**PASSED, "logprobs": ("-3.0", "-4.01")}, "token 2 of prompt 0 is -4.01, pool cpu-a's -4.000000: more than"),
+        (
+            {**PASSED, "logprobs": ("-3.0", "-4.01")},
+            "token 2 of prompt 0 is -4.010000, pool cpu-a's -4.000000: more than",
+        ),
     ],
 )
 def test_a_pool_that_differs_from_another_stops_the_release(says: dict[str, Any], words: str) -> None:
@@ -169,7 +172,7 @@ def test_log_probabilities_unlike_stables_stop_the_release_and_the_sentence_says
     world.run(30)
     assert world.condition("RolledBack") == ("True", "PreflightFailed")
     said = world.message("RolledBack")
-    assert "token 1 of prompt 0 is -3.5, stable's -3.000000" in said
+    assert "token 1 of prompt 0 is -3.500000, stable's -3.000000" in said
     assert "compareWithStable: false" in said
 
 
