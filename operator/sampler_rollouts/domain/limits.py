@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from typing import Any, Final
 
 NAME: Final = 40
@@ -88,6 +88,11 @@ def unique(items: Iterable[Hashable]) -> bool:
     """Whether no item occurs twice."""
     found = list(items)
     return len(found) == len(set(found))
+
+
+def without(items: Iterable[str], known: Collection[str | None]) -> list[str]:
+    """The items that are not known."""
+    return [item for item in items if item not in known]
 
 
 def clip(text: str, length: int = TEXT) -> str:

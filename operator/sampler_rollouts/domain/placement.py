@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field
 
 from sampler_rollouts.domain import limits
-from sampler_rollouts.domain.rules import DNS_SUBDOMAIN, Rule, Scalar, Strict, matching
+from sampler_rollouts.domain.rules import DNS_SUBDOMAIN, Rule, Scalar, Strict, each, matching
 
 _WORD: Final = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _KEY: Final = f"^({DNS_SUBDOMAIN}/)?{_WORD}$"
@@ -100,11 +100,13 @@ class Placement(Strict):
     """Secrets of the namespace by which images are pulled; no pod can read them."""
     models: Models | None = Field(None, description="Models that are not in the image.")
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            f"self.nodeSelector.all(k, k.matches('{_KEY}'))",
+        each(
+            "self.nodeSelector",
+            f"one.matches('{_KEY}')",
             "nodeSelector must hold labels of nodes, such as cloud.google.com/gke-accelerator: nvidia-h100-80gb",
-            lambda placement: all(re.fullmatch(_KEY.strip("^$"), key) for key in placement.node_selector),
+            lambda placement: [key for key in placement.node_selector if not re.fullmatch(_KEY.strip("^$"), key)],
             "nodeSelector",
+            name="",
         ),
         Rule(
             "self.topologySpread.all(s, self.topologySpread.exists_one(t, t.topologyKey == s.topologyKey))",

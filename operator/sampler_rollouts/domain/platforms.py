@@ -79,10 +79,10 @@ def of_another(platform: str, resource: str) -> bool:
     return any(device.has(resource) for preset in others for device in preset.devices)
 
 
-def cel_of_no_other() -> str:
-    """CEL for the reverse of ``of_another``, of ``self.platform`` and resource ``k``."""
+def cel_of_no_other(resource: str) -> str:
+    """CEL for the reverse of ``of_another``, of ``self.platform`` and a resource."""
     begun = {
-        name: " || ".join(f"k.startsWith('{text}')" for device in preset.devices for text in device.names)
+        name: " || ".join(f"{resource}.startsWith('{text}')" for device in preset.devices for text in device.names)
         for name, preset in PRESETS.items()
     }
     return " && ".join(f"(self.platform == '{name}' || !({one}))" for name, one in begun.items())

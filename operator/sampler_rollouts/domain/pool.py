@@ -10,7 +10,17 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from sampler_rollouts.domain import limits, platforms
 from sampler_rollouts.domain.placement import Labels, Placement, Toleration, Value
 from sampler_rollouts.domain.quantities import quantity
-from sampler_rollouts.domain.rules import CLOSED_RATIO, OPEN_RATIO, Rule, Scalar, Strict, duration_rule, matching
+from sampler_rollouts.domain.rules import (
+    CLOSED_RATIO,
+    OPEN_RATIO,
+    EachRule,
+    Rule,
+    Scalar,
+    Strict,
+    duration_rule,
+    each,
+    matching,
+)
 
 ALWAYS_SET_ENV: Final = (
     "SAMPLER_REVISION", "SAMPLER_POOL", "SAMPLER_ROLLOUT", "POD_NAME",
@@ -85,7 +95,7 @@ class EnvVar(Strict):
     """Literal, and readable for whoever may read the object: no place for secrets."""
 
 
-_COMPUTE = "k in ['cpu', 'memory', 'ephemeral-storage'] || k.matches('^[a-z0-9.-]{1,63}/[a-zA-Z0-9._-]{1,63}$')"
+_COMPUTE = "one in ['cpu', 'memory', 'ephemeral-storage'] || one.matches('^[a-z0-9.-]{1,63}/[a-zA-Z0-9._-]{1,63}$')"
 
 
 def _is_compute(name: str) -> bool:
@@ -93,11 +103,16 @@ def _is_compute(name: str) -> bool:
     return name in ("cpu", "memory", "ephemeral-storage") or device is not None
 
 
-def _whole_and_equal(resources: Resources) -> bool:
-    devices = {name: amount for name, amount in resources.limits.items() if "/" in name}
-    asked = {name: amount for name, amount in resources.requests.items() if "/" in name}
-    whole = all(quantity(amount).denominator == 1 for amount in devices.values())
-    return whole and all(quantity(amount) == quantity(devices.get(name, "0")) for name, amount in asked.items())
+def _not_whole_or_not_equal(resources: Resources) -> list[str]:
+    devices = {name: quantity(amount) for name, amount in resources.limits.items() if "/" in name}
+    asked = {name: quantity(amount) for name, amount in resources.requests.items() if "/" in name}
+    parts = [name for name, amount in devices.items() if amount.denominator != 1]
+    return parts + [name for name, amount in asked.items() if name not in parts and amount != devices.get(name, 0)]
+
+
+def _above_limits(resources: Resources) -> list[str]:
+    shared = [name for name in resources.requests if name in resources.limits and "/" not in name]
+    return [name for name in shared if quantity(resources.requests[name]) > quantity(resources.limits[name])]
 
 
 class Resources(Strict):
@@ -108,32 +123,34 @@ class Resources(Strict):
     limits: Annotated[dict[str, Quantity], Field(max_length=8)] = Field(default_factory=dict)
     """What it gets at most; devices, such as vendor.example/gpu, are named here."""
     rules: ClassVar = (
-        Rule(
-            f"self.requests.all(k, {_COMPUTE}) && self.limits.all(k, {_COMPUTE})",
+        each(
+            "(self.requests.map(k, k) + self.limits.map(k, k))",
+            _COMPUTE,
             "resources may name cpu, memory, ephemeral-storage and a device such as vendor.example/device",
-            lambda resources: all(map(_is_compute, [*resources.requests, *resources.limits])),
+            lambda resources: [name for name in (*resources.requests, *resources.limits) if not _is_compute(name)],
+            name="",
         ),
-        Rule(
-            "self.requests.all(k, !k.contains('/') || k in self.limits)",
+        each(
+            "self.requests",
+            "!one.contains('/') || one in self.limits",
             "a device needs a limit: name it in limits, and leave it out of requests",
-            lambda resources: all(name in resources.limits for name in resources.requests if "/" in name),
+            lambda resources: [name for name in resources.requests if "/" in name and name not in resources.limits],
+            name="",
         ),
         # Amounts are compared here alone: a value that may be a number or a text has no bound that CEL's cost estimate
         # knows, so that a rule with quantity() over all pools would be above the API server's budget.
-        Rule(
+        EachRule(
             "",
             "a device's limit is a whole number, and its request, if there is one, equal to its limit: correct limits, "
             "and leave it out of requests",
-            _whole_and_equal,
+            lambda resources: not _not_whole_or_not_equal(resources),
+            at_fault=_not_whole_or_not_equal,
         ),
-        Rule(
+        EachRule(
             "",
             "requests are above limits: lower the request or raise the limit",
-            lambda resources: all(
-                quantity(amount) <= quantity(resources.limits.get(name, amount))
-                for name, amount in resources.requests.items()
-                if "/" not in name
-            ),
+            lambda resources: not _above_limits(resources),
+            at_fault=_above_limits,
         ),
     )
 
@@ -236,11 +253,14 @@ class Pool(Strict):
             lambda pool: pool.accelerator is None or platforms.AMD not in pool.template.resources.limits,
             "accelerator",
         ),
-        Rule(
-            f"self.platform == 'cpu' || self.template.resources.limits.all(k, {platforms.cel_of_no_other()})",
+        each(
+            "self.template.resources.limits",
+            platforms.cel_of_no_other("one"),
             "limits name a device of another platform: remove it, or set platform to that of the device",
-            lambda pool: not any(platforms.of_another(pool.platform, name) for name in pool.template.resources.limits),
+            lambda pool: [name for name in pool.template.resources.limits if platforms.of_another(pool.platform, name)],
             "template.resources",
+            name="",
+            when="self.platform != 'cpu'",
         ),
         Rule(
             "",

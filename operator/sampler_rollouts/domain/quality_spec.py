@@ -11,7 +11,7 @@ from sampler_rollouts.domain import bias, limits, slowness, templated
 from sampler_rollouts.domain.pool import Label, OpenRatio
 from sampler_rollouts.domain.probes import Probes
 from sampler_rollouts.domain.quantities import ratio
-from sampler_rollouts.domain.rules import Rule, Strict, cel_ratio, matching
+from sampler_rollouts.domain.rules import Rule, Strict, cel_is_ratio, cel_ratio, matching
 
 DEFAULT_MAX_RATES: Final = {CHECK_ERRORS: "1%", CHECK_UNEXPECTED_SCRIPT: "0.5%", CHECK_REPLAY_AUDIT: "0.1%"}
 _DESIGN_PATTERN = "^[1-9][0-9]{0,3}([.][0-9]{1,4})?$"
@@ -66,6 +66,7 @@ class Check(Strict):
         ),
         Rule(
             "!has(self.ignoreBelow) || !has(self.maxRate) || "
+            f"!{cel_is_ratio('self.ignoreBelow')} || !{cel_is_ratio('self.maxRate')} || "
             f"{cel_ratio('self.ignoreBelow')} <= {cel_ratio('self.maxRate')}",
             "ignoreBelow is above maxRate, which holds whatever the ratio: lower it",
             lambda check: (

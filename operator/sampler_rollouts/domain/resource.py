@@ -20,7 +20,16 @@ from sampler_rollouts.domain.quantities import ratio, seconds
 from sampler_rollouts.domain.routes_spec import CLASSED as _CLASSED
 from sampler_rollouts.domain.routes_spec import ROUTE_RULES, ClassRoutes
 from sampler_rollouts.domain.routing import Gateway, Routing
-from sampler_rollouts.domain.rules import Rule, Strict, cel_ratio, matching, violations
+from sampler_rollouts.domain.rules import (
+    Rule,
+    Strict,
+    cel_is_duration,
+    cel_is_ratio,
+    cel_ratio,
+    each,
+    matching,
+    violations,
+)
 from sampler_rollouts.domain.strategy_spec import Strategy
 
 GROUP: Final = "samplerrollouts.io"
@@ -45,7 +54,12 @@ _STEP_SECONDS = (
     "self.strategy.steps.filter(s, has(s.minDuration)).map(s, duration(s.minDuration).getSeconds()).sum()"
     " * (has(self.strategy.waves) ? size(self.strategy.waves) : size(self.pools))"
 )
-_IN_WAVES = "self.strategy.waves.map(w, w.filter(n, n == p.name).size()).sum()"
+_READABLE_TIMES = (
+    f"self.strategy.steps.all(s, !has(s.minDuration) || {cel_is_duration('s.minDuration')})"
+    f" && {cel_is_duration('self.strategy.deadline')}"
+)
+_IN_WAVES = "self.strategy.waves.map(w, w.filter(n, n == one.name).size()).sum()"
+_IS_A_POOL = "self.pools.exists(p, p.name == n)"
 
 
 class Spec(Strict):
@@ -70,23 +84,27 @@ class Spec(Strict):
             lambda spec: limits.unique(pool.name for pool in spec.pools),
             "pools",
         ),
-        Rule(
-            f"{_CLASSED} ? self.pools.all(p, has(p.contextClass) && "
-            "self.routing.contextClasses.exists(c, c.name == p.contextClass)) : "
-            "self.pools.all(p, !has(p.contextClass))",
+        each(
+            "self.pools",
+            f"{_CLASSED} ? has(one.contextClass) && "
+            "self.routing.contextClasses.exists(c, c.name == one.contextClass) : !has(one.contextClass)",
             "contextClass of a pool must be one of routing.contextClasses: correct it, add the class, or remove both",
-            lambda spec: all(
-                pool.context_class in spec.class_sizes if spec.class_sizes else pool.context_class is None
+            lambda spec: [
+                pool.name
                 for pool in spec.pools
-            ),
+                if (pool.context_class not in spec.class_sizes if spec.class_sizes else pool.context_class is not None)
+            ],
             "pools",
+            noun="pool",
         ),
-        Rule(
-            f"!({_CLASSED}) || self.routing.contextClasses.all(c, "
-            "self.pools.exists(p, has(p.contextClass) && p.contextClass == c.name))",
+        each(
+            "self.routing.contextClasses",
+            "self.pools.exists(p, has(p.contextClass) && p.contextClass == one.name)",
             "a context class has no pool: add a pool with that contextClass, or remove the class",
-            lambda spec: set(spec.class_sizes) <= {pool.context_class for pool in spec.pools},
+            lambda spec: limits.without(spec.class_sizes, {pool.context_class for pool in spec.pools}),
             "routing.contextClasses",
+            noun="class",
+            when=_CLASSED,
         ),
         *ROUTE_RULES,
         Rule(
@@ -95,12 +113,17 @@ class Spec(Strict):
             lambda spec: bool(spec.class_sizes) or all(c.name != CHECK_MISROUTED for c in spec.quality.checks),
             "quality.checks",
         ),
-        Rule(
-            "self.allowImageTags || self.pools.all(p, p.image.contains('@sha256:'))",
+        each(
+            "self.pools",
+            "one.image.contains('@sha256:')",
             "image must be by digest (name@sha256:<64 hex digits>): what a tag means can change under a release; "
             "for development only, set spec.allowImageTags: true",
-            lambda spec: spec.allow_image_tags or all("@sha256:" in pool.image for pool in spec.pools),
+            lambda spec: [
+                pool.name for pool in spec.pools if not spec.allow_image_tags and "@sha256:" not in pool.image
+            ],
             "pools",
+            noun="pool",
+            when="!self.allowImageTags",
         ),
         Rule(
             "self.allowImageTags || !has(self.quality.probes) || !has(self.quality.probes.image) "
@@ -110,19 +133,26 @@ class Spec(Strict):
             lambda spec: spec.allow_image_tags or "@sha256:" in (spec.probe_image or "@sha256:"),
             "quality.probes.image",
         ),
-        Rule(
-            "!has(self.strategy.waves) || self.strategy.waves.all(w, w.all(n, self.pools.exists(p, p.name == n)))",
+        each(
+            "self.strategy.waves",
+            f"one.all(n, {_IS_A_POOL})",
             "waves name an unknown pool: use names from spec.pools",
-            lambda spec: set(spec.wave_names) <= {pool.name for pool in spec.pools},
+            lambda spec: limits.without(spec.wave_names, {pool.name for pool in spec.pools}),
             "strategy.waves",
+            name=f".filter(n, !({_IS_A_POOL}))[0]",
+            when="has(self.strategy.waves)",
         ),
-        Rule(
-            f"!has(self.strategy.waves) || self.pools.all(p, {_IN_WAVES} == 1)",
+        each(
+            "self.pools",
+            f"{_IN_WAVES} == 1",
             "waves must hold every pool exactly once: add the missing pool or remove the duplicate",
-            lambda spec: all(spec.wave_names.count(pool.name) == 1 for pool in spec.pools),
+            lambda spec: [pool.name for pool in spec.pools if spec.wave_names.count(pool.name) != 1],
             "strategy.waves",
+            noun="pool",
+            when="has(self.strategy.waves)",
         ),
         Rule(
+            f"!self.pools.all(p, {cel_is_ratio('p.sampler.auditShare')}) || "
             f"self.pools.all(p, {cel_ratio('p.sampler.auditShare')} > 0.0) || "
             f"self.quality.checks.exists(c, !(c.name in {sorted(AUDITED)}))",
             f"checks hold only {' and '.join(sorted(AUDITED, reverse=True))}, which an auditShare of 0 turns off: "
@@ -134,7 +164,7 @@ class Spec(Strict):
             "quality.checks",
         ),
         Rule(
-            f"{_STEP_SECONDS} <= duration(self.strategy.deadline).getSeconds()",
+            f"!({_READABLE_TIMES}) || {_STEP_SECONDS} <= duration(self.strategy.deadline).getSeconds()",
             "deadline is shorter than all steps of all waves together: raise it or shorten the steps",
             lambda spec: spec.least_seconds <= seconds(spec.strategy.deadline),
             "strategy.deadline",
@@ -202,22 +232,33 @@ class SpecError(ValueError):
         self.problems = problems
 
 
+_FITS_CHILDREN: Final = f"size(self.metadata.name) + size(one.name) <= {limits.CHILD_NAMES}"
+
+
+def _too_long(name: str, part: str) -> bool:
+    return len(name) + len(part) > limits.CHILD_NAMES
+
+
 NAME_RULES: Final = (
     Rule(
         "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
         "metadata.name must be lower-case letters, digits and dashes, beginning with a letter: it names Services",
         lambda named: matching("^[a-z]([-a-z0-9]*[a-z0-9])?$", "").holds(named[0]),
     ),
-    Rule(
-        f"self.spec.pools.all(p, size(self.metadata.name) + size(p.name) <= {limits.CHILD_NAMES})",
+    each(
+        "self.spec.pools",
+        _FITS_CHILDREN,
         f"metadata.name and a pool's name may have {limits.CHILD_NAMES} characters together: shorten one of them",
-        lambda named: all(len(named[0]) + len(pool.name) <= limits.CHILD_NAMES for pool in named[1].pools),
+        lambda named: [pool.name for pool in named[1].pools if _too_long(named[0], pool.name)],
+        noun="pool",
     ),
-    Rule(
-        "!has(self.spec.routing) || !has(self.spec.routing.contextClasses) || "
-        f"self.spec.routing.contextClasses.all(c, size(self.metadata.name) + size(c.name) <= {limits.CHILD_NAMES})",
+    each(
+        "self.spec.routing.contextClasses",
+        _FITS_CHILDREN,
         f"metadata.name and a class's name may have {limits.CHILD_NAMES} characters together: shorten one of them",
-        lambda named: all(len(named[0]) + len(name) <= limits.CHILD_NAMES for name in named[1].class_sizes),
+        lambda named: [name for name in named[1].class_sizes if _too_long(named[0], name)],
+        noun="class",
+        when="has(self.spec.routing) && has(self.spec.routing.contextClasses)",
     ),
 )
 """Rules over the object's name and its spec; ``holds`` takes the pair of both."""
@@ -230,7 +271,8 @@ def parse_spec(raw: Mapping[str, Any], name: str = "") -> Spec:
     except ValidationError as error:
         raise SpecError(tuple(_problem(detail) for detail in error.errors())) from None
     problems = [*violations(spec, "spec")]
-    problems += [f"metadata.name: {rule.message}" for rule in NAME_RULES if name and not rule.holds((name, spec))]
+    named = (name, spec)
+    problems += [f"metadata.name: {rule.said(named)}" for rule in NAME_RULES if name and not rule.holds(named)]
     if problems:
         raise SpecError(tuple(problems))
     return spec

@@ -12,7 +12,7 @@ from quality_contract.latency import HISTOGRAMS
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.evidence.samples import AUDITED
 from sampler_rollouts.domain.pool import Label
-from sampler_rollouts.domain.rules import Rule, Scalar, Strict
+from sampler_rollouts.domain.rules import Rule, Scalar, Strict, each
 
 SHARE_PATTERN: Final = "^[0-9]{1,3}([.][0-9]{1,4})?%$"
 _CEL_PERCENT: Final = "double({0}.substring(0, size({0}) - 1))"
@@ -49,7 +49,7 @@ class ClassRoutes(Strict):
     """Shares, 100 % together."""
     rules: ClassVar = (
         Rule(
-            f"{_PARTS} == 1000000",
+            f"!self.to.all(t, t.share.matches('{SHARE_PATTERN}')) || {_PARTS} == 1000000",
             "shares of a class must be 100% together: correct them",
             lambda routes: sum(round(float(to.share[:-1]) * 10000) for to in routes.to) == 1_000_000,
             "to",
@@ -69,28 +69,42 @@ _STANDARD: Final = "standard"
 NOT_BY_ROUTE: Final = sorted({*AUDITED, *HISTOGRAMS, *PROBE_CHECKS})
 """Checks that servers count without the route hash, and what the prober judges: it comes by no route."""
 ROUTE_RULES: Final = (
-    Rule(
-        f"!({_ROUTED}) || self.routing.routes.all(r, {CLASSED} ? "
-        "self.routing.contextClasses.exists(c, c.name == r.contextClass) : r.contextClass == 'standard')",
+    each(
+        "self.routing.routes",
+        f"{CLASSED} ? self.routing.contextClasses.exists(c, c.name == one.contextClass) : "
+        "one.contextClass == 'standard'",
         "contextClass of routes must be one of routing.contextClasses (standard without them): correct it",
-        lambda spec: set(spec.routes) <= set(spec.class_sizes or {_STANDARD: 0}),
+        lambda spec: limits.without(spec.routes, spec.class_sizes or {_STANDARD}),
         "routing.routes",
+        noun="class",
+        name=".contextClass",
+        when=_ROUTED,
     ),
-    Rule(
-        f"!({_ROUTED}) || self.routing.routes.all(r, r.to.all(t, self.pools.exists(p, p.name == t.pool)))",
+    each(
+        "self.routing.routes",
+        "one.to.all(t, self.pools.exists(p, p.name == t.pool))",
         "routes name an unknown pool: use names from spec.pools",
-        lambda spec: spec.routed_pools <= {pool.name for pool in spec.pools},
+        lambda spec: [
+            name for name, one in spec.routes.items() if not {to.pool for to in one.to} <= {p.name for p in spec.pools}
+        ],
         "routing.routes",
+        noun="class",
+        name=".contextClass",
+        when=_ROUTED,
     ),
-    Rule(
-        f"!({_ROUTED}) || self.pools.all(p, self.routing.routes.exists(r, r.to.exists(t, t.pool == p.name)) || "
-        "!self.routing.routes.exists(r, r.contextClass == (has(p.contextClass) ? p.contextClass : 'standard')))",
+    each(
+        "self.pools",
+        "self.routing.routes.exists(r, r.to.exists(t, t.pool == one.name)) || "
+        "!self.routing.routes.exists(r, r.contextClass == (has(one.contextClass) ? one.contextClass : 'standard'))",
         "a pool's class has routes, and none of them names the pool: give it a share, or remove it",
-        lambda spec: all(
-            pool.name in spec.routed_pools or (pool.context_class or _STANDARD) not in spec.routes
+        lambda spec: [
+            pool.name
             for pool in spec.pools
-        ),
+            if pool.name not in spec.routed_pools and (pool.context_class or _STANDARD) in spec.routes
+        ],
         "routing.routes",
+        noun="pool",
+        when=_ROUTED,
     ),
     Rule(
         f"!({_ROUTED}) || self.quality.checks.exists(c, !has(c.template) && !(c.name in {NOT_BY_ROUTE}) && "

@@ -10,7 +10,7 @@ from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.placement import ObjectName
 from sampler_rollouts.domain.pool import Label
 from sampler_rollouts.domain.routes_spec import ClassRoutes
-from sampler_rollouts.domain.rules import DNS_LABEL, DNS_SUBDOMAIN, Rule, Strict, matching
+from sampler_rollouts.domain.rules import DNS_LABEL, DNS_SUBDOMAIN, Rule, Strict, each, matching
 
 Namespace = Annotated[
     str,
@@ -34,6 +34,14 @@ class ContextClass(Strict):
     """Of the Service of its clients."""
     max_tokens: Annotated[
         int, Field(ge=1, le=2**31 - 1, description="The most tokens of prompt that a request of this class has.")
+    ]
+
+
+def _alike(classes: list[ContextClass]) -> list[str]:
+    return [
+        one.name
+        for one in classes
+        if sum(other.name == one.name or other.max_tokens == one.max_tokens for other in classes) > 1
     ]
 
 
@@ -94,15 +102,14 @@ class Routing(Strict):
     ) = Field(None, description="The route table; a class that it does not name goes by its pools' replicas.")
     session: Session | None = Field(None, description="Without it each request goes by the weights alone.")
     rules: ClassVar = (
-        Rule(
-            "!has(self.contextClasses) || self.contextClasses.all(c, "
-            "self.contextClasses.exists_one(d, d.name == c.name || d.maxTokens == c.maxTokens))",
+        each(
+            "self.contextClasses",
+            "self.contextClasses.exists_one(d, d.name == one.name || d.maxTokens == one.maxTokens)",
             "contextClasses must differ in name and in maxTokens: remove the duplicate",
-            lambda routing: (
-                limits.unique(item.name for item in routing.context_classes or [])
-                and limits.unique(item.max_tokens for item in routing.context_classes or [])
-            ),
+            lambda routing: _alike(routing.context_classes or []),
             "contextClasses",
+            noun="class",
+            when="has(self.contextClasses)",
         ),
         Rule(
             "!has(self.routes) || has(self.gateway)",

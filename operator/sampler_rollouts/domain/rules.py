@@ -6,8 +6,9 @@ feeds the same bad manifests to both.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -42,6 +43,63 @@ class Rule:
         """The rule as an entry of ``x-kubernetes-validations``."""
         entry = {"rule": self.cel, "message": self.message}
         return entry | {"fieldPath": f".{self.field}"} if self.field else entry
+
+    def said(self, model: Any) -> str:  # noqa: ARG002 - EachRule looks at it
+        """What is said of a ``model`` that breaks the rule."""
+        return self.message
+
+
+@dataclass(frozen=True)
+class EachRule(Rule):
+    """A rule over each of many. A field path ends at their list, so that the message begins with the first at fault."""
+
+    noun: str = ""
+    first: str = ""
+    """CEL for the name of the first at fault; empty as ``cel`` is."""
+    at_fault: Callable[[Any], Iterable[str]] = lambda _: ()
+
+    def schema(self) -> dict[str, str]:
+        """Beside ``message``, which the API server falls back on, the expression of the whole one."""
+        begins, ends = json.dumps(self._begins), json.dumps(f": {self.message}")
+        return super().schema() | {"messageExpression": f"{begins} + {self.first} + {ends}"}
+
+    def said(self, model: Any) -> str:
+        """The same words as the API server's."""
+        return f"{self._begins}{next(iter(self.at_fault(model)))}: {self.message}"
+
+    @property
+    def _begins(self) -> str:
+        return f"{self.noun} " if self.noun else ""
+
+
+def each(
+    items: str,
+    fits: str,
+    message: str,
+    at_fault: Callable[[Any], Iterable[str]],
+    field: str = "",
+    *,
+    noun: str = "",
+    name: str = ".name",
+    when: str = "",
+) -> EachRule:
+    """The rule that each of ``items`` fits, where ``when`` holds: all three in CEL, which calls an item ``one``.
+
+    ``at_fault`` gives the names of those that do not fit. ``name`` is CEL for the way from an item to its name, empty
+    where items are the keys of a map.
+    """
+    # Only the first is named, and by its place in the list: texts that CEL has filtered or mapped have no bound, which
+    # the API server's estimate of a message's cost does not allow. Keys of maps have a bound, and no place.
+    first = f"{items}[{items}.map(one, {fits}).indexOf(false)]{name}" if name else f"{items}.filter(one, !({fits}))[0]"
+    return EachRule(
+        cel=f"!({when}) || {items}.all(one, {fits})" if when else f"{items}.all(one, {fits})",
+        message=message,
+        holds=lambda model: not list(at_fault(model)),
+        field=field,
+        noun=noun,
+        first=first,
+        at_fault=at_fault,
+    )
 
 
 @dataclass(frozen=True)
@@ -98,7 +156,7 @@ def violations(model: BaseModel, path: str) -> Iterator[str]:
     """All broken rules of ``model`` and of the objects in it, each as ``path: message``."""
     for rule in getattr(model, "rules", ()):
         if not rule.holds(model):
-            yield f"{path}.{rule.field}: {rule.message}" if rule.field else f"{path}: {rule.message}"
+            yield f"{path}.{rule.field}: {rule.said(model)}" if rule.field else f"{path}: {rule.said(model)}"
     for name, field in type(model).model_fields.items():
         value, here = getattr(model, name), f"{path}.{field.alias or name}"
         if isinstance(value, BaseModel):
@@ -107,6 +165,18 @@ def violations(model: BaseModel, path: str) -> Iterator[str]:
             for index, item in enumerate(value):
                 if isinstance(item, BaseModel):
                     yield from violations(item, f"{here}[{index}]")
+
+
+# A rule that computes on a text first asks whether it can be read: its own field's rule says so where it cannot, and an
+# error of CEL, which has no words for people and another path, would come before that.
+def cel_is_duration(expression: str) -> str:
+    """CEL for whether ``duration()`` can read a text."""
+    return f"({expression}.matches('{quantities.DURATION_PATTERN}') && size({expression}) > 1)"
+
+
+def cel_is_ratio(expression: str) -> str:
+    """CEL for whether ``cel_ratio`` can read a text."""
+    return f"{expression}.matches('{quantities.RATIO_PATTERN}')"
 
 
 def cel_ratio(expression: str) -> str:
@@ -120,7 +190,7 @@ def duration_rule(least: int) -> Scalar:
     bound = f" of at least {least}s" if least else ""
     return Scalar(
         cel=(
-            f"self.matches('{quantities.DURATION_PATTERN}') && size(self) > 1 && "
+            f"{cel_is_duration('self')} && "
             f"duration(self) >= duration('{least}s') && duration(self) <= duration('{quantities.LONGEST_DURATION}s')"
         ),
         message=f"must be a duration{bound} such as 90s, 5m or 1h30m, at most 2400h",
@@ -129,12 +199,12 @@ def duration_rule(least: int) -> Scalar:
 
 
 OPEN_RATIO = Scalar(
-    cel=f"self.matches('{quantities.RATIO_PATTERN}') && {cel_ratio('self')} > 0.0 && {cel_ratio('self')} < 1.0",
+    cel=f"{cel_is_ratio('self')} && {cel_ratio('self')} > 0.0 && {cel_ratio('self')} < 1.0",
     message='must be a ratio between 0 and 1 (both excluded), as a string such as "3%" or "0.03"',
     holds=quantities.is_open_ratio,
 )
 CLOSED_RATIO = Scalar(
-    cel=f"self.matches('{quantities.RATIO_PATTERN}') && {cel_ratio('self')} <= 1.0",
+    cel=f"{cel_is_ratio('self')} && {cel_ratio('self')} <= 1.0",
     message='must be a ratio from 0 to 1, as a string such as "1%" or "0.01"',
     holds=quantities.is_closed_ratio,
 )

@@ -11,7 +11,7 @@ from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.pool import Duration, DurationOrZero, Label
 from sampler_rollouts.domain.preflight_spec import Preflight
 from sampler_rollouts.domain.quantities import seconds
-from sampler_rollouts.domain.rules import Rule, Scalar, Strict
+from sampler_rollouts.domain.rules import Rule, Scalar, Strict, cel_is_duration
 
 Pause = Annotated[
     # A map, not an object without fields: that would drop a `duration` in it instead of refusing it.
@@ -43,6 +43,7 @@ class Step(Strict):
     )
 
 
+_LIMIT = "(has(self.preflight.timeout) ? self.preflight.timeout : self.progressDeadline)"
 _WEIGHTS = "self.steps.filter(s, has(s.weight)).map(s, s.weight)"
 
 
@@ -88,8 +89,8 @@ class Strategy(Strict):
             "steps",
         ),
         Rule(
-            "!has(self.preflight) || duration(self.preflight.budget) < duration("
-            "has(self.preflight.timeout) ? self.preflight.timeout : self.progressDeadline)",
+            f"!has(self.preflight) || !{cel_is_duration('self.preflight.budget')} || !{cel_is_duration(_LIMIT)} || "
+            f"duration(self.preflight.budget) < duration({_LIMIT})",
             "preflight.budget must be below preflight.timeout (default: progressDeadline), which has room for the "
             "model's loading too: lower the budget or raise the timeout",
             lambda strategy: (

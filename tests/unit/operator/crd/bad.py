@@ -31,7 +31,10 @@ def classed() -> Spec:
 
 @dataclass(frozen=True)
 class Bad:
-    """What is wrong, where it must be shown, and a part of the remedy that must be read in the message."""
+    """What is wrong, where it must be shown, and a part of the remedy that must be read in the message.
+
+    A remedy with a name before it (``pool cpu-a: image must be``) asks for the name of who is at fault, too.
+    """
 
     name: str
     change: Callable[[Spec], None]

@@ -103,17 +103,21 @@ BAD_GATEWAYS = [
         "routes to an unknown pool",
         _routes(("cpu-a", "50%"), ("cpu-z", "50%")),
         "routing.routes",
-        "unknown pool",
+        "class standard: routes name an unknown pool",
         base=two_pools,
     ),
     Bad(
-        "a pool that routes leave out", _routes(("cpu-a", "100%")), "routing.routes", "give it a share", base=two_pools
+        "a pool that routes leave out",
+        _routes(("cpu-a", "100%")),
+        "routing.routes",
+        "pool cpu-b: a pool's class has routes, and none of them names the pool: give it a share",
+        base=two_pools,
     ),
     Bad(
         "routes of an unknown class",
         _routes(("cpu-a", "50%"), ("cpu-b", "50%"), context_class="long"),
         "routing.routes",
-        "contextClass of routes",
+        "class long: contextClass of routes",
         base=two_pools,
     ),
     Bad(

@@ -71,7 +71,7 @@ BAD_PLATFORMS = [
             f"{name} on {fields['platform']}",
             device(name, **fields),
             "pools[0].template.resources",
-            "remove it, or set platform to that of the device",
+            f"{name}: limits name a device of another platform: remove it, or set platform to that of the device",
         )
         for name, fields in (
             ("google.com/tpu", {"platform": "gpu"}),
@@ -91,7 +91,7 @@ BAD_PLATFORMS = [
         "a label with blanks",
         put("pools.0.template", {"nodeSelector": {"a b": "c"}}),
         "pools[0].template.nodeSelector",
-        "must hold labels of nodes",
+        "a b: nodeSelector must hold labels of nodes",
     ),
     Bad(
         "a label's value with blanks",

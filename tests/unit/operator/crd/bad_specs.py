@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from tests.unit.operator.crd.bad import DIGEST, Bad, classed, drop, put, steps, two_pools
+from tests.unit.operator.crd.bad import DIGEST, Bad, Spec, classed, drop, put, steps, two_pools
 from tests.unit.operator.crd.bad_gateways import BAD_GATEWAYS
 from tests.unit.operator.crd.bad_platforms import BAD_PLATFORMS, OFFLINE_PLATFORMS
+
+_TAG = "registry.example.com/sampler:v2"
+Change = Callable[[Spec], None]
+
+
+def _both(first: Change, second: Change) -> Change:
+    def change(spec: Spec) -> None:
+        first(spec)
+        second(spec)
+
+    return change
+
+
+def _timed(change: Change) -> Change:
+    """A change of a spec that has all durations with which rules compute."""
+    return _both(put("strategy", {"preflight": {}, "steps": steps(10)}), change)
+
 
 BAD = [
     Bad("weights fall", put("strategy.steps", steps(50, 10)), "strategy.steps", "rising weights"),
@@ -36,20 +54,20 @@ BAD = [
         "unknown pool in a wave",
         put("strategy.waves", [["cpu-a"], ["cpu-x"]]),
         "strategy.waves",
-        "unknown pool: use names from spec.pools",
+        "cpu-x: waves name an unknown pool: use names from spec.pools",
     ),
     Bad(
         "pool in no wave",
         put("strategy.waves", [["cpu-a"]]),
         "strategy.waves",
-        "exactly once: add the missing pool",
+        "pool cpu-b: waves must hold every pool exactly once: add the missing pool",
         base=two_pools,
     ),
     Bad(
         "pool in two waves",
         put("strategy.waves", [["cpu-a"], ["cpu-b", "cpu-a"]]),
         "strategy.waves",
-        "exactly once",
+        "pool cpu-a: waves must hold every pool exactly once",
         base=two_pools,
     ),
     Bad(
@@ -88,9 +106,24 @@ BAD = [
     Bad("no pool", put("pools", []), "pools", "at least 1 item", "at least 1 items"),
     Bad(
         "image by tag",
-        put("pools.0.image", "registry.example.com/sampler:v2"),
+        put("pools.0.image", _TAG),
         "pools",
-        "spec.allowImageTags: true",
+        "pool cpu-a: image must be by digest (name@sha256:<64 hex digits>): what a tag means can change under a "
+        "release; for development only, set spec.allowImageTags: true",
+    ),
+    Bad(
+        "both images by tag",
+        _both(put("pools.0.image", _TAG), put("pools.1.image", _TAG)),
+        "pools",
+        "pool cpu-a: image must be by digest",
+        base=two_pools,
+    ),
+    Bad(
+        "one image of two by tag",
+        put("pools.1.image", _TAG),
+        "pools",
+        "pool cpu-b: image must be by digest",
+        base=two_pools,
     ),
     Bad(
         "image with spaces", put("pools.0.image", f"sam pler@{DIGEST}"), "pools[0].image", "must be an image reference"
@@ -118,8 +151,7 @@ BAD = [
         "names too long together",
         put("pools.0.name", "a" * 38),
         "metadata.name",
-        "51 characters together",
-        "51 characters together",
+        f"pool {'a' * 38}: metadata.name and a pool's name may have 51 characters together",
     ),
     Bad("no replicas", put("pools.0.replicas", 0), "pools[0].replicas", "greater than or equal to 1"),
     Bad("too many replicas", put("pools.0.replicas", 201), "pools[0].replicas", "less than or equal to 200"),
@@ -303,6 +335,40 @@ BAD = [
     ),
     Bad("endless duration", put("strategy.deadline", "9999h"), "strategy.deadline", "at most 2400h"),
     Bad("deadline too short", put("strategy.deadline", "10m"), "strategy.deadline", "raise it or shorten the steps"),
+    *(
+        Bad(
+            f"{value} of {field}",
+            _timed(put(field, value)),
+            field.replace(".0.", "[0]."),
+            "must be a duration",
+        )
+        for value in ("10 min", "", "1d")
+        for field in (
+            "strategy.deadline",
+            "strategy.progressDeadline",
+            "strategy.preflight.budget",
+            "strategy.preflight.timeout",
+            "strategy.steps.0.minDuration",
+        )
+    ),
+    Bad(
+        "an audit share in words",
+        put("pools.0.sampler", {"auditShare": "some"}),
+        "pools[0].sampler.auditShare",
+        "must be a ratio from 0 to 1",
+    ),
+    Bad(
+        "a rate to soften in words",
+        put("quality.checks", [{"name": "x", "maxRate": "1%", "maxRatio": "2", "ignoreBelow": "some"}]),
+        "quality.checks[0].ignoreBelow",
+        "must be a ratio between 0 and 1",
+    ),
+    Bad(
+        "a rate that is softened in words",
+        put("quality.checks", [{"name": "x", "maxRate": "some", "maxRatio": "2", "ignoreBelow": "1%"}]),
+        "quality.checks[0].maxRate",
+        "must be a ratio between 0 and 1",
+    ),
     Bad("unknown answer", put("rollback.onInconclusive", "Panic"), "rollback.onInconclusive", "'Hold'", '"Hold"'),
     Bad(
         "our variable",
@@ -327,7 +393,7 @@ BAD = [
         "odd resource",
         put("pools.0.template", {"resources": {"limits": {"brains": "1"}}}),
         "pools[0].template.resources",
-        "cpu, memory, ephemeral-storage",
+        "brains: resources may name cpu, memory, ephemeral-storage",
     ),
     Bad(
         "odd quantity",
@@ -339,7 +405,7 @@ BAD = [
         "device without a limit",
         put("pools.0.template", {"resources": {"requests": {"vendor.example/device": 1}}}),
         "pools[0].template.resources",
-        "a device needs a limit",
+        "vendor.example/device: a device needs a limit",
     ),
     Bad("negative retry", put("retryGeneration", -1), "retryGeneration", "greater than or equal to 0"),
     Bad(
@@ -362,10 +428,7 @@ BAD = [
     ),
     Bad(
         "nothing to check",
-        lambda spec: (
-            put("pools.0.sampler", {"auditShare": "0"})(spec),
-            put("quality.checks", [{"name": "replay-audit"}])(spec),
-        )[0],
+        _both(put("pools.0.sampler", {"auditShare": "0"}), put("quality.checks", [{"name": "replay-audit"}])),
         "quality.checks",
         "an auditShare of 0 turns off",
     ),
@@ -379,10 +442,10 @@ OFFLINE = [
         remedy,
     )
     for requests, limits, remedy in (
-        ({"cpu": 2}, {"cpu": "1999m"}, "lower the request or raise the limit"),
-        ({"memory": "1Gi"}, {"memory": "1G"}, "lower the request or raise the limit"),
+        ({"cpu": 2}, {"cpu": "1999m"}, "cpu: requests are above limits: lower the request or raise the limit"),
+        ({"cpu": 2, "memory": "1Gi"}, {"cpu": 2, "memory": "1G"}, "memory: requests are above limits"),
         ({"cpu": "0.5"}, {"cpu": "499m"}, "lower the request or raise the limit"),
-        ({}, {"vendor.example/device": "0.5"}, "whole number"),
+        ({}, {"vendor.example/device": "0.5"}, "vendor.example/device: a device's limit is a whole number"),
         ({}, {"vendor.example/device": "1500m"}, "whole number"),
         ({"vendor.example/device": 1}, {"vendor.example/device": 2}, "equal to its limit"),
     )
@@ -397,7 +460,9 @@ def _classes(**sizes: int) -> list[dict[str, Any]]:
 
 _BOTH = _classes(standard=200, long=1000)
 BAD += [
-    Bad("class without routing", put("pools.0.contextClass", "long"), "pools", "add the class, or remove both"),
+    Bad(
+        "class without routing", put("pools.0.contextClass", "long"), "pools", "pool cpu-a: contextClass of a pool must"
+    ),
     Bad("routing without a class", put("routing.contextClasses", _BOTH), "pools", "one of routing.contextClasses"),
     Bad(
         "unknown class",
@@ -410,14 +475,14 @@ BAD += [
         "class without a pool",
         put("pools.0.contextClass", "standard"),
         "routing.contextClasses",
-        "add a pool with that contextClass",
+        "class long: a context class has no pool: add a pool with that contextClass",
         base=lambda: classed() | {"routing": {"contextClasses": _BOTH}},
     ),
     Bad(
         "two classes of one size",
         put("routing.contextClasses", _classes(standard=200, long=200)),
         "routing.contextClasses",
-        "differ in name and in maxTokens",
+        "class standard: contextClasses must differ in name and in maxTokens",
         base=classed,
     ),
     Bad(
