@@ -72,6 +72,7 @@ def test_the_rights_are_those_that_the_code_uses(render: Any) -> None:
         ("apps", CONTROLLER_REVISION.plural): children,
         ("", SERVICE.plural): children,
         ("", POD.plural): {"list", "watch"},
+        ("", f"{POD.plural}/status"): {"patch"},
         ("events.k8s.io", EVENT.plural): {"get", "create", "patch"},
     }
 

@@ -246,6 +246,10 @@ capabilities: {drop: [ALL]}
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
+# Only for rollback.warmReplicas without a gateway: opens the readiness gate of a pod that stands by.
+- apiGroups: [""]
+  resources: [pods/status]
+  verbs: [patch]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [get, create, patch]

@@ -38,19 +38,21 @@ from sampler_rollouts.cluster.ownership import not_ours
 from sampler_rollouts.cluster.permit import Permit, PermittedApi
 from sampler_rollouts.cluster.routes import comes_by_route, route_state, unreadable
 from sampler_rollouts.cluster.siblings import sibling
-from sampler_rollouts.cluster.translate import observation
+from sampler_rollouts.cluster.translate import observation, stands_by
 from sampler_rollouts.cluster.transport import Api, listed
 from sampler_rollouts.domain.check_template import CheckTemplate
 from sampler_rollouts.domain.observation import Observation, RouteState, Sibling
 from sampler_rollouts.domain.outcome import EventNote, Manifest
 from sampler_rollouts.domain.plan import OutsideEdit
 from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, LABEL_ROLLOUT
+from sampler_rollouts.domain.render_standby import SERVING
 
 logger = logging.getLogger(__name__)
 
 ROLLOUT: Final = Kind("samplerrollouts.io/v1alpha1", "SamplerRollout", "samplerrollouts")
 _APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
+_STRATEGIC: Final = "application/strategic-merge-patch+json"
 
 ChildId = tuple[str, str]
 """Kind and name."""
@@ -71,8 +73,9 @@ class Children:
         """Whether it is a Deployment that has pods, or is told to have some."""
         if kind_of(child) is not DEPLOYMENT:
             return False
-        place = _pool_revision(child)
-        alive = any((pod.pool, pod.revision) == place and not pod.terminating for pod in self.observation.pods)
+        place = (*_pool_revision(child), stands_by(child))
+        pods = (pod for pod in self.observation.pods if not pod.terminating)
+        alive = any((pod.pool, pod.revision, pod.standby) == place for pod in pods)
         return alive or told_replicas(child) > 0
 
 
@@ -247,6 +250,17 @@ class KubernetesCluster:
         except NotFoundError:
             return
         logger.info("pruned", extra={"rollout": str(key_of(rollout)), "child": _name(child)})
+
+    def let_serve(self, rollout: Manifest, pod: Manifest) -> None:
+        """Open the readiness gate of a pod that stands by; no error if it is gone."""
+        path = POD.path(key_of(rollout).namespace, metadata(pod)["name"])
+        body = {"status": {"conditions": [{"type": SERVING, "status": "True", "reason": "WantedBack"}]}}
+        query = {"fieldManager": FIELD_MANAGER}
+        try:
+            self._api.request("PATCH", f"{path}/status", query=query, body=body, content_type=_STRATEGIC)
+        except NotFoundError:
+            return
+        logger.info("let serve", extra={"rollout": str(key_of(rollout)), "child": _name(pod)})
 
     def record(self, rollout: Manifest, note: EventNote, now: datetime) -> None:
         """Say something as a Kubernetes Event. It is a courtesy: a failure is logged and nothing else."""

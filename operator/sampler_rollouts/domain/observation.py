@@ -37,6 +37,12 @@ class PodState:
     """Its IP address; empty while it has none."""
     attempt: str = ""
     """Of a pod that examines: the try of the preflight that made it."""
+    standby: bool = False
+    """It is of a Deployment that stands by."""
+    held: bool = False
+    """It stands by and has not been let serve: whatever its containers do, it is not ready."""
+    able: bool = False
+    """All its containers are ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,8 @@ class Observation:
 
     pods: tuple[PodState, ...] = ()
     workloads: tuple[WorkloadState, ...] = ()
+    standbys: tuple[WorkloadState, ...] = ()
+    """Deployments whose pods stand by, apart from a revision's own."""
     templates: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     """Recorded pod templates by ``<pool>-<revision>``, from the ControllerRevisions."""
     live_templates: Mapping[str, dict[str, Any]] = field(default_factory=dict)

@@ -131,6 +131,14 @@ class Share(Loose):
     """The rollout's counts up to which ``requests`` holds; absent until they are all of this time in force."""
 
 
+class WarmPods(Loose):
+    """Pods that are kept ready, without traffic, of what a rollback would bring back."""
+
+    revision: Name
+    replicas: Count = 0
+    ready: Count = 0
+
+
 class PoolStatus(Loose):
     """One pool."""
 
@@ -145,6 +153,7 @@ class PoolStatus(Loose):
     stable_replicas: Count = 0
     weight: Annotated[int, Field(ge=0, le=100)] = 0
     observed_weight: Annotated[int, Field(ge=0, le=100)] = 0
+    warm: WarmPods | None = None
     share: Share | None = None
     requests: Requests | None = None
     verdict: Literal["", "Passed", "Failed", "Inconclusive"] = ""

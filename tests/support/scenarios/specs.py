@@ -44,6 +44,7 @@ def spec(
     preflight: Obj | None = None,
     gateway: str = "",
     shares: dict[str, str] | None = None,
+    warm: int | None = None,
 ) -> Obj:
     """A whole spec; ``builds`` gives single pools another build than the rest; ``shares``: the route table."""
     images = dict.fromkeys(pools, build) | (builds or {})
@@ -65,7 +66,8 @@ def spec(
         "pools": [{"name": name, "replicas": replicas, "image": image(images[name])} for name in pools],
         "strategy": strategy,
         "quality": {"designEffect": "1", "checks": [{"name": "unexpected-script", "maxRate": "5%"}]},
-        "rollback": {"drainTimeout": "5s", "onInconclusive": on_inconclusive},
+        "rollback": {"drainTimeout": "5s", "onInconclusive": on_inconclusive}
+        | ({} if warm is None else {"warmReplicas": warm}),
         "paused": paused,
         "retryGeneration": retry,
     }

@@ -6,6 +6,7 @@ from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.decision.context import Turn, begun, names, revision_in, weight_of
 from sampler_rollouts.domain.decision.progress import position
 from sampler_rollouts.domain.decision.replicas import FORWARD, LEAVING, observed_weight
+from sampler_rollouts.domain.decision.warm import rows
 from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.status import PoolStatus, Stage
 
@@ -16,8 +17,10 @@ def write_pools(turn: Turn, plan: dict[Child, int]) -> None:
     spec_order = [pool.name for pool in turn.wish.spec.pools] if turn.wish else []
     living = names(status.stable, status.candidate, *(status.rollout.leftovers if status.rollout else ()))
     order = [name for name in spec_order if name in living] + [name for name in living if name not in spec_order]
+    warm = {child.pool: row for child, row in rows(turn, plan).items()}
     for name in order:
         _write_pool(turn, turn.pool(name), plan)
+        turn.pool(name).warm = warm.get(name)
     kept = order or [pool.name for pool in status.pools]
     status.pools = [turn.pool(name) for name in kept][: 2 * limits.POOLS]
     status.progress = _progress(turn)

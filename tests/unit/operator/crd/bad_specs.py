@@ -293,6 +293,12 @@ BAD = [
     ),
     Bad("empty duration", put("strategy.bakeTime", ""), "strategy.bakeTime", "must be a duration"),
     Bad("no time to drain", put("rollback.drainTimeout", "4s"), "rollback.drainTimeout", "at least 5s"),
+    Bad(
+        "a negative number of warm pods",
+        put("rollback.warmReplicas", -1),
+        "rollback.warmReplicas",
+        "greater than or equal to 0",
+    ),
     Bad("duration in days", put("rollback.drainTimeout", "1d"), "rollback.drainTimeout", "must be a duration"),
     Bad(
         "duration as number",

@@ -18,6 +18,7 @@ from tests.unit.operator.scenarios import (
     stories_promotion,
     stories_rollback,
     stories_table,
+    stories_warm,
 )
 
 TOLD_IN = (
@@ -35,5 +36,6 @@ TOLD_IN = (
     stories_acts,
     stories_gateway,
     stories_table,
+    stories_warm,
 )
 ALL = tuple(SCENARIOS.values())
