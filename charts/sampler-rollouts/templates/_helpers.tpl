@@ -236,6 +236,10 @@ capabilities: {drop: [ALL]}
 - apiGroups: [apps]
   resources: [controllerrevisions]
   verbs: [get, list, create, patch, delete]
+# Only for pools with a disruptionBudget.
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, create, patch, delete]
 - apiGroups: [""]
   resources: [services]
   verbs: [get, list, create, patch, delete]
@@ -246,6 +250,10 @@ capabilities: {drop: [ALL]}
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
+# Only for rollback.warmReplicas without a gateway: opens the readiness gate of a pod that stands by.
+- apiGroups: [""]
+  resources: [pods/status]
+  verbs: [patch]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [get, create, patch]

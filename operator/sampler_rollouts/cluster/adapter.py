@@ -18,6 +18,7 @@ from sampler_rollouts.cluster.errors import ClusterError, ConflictError, NotFoun
 from sampler_rollouts.cluster.kinds import (
     CONTROLLER_REVISION,
     DEPLOYMENT,
+    DISRUPTION_BUDGET,
     EVENT,
     FIELD_MANAGER,
     HTTP_ROUTE,
@@ -38,19 +39,21 @@ from sampler_rollouts.cluster.ownership import not_ours
 from sampler_rollouts.cluster.permit import Permit, PermittedApi
 from sampler_rollouts.cluster.routes import comes_by_route, route_state, unreadable
 from sampler_rollouts.cluster.siblings import sibling
-from sampler_rollouts.cluster.translate import observation
+from sampler_rollouts.cluster.translate import observation, stands_by
 from sampler_rollouts.cluster.transport import Api, listed
 from sampler_rollouts.domain.check_template import CheckTemplate
 from sampler_rollouts.domain.observation import Observation, RouteState, Sibling
 from sampler_rollouts.domain.outcome import EventNote, Manifest
 from sampler_rollouts.domain.plan import OutsideEdit
 from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, LABEL_ROLLOUT
+from sampler_rollouts.domain.render_standby import SERVING
 
 logger = logging.getLogger(__name__)
 
 ROLLOUT: Final = Kind("samplerrollouts.io/v1alpha1", "SamplerRollout", "samplerrollouts")
 _APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
+_STRATEGIC: Final = "application/strategic-merge-patch+json"
 
 ChildId = tuple[str, str]
 """Kind and name."""
@@ -71,8 +74,9 @@ class Children:
         """Whether it is a Deployment that has pods, or is told to have some."""
         if kind_of(child) is not DEPLOYMENT:
             return False
-        place = _pool_revision(child)
-        alive = any((pod.pool, pod.revision) == place and not pod.terminating for pod in self.observation.pods)
+        place = (*_pool_revision(child), stands_by(child))
+        pods = (pod for pod in self.observation.pods if not pod.terminating)
+        alive = any((pod.pool, pod.revision, pod.standby) == place for pod in pods)
         return alive or told_replicas(child) > 0
 
 
@@ -117,10 +121,11 @@ class KubernetesCluster:
         routes, route = self._route(rollout)
         kinds = (DEPLOYMENT, SERVICE, CONTROLLER_REVISION)
         owned = {HTTP_ROUTE: routes} | {kind: self._owned(kind, rollout) for kind in kinds}
+        owned[DISRUPTION_BUDGET], budgets = self._budgets(rollout)
         pods = self._list(POD, rollout)
         seen = observation(owned[DEPLOYMENT], owned[CONTROLLER_REVISION], pods, owned[SERVICE])
         return Children(
-            observation=replace(seen, route=route),
+            observation=replace(seen, route=route, budgets=budgets),
             live=tuple(child for kind in PRUNE_ORDER for child in owned[kind]),
         )
 
@@ -145,6 +150,22 @@ class KubernetesCluster:
             return [], unreadable(str(error))
         mine = (one for one in routes if metadata(one)["name"] == metadata(rollout)["name"] and not terminating(one))
         return routes, next((route_state(one) for one in mine), None)
+
+    def _budgets(self, rollout: Manifest) -> tuple[list[Manifest], bool]:
+        """The rollout's disruption budgets, and whether there may be some; nobody is asked where none was ever wanted.
+
+        Who may not read them learns that when one is to be written: it keeps nothing else from being seen (R7).
+        """
+        pools = (rollout.get("spec") or {}).get("pools") or []
+        wanted = any(pool.get("disruptionBudget") is not None for pool in pools)
+        if not wanted and not (rollout.get("status") or {}).get("budgets"):
+            return [], False
+        try:
+            found = self._owned(DISRUPTION_BUDGET, rollout)
+        except ClusterError as error:
+            logger.debug("disruption budgets cannot be read", extra={"error": str(error)})
+            return [], True
+        return found, bool(found)
 
     def _owned(self, kind: Kind, rollout: Manifest) -> list[Manifest]:
         uid = metadata(rollout)["uid"]
@@ -212,8 +233,8 @@ class KubernetesCluster:
     def unwanted(self, wanted: Iterable[Manifest], keep: Container[str], children: Children) -> tuple[Manifest, ...]:
         """Our children that may go now: not wanted, and their name is not in ``keep``.
 
-        Deployments go first. What a revision's pods may still need (their Service, their record) goes once none of
-        those pods is left, so it may take another reconcile.
+        Deployments go first, and budgets. What a revision's pods may still need (their Service, their record) goes once
+        none of those pods is left, so it may take another reconcile.
         """
         candidates = (child for child in children.live if metadata(child)["name"] not in keep)
         return tuple(_unwanted(candidates, {child_id(item) for item in wanted}, children.observation))
@@ -248,6 +269,17 @@ class KubernetesCluster:
             return
         logger.info("pruned", extra={"rollout": str(key_of(rollout)), "child": _name(child)})
 
+    def let_serve(self, rollout: Manifest, pod: Manifest) -> None:
+        """Open the readiness gate of a pod that stands by; no error if it is gone."""
+        path = POD.path(key_of(rollout).namespace, metadata(pod)["name"])
+        body = {"status": {"conditions": [{"type": SERVING, "status": "True", "reason": "WantedBack"}]}}
+        query = {"fieldManager": FIELD_MANAGER}
+        try:
+            self._api.request("PATCH", f"{path}/status", query=query, body=body, content_type=_STRATEGIC)
+        except NotFoundError:
+            return
+        logger.info("let serve", extra={"rollout": str(key_of(rollout)), "child": _name(pod)})
+
     def record(self, rollout: Manifest, note: EventNote, now: datetime) -> None:
         """Say something as a Kubernetes Event. It is a courtesy: a failure is logged and nothing else."""
         try:
@@ -277,7 +309,7 @@ def _unwanted(candidates: Iterable[Manifest], wanted: set[ChildId], seen: Observ
     for child in candidates:
         if child_id(child) in wanted or terminating(child):
             continue
-        if kind_of(child) is DEPLOYMENT or _pool_revision(child) not in inhabited:
+        if kind_of(child) in (DEPLOYMENT, DISRUPTION_BUDGET) or _pool_revision(child) not in inhabited:
             yield child
 
 

@@ -16,6 +16,8 @@ from sampler_rollouts.domain.render_preflight import (
     LABEL_PREFLIGHT_POOL,
     LABEL_PREFLIGHT_REVISION,
 )
+from sampler_rollouts.domain.render_probes import LABEL_COMPONENT
+from sampler_rollouts.domain.render_standby import COMPONENT, SERVING
 
 BLOCKED_REASONS: Final = frozenset(
     {
@@ -51,10 +53,11 @@ def observation(
     """
     alive = [item for item in deployments if not terminating(item)]
     pods = [pod for pod in pods if _has_controller(pod) and not _over(pod)]
-    own = [item for item in alive if _labelled(item)]
+    own = [item for item in alive if _labelled(item) and not stands_by(item)]
     return Observation(
         pods=tuple(_pod(pod, _place(pod)) for pod in pods if _labelled(pod)),
         workloads=tuple(_workload(item) for item in own),
+        standbys=tuple(_workload(item) for item in alive if _labelled(item) and stands_by(item)),
         templates={
             _pool_revision(item): template
             for item in revisions
@@ -86,6 +89,11 @@ def _preflight(deployment: Manifest, pods: Iterable[Manifest]) -> PreflightState
     mine = (pod for pod in pods if _examined(pod) == place)
     found = tuple(replace(_pod(pod, place), attempt=labels(pod).get(LABEL_PREFLIGHT_ATTEMPT, "")) for pod in mine)
     return PreflightState(*place, refused=_refused(deployment), pods=found)
+
+
+def stands_by(obj: Manifest) -> bool:
+    """Whether it is a Deployment whose pods stand by, or such a pod."""
+    return labels(obj).get(LABEL_COMPONENT) == COMPONENT
 
 
 def _labelled(obj: Manifest) -> bool:
@@ -134,6 +142,9 @@ def _pod(pod: Manifest, place: tuple[str, str]) -> PodState:
         blocked=blocked,
         message=message or _last_words(pod),
         address=str((pod.get("status") or {}).get("podIP") or ""),
+        standby=stands_by(pod),
+        held=stands_by(pod) and _condition(pod, SERVING).get("status") != "True",
+        able=_condition(pod, "ContainersReady").get("status") == "True",
     )
 
 

@@ -37,6 +37,12 @@ class PodState:
     """Its IP address; empty while it has none."""
     attempt: str = ""
     """Of a pod that examines: the try of the preflight that made it."""
+    standby: bool = False
+    """It is of a Deployment that stands by."""
+    held: bool = False
+    """It stands by and has not been let serve: whatever its containers do, it is not ready."""
+    able: bool = False
+    """All its containers are ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +132,16 @@ class Observation:
 
     pods: tuple[PodState, ...] = ()
     workloads: tuple[WorkloadState, ...] = ()
+    standbys: tuple[WorkloadState, ...] = ()
+    """Deployments whose pods stand by, apart from a revision's own."""
     templates: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     """Recorded pod templates by ``<pool>-<revision>``, from the ControllerRevisions."""
     live_templates: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     """The templates of the Deployments as they are, by the same key: what a lost record is made from anew."""
     services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """What each of our Services selects, by name."""
+    budgets: bool = False
+    """Whether disruption budgets of ours are there, or may be."""
     route: RouteState | None = None
     """None if there is no HTTPRoute of ours, or nobody comes through one."""
     refusals: tuple[Refused, ...] | None = ()

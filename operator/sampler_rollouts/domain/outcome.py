@@ -31,6 +31,8 @@ class Outcome:
     keep: frozenset[str] = frozenset()
     """Names of children (``<rollout>-<pool>-<revision>``) that are wanted as they are but cannot be rendered, because
     their ControllerRevision is gone: neither applied nor pruned."""
+    let_serve: tuple[str, ...] = ()
+    """Names of pods that stood by and are to have traffic from now on."""
     hands_off: bool = False
     """Apply and prune nothing: the resource is being deleted, or cannot be understood and has nothing established."""
     requeue_after: float | None = None

@@ -48,6 +48,8 @@ class Rollback(Strict):
     """What a deadline without a verdict leads to: a person is asked, or the release is rolled back."""
     drain_timeout: DrainTimeout = "60s"
     """How long a pod lets requests in flight finish; applies to new revisions."""
+    warm_replicas: Annotated[int, Field(ge=0, le=limits.REPLICAS)] = 0
+    """Pods of each pool that are kept ready, without traffic, of the release that a rollback would bring back."""
 
 
 _STEP_SECONDS = (

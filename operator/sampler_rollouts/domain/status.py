@@ -135,6 +135,14 @@ class Share(Loose):
     """The rollout's counts up to which ``requests`` holds; absent until they are all of this time in force."""
 
 
+class WarmPods(Loose):
+    """Pods that are kept ready, without traffic, of what a rollback would bring back."""
+
+    revision: Name
+    replicas: Count = 0
+    ready: Count = 0
+
+
 class PoolStatus(Loose):
     """One pool."""
 
@@ -142,6 +150,8 @@ class PoolStatus(Loose):
     replicas: Count = 0
     """Wanted by the spec when it last could be read."""
     ready: Count = 0
+    max_unavailable: Count = 0
+    """Of its disruption budget, when the spec last could be read; 0 is none."""
     revision: Label = ""
     """The revision that the pool is moving to, or serves."""
     candidate_replicas: Count = 0
@@ -149,6 +159,7 @@ class PoolStatus(Loose):
     stable_replicas: Count = 0
     weight: Annotated[int, Field(ge=0, le=100)] = 0
     observed_weight: Annotated[int, Field(ge=0, le=100)] = 0
+    warm: WarmPods | None = None
     share: Share | None = None
     requests: Requests | None = None
     verdict: Literal["", "Passed", "Failed", "Inconclusive"] = ""
@@ -231,6 +242,8 @@ class Status(Loose):
     """What others have changed of the children, newest first."""
     remains: Annotated[list[Remains], Field(max_length=limits.REMAINS)] = Field(default_factory=list)
     """What should have gone, and is still there."""
+    budgets: bool = False
+    """Disruption budgets are wanted, or still there: without any nobody needs the right to them."""
     removed: Annotated[list[RemovedPool], Field(max_length=limits.REMAINS)] = Field(default_factory=list)
     """Pools that stable has no more, while something of them is there: the last servers of a class never go."""
     pools: Annotated[list[PoolStatus], Field(max_length=2 * limits.POOLS, json_schema_extra=limits.map_by("name"))] = (

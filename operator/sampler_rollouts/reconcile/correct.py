@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 NOT_APPLIED = "NotApplied"
 NOT_SCALED = "NotScaled"
 NOT_DELETED = "NotDeleted"
+NOT_LET_SERVE = "NotLetServe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,9 @@ def correct(cluster: Cluster, rollout: Manifest, outcome: Outcome, children: Chi
     for one kind that hangs looks the same, and a rollback is not to wait for it.
     """
     written = Written()
+    # First: users wait for them, and nothing else is needed for it.
+    pods = tuple({"kind": "Pod", "metadata": {"name": name}} for name in outcome.let_serve)
+    _each(written, pods, NOT_LET_SERVE, rollout, lambda pod: cluster.let_serve(rollout, pod))
     _each(written, outcome.objects, NOT_APPLIED, rollout, lambda child: cluster.apply(rollout, child, children))
     _prune(written, cluster, rollout, cluster.unwanted(outcome.objects, outcome.keep, children), children)
     return written

@@ -61,6 +61,10 @@ class Cluster(Protocol):
         """Delete the very child that was looked at; no error if it is gone."""
         ...
 
+    def let_serve(self, rollout: Manifest, pod: Manifest) -> None:
+        """Give traffic to a pod that stood by; no error if it is gone."""
+        ...
+
     def record(self, rollout: Manifest, note: EventNote, now: datetime) -> None:
         """Say something as a Kubernetes Event; never fails."""
         ...

@@ -90,6 +90,8 @@ class MemoryApi(Store):
             made = self._put(path, body, who)
         elif method == "DELETE":
             made = self._delete(path, body or {})
+        elif content_type.startswith("application/strategic-merge-patch"):
+            made = self._conditions(path, body, who)
         elif content_type.startswith("application/apply-patch"):
             made = self._apply(path, body, query)
         else:
@@ -153,6 +155,16 @@ class MemoryApi(Store):
         if uid != live["metadata"]["uid"]:
             raise RefusedError(f"{path}: 422 metadata.uid: field is immutable")
         return self._replace(path, _patched(copied(live), body), who)
+
+    def _conditions(self, path: str, body: Obj, who: Manager) -> Obj:
+        """A strategic merge of conditions, the one that is asked for: a list by type."""
+        target = path.removesuffix("/status")
+        live = copied(self.live(target))
+        status = live.setdefault("status", {})
+        by_type = {one["type"]: one for one in status.get("conditions") or []}
+        by_type |= {one["type"]: by_type.get(one["type"], {}) | one for one in body["status"]["conditions"]}
+        status["conditions"] = list(by_type.values())
+        return self._replace(target, live, Manager(who.name, who.operation, "status"))
 
     def _replace(self, path: str, new: Obj, who: Manager) -> Obj:
         live = self.objects[path]

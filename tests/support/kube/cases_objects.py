@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sampler_rollouts.cluster.kinds import CONTROLLER_REVISION
+from sampler_rollouts.cluster.kinds import CONTROLLER_REVISION, POD
 
 from tests.support.kube.conformance import (
     ROLLOUT,
@@ -31,6 +31,24 @@ def status_is_written_over_the_version_that_was_read(calls: Calls) -> Any:
     edited = calls.apply(ROLLOUT, rollout("status", paused=True))
     same = version(written) == version(again)
     return late, same, written["metadata"]["generation"], edited["metadata"]["generation"], edited["status"]
+
+
+@case(([("Ready", "False"), ("example.com/gate", "True")], "NotFound"))
+def conditions_of_a_pod_are_merged_by_type(calls: Calls) -> Any:
+    container = {"name": "one", "image": "example.com/none"}
+    pod = {"metadata": {"name": "gated"}, "spec": {"automountServiceAccountToken": False, "containers": [container]}}
+    made = lambda: fails(lambda: calls.server.request("POST", calls.path(POD), body=pod)) == ""  # noqa: E731
+    assert calls.server.eventually(made), "the namespace's service account comes a little later"
+
+    def say(name: str, kind: str, status: str) -> dict[str, Any]:
+        body = {"status": {"conditions": [{"type": kind, "status": status}]}}
+        path, strategic = f"{calls.path(POD, name)}/status", "application/strategic-merge-patch+json"
+        return calls.server.request("PATCH", path, query={"fieldManager": "one"}, body=body, content_type=strategic)
+
+    for kind, status in (("Ready", "True"), ("example.com/gate", "True"), ("Ready", "False")):
+        told = say("gated", kind, status)["status"]["conditions"]
+    mine = [(one["type"], one["status"]) for one in told if one["type"] in ("Ready", "example.com/gate")]
+    return sorted(mine), fails(lambda: say("nobody", "Ready", "True"))
 
 
 @case(({"observedGeneration": -1}, {"stage": "Idle"}))

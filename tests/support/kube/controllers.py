@@ -125,7 +125,8 @@ class Controllers:
                     self._api.drop(path)
                     continue
             age = (now - datetime.fromisoformat(metadata["creationTimestamp"])).total_seconds()
-            new = lives.status(self.life(pod), age, started=is_ready(pod), address=address_of(metadata["name"]))
+            address, gates = address_of(metadata["name"]), _gates(pod)
+            new = lives.status(self.life(pod), age, started=is_ready(pod), address=address, gates=gates)
             if pod.get("status") != new:
                 self._api.edit(path, lambda obj, new=new: obj.update(status=new), "kubelet")  # type: ignore[misc]
 
@@ -162,6 +163,13 @@ def is_ready(pod: Obj) -> bool:
     """Whether the pod's Ready condition is true."""
     conditions = (pod.get("status") or {}).get("conditions") or []
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _gates(pod: Obj) -> list[Obj]:
+    """The conditions of its readiness gates; what nobody has said yet is not true."""
+    told = {one["type"]: one for one in (pod.get("status") or {}).get("conditions") or []}
+    names = [gate["conditionType"] for gate in pod["spec"].get("readinessGates") or []]
+    return [told.get(name, {"type": name, "status": "False"}) for name in names]
 
 
 def _matches(pod: Obj, selector: Obj) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,8 +44,11 @@ UNSCHEDULABLE = Life(blocked="Unschedulable")
 NO_IMAGE = Life(blocked="ErrImagePull")
 
 
-def status(life: Life, age: float, started: bool, address: str = "") -> Obj:
-    """The pod's status. ``started``: it was ready before, and what keeps new pods from starting is none of its."""
+def status(life: Life, age: float, started: bool, address: str = "", gates: Sequence[Obj] = ()) -> Obj:
+    """The pod's status. ``started``: it was ready before, and what keeps new pods from starting is none of its.
+
+    ``gates`` are the conditions, kept as they are, without which it is not ready.
+    """
     if life.blocked and not started:
         return _blocked(life.blocked)
     ready = life.is_ready(age) or (bool(life.blocked) and started)
@@ -55,7 +59,9 @@ def status(life: Life, age: float, started: bool, address: str = "") -> Obj:
         state = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off restarting failed container"}}
         last = {"terminated": {"exitCode": 1, "reason": "Error"}}
     container = {"name": "sampler", "restartCount": max(0, exits - 1), "state": state, "lastState": last}
-    told: Obj = {"phase": "Running", "conditions": _conditions(True, ready), "containerStatuses": [container]}
+    served = ready and all(gate["status"] == "True" for gate in gates)
+    said = [*_conditions(True, served), {"type": "ContainersReady", "status": str(ready)}, *gates]
+    told: Obj = {"phase": "Running", "conditions": said, "containerStatuses": [container]}
     return told | ({"podIP": address} if address else {})
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from sampler_rollouts.cluster.translate import stands_by
+from sampler_rollouts.domain.render import LABEL_POOL
+
+from tests.support.scenarios.specs import build_of
 from tests.support.scenarios.story import PATIENCE, REST, Story
 
 
@@ -82,6 +86,49 @@ class Then:
             return all(found.get((pool, build), 0) == count for build, count in counts.items())
 
         self._story.wait(f"pods {counts} in {pool}", there, within)
+
+    def kept_warm(self, build: str, count: int, pool: str = "cpu", within: float = PATIENCE) -> None:
+        """So many of its pods are ready to serve, as status says, and none has traffic."""
+
+        def there() -> bool:
+            row = next((one for one in self._story.status.get("pools") or [] if one["name"] == pool), {})
+            told = row.get("warm") or {}
+            return (told.get("replicas"), told.get("ready")) == (count, count) == (count, self._warm(build, pool))
+
+        self._story.wait(f"{count} pods of {build} kept warm in {pool}", there, within)
+
+    def nothing_kept_warm(self, build: str, pool: str = "cpu", within: float = PATIENCE) -> None:
+        """No pod stands by, and no Deployment that stands by is left."""
+
+        def gone() -> bool:
+            row = next((one for one in self._story.status.get("pools") or [] if one["name"] == pool), {})
+            deployments = self._story.own("deployments").values()
+            return not (row.get("warm") or self._warm(build, pool) or any(stands_by(one) for one in deployments))
+
+        self._story.wait(f"no pod of {build} kept warm in {pool}", gone, within)
+
+    def budgets(self, within: float = PATIENCE, **most: int) -> None:
+        """How many pods of each build evictions may take at once; no other build has a disruption budget."""
+
+        def there() -> bool:
+            budgets, deployments = self._story.own("poddisruptionbudgets"), self._story.own("deployments")
+            found = {}
+            for name, one in budgets.items():
+                template = deployments[name]["spec"]["template"] if name in deployments else None
+                build = build_of(template["spec"]["containers"][0]["image"]) if template else name
+                found[build] = one["spec"]["maxUnavailable"]
+                assert template is None or one["spec"]["selector"]["matchLabels"] == template["metadata"]["labels"]
+            return found == most
+
+        self._story.wait(f"budgets {most}", there, within)
+
+    def _warm(self, build: str, pool: str) -> int:
+        """Pods whose containers are ready, and that no Service of users and no route sends anything to."""
+        pods = self._story.own("pods").values()
+        mine = (pod for pod in pods if pod["metadata"]["labels"].get(LABEL_POOL) == pool)
+        alive = (pod for pod in mine if "deletionTimestamp" not in pod["metadata"] and _able(pod))
+        here = {pod["metadata"]["name"] for pod in alive if build_of(pod["spec"]["containers"][0]["image"]) == build}
+        return len(here - self._story.world.traffic.reached(self._story.name))
 
     def history(self, *results: tuple[str, str]) -> None:
         """How rollouts ended, newest first."""
@@ -178,3 +225,9 @@ class Then:
         """An Event was recorded."""
         events = self._story.world.api.kinds("events").values()
         assert reason in {event["reason"] for event in events}, sorted({event["reason"] for event in events})
+
+
+def _able(pod: Any) -> bool:
+    """Whether its containers are ready."""
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    return any(one["type"] == "ContainersReady" and one["status"] == "True" for one in conditions)

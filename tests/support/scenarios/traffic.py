@@ -137,9 +137,7 @@ class Traffic:
     def flow(self, seconds: float) -> None:
         """Time passes: users ask, each ready endpoint answers its part."""
         for rollout in self._api.kinds("samplerrollouts"):
-            arms = self._gateways.arms(rollout)
-            by_service = {(f"{rollout}-standard", NO_ROUTE_HASH): 1.0}
-            for (service, route), share in (by_service if arms is None else arms).items():
+            for (service, route), share in self._arms(rollout).items():
                 pods = self._gateways.servers(service)
                 for pod in pods:
                     asked = self.per_second * seconds * share / len(pods)
@@ -149,6 +147,15 @@ class Traffic:
             for pod in self._api.kinds("pods"):
                 if pod in self.counters or (self._runs(pod) and self._counts(pod)):
                     self._of(pod).scrape(now)
+
+    def _arms(self, rollout: str) -> dict[tuple[str, str], float]:
+        """Where users' requests go: by the route, or to the Service that they call."""
+        arms = self._gateways.arms(rollout)
+        return {(f"{rollout}-standard", NO_ROUTE_HASH): 1.0} if arms is None else arms
+
+    def reached(self, rollout: str) -> set[str]:
+        """Pods that have a part of the traffic."""
+        return {pod for service, _ in self._arms(rollout) for pod in self._gateways.servers(service)}
 
     def _runs(self, pod: str) -> bool:
         """Whether there is a server that can be scraped."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from sampler_rollouts.cluster.translate import stands_by
 from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, LABEL_ROLLOUT
 
 from tests.support.headline import headline
@@ -49,6 +50,7 @@ class Watching:
             self._never_more_than_its_weight(name, rollout, pods)
             self._never_a_route_to_nobody(name, rollout)
             self._never_more_by_route(name, rollout)
+            self._never_a_route_to_what_is_kept_warm(name, rollout)
         self._never_an_endpoint_that_is_not_ready()
 
     def _pods(self, name: str) -> list[Obj]:
@@ -85,8 +87,10 @@ class Watching:
         stable, leftovers = status.get("stable"), (status.get("rollout") or {}).get("leftovers")
         if leftovers or status.get("stage") in (None, "Idle", "Establishing"):
             return
-        for pool in {pod["metadata"]["labels"][LABEL_POOL] for pod in self._pods(name)}:
-            mine = [pod for pod in self._pods(name) if pod["metadata"]["labels"][LABEL_POOL] == pool]
+        warm = {(row["name"], row["warm"]["revision"]) for row in status.get("pools") or [] if row.get("warm")}
+        pods = [pod for pod in self._pods(name) if _revision_of(pod) not in warm and not stands_by(pod)]
+        for pool in {pod["metadata"]["labels"][LABEL_POOL] for pod in pods}:
+            mine = [pod for pod in pods if pod["metadata"]["labels"][LABEL_POOL] == pool]
             found = {pod["metadata"]["labels"][LABEL_REVISION]: _place(pod)[1] for pod in mine}
             others = {build for revision, build in found.items() if revision != _revision_in(stable, pool)}
             if len(others) > 1:
@@ -129,6 +133,13 @@ class Watching:
             if share > row["weight"] + 0.5:
                 self._breach("more by route", f"pool {row['name']}: {share:.1f}% at weight {row['weight']}")
 
+    def _never_a_route_to_what_is_kept_warm(self, name: str, rollout: Obj) -> None:
+        shares = self._world.gateways.shares(name) or {}
+        for row in (rollout.get("status") or {}).get("pools") or []:
+            revision = (row.get("warm") or {}).get("revision")
+            if revision and shares.get(f"{name}-{row['name']}-{revision}"):
+                self._breach("traffic to what is kept warm", f"pool {row['name']}")
+
     def _never_an_endpoint_that_is_not_ready(self) -> None:
         pods = self._world.api.kinds("pods")
         for name, endpoints in self._world.api.kinds("endpoints").items():
@@ -160,6 +171,10 @@ def _addresses(endpoints: Obj) -> Iterator[str]:
 def _is_server(pod: Obj) -> bool:
     """Not one that only examines a build."""
     return LABEL_POOL in pod["metadata"]["labels"]
+
+
+def _revision_of(pod: Obj) -> Place:
+    return pod["metadata"]["labels"][LABEL_POOL], pod["metadata"]["labels"][LABEL_REVISION]
 
 
 def _place(pod: Obj) -> Place:

@@ -8,6 +8,7 @@ from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.decision.changes import image_of
 from sampler_rollouts.domain.decision.memory import use_word
 from sampler_rollouts.domain.decision.quality import quality_plan
+from sampler_rollouts.domain.decision.route_rules import name_of
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.loose import Clock
 from sampler_rollouts.domain.plan import Bake, Release, ReleasePool
@@ -96,7 +97,15 @@ def _there(turn: Turn) -> dict[str, list[str]]:
     for pool, revision in places:
         if pool and revision:
             found.setdefault(pool, []).append(revision)
-    return dict(list(found.items())[: limits.POOLS])
+    return {pool: _routed(turn, pool, several) for pool, several in list(found.items())[: limits.POOLS]}
+
+
+def _routed(turn: Turn, pool: str, found: list[str]) -> list[str]:
+    """Of several those that the route names, if gateways follow it: others are kept warm, or have no weight yet."""
+    live = turn.seen.route
+    if len(found) < 2 or live is None or not live.current:
+        return found
+    return [one for one in found if name_of(turn, Child(pool, one)) in live.named] or found
 
 
 def _release(turn: Turn, by_pool: dict[str, str]) -> Release:

@@ -112,11 +112,11 @@ class Turn:
         self.evidence = None
 
     def pods(self, pool: str, revision: str) -> list[PodState]:
-        """Pods of one pool's revision that are not on their way out."""
+        """Servers of one pool's revision that are not on their way out; what only stands by is none."""
         return [
             pod
             for pod in self.seen.pods
-            if pod.pool == pool and pod.revision == revision and revision and not pod.terminating
+            if pod.pool == pool and pod.revision == revision and revision and not (pod.terminating or pod.held)
         ]
 
     def ready(self, pool: str, revision: str) -> int:

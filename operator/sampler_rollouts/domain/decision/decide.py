@@ -39,6 +39,7 @@ from sampler_rollouts.domain.decision.replicas import FORWARD, LEAVING, wanted
 from sampler_rollouts.domain.decision.report import write_pools
 from sampler_rollouts.domain.decision.start import choose
 from sampler_rollouts.domain.decision.verdicts import remember_verdicts
+from sampler_rollouts.domain.decision.warm import warm
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.outcome import Outcome
 from sampler_rollouts.domain.plan import Release, ReleasePool
@@ -166,15 +167,17 @@ def _outcome(turn: Turn) -> Outcome:
     plan = wanted(turn)
     write_pools(turn, plan)
     unknown = adopt.lost(turn)
-    note_remains(turn, plan, unknown=unknown)
+    beside = warm(turn, plan)
+    note_remains(turn, [*plan, *beside.kept, *beside.standbys], unknown=unknown)
     write_conditions(turn)
     turn.status.observed_generation = turn.meta.generation
-    objects, keep = manifests(turn, plan)
+    objects, keep = manifests(turn, plan, beside)
     return Outcome(
         status=turn.status,
         objects=objects,
         events=tuple(turn.events),
         keep=keep,
+        let_serve=beside.let_serve,
         hands_off=unknown or (turn.wish is None and not plan),
         requeue_after=_due(turn),
     )

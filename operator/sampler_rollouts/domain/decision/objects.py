@@ -12,13 +12,15 @@ from sampler_rollouts.domain.decision.preflight import preflight_manifests
 from sampler_rollouts.domain.decision.probing import probe_manifests
 from sampler_rollouts.domain.decision.route_rules import name_of
 from sampler_rollouts.domain.release import child_name
+from sampler_rollouts.domain.render_standby import standby_deployment
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.decision.context import Turn
+    from sampler_rollouts.domain.decision.warm import Warm
     from sampler_rollouts.domain.outcome import Manifest
 
 
-def manifests(turn: Turn, plan: dict[render.Child, int]) -> tuple[tuple[Manifest, ...], frozenset[str]]:
+def manifests(turn: Turn, plan: dict[render.Child, int], beside: Warm) -> tuple[tuple[Manifest, ...], frozenset[str]]:
     """Records, Services and route before Deployments, stable before candidate; and the names to leave alone."""
     owner = turn.meta.owner
     records: list[Manifest] = []
@@ -26,15 +28,19 @@ def manifests(turn: Turn, plan: dict[render.Child, int]) -> tuple[tuple[Manifest
     services = [render.class_service(owner, name) for name in entrances]
     deployments: list[Manifest] = []
     keep: set[str] = set()
-    for child, replicas in plan.items():
+    for child, replicas in (plan | beside.kept).items():
         template = template_of(turn, child)
         if template is None:
             keep.add(child_name(owner.name, child.pool, child.revision))
             continue
         records.append(render.controller_revision(owner, child, template))
         services.append(render.revision_service(owner, child, template))
-        deployments.append(render.deployment(owner, child, template, replicas))
-    without_pods = ((child, template_of(turn, child)) for child in _remembered(turn, plan))
+        if child not in beside.kept or not gateway.may_be_asked(turn, child):
+            deployments.append(render.deployment(owner, child, template, replicas))
+    deployments += _standbys(turn, beside)
+    budgets = _budgets(turn, plan)
+    turn.status.budgets = bool(budgets) or turn.seen.budgets
+    without_pods = ((child, template_of(turn, child)) for child in _remembered(turn, plan | beside.kept))
     records += [render.controller_revision(owner, child, template) for child, template in without_pods if template]
     if keep:
         # Which of them a lost record's pods belong to is not known.
@@ -43,8 +49,19 @@ def manifests(turn: Turn, plan: dict[render.Child, int]) -> tuple[tuple[Manifest
     route = gateway.route_manifest(turn, plan)
     # The route before the Deployments: who loses pods has lost the requests before.
     routes = (route,) if route else ()
-    beside = (*preflight_manifests(turn), *probe_manifests(turn, plan))
-    return (*records, *services, *routes, *deployments, *beside), frozenset(keep)
+    others = (*preflight_manifests(turn), *probe_manifests(turn, plan))
+    return (*records, *services, *routes, *deployments, *budgets, *others), frozenset(keep)
+
+
+def _standbys(turn: Turn, beside: Warm) -> list[Manifest]:
+    found = ((child, count, template_of(turn, child)) for child, count in beside.standbys.items())
+    return [standby_deployment(turn.meta.owner, child, one, count) for child, count, one in found if one]
+
+
+def _budgets(turn: Turn, plan: dict[render.Child, int]) -> list[Manifest]:
+    """One for each revision that serves, where its pool has one; not for what is only kept warm."""
+    found = ((child, template_of(turn, child), turn.pool(child.pool).max_unavailable) for child in plan if plan[child])
+    return [render.disruption_budget(turn.meta.owner, child, one, most) for child, one, most in found if one and most]
 
 
 def _still_asked(turn: Turn, plan: dict[render.Child, int]) -> list[render.Child]:

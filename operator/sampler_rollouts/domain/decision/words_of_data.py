@@ -8,6 +8,8 @@ from sampler_rollouts.domain.decision.baking import serves, standing
 from sampler_rollouts.domain.decision.context import Turn
 from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED
 from sampler_rollouts.domain.decision.question import TESTED, tested_alone
+from sampler_rollouts.domain.decision.replicas import wanted
+from sampler_rollouts.domain.decision.warm import said_of_warm
 from sampler_rollouts.domain.decision.word import Word
 from sampler_rollouts.domain.quantities import duration_text
 
@@ -23,14 +25,15 @@ def verified(turn: Turn) -> Word:
         return Word("Verified", "True", "BakeTimeOver", f"release {status.stable.hash} has passed its bake time")
     time = duration_text(status.bake.seconds) if status.bake else "?"
     text = f"release {status.stable.hash} is in its bake time of {time}"
+    warm = f"; {said}" if (said := said_of_warm(turn, wanted(turn))) else ""
     if status.bake is None or not serves(status):
-        return Word("Verified", "False", "Baking", text)
+        return Word("Verified", "False", "Baking", text + warm)
     reason, why = standing(turn)
     ran = duration_text(status.bake.clock.elapsed(turn.now))
     return (
-        Word("Verified", "False", _camel(reason), f"{text}, of which {ran} have run; its clock stands: {why}")
+        Word("Verified", "False", _camel(reason), f"{text}, of which {ran} have run; its clock stands: {why}{warm}")
         if why
-        else Word("Verified", "False", "Baking", text)
+        else Word("Verified", "False", "Baking", text + warm)
     )
 
 

@@ -43,6 +43,29 @@ def examining(obj: dict[str, Any], pool: str = "a", revision: str = "r2") -> dic
     return obj | {"metadata": obj["metadata"] | {"labels": labels}}
 
 
+def standing_by(obj: dict[str, Any]) -> dict[str, Any]:
+    """The same object as one that stands by."""
+    labels = obj["metadata"]["labels"] | {"samplerrollouts.io/component": "standby"}
+    return obj | {"metadata": obj["metadata"] | {"labels": labels}}
+
+
+def test_what_stands_by_is_a_server_once_its_gate_is_open() -> None:
+    able = {"conditions": [{"type": "ContainersReady", "status": "True"}, {"type": "Ready", "status": "False"}]}
+    open_ = {"conditions": [{"type": kind, "status": "True"} for kind in ("Ready", "samplerrollouts.io/serving")]}
+    pods = [standing_by(pod("p1", **able)), standing_by(pod("p2", **open_)), pod("p3", **ready())]
+
+    found = observation([standing_by(deployment())], [], pods)
+
+    assert [(one.name, one.standby, one.held, one.able) for one in found.pods] == [
+        ("p1", True, True, True),
+        ("p2", True, False, False),
+        ("p3", False, False, False),
+    ]
+    assert found.workloads == ()
+    assert found.live_templates == {}, "a lost record is not made from a template with a gate"
+    assert [(one.pool, one.revision) for one in found.standbys] == [("a", "r1")]
+
+
 def test_what_examines_a_build_is_no_server_of_it() -> None:
     one = examining(deployment())
     pods = [examining(pod("p2", podIP="10.0.0.7", **ready())), examining(pod("p3"), revision="r3"), pod("p4")]

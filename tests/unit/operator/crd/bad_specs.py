@@ -153,6 +153,12 @@ BAD = [
         "metadata.name",
         f"pool {'a' * 38}: metadata.name and a pool's name may have 51 characters together",
     ),
+    Bad(
+        "a budget that lets no pod go",
+        put("pools.0.disruptionBudget", {"maxUnavailable": 0}),
+        "pools[0].disruptionBudget.maxUnavailable",
+        "greater than or equal to 1",
+    ),
     Bad("no replicas", put("pools.0.replicas", 0), "pools[0].replicas", "greater than or equal to 1"),
     Bad("too many replicas", put("pools.0.replicas", 201), "pools[0].replicas", "less than or equal to 200"),
     Bad(
@@ -325,6 +331,12 @@ BAD = [
     ),
     Bad("empty duration", put("strategy.bakeTime", ""), "strategy.bakeTime", "must be a duration"),
     Bad("no time to drain", put("rollback.drainTimeout", "4s"), "rollback.drainTimeout", "at least 5s"),
+    Bad(
+        "a negative number of warm pods",
+        put("rollback.warmReplicas", -1),
+        "rollback.warmReplicas",
+        "greater than or equal to 0",
+    ),
     Bad("duration in days", put("rollback.drainTimeout", "1d"), "rollback.drainTimeout", "must be a duration"),
     Bad(
         "duration as number",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.support.scenarios.telling import SCENARIOS
 from tests.unit.operator.scenarios import (
     stories_acts,
+    stories_budgets,
     stories_cluster,
     stories_deletion,
     stories_gateway,
@@ -18,6 +19,7 @@ from tests.unit.operator.scenarios import (
     stories_promotion,
     stories_rollback,
     stories_table,
+    stories_warm,
 )
 
 TOLD_IN = (
@@ -35,5 +37,7 @@ TOLD_IN = (
     stories_acts,
     stories_gateway,
     stories_table,
+    stories_warm,
+    stories_budgets,
 )
 ALL = tuple(SCENARIOS.values())

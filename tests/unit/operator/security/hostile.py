@@ -111,6 +111,7 @@ _FULL: Spec = {
             "platform": "cpu",
             "contextClass": "standard",
             "replicas": 4,
+            "disruptionBudget": {"maxUnavailable": 1},
             "image": IMAGE,
             "sampler": {"precision": "float32", "vocabShards": 2, "auditShare": "1%"},
             "template": {
@@ -157,7 +158,7 @@ _FULL: Spec = {
         ],
         "probes": {"requestsPerSecond": "1", "image": IMAGE},
     },
-    "rollback": {"onInconclusive": "Hold", "drainTimeout": "60s"},
+    "rollback": {"onInconclusive": "Hold", "drainTimeout": "60s", "warmReplicas": 1},
     "paused": False,
     "retryGeneration": 1,
     "allowImageTags": False,
