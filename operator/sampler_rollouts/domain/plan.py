@@ -32,6 +32,7 @@ class Fault(Failure):
 
     pool: Label = ""
     """Where it showed."""
+    check: Label = ""
     retried: bool = False
     """``retryGeneration`` has risen since: it is tested anew, and ``Passed`` of all checks takes the fault away."""
 
@@ -201,6 +202,9 @@ class Rollout(WithBirths):
     """Absent where the route table stays as it is."""
     hold: Failure | None = None
     """Why the rollout holds."""
+    excused: Annotated[list[Label], Field(max_length=limits.CHECKS + 1)] = Field(default_factory=list)
+    """Checks by whose limit stable was not well before the candidate's first traffic, or that a person has let pass: that
+    they are above it in both releases only stops the weight, until they have passed in all pools."""
     forecast: Forecast | None = None
     failure: Failure | None = None
     leftovers: Annotated[list[Release], Field(max_length=limits.LEFTOVERS)] = Field(default_factory=list)
