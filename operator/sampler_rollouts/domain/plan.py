@@ -203,8 +203,8 @@ class Rollout(WithBirths):
     hold: Failure | None = None
     """Why the rollout holds."""
     excused: Annotated[list[Label], Field(max_length=limits.CHECKS + 1)] = Field(default_factory=list)
-    """Checks by whose limit stable was not well before the candidate's first traffic, or that a person has let pass: that
-    they are above it in both releases only stops the weight, until they have passed in all pools."""
+    """Checks by which stable was not well before the candidate's first traffic, or that a person has let pass: that they
+    are above their limit in both releases only stops the weight, until they have passed in all pools."""
     forecast: Forecast | None = None
     failure: Failure | None = None
     leftovers: Annotated[list[Release], Field(max_length=limits.LEFTOVERS)] = Field(default_factory=list)

@@ -67,9 +67,9 @@ def _lower(look: CheckLook) -> str:
 def shared_since(look: CheckLook) -> str:
     """Why a check that is above its limit in both releases is laid at this rollout's door."""
     return (
-        f"since its first traffic check {look.check} is above its limit ({ratio_text(look.max_rate)}) in both releases: "
-        f"{look.bad} of {look.checked} bad here, {look.stable_bad} of {look.stable_checked} in stable, which is not shown "
-        "to be better; this rollout may have harmed what both depend on, or a fault lies upstream of both"
+        f"since its first traffic check {look.check} is above its limit ({ratio_text(look.max_rate)}) in both "
+        f"releases: {look.bad} of {look.checked} bad here, {look.stable_bad} of {look.stable_checked} in stable, which "
+        "is not shown to be better; this rollout may have harmed what both depend on, or a fault lies upstream of both"
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from sampler_rollouts.domain.decision import question
-from sampler_rollouts.domain.evidence.look import Verdict
 from sampler_rollouts.domain.evidence.samples import Question
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 from sampler_rollouts.domain.status import Result

@@ -1,4 +1,4 @@
-"""A check above its limit in both releases: one that began after the candidate's first traffic is heeded at once (R12)."""
+"""A check above its limit in both releases, since the candidate has traffic: that is heeded at once (R12)."""
 
 from __future__ import annotations
 
