@@ -60,12 +60,18 @@ def abort_on_crashes(turn: Turn) -> None:
     rollout = turn.status.rollout
     if rollout is None or turn.status.stage not in TESTED | STARTING:
         return
-    crashed = next((pod for pod in _candidate_pods(turn, rollout) if pod.restarts >= EXITS), None)
+    crashed = next((pod for pod in _candidate_pods(turn, rollout) if _exits(rollout, pod) >= EXITS), None)
     if crashed is not None:
         said = f" ({crashed.message})" if crashed.message else ""
         fail_candidate(
             turn, rollout, crashed.pool, f"the container of pod {crashed.name} exited {crashed.restarts} times{said}"
         )
+
+
+def _exits(rollout: Rollout, pod: PodState) -> int:
+    """How often its container has exited since it was last tried."""
+    old = rollout.retried_at is not None and pod.created_at <= rollout.retried_at
+    return pod.restarts - (rollout.exits if old else 0)
 
 
 def fail_on_progress_deadline(turn: Turn) -> None:
@@ -159,6 +165,7 @@ def end_hold(turn: Turn, rollout: Rollout, trigger: Trigger) -> None:
 
 
 def _candidate_pods(turn: Turn, rollout: Rollout) -> Iterator[PodState]:
+    """Its servers in the pools that have begun, and the pods that examine it."""
     for name in begun(rollout):
         yield from turn.pods(name, revision_in(turn.status.candidate, name))
     for child in awaited(turn.status):
