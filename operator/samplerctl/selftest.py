@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from sampler_rollouts.domain.decision.context import counted_since
 from sampler_rollouts.domain.decision.quality import check_plan, quality_plan
 from sampler_rollouts.domain.evidence.samples import is_calibration
 from sampler_rollouts.domain.resource import SpecError, parse_spec
@@ -41,9 +42,9 @@ def of_cluster(body: Mapping[str, Any]) -> RolloutFile:
 
 
 def observed_rps(body: Mapping[str, Any], now: float) -> float:
-    """Requests a second of the pool that has fewest, since the rollout under way began; InputError if not known."""
+    """Requests a second of the pool that has fewest, since the candidate has pods; InputError if not known."""
     status = Status.load(body.get("status"))
-    watched = now - status.rollout.started_at.timestamp() if status.rollout else 0.0
+    watched = now - counted_since(status.rollout).timestamp() if status.rollout else 0.0
     counts = [pool.requests.total for pool in status.pools if pool.requests]
     if watched < SEEN_SECONDS or not counts or not min(counts):
         raise InputError("--rps: no rollout has been under way for a minute, so its traffic is not known: give it")

@@ -32,6 +32,7 @@ class Fault(Failure):
 
     pool: Label = ""
     """Where it showed."""
+    check: Label = ""
     retried: bool = False
     """``retryGeneration`` has risen since: it is tested anew, and ``Passed`` of all checks takes the fault away."""
 
@@ -191,6 +192,10 @@ class Rollout(WithBirths):
     """At ``pause: {}``."""
     clock: Clock
     """The whole rollout's clock, against ``deadline``."""
+    retried_at: AwareDatetime | None = None
+    """When a person last had the pods of a first release tried once more."""
+    exits: Count = 0
+    """The most that a container of theirs had exited by then: of those pods as many count no more."""
     step_clock: Clock | None = None
     """Runs while the step's weight is observed."""
     changes: Annotated[list[Text], Field(max_length=limits.CHANGES)] = Field(default_factory=list)
@@ -201,6 +206,9 @@ class Rollout(WithBirths):
     """Absent where the route table stays as it is."""
     hold: Failure | None = None
     """Why the rollout holds."""
+    excused: Annotated[list[Label], Field(max_length=limits.CHECKS + 1)] = Field(default_factory=list)
+    """Checks by which stable was not well before the candidate's first traffic, or that a person has let pass. Above
+    their limit in both releases they only stop the weight, until they have passed in all pools."""
     forecast: Forecast | None = None
     failure: Failure | None = None
     leftovers: Annotated[list[Release], Field(max_length=limits.LEFTOVERS)] = Field(default_factory=list)

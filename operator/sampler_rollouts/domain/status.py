@@ -106,7 +106,7 @@ class CheckStatus(CheckNumbers):
 
 
 class Requests(Loose):
-    """Requests that ended since the rollout started."""
+    """Requests that ended since the release's first pod was created."""
 
     exposed: Count = 0
     total: Count = 0

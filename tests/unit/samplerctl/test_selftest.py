@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from sampler_rollouts.domain.decision.context import counted_since
 from samplerctl.app import app
 from samplerctl.errors import InputError
 from samplerctl.selftest import observed_rps
@@ -75,7 +76,7 @@ def test_traffic_is_taken_from_the_pool_that_has_least() -> None:
     world.run(300)
     body = {"metadata": {"name": "chat"}, "spec": world.spec, "status": world.raw_status}
     pools = world.status.pools
-    seconds = (world.now - world.status.rollout.started_at).total_seconds()
+    seconds = (world.now - counted_since(world.status.rollout)).total_seconds()
     least = min(pool.requests.total for pool in pools if pool.requests)
     assert observed_rps(body, world.now.timestamp()) == pytest.approx(least / seconds)
     with pytest.raises(InputError, match="--rps"):

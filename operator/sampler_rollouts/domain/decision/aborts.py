@@ -18,11 +18,12 @@ from sampler_rollouts.domain.decision.memory import (
     watched_pods,
 )
 from sampler_rollouts.domain.decision.question import alone
-from sampler_rollouts.domain.decision.sentence import failed_check
+from sampler_rollouts.domain.decision.sentence import failed_check, shared_since
 from sampler_rollouts.domain.decision.share import skew
 from sampler_rollouts.domain.decision.table import table_waits_for
 from sampler_rollouts.domain.decision.transitions import Trigger, move
-from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED, failed_look
+from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED, failed_look, forget_excuses, shared_looks
+from sampler_rollouts.domain.evidence.look import SHARED_DEGRADATION
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.loose import Clock, Failure
 from sampler_rollouts.domain.quantities import duration_text
@@ -51,7 +52,7 @@ def abort_on_failed_check(turn: Turn) -> None:
     if turn.status.stage in TESTED:
         roll_back(turn, Trigger.CHECK_FAILED, CHECK_FAILED, look.pool, failed_check(look))
     elif turn.status.stage is Stage.SERVING:
-        note_fault(turn, CHECK_FAILED, look.pool, failed_check(look))
+        note_fault(turn, CHECK_FAILED, look.pool, look.check, failed_check(look))
 
 
 def abort_on_crashes(turn: Turn) -> None:
@@ -59,12 +60,18 @@ def abort_on_crashes(turn: Turn) -> None:
     rollout = turn.status.rollout
     if rollout is None or turn.status.stage not in TESTED | STARTING:
         return
-    crashed = next((pod for pod in _candidate_pods(turn, rollout) if pod.restarts >= EXITS), None)
+    crashed = next((pod for pod in _candidate_pods(turn, rollout) if _exits(rollout, pod) >= EXITS), None)
     if crashed is not None:
         said = f" ({crashed.message})" if crashed.message else ""
         fail_candidate(
             turn, rollout, crashed.pool, f"the container of pod {crashed.name} exited {crashed.restarts} times{said}"
         )
+
+
+def _exits(rollout: Rollout, pod: PodState) -> int:
+    """How often its container has exited since it was last tried."""
+    old = rollout.retried_at is not None and pod.created_at <= rollout.retried_at
+    return pod.restarts - (rollout.exits if old else 0)
 
 
 def fail_on_progress_deadline(turn: Turn) -> None:
@@ -90,6 +97,20 @@ def _late(turn: Turn, rollout: Rollout, name: str) -> None:
     else:
         why = turn.pool(name).blocked or "the cluster has not created them"
         inconclusive(turn, rollout, PODS_NOT_STARTED, name, f"pods could not start within {limit}: {why}")
+
+
+def heed_shared_degradation(turn: Turn) -> None:
+    """Above its limit in both releases since the candidate has traffic: this rollout may have caused it (R12).
+
+    No clock is asked: it holds while paused too.
+    """
+    rollout = turn.status.rollout
+    if rollout is None or turn.status.stage is not Stage.PROGRESSING:
+        return
+    forget_excuses(turn, rollout)
+    new = next((look for look in shared_looks(turn, rollout) if look.check not in rollout.excused), None)
+    if new is not None:
+        inconclusive(turn, rollout, SHARED_DEGRADATION, new.pool, shared_since(new))
 
 
 def hold_or_roll_back_on_deadline(turn: Turn) -> None:
@@ -144,6 +165,7 @@ def end_hold(turn: Turn, rollout: Rollout, trigger: Trigger) -> None:
 
 
 def _candidate_pods(turn: Turn, rollout: Rollout) -> Iterator[PodState]:
+    """Its servers in the pools that have begun, and the pods that examine it."""
     for name in begun(rollout):
         yield from turn.pods(name, revision_in(turn.status.candidate, name))
     for child in awaited(turn.status):

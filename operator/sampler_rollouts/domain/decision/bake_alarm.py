@@ -38,7 +38,7 @@ def abort_while_baking(turn: Turn) -> None:
         return
     target = None if bake.test else _target(turn, stable, look.pool)
     if target is None:
-        note_fault(turn, CHECK_FAILED, look.pool, failed_check(look))
+        note_fault(turn, CHECK_FAILED, look.pool, look.check, failed_check(look))
     else:
         go_back(turn, bake, target)
         why = f"{failed_check(look)}, {ALONE}"

@@ -193,6 +193,12 @@ def born(rollout: Rollout) -> list[datetime]:
     return [birth.at for birth in rollout.births_in(*moving(rollout))]
 
 
+def counted_since(rollout: Rollout) -> datetime:
+    """From when on both arms' requests count (R14): a candidate's first pod may come long after the rollout's start."""
+    first = min(born(rollout), default=rollout.started_at)
+    return rollout.started_at if rollout.first else max(rollout.started_at, first)
+
+
 def exposing(rollout: Rollout) -> list[str]:
     """Pools whose requests say how many met it: those that a table under test names, else those that move.
 

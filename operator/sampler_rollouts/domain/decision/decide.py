@@ -75,6 +75,7 @@ POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
     suspects.note_suspects,
     aborts.fail_on_progress_deadline,
     preflight.fail_on_preflight_deadline,
+    aborts.heed_shared_degradation,
     aborts.hold_or_roll_back_on_deadline,
     aborts.resume_when_pods_start,
     preflight.resume_when_answered,

@@ -57,13 +57,13 @@ def retry_faults(turn: Turn) -> None:
         turn.forget_evidence()
 
 
-def note_fault(turn: Turn, reason: str, pool: str, why: str) -> None:
+def note_fault(turn: Turn, reason: str, pool: str, check: str, why: str) -> None:
     """R10: there is nothing to go back to, so it stays. The test is over: what it has shown is remembered."""
     status = turn.status
     if status.stable is None:
         return
     message = clip(f"Release {status.stable.hash} is not well: pool {pool}: {why}; there is nothing to go back to.")
-    status.stable.fault = Fault(reason=reason, message=message, at=turn.now, pool=pool)
+    status.stable.fault = Fault(reason=reason, message=message, at=turn.now, pool=pool, check=check)
     if status.stage is Stage.SERVING:
         status.rollout = None  # that of its test; a candidate that has no pod yet goes on
     if status.bake:

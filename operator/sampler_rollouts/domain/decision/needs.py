@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from quality_contract import CHECK_ERRORS
 
-from sampler_rollouts.domain.decision.context import Turn, begun, has_stable, moving, this_wave, untried
+from sampler_rollouts.domain.decision.context import Turn, begun, counted_since, has_stable, moving, this_wave, untried
 from sampler_rollouts.domain.decision.quality import check_plan
 from sampler_rollouts.domain.decision.question import watched_since
 from sampler_rollouts.domain.decision.replicas import share_at as effective_share
@@ -195,7 +195,7 @@ def share_at(turn: Turn, pool: str, weight: int) -> float:
 
 def speed_of(turn: Turn, rollout: Rollout, pool: str, design_effect: float) -> Speed | None:
     """What has been seen of a pool's traffic since it was first watched; None if that was too short a time."""
-    since = watched_since(turn.status) if untried(rollout) else rollout.started_at
+    since = watched_since(turn.status) if untried(rollout) else counted_since(rollout)
     if since is None:
         return None
     if not has_stable(turn, pool):

@@ -23,7 +23,7 @@ from sampler_rollouts.domain.decision.share import skew
 from sampler_rollouts.domain.decision.suspects import stopped
 from sampler_rollouts.domain.decision.table import begin_table, close_table, table_waits_for
 from sampler_rollouts.domain.decision.transitions import Trigger, move
-from sampler_rollouts.domain.decision.verdicts import fresh, shared_degradation
+from sampler_rollouts.domain.decision.verdicts import fresh, known_against_stable, shared_checks, shared_degradation
 from sampler_rollouts.domain.loose import Clock
 from sampler_rollouts.domain.quantities import duration_text, seconds
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
@@ -57,6 +57,7 @@ def hear_person(turn: Turn) -> None:
     use_word(turn)
     turn.note("Continued", f"A person let release {rollout.release} go on.")
     if overdue:
+        rollout.excused = list(dict.fromkeys([*rollout.excused, *shared_checks(turn, rollout)]))
         rollout.hold = None
         rollout.clock = Clock(since=turn.now)
         restart_readiness(turn, rollout)
@@ -183,6 +184,7 @@ def _next_step(turn: Turn, rollout: Rollout) -> None:
         turn.note("WaitingForPerson", f"Release {rollout.release} waits; to continue: {how_to_continue(turn, rollout)}")
         return
     if untried(rollout):
+        rollout.excused = known_against_stable(turn.status)
         clear_pools(turn)  # what was asked until now was about stable alone
     rollout.weight, rollout.min_duration = step.weight or 0, seconds(step.min_duration or "0s")
     turn.note("StepStarted", f"Release {rollout.release}: {_where(turn, rollout)}.")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sampler_rollouts.domain.decision.context import table_wave, untried, weight_of
+from sampler_rollouts.domain.decision.context import counted_since, table_wave, untried, weight_of
 from sampler_rollouts.domain.decision.quality import by_route, check_plan
 from sampler_rollouts.domain.evidence.samples import Arm, Question
 from sampler_rollouts.domain.evidence.shiryaev import intervals_in
@@ -39,7 +39,7 @@ def question(meta: ResourceMeta, spec: Mapping[str, Any], status: Status, now: d
         if rollout is not None and under_test is not None:
             arms = [_arm(status, rollout, under_test, pool) for wave in rollout.waves for pool in wave]
             seconds = _bake_seconds(status, rollout) if status.stage is Stage.SERVING else None
-            return _question(meta, rollout.quality, rollout.started_at, arms, seconds)
+            return _question(meta, rollout.quality, counted_since(rollout), arms, seconds)
         return _of_what_serves(meta, status)
     except ValueError:  # A plan that cannot be read: nothing can be asked, so nothing passes or fails.
         return None

@@ -64,6 +64,15 @@ def _lower(look: CheckLook) -> str:
     return f"{text} ({look.detail})" if look.detail else text
 
 
+def shared_since(look: CheckLook) -> str:
+    """Why a check that is above its limit in both releases is laid at this rollout's door."""
+    return (
+        f"since its first traffic check {look.check} is above its limit ({ratio_text(look.max_rate)}) in both "
+        f"releases: {look.bad} of {look.checked} bad here, {look.stable_bad} of {look.stable_checked} in stable, which "
+        "is not shown to be better; this rollout may have harmed what both depend on, or a fault lies upstream of both"
+    )
+
+
 def _odds(log_odds: float) -> str:
     """The threshold that was reached, as a whole number; a nonsensical one is shown as it is."""
     return f"{math.floor(math.exp(log_odds) + 1e-6)}" if 0 <= log_odds < 30 else f"e^{log_odds:.0f}"

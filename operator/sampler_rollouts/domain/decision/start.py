@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.decision.acts import take_retry
 from sampler_rollouts.domain.decision.adopt import starts_anew
 from sampler_rollouts.domain.decision.away import stable_away
 from sampler_rollouts.domain.decision.changes import changes
-from sampler_rollouts.domain.decision.context import Turn, Wish
+from sampler_rollouts.domain.decision.context import Turn, Wish, begun, revision_in
 from sampler_rollouts.domain.decision.faults import as_candidate, retry_faults
 from sampler_rollouts.domain.decision.leave import leave_behind, record, withdraw
 from sampler_rollouts.domain.decision.memory import clear_pools, restart_readiness, use_word
@@ -25,6 +26,9 @@ from sampler_rollouts.domain.loose import Clock
 from sampler_rollouts.domain.plan import Fault, Release, Rollout
 from sampler_rollouts.domain.quantities import seconds
 from sampler_rollouts.domain.status import Result, Stage
+
+if TYPE_CHECKING:
+    from sampler_rollouts.domain.observation import PodState
 
 
 def choose(turn: Turn) -> None:
@@ -150,9 +154,14 @@ def _retry_first(turn: Turn) -> None:
     if rollout is None:
         return
     rollout.failure = rollout.hold = None
+    rollout.retried_at, rollout.exits = turn.now, max((pod.restarts for pod in _servers(turn, rollout)), default=0)
     restart_readiness(turn, rollout)
     restart(turn, rollout)
     turn.moved = True
+
+
+def _servers(turn: Turn, rollout: Rollout) -> Iterable[PodState]:
+    return (pod for name in begun(rollout) for pod in turn.pods(name, revision_in(turn.status.candidate, name)))
 
 
 def _start_next(turn: Turn, wish: Wish) -> None:

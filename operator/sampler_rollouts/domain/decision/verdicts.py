@@ -17,6 +17,7 @@ from sampler_rollouts.domain.limits import REASON
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.plan import CheckSpec, QualityPlan, Rollout
+    from sampler_rollouts.domain.status import Status
 
 NO_DATA = "NoData"
 CHECK_FAILED = "CheckFailed"
@@ -68,8 +69,34 @@ def failed_look(turn: Turn, rollout: Rollout) -> CheckLook | None:
 
 def shared_degradation(turn: Turn, rollout: Rollout) -> CheckLook | None:
     """A check that is above its limit in both releases: more traffic for the candidate would teach nothing (R12)."""
+    return next(iter(shared_looks(turn, rollout)), None)
+
+
+def shared_looks(turn: Turn, rollout: Rollout) -> list[CheckLook]:
+    """All such checks of all pools."""
     every = (look for pool in tested_pools(rollout) for look in looks_of(turn, rollout, pool))
-    return next((look for look in every if look.reason == SHARED_DEGRADATION), None)
+    return [look for look in every if look.reason == SHARED_DEGRADATION]
+
+
+def shared_checks(turn: Turn, rollout: Rollout) -> list[str]:
+    """Their names as they were last found, also while the source gives no answer."""
+    rows = (row for name in tested_pools(rollout) if (pool := turn.status.pool(name)) for row in pool.checks)
+    return [row.name for row in rows if row.reason == SHARED_DEGRADATION]
+
+
+def known_against_stable(status: Status) -> list[str]:
+    """The checks that have failed in what serves before anything of a candidate did."""
+    stable, watch = status.stable, status.watch
+    known = [stable.fault.check] if stable and stable.fault else []
+    known += [watch.alarm.check] if stable and watch and watch.alarm and watch.release == stable.hash else []
+    return [check for check in known if check]
+
+
+def forget_excuses(turn: Turn, rollout: Rollout) -> None:
+    """What has passed in all pools is over: when it begins again, it begins after the candidate's first traffic."""
+    looks = [look for pool in tested_pools(rollout) for look in looks_of(turn, rollout, pool)]
+    passed = {look.check for look in looks} - {look.check for look in looks if look.verdict is not Verdict.PASSED}
+    rollout.excused = [check for check in rollout.excused if check not in passed]
 
 
 def said_of_shared(turn: Turn) -> str:

@@ -82,7 +82,7 @@ class CheckLook:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Requests that ended in each arm of a pool since the rollout started (the ``errors`` check's checked requests)."""
+    """Requests that ended in each arm since the question's start (the ``errors`` check's checked requests)."""
 
     candidate: int = 0
     stable: int = 0

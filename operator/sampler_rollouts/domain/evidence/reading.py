@@ -112,7 +112,7 @@ class Reader:
         return {pod: self.pod(*place, plan, pod, birth, probes=probes, route=route) for pod, birth in births.items()}
 
     def traffic(self, arm: Arm) -> Traffic:
-        """Requests of both arms that the ``errors`` check counted since the rollout started."""
+        """Requests of both arms that the ``errors`` check counted since the question's start."""
         place, other = (arm.pool, arm.revision), (arm.pool, arm.stable_revision)
         candidate = sum(int(self.ended(*place, *born, arm.route).checked.sum()) for born in arm.births.items())
         stable = sum(

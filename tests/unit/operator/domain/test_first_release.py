@@ -39,6 +39,50 @@ def test_a_first_release_whose_pods_crash_is_stalled_and_stays() -> None:
     assert world.condition("Ready") == ("True", "FullTraffic")
 
 
+def test_a_retry_of_a_first_release_whose_pods_crash_gives_them_three_exits_more() -> None:
+    """Whatever crashed them may be mended outside of them: exits that were counted before say nothing of it."""
+    world = World(spec(), check=invariants.check)
+    world.tick()
+    build = world.revision_of("candidate")
+    world.crashing.add(build)
+    world.run(30)
+    world.crashing.clear()
+    world.unready |= {pod.name for pod in world.pods}  # still on its way up
+    world.update(spec(retryGeneration=1))
+    world.run(20)
+    assert world.condition("Reconciling") == ("True", "Establishing")
+    world.crashing.add(build)
+    world.tick()
+    world.tick()
+    assert world.condition("Reconciling") == ("True", "Establishing")
+    world.tick()
+    assert world.condition("Stalled") == ("True", "FirstReleaseFailed")
+    world.update(spec(retryGeneration=2))
+    world.crashing.clear()
+    world.unready.clear()
+    world.run(20)
+    assert world.condition("Ready") == ("True", "FullTraffic")
+
+
+def test_pods_that_came_after_a_retry_have_no_exits_to_spare() -> None:
+    world = World(spec(), check=invariants.check)
+    world.tick()
+    build = world.revision_of("candidate")
+    world.crashing.add(build)
+    world.run(60)
+    world.crashing.clear()
+    world.unready |= {pod.name for pod in world.pods}
+    world.update(spec(retryGeneration=1))
+    world.run(10)
+    for pod in world.pods:
+        pod.terminating_since = world.now
+    world.tick()
+    world.crashing.add(build)
+    world.run(20)
+    assert world.condition("Stalled") == ("True", "FirstReleaseFailed")
+    assert "exited 3 times" in world.message("Stalled")
+
+
 def test_a_first_release_that_is_never_ready_is_stalled_after_the_progress_deadline() -> None:
     world = World(spec(), check=invariants.check)
     world.tick()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from sampler_rollouts.domain.decision import question
-from sampler_rollouts.domain.evidence.look import Verdict
 from sampler_rollouts.domain.evidence.samples import Question
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 from sampler_rollouts.domain.status import Result
@@ -203,26 +202,6 @@ def test_a_pool_removed_beside_a_new_build_waits_for_the_checks() -> None:
     world.judge = passing
     world.until("Serving")
     assert "all checks passed" in world.status.history[0].message
-
-
-def test_a_fault_of_both_releases_stops_the_weight_but_not_the_release() -> None:
-    """R12: no step begins, nothing is rolled back, and it goes on when the fault is over."""
-    world = rolling()
-    world.judge = lambda pool, check, asked: (Verdict.INCONCLUSIVE, "SharedDegradation")
-    weight = world.status.rollout.weight
-    world.run(400)
-    assert (world.status.stage, world.status.rollout.weight) == ("Progressing", weight)
-    assert "SharedDegradation" in world.message("Ready")
-    assert world.condition("Degraded") == ("True", "SharedDegradation")
-    assert "in pool cpu-a check errors is above its limit, and release" in world.message("Degraded")
-    world.metrics_up = False
-    world.run(60)
-    assert world.condition("Degraded") == ("True", "SharedDegradation"), "an outage takes nothing back"
-    world.metrics_up = True
-    world.judge = passing
-    world.tick()
-    assert world.condition("Degraded") == ("False", "AsWanted")
-    world.until("Serving")
 
 
 def test_stable_is_compared_with_until_full_traffic() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sampler_rollouts.domain.decision import question
 from sampler_rollouts.domain.evidence.samples import Question
 
-from tests.unit.operator.domain.world import World, established, failing, inconclusive, passing, spec
+from tests.unit.operator.domain.world import START, World, established, failing, inconclusive, passing, spec
 
 
 def asked(world: World) -> Question | None:
@@ -49,7 +50,39 @@ def test_a_candidates_own_pods_are_asked_for_by_name() -> None:
     assert set(arm.births) == mine
     assert arm.serving == mine
     assert arm.stable_revision == world.revision_of("stable")
-    assert found.since == world.status.rollout.started_at
+    assert found.since == min(arm.births.values())
+
+
+def test_stables_requests_count_from_the_candidates_first_pod_however_long_it_waited() -> None:
+    """Else the share that was exposed is of requests that nobody could have answered otherwise."""
+    world = established()
+    strategy = {"steps": [{"pause": {}}, {"weight": 50, "minDuration": "30s"}]}
+    world.update(spec("b", strategy=strategy))
+    world.run(3600)
+    assert world.status.rollout is not None
+    assert world.status.candidate is not None
+    assert world.status.rollout.waiting
+    waited = world.now
+    world.annotations["samplerrollouts.io/promote"] = world.status.candidate.hash
+    world.run(20)
+    found = asked(world)
+    assert found is not None
+    assert found.since >= waited
+    assert found.since == min(birth for arm in found.arms for birth in arm.births.values())
+    world.run(300)
+    later = asked(world)
+    assert later is not None
+    assert later.since == found.since
+
+
+def test_pods_that_an_earlier_try_left_do_not_make_it_count_from_before_its_start() -> None:
+    world = rolling()
+    rollout = world.status.rollout
+    assert rollout is not None
+    rollout.births = [replace(one, at=START) for one in rollout.births]
+    found = question(world.meta, world.spec, world.status.model_copy(update={"rollout": rollout}), world.now)
+    assert found is not None
+    assert found.since == rollout.started_at > START
 
 
 def test_checks_tests_and_error_rate_are_as_planned() -> None:

@@ -13,6 +13,7 @@ from sampler_rollouts.domain.resource import ACT_PREFIX, API_VERSION, KIND
 from tests.unit.operator.domain.routed import serving
 from tests.unit.operator.domain.story import bad, one_pool_promoted, rolling
 from tests.unit.operator.domain.test_preflight import OFF, examined
+from tests.unit.operator.domain.test_shared_degradation import shared
 from tests.unit.operator.domain.world import World, established, failing, inconclusive, passing, spec
 
 Object = dict[str, Any]
@@ -107,6 +108,13 @@ def blind() -> World:
     world = rolling()
     world.metrics_up = False
     world.run(30)
+    return world
+
+
+def shared_fault() -> World:
+    world = rolling()
+    world.judge = shared
+    world.tick()
     return world
 
 

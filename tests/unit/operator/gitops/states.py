@@ -78,6 +78,13 @@ STATES = {
     ),
     "blind": State("the metrics source is away", makings.blind, "Reconciling Progressing", WORKS, "Progressing"),
     "holding": State("no verdict at the deadline, `Hold`", holding, "Stalled DeadlineExceeded", FAILED, "Degraded"),
+    "shared": State(
+        "a check got worse in both releases, `Hold`",
+        makings.shared_fault,
+        "Stalled SharedDegradation",
+        FAILED,
+        "Degraded",
+    ),
     "no-pods": State(
         "the candidate's pods cannot start", makings.no_pods, "Stalled PodsNotStarted", FAILED, "Degraded"
     ),

@@ -187,15 +187,43 @@ def disturbed(given: Given, when: When, then: Then) -> None:
     then.history(("b", "Promoted"))
 
 
-@scenario("a fault of what both releases depend on is not the candidate's", long=True)
+@scenario(
+    "both releases get worse once the candidate has traffic: it holds at once, and a person lets it go on", long=True
+)
 def shared(given: Given, when: When, then: Then) -> None:
-    given.serving("a", deadline=150)
+    given.serving("a", deadline=300)
     when.spec_asks_for("b")
     when.weight_is(25)
     when.answers_of("a", rate=0.3)
     when.answers_of("b", rate=0.3)
-    then.stays(60, stage="Progressing", stable="a")
+    then.is_("Stalled", "SharedDegradation", within=60)
+    then.says("Stalled", "since its first traffic", "in both releases")
+    then.is_("Degraded", "SharedDegradation")
     when.answers_of("a", are="good")
     when.answers_of("b", are="good")
-    then.stage("Holding")
+    then.stays(40, stage="Holding", weight=25)
     then.history()
+    when.person_lets_it_go_on("the upstream model was out")
+    then.stable("b", within=300)
+
+
+@scenario("both releases get worse once the candidate has traffic, where the author wants a rollback")
+def shared_rollback(given: Given, when: When, then: Then) -> None:
+    given.serving("a", deadline=300, on_inconclusive="Rollback")
+    when.spec_asks_for("b")
+    when.weight_is(25)
+    when.answers_of("a", rate=0.3)
+    when.answers_of("b", rate=0.3)
+    then.rolled_back("b", "SharedDegradation", within=60)
+
+
+@scenario("stable was not well before the candidate came: that only stops the weight", long=True)
+def shared_before(given: Given, when: When, then: Then) -> None:
+    given.serving("a", deadline=150)
+    when.answers_of("a", rate=0.3)
+    then.is_("Degraded", "CheckFailed", within=200)
+    when.answers_of("b", rate=0.3)
+    when.spec_asks_for("b")
+    when.weight_is(25)
+    then.stays(60, stage="Progressing", stable="a", weight=25)
+    then.is_("Stalled", "DeadlineExceeded", within=150)
