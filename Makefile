@@ -92,7 +92,8 @@ requirements: venv ## resolve the hash-pinned requirements anew
 	@unset PIP_FIND_LINKS; C="$(VENV)/bin/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras --allow-unsafe --no-header"
 	$$C --extra operator -o requirements/operator.txt pyproject.toml
 	$$C --extra sampler --extra sampler-cpu --extra model -o requirements/sampler-cpu.txt pyproject.toml
-	$$C --all-extras -c requirements/operator.txt -c requirements/sampler-cpu.txt -o requirements/dev.txt pyproject.toml
+	for platform in gpu tpu; do $$C --extra sampler --extra sampler-$$platform --extra model -c requirements/sampler-cpu.txt -o requirements/sampler-$$platform.txt pyproject.toml; done
+	$$C --extra operator --extra ctl --extra sampler --extra sampler-cpu --extra model --extra dev -c requirements/operator.txt -c requirements/sampler-cpu.txt -o requirements/dev.txt pyproject.toml
 
 clean: ## remove what the targets wrote into the tree (not the caches outside it)
 	@rm -rf $(VENV) out .mypy_cache .ruff_cache .pytest_cache .hypothesis

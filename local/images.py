@@ -21,11 +21,12 @@ from local.settings import Settings, load
 
 TREE = Path(__file__).parent.parent
 PREFIX = "localhost/sampler-rollouts"
-_SAMPLER_INPUTS = ("requirements/model.txt", "contract/quality_contract", "sampler/samplerd")
+_BILL = "local/sbom.py"
+_SAMPLER_INPUTS = (_BILL, "requirements/model.txt", "contract/quality_contract", "sampler/samplerd")
 _OWN = "examples/own-server"
 _SERVERS = {"sampler": "samplerd", "seeded": "seeded_builds"}
 _INPUTS = {
-    "operator": ("requirements/operator.txt", "contract/quality_contract", "operator/sampler_rollouts"),
+    "operator": (_BILL, "requirements/operator.txt", "contract/quality_contract", "operator/sampler_rollouts"),
     "sampler": _SAMPLER_INPUTS,
     "seeded": (*_SAMPLER_INPUTS, "seeded/seeded_builds"),
     "own-server": (_OWN,),

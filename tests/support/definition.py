@@ -6,18 +6,24 @@ import functools
 import json
 
 from sampler_rollouts import crd
+from sampler_rollouts.domain.resource import GROUP
 
 from local.cluster import Cluster
 from tests.support.waiting import wait_for
 
+OF_TESTS = f"{GROUP}/of-tests"
+"""The label of what tests have put into a cluster: the next run may change and remove it."""
+
 
 def install_crd(cluster: Cluster) -> None:
-    """Apply both CRDs and wait until the API server serves them.
+    """Apply both CRDs, labelled as the tests' own, and wait until the API server serves them.
 
     ``kubectl wait`` gives up at once on a definition so new that its conditions are still null.
     """
-    for name, text in ((crd.NAME, crd.text()), (crd.TEMPLATE_NAME, crd.template_text())):
-        cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text)
+    for definition in (crd.definition(), crd.template_definition()):
+        name = definition["metadata"]["name"]
+        definition["metadata"]["labels"] = {OF_TESTS: "true"}
+        cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(definition))
         wait_for(f"{name} is established", functools.partial(_established, cluster, name), timeout=60)
 
 

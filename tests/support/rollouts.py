@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 import httpx
-from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
+from sampler_rollouts.domain.resource import GROUP, PROMOTE_ANNOTATION
 
 from local.cluster import Cluster
 from local.errors import LocalError
+from tests.support.definition import OF_TESTS
 from tests.support.waiting import wait_for
 
 RELEASE = "sampler-rollouts"
@@ -33,7 +34,11 @@ def install_operator(cluster: Cluster, image: str) -> None:
 
 
 def refuse_installed_operator(cluster: Cluster) -> None:
-    """Refuse a cluster in which the operator is installed: tests would change it, run another beside it, remove it."""
+    """Refuse a cluster in which the operator is installed: tests would change it, run another beside it, remove it.
+
+    By Helm, by kustomize or by hand; a definition alone too, which tests would replace and take away. What tests have
+    left is no reason: a definition with their label, or one that was kept of a Helm release that is gone.
+    """
     found = cluster.kubectl("get", "secrets", "-A", "-l", f"owner=helm,name={RELEASE}", "-o", "name")
     if found.strip():
         raise LocalError(
@@ -41,6 +46,24 @@ def refuse_installed_operator(cluster: Cluster) -> None:
             "tests would change and remove it",
             "run `make cluster-down` first",
         )
+    strange = [*_listed(cluster, "deployments", _OPERATOR), *_listed(cluster, "customresourcedefinitions", _OF_OTHERS)]
+    if strange:
+        raise LocalError(
+            f"in the local cluster are already {', '.join(strange)}, perhaps by kustomize, and the tests would change "
+            "and remove them",
+            "run `make cluster-down` first, or delete them if nobody needs them",
+        )
+
+
+_OPERATOR = "app.kubernetes.io/part-of=sampler-rollouts,app.kubernetes.io/component=operator"
+_OF_OTHERS = f"!{OF_TESTS},app.kubernetes.io/managed-by!=Helm"
+_LINE = '{range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name}{"\\n"}{end}'
+
+
+def _listed(cluster: Cluster, kind: str, selector: str) -> list[str]:
+    """What is ours of a kind, as kind, namespace (of a definition none) and name."""
+    lines = cluster.kubectl("get", kind, "-A", "-l", selector, "-o", f"jsonpath={_LINE}").split()
+    return [line.replace("//", "/") for line in lines if "//" not in line or line.endswith(f".{GROUP}")]
 
 
 def synthetic_pool(name: str, image: str, **env: str) -> dict[str, Any]:

@@ -57,11 +57,24 @@ def test_what_has_no_process_any_more_is_cleared(cluster: Cluster, component: Pa
     assert taken_down == [cluster.settings]
 
 
-def holding(secrets: str) -> Cluster:
-    return SimpleNamespace(kubectl=lambda *_: secrets)  # type: ignore[return-value]
+def holding(**listed: str) -> Cluster:
+    """A cluster with these objects, by kind, as kubectl lists those with the labels that are asked for."""
+    return SimpleNamespace(kubectl=lambda _, kind, *__: listed.get(kind, ""))  # type: ignore[return-value]
 
 
 def test_tests_refuse_a_cluster_with_the_operator_in_it() -> None:
-    refuse_installed_operator(holding(""))
-    with pytest.raises(LocalError, match=r"kept with KEEP=1.*`make cluster-down` first"):
-        refuse_installed_operator(holding("secret/sh.helm.release.v1.sampler-rollouts.v1\n"))
+    refuse_installed_operator(holding())
+    with pytest.raises(LocalError, match="kept with KEEP=1") as caught:
+        refuse_installed_operator(holding(secrets="secret/sh.helm.release.v1.sampler-rollouts.v1\n"))
+    assert "`make cluster-down` first" in caught.value.text()
+
+
+def test_tests_refuse_what_was_installed_without_helm() -> None:
+    with pytest.raises(LocalError, match="already Deployment/samplers/operator, perhaps by kustomize"):
+        refuse_installed_operator(holding(deployments="Deployment/samplers/operator\n"))
+    definitions = "CustomResourceDefinition//samplerrollouts.samplerrollouts.io\nCustomResourceDefinition//others.io\n"
+    with pytest.raises(
+        LocalError, match=r"already CustomResourceDefinition/samplerrollouts[.]samplerrollouts[.]io, perh"
+    ):
+        refuse_installed_operator(holding(customresourcedefinitions=definitions))
+    refuse_installed_operator(holding(customresourcedefinitions="CustomResourceDefinition//others.io\n"))
