@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 import yaml
-from sampler_rollouts.cluster.kinds import CONTROLLER_REVISION, DEPLOYMENT, EVENT, HTTP_ROUTE, POD, SERVICE
+from sampler_rollouts.cluster.kinds import (
+    CONTROLLER_REVISION,
+    DEPLOYMENT,
+    DISRUPTION_BUDGET,
+    EVENT,
+    HTTP_ROUTE,
+    POD,
+    SERVICE,
+)
 from sampler_rollouts.domain.allowed import ANYTHING, Allowed
 from sampler_rollouts.handlers.options import parse
 from sampler_rollouts.metrics.config import parse_sources
@@ -71,6 +79,7 @@ def test_the_rights_are_those_that_the_code_uses(render: Any) -> None:
         ("gateway.networking.k8s.io", HTTP_ROUTE.plural): children | {"watch"},
         ("apps", CONTROLLER_REVISION.plural): children,
         ("", SERVICE.plural): children,
+        ("policy", DISRUPTION_BUDGET.plural): children,
         ("", POD.plural): {"list", "watch"},
         ("", f"{POD.plural}/status"): {"patch"},
         ("events.k8s.io", EVENT.plural): {"get", "create", "patch"},

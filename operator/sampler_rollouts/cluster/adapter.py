@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from sampler_rollouts.cluster import notes
+from sampler_rollouts.cluster.budgets import has_budgets
 from sampler_rollouts.cluster.check_templates import templates_of
 from sampler_rollouts.cluster.compare import differs
 from sampler_rollouts.cluster.edits import edits_of
@@ -18,6 +19,7 @@ from sampler_rollouts.cluster.errors import ClusterError, ConflictError, NotFoun
 from sampler_rollouts.cluster.kinds import (
     CONTROLLER_REVISION,
     DEPLOYMENT,
+    DISRUPTION_BUDGET,
     EVENT,
     FIELD_MANAGER,
     HTTP_ROUTE,
@@ -120,10 +122,11 @@ class KubernetesCluster:
         routes, route = self._route(rollout)
         kinds = (DEPLOYMENT, SERVICE, CONTROLLER_REVISION)
         owned = {HTTP_ROUTE: routes} | {kind: self._owned(kind, rollout) for kind in kinds}
+        owned[DISRUPTION_BUDGET], budgets = self._budgets(rollout)
         pods = self._list(POD, rollout)
         seen = observation(owned[DEPLOYMENT], owned[CONTROLLER_REVISION], pods, owned[SERVICE])
         return Children(
-            observation=replace(seen, route=route),
+            observation=replace(seen, route=route, budgets=budgets),
             live=tuple(child for kind in PRUNE_ORDER for child in owned[kind]),
         )
 
@@ -148,6 +151,20 @@ class KubernetesCluster:
             return [], unreadable(str(error))
         mine = (one for one in routes if metadata(one)["name"] == metadata(rollout)["name"] and not terminating(one))
         return routes, next((route_state(one) for one in mine), None)
+
+    def _budgets(self, rollout: Manifest) -> tuple[list[Manifest], bool]:
+        """The rollout's disruption budgets, and whether there may be some; nobody is asked where none was ever wanted.
+
+        Who may not read them learns that when one is to be written: it keeps nothing else from being seen (R7).
+        """
+        if not has_budgets(rollout):
+            return [], False
+        try:
+            found = self._owned(DISRUPTION_BUDGET, rollout)
+        except ClusterError as error:
+            logger.debug("disruption budgets cannot be read", extra={"error": str(error)})
+            return [], True
+        return found, bool(found)
 
     def _owned(self, kind: Kind, rollout: Manifest) -> list[Manifest]:
         uid = metadata(rollout)["uid"]
@@ -215,8 +232,8 @@ class KubernetesCluster:
     def unwanted(self, wanted: Iterable[Manifest], keep: Container[str], children: Children) -> tuple[Manifest, ...]:
         """Our children that may go now: not wanted, and their name is not in ``keep``.
 
-        Deployments go first. What a revision's pods may still need (their Service, their record) goes once none of
-        those pods is left, so it may take another reconcile.
+        Deployments go first, and budgets. What a revision's pods may still need (their Service, their record) goes once
+        none of those pods is left, so it may take another reconcile.
         """
         candidates = (child for child in children.live if metadata(child)["name"] not in keep)
         return tuple(_unwanted(candidates, {child_id(item) for item in wanted}, children.observation))
@@ -291,7 +308,7 @@ def _unwanted(candidates: Iterable[Manifest], wanted: set[ChildId], seen: Observ
     for child in candidates:
         if child_id(child) in wanted or terminating(child):
             continue
-        if kind_of(child) is DEPLOYMENT or _pool_revision(child) not in inhabited:
+        if kind_of(child) in (DEPLOYMENT, DISRUPTION_BUDGET) or _pool_revision(child) not in inhabited:
             yield child
 
 

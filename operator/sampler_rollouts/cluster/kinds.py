@@ -45,10 +45,11 @@ DEPLOYMENT: Final = Kind("apps/v1", "Deployment", "deployments")
 SERVICE: Final = Kind("v1", "Service", "services")
 CONTROLLER_REVISION: Final = Kind("apps/v1", "ControllerRevision", "controllerrevisions")
 HTTP_ROUTE: Final = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
+DISRUPTION_BUDGET: Final = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 POD: Final = Kind("v1", "Pod", "pods")
 EVENT: Final = Kind("events.k8s.io/v1", "Event", "events")
 
-PRUNE_ORDER: Final = (HTTP_ROUTE, DEPLOYMENT, SERVICE, CONTROLLER_REVISION)
+PRUNE_ORDER: Final = (HTTP_ROUTE, DEPLOYMENT, DISRUPTION_BUDGET, SERVICE, CONTROLLER_REVISION)
 """Kinds of children, in the order in which they go away."""
 
 

@@ -140,6 +140,8 @@ class Observation:
     """The templates of the Deployments as they are, by the same key: what a lost record is made from anew."""
     services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """What each of our Services selects, by name."""
+    budgets: bool = False
+    """Whether disruption budgets of ours are there, or may be."""
     route: RouteState | None = None
     """None if there is no HTTPRoute of ours, or nobody comes through one."""
     refusals: tuple[Refused, ...] | None = ()

@@ -178,6 +178,13 @@ class Sampler(Strict):
     )
 
 
+class DisruptionBudget(Strict):
+    """How many pods of one revision may be taken at once while nodes are drained or made room on."""
+
+    max_unavailable: Annotated[int, Field(ge=1, le=limits.REPLICAS)] = 1
+    """Not 0: that would keep a node from ever being drained."""
+
+
 _TOPOLOGIES: Final = ", ".join(platforms.CHIPS)
 
 
@@ -212,6 +219,9 @@ class Pool(Strict):
     """The build, by digest: name@sha256:<64 hex digits>."""
     sampler: Sampler = Field(default_factory=Sampler)
     template: Template = Field(default_factory=Template)
+    disruption_budget: DisruptionBudget | None = Field(
+        None, description="A PodDisruptionBudget for each of its revisions that serves; none by default."
+    )
     rules: ClassVar = (
         Rule(
             "self.platform != 'tpu' || (has(self.accelerator) && has(self.topology))",

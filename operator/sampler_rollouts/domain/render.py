@@ -273,6 +273,21 @@ def revision_service(owner: Owner, child: Child, template: Mapping[str, Any]) ->
     return _service(owner, child_name(owner.name, child.pool, child.revision), _labels(template))
 
 
+def disruption_budget(owner: Owner, child: Child, template: Mapping[str, Any], max_unavailable: int) -> Manifest:
+    """Keeps evictions from taking more of a revision's pods at once. One that is not ready may always be taken."""
+    labels = _labels(template)
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": metadata_of(owner, child_name(owner.name, child.pool, child.revision), labels),
+        "spec": {
+            "maxUnavailable": max_unavailable,
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": {"matchLabels": labels},
+        },
+    }
+
+
 def class_service(owner: Owner, context_class: str = STANDARD) -> Manifest:
     """The Service that users call: every pod of the class, in all pools and revisions of this rollout."""
     return _service(owner, f"{owner.name}-{context_class}", class_labels(owner, context_class))

@@ -146,6 +146,8 @@ class PoolStatus(Loose):
     replicas: Count = 0
     """Wanted by the spec when it last could be read."""
     ready: Count = 0
+    max_unavailable: Count = 0
+    """Of its disruption budget, when the spec last could be read; 0 is none."""
     revision: Name = ""
     """The revision that the pool is moving to, or serves."""
     candidate_replicas: Count = 0
@@ -236,6 +238,8 @@ class Status(Loose):
     """What others have changed of the children, newest first."""
     remains: Annotated[list[Remains], Field(max_length=limits.REMAINS)] = Field(default_factory=list)
     """What should have gone, and is still there."""
+    budgets: bool = False
+    """Disruption budgets are wanted, or still there: without any nobody needs the right to them."""
     removed: Annotated[list[RemovedPool], Field(max_length=limits.REMAINS)] = Field(default_factory=list)
     """Pools that stable has no more, while something of them is there: the last servers of a class never go."""
     pools: Annotated[list[PoolStatus], Field(max_length=2 * limits.POOLS, json_schema_extra=limits.map_by("name"))] = (

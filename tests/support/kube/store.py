@@ -31,6 +31,7 @@ KINDS = {
     "replicasets": ("apps/v1", "ReplicaSet"),
     "controllerrevisions": ("apps/v1", "ControllerRevision"),
     "httproutes": ("gateway.networking.k8s.io/v1", "HTTPRoute"),
+    "poddisruptionbudgets": ("policy/v1", "PodDisruptionBudget"),
     "events": ("events.k8s.io/v1", "Event"),
     "samplerrollouts": ("samplerrollouts.io/v1alpha1", "SamplerRollout"),
 }

@@ -45,6 +45,7 @@ def spec(
     gateway: str = "",
     shares: dict[str, str] | None = None,
     warm: int | None = None,
+    budget: int | None = None,
 ) -> Obj:
     """A whole spec; ``builds`` gives single pools another build than the rest; ``shares``: the route table."""
     images = dict.fromkeys(pools, build) | (builds or {})
@@ -62,8 +63,9 @@ def spec(
     if shares is not None:
         to = [{"pool": pool, "share": share} for pool, share in shares.items()]
         routing["routing"]["routes"] = [{"contextClass": "standard", "to": to}]
+    of_pool = {"disruptionBudget": {"maxUnavailable": budget}} if budget else {}
     return routing | {
-        "pools": [{"name": name, "replicas": replicas, "image": image(images[name])} for name in pools],
+        "pools": [{"name": name, "replicas": replicas, "image": image(images[name])} | of_pool for name in pools],
         "strategy": strategy,
         "quality": {"designEffect": "1", "checks": [{"name": "unexpected-script", "maxRate": "5%"}]},
         "rollback": {"drainTimeout": "5s", "onInconclusive": on_inconclusive}

@@ -22,6 +22,7 @@ PLURALS = {
     "deployments": "apis/apps/v1",
     "services": "api/v1",
     "controllerrevisions": "apis/apps/v1",
+    "poddisruptionbudgets": "apis/policy/v1",
     "httproutes": "apis/gateway.networking.k8s.io/v1",
 }
 _served: dict[str, World] = {}

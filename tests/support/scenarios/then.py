@@ -107,6 +107,21 @@ class Then:
 
         self._story.wait(f"no pod of {build} kept warm in {pool}", gone, within)
 
+    def budgets(self, within: float = PATIENCE, **most: int) -> None:
+        """How many pods of each build evictions may take at once; no other build has a disruption budget."""
+
+        def there() -> bool:
+            budgets, deployments = self._story.own("poddisruptionbudgets"), self._story.own("deployments")
+            found = {}
+            for name, one in budgets.items():
+                template = deployments[name]["spec"]["template"] if name in deployments else None
+                build = build_of(template["spec"]["containers"][0]["image"]) if template else name
+                found[build] = one["spec"]["maxUnavailable"]
+                assert template is None or one["spec"]["selector"]["matchLabels"] == template["metadata"]["labels"]
+            return found == most
+
+        self._story.wait(f"budgets {most}", there, within)
+
     def _warm(self, build: str, pool: str) -> int:
         """Pods whose containers are ready, and that no Service of users and no route sends anything to."""
         pods = self._story.own("pods").values()

@@ -38,6 +38,8 @@ def manifests(turn: Turn, plan: dict[render.Child, int], beside: Warm) -> tuple[
         if child not in beside.kept or not gateway.may_be_asked(turn, child):
             deployments.append(render.deployment(owner, child, template, replicas))
     deployments += _standbys(turn, beside)
+    budgets = _budgets(turn, plan)
+    turn.status.budgets = bool(budgets) or turn.seen.budgets
     without_pods = ((child, template_of(turn, child)) for child in _remembered(turn, plan | beside.kept))
     records += [render.controller_revision(owner, child, template) for child, template in without_pods if template]
     if keep:
@@ -48,12 +50,18 @@ def manifests(turn: Turn, plan: dict[render.Child, int], beside: Warm) -> tuple[
     # The route before the Deployments: who loses pods has lost the requests before.
     routes = (route,) if route else ()
     others = (*preflight_manifests(turn), *probe_manifests(turn, plan))
-    return (*records, *services, *routes, *deployments, *others), frozenset(keep)
+    return (*records, *services, *routes, *deployments, *budgets, *others), frozenset(keep)
 
 
 def _standbys(turn: Turn, beside: Warm) -> list[Manifest]:
     found = ((child, count, template_of(turn, child)) for child, count in beside.standbys.items())
     return [standby_deployment(turn.meta.owner, child, one, count) for child, count, one in found if one]
+
+
+def _budgets(turn: Turn, plan: dict[render.Child, int]) -> list[Manifest]:
+    """One for each revision that serves, where its pool has one; not for what is only kept warm."""
+    found = ((child, template_of(turn, child), turn.pool(child.pool).max_unavailable) for child in plan if plan[child])
+    return [render.disruption_budget(turn.meta.owner, child, one, most) for child, one, most in found if one and most]
 
 
 def _still_asked(turn: Turn, plan: dict[render.Child, int]) -> list[render.Child]:

@@ -31,6 +31,7 @@ def _write_pool(turn: Turn, pool: PoolStatus, plan: dict[Child, int]) -> None:
     new, old = revision_in(status.candidate, pool.name), revision_in(status.stable, pool.name)
     under_way = rollout is not None and status.stage in FORWARD | LEAVING
     moves = under_way and rollout is not None and pool.name in begun(rollout)
+    pool.max_unavailable = _budget(turn, pool)
     # The candidate's until it has gone: verdict and weights of this row are about it.
     pool.revision = new if moves else old or new
     pool.ready = sum(turn.ready(pool.name, child.revision) for child in plan if child.pool == pool.name)
@@ -44,6 +45,14 @@ def _write_pool(turn: Turn, pool: PoolStatus, plan: dict[Child, int]) -> None:
         waits = under_way and new not in ("", old)
         pool.weight = 0 if waits else 100
         pool.observed_weight = 0 if waits or not turn.ready(pool.name, pool.revision) else 100
+
+
+def _budget(turn: Turn, pool: PoolStatus) -> int:
+    """As the spec says, or last said of a pool that it does not have any more."""
+    wanted = turn.wish.spec.pool(pool.name) if turn.wish else None
+    if wanted is None:
+        return pool.max_unavailable
+    return wanted.disruption_budget.max_unavailable if wanted.disruption_budget else 0
 
 
 def _progress(turn: Turn) -> str:

@@ -121,6 +121,12 @@ BAD = [
         "51 characters together",
         "51 characters together",
     ),
+    Bad(
+        "a budget that lets no pod go",
+        put("pools.0.disruptionBudget", {"maxUnavailable": 0}),
+        "pools[0].disruptionBudget.maxUnavailable",
+        "greater than or equal to 1",
+    ),
     Bad("no replicas", put("pools.0.replicas", 0), "pools[0].replicas", "greater than or equal to 1"),
     Bad("too many replicas", put("pools.0.replicas", 201), "pools[0].replicas", "less than or equal to 200"),
     Bad(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.support.scenarios.telling import SCENARIOS
 from tests.unit.operator.scenarios import (
     stories_acts,
+    stories_budgets,
     stories_cluster,
     stories_deletion,
     stories_gateway,
@@ -37,5 +38,6 @@ TOLD_IN = (
     stories_gateway,
     stories_table,
     stories_warm,
+    stories_budgets,
 )
 ALL = tuple(SCENARIOS.values())

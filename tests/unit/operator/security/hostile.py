@@ -111,6 +111,7 @@ _FULL: Spec = {
             "platform": "cpu",
             "contextClass": "standard",
             "replicas": 4,
+            "disruptionBudget": {"maxUnavailable": 1},
             "image": IMAGE,
             "sampler": {"precision": "float32", "vocabShards": 2, "auditShare": "1%"},
             "template": {
