@@ -22,6 +22,8 @@ ROUTING_ENV: Final = ("SAMPLER_CONTEXT_CLASS", "SAMPLER_CONTEXT_CLASSES")
 """What a pod is told where the spec names context classes: both, or neither."""
 RESERVED_ENV: Final = (*ALWAYS_SET_ENV, *ROUTING_ENV, "SAMPLER_VOCAB_SHARDS", "SAMPLER_BEHIND_GATEWAY")
 
+STANDARD: Final = "standard"
+"""The one context class of a spec that names none."""
 LABEL_PATTERN: Final = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
 _HOST = "[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _REGISTRY = f"((localhost|{_HOST}([.]{_HOST})+)(:[0-9]{{1,5}})?|{_HOST}:[0-9]{{1,5}})"
@@ -185,6 +187,11 @@ class DisruptionBudget(Strict):
     """Not 0: that would keep a node from ever being drained."""
 
 
+def _cel_class(pool: str) -> str:
+    """CEL for the class that a pool serves, named or not."""
+    return f"(has({pool}.contextClass) ? {pool}.contextClass : '{STANDARD}')"
+
+
 _TOPOLOGIES: Final = ", ".join(platforms.CHIPS)
 
 
@@ -223,6 +230,15 @@ class Pool(Strict):
         None, description="A PodDisruptionBudget for each of its revisions that serves; none by default."
     )
     rules: ClassVar = (
+        # Its pods would leave the old class's Service one by one, while the new one's clients wait for theirs. What was
+        # before, the API server alone knows.
+        Rule(
+            f"{_cel_class('self')} == {_cel_class('oldSelf')}",
+            "a pool keeps its context class (standard, where it names none): give the pool another name too, so that "
+            "it starts beside this one",
+            lambda _: True,
+            "contextClass",
+        ),
         Rule(
             "self.platform != 'tpu' || (has(self.accelerator) && has(self.topology))",
             "platform tpu needs both labels of its nodes: add accelerator: tpu-v6e-slice and topology: 2x2, or others",
