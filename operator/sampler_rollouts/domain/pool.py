@@ -95,6 +95,16 @@ def _is_compute(name: str) -> bool:
     return name in ("cpu", "memory", "ephemeral-storage") or device is not None
 
 
+def _cel_amount(expression: str) -> str:
+    """CEL for a quantity. As a text: the cost of a value that may be a number, too, would be estimated by megabytes."""
+    return f"quantity(string({expression}))"
+
+
+def _cel_compared(key: str) -> str:
+    """CEL for how a request compares with its limit."""
+    return f"{_cel_amount(f'self.requests[{key}]')}.compareTo({_cel_amount(f'self.limits[{key}]')})"
+
+
 def _whole_and_equal(resources: Resources) -> bool:
     devices = {name: amount for name, amount in resources.limits.items() if "/" in name}
     asked = {name: amount for name, amount in resources.requests.items() if "/" in name}
@@ -120,16 +130,16 @@ class Resources(Strict):
             "a device needs a limit: name it in limits, and leave it out of requests",
             lambda resources: all(name in resources.limits for name in resources.requests if "/" in name),
         ),
-        # Amounts are compared here alone: a value that may be a number or a text has no bound that CEL's cost estimate
-        # knows, so that a rule with quantity() over all pools would be above the API server's budget.
         Rule(
-            "",
+            f"self.limits.all(k, !k.contains('/') || {_cel_amount('self.limits[k]')}.isInteger()) && "
+            "self.requests.all(k, !k.contains('/') || !(k in self.limits) || "
+            f"{_cel_compared('k')} == 0)",
             "a device's limit is a whole number, and its request, if there is one, equal to its limit: correct limits, "
             "and leave it out of requests",
             _whole_and_equal,
         ),
         Rule(
-            "",
+            f"self.requests.all(k, k.contains('/') || !(k in self.limits) || {_cel_compared('k')} <= 0)",
             "requests are above limits: lower the request or raise the limit",
             lambda resources: all(
                 quantity(amount) <= quantity(resources.limits.get(name, amount))
@@ -193,6 +203,8 @@ def _cel_class(pool: str) -> str:
 
 
 _TOPOLOGIES: Final = ", ".join(platforms.CHIPS)
+_CHIPS_ASKED: Final = f"self.template.resources.limits['{platforms.TPU}']"
+_CHIPS: Final = {topology: str(count) for topology, count in platforms.CHIPS.items()}
 
 
 class Pool(Strict):
@@ -269,7 +281,9 @@ class Pool(Strict):
             "template.resources",
         ),
         Rule(
-            "",
+            "self.platform != 'tpu' || !has(self.topology) || "
+            f"!('{platforms.TPU}' in self.template.resources.limits) || "
+            f"{_cel_amount(_CHIPS_ASKED)}.compareTo(quantity({_CHIPS}[self.topology])) == 0",
             "google.com/tpu is all chips of the topology: leave it out, or choose another topology",
             lambda pool: (
                 pool.platform != "tpu"

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.unit.operator.crd.bad import DIGEST, Bad, classed, drop, put, steps, two_pools
 from tests.unit.operator.crd.bad_gateways import BAD_GATEWAYS
-from tests.unit.operator.crd.bad_platforms import BAD_PLATFORMS, OFFLINE_PLATFORMS
+from tests.unit.operator.crd.bad_platforms import AMOUNTS_OF_PLATFORMS, BAD_PLATFORMS
 
 BAD = [
     Bad("weights fall", put("strategy.steps", steps(50, 10)), "strategy.steps", "rising weights"),
@@ -383,7 +383,7 @@ BAD = [
     ),
 ]
 
-OFFLINE = [
+BAD += [
     Bad(
         f"requests {requests} of {limits}",
         put("pools.0.template", {"resources": {"requests": requests, "limits": limits}}),
@@ -399,8 +399,7 @@ OFFLINE = [
         ({"vendor.example/device": 1}, {"vendor.example/device": 2}, "equal to its limit"),
     )
 ]
-OFFLINE += OFFLINE_PLATFORMS
-"""What only the models refuse: CEL takes a value that may be a number for a text of megabytes, and cannot afford it."""
+BAD += AMOUNTS_OF_PLATFORMS
 
 
 def _classes(**sizes: int) -> list[dict[str, Any]]:
