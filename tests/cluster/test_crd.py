@@ -95,6 +95,41 @@ def test_unknown_fields_are_never_stored(server: Cluster) -> None:
     assert "nodes" not in stored["pools"][0]
 
 
+def classed(*classes: str | None) -> dict[str, Any]:
+    """A paused spec with a pool for each class; None names none."""
+    pools = [good()["pools"][0] | {"name": f"pool-{index}"} for index in range(len(classes))]
+    named = [name for name in classes if name]
+    if not named:
+        return good() | {"pools": pools, "paused": True}
+    sizes = [{"name": name, "maxTokens": 1000 * (index + 1)} for index, name in enumerate(dict.fromkeys(named))]
+    pools = [pool | {"contextClass": name} for pool, name in zip(pools, classes, strict=True)]
+    return good() | {"pools": pools, "paused": True, "routing": {"contextClasses": sizes}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "refused"),
+    [
+        ((None,), ("standard",), False),
+        (("standard", "long"), ("standard", "long", "short"), False),
+        (("standard", "long"), ("standard",), False),
+        (("standard", "long"), ("long", "standard"), True),
+        ((None,), ("short",), True),
+        (("short",), (None,), True),
+    ],
+)
+def test_a_pool_keeps_its_context_class(
+    server: Cluster, before: tuple[str | None, ...], after: tuple[str | None, ...], refused: bool
+) -> None:
+    apply = ("apply", "--server-side", "--force-conflicts", "-f", "-")
+    server.kubectl("delete", "samplerrollout", "classes-test", "-n", NAMESPACE, "--ignore-not-found")
+    server.kubectl(*apply, stdin=manifest(classed(*before), "classes-test"))
+    if refused:
+        with pytest.raises(LocalError, match="give the pool another name too"):
+            server.kubectl(*apply, stdin=manifest(classed(*after), "classes-test"))
+    else:
+        server.kubectl(*apply, stdin=manifest(classed(*after), "classes-test"))
+
+
 def test_tags_are_accepted_with_the_opt_out(server: Cluster) -> None:
     spec = good() | {"allowImageTags": True}
     spec["pools"][0]["image"] = "sampler:dev"

@@ -18,7 +18,8 @@ from contextlib import contextmanager
 
 import pytest
 from sampler_rollouts.cluster.routes import route_state
-from sampler_rollouts.domain.render import STANDARD, Owner
+from sampler_rollouts.domain.pool import STANDARD
+from sampler_rollouts.domain.render import Owner
 from sampler_rollouts.domain.render_route import Backend, ClassRule, http_route
 from sampler_rollouts.domain.route_plan import GatewayPlan, Parent
 

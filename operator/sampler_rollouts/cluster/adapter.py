@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from sampler_rollouts.cluster import notes
+from sampler_rollouts.cluster.budgets import has_budgets
 from sampler_rollouts.cluster.check_templates import templates_of
 from sampler_rollouts.cluster.compare import differs
 from sampler_rollouts.cluster.edits import edits_of
@@ -156,9 +157,7 @@ class KubernetesCluster:
 
         Who may not read them learns that when one is to be written: it keeps nothing else from being seen (R7).
         """
-        pools = (rollout.get("spec") or {}).get("pools") or []
-        wanted = any(pool.get("disruptionBudget") is not None for pool in pools)
-        if not wanted and not (rollout.get("status") or {}).get("budgets"):
+        if not has_budgets(rollout):
             return [], False
         try:
             found = self._owned(DISRUPTION_BUDGET, rollout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -13,7 +14,6 @@ from sampler_rollouts.domain.quantities import quantity
 from sampler_rollouts.domain.rules import (
     CLOSED_RATIO,
     OPEN_RATIO,
-    EachRule,
     Rule,
     Scalar,
     Strict,
@@ -32,6 +32,8 @@ ROUTING_ENV: Final = ("SAMPLER_CONTEXT_CLASS", "SAMPLER_CONTEXT_CLASSES")
 """What a pod is told where the spec names context classes: both, or neither."""
 RESERVED_ENV: Final = (*ALWAYS_SET_ENV, *ROUTING_ENV, "SAMPLER_VOCAB_SHARDS", "SAMPLER_BEHIND_GATEWAY")
 
+STANDARD: Final = "standard"
+"""The one context class of a spec that names none."""
 LABEL_PATTERN: Final = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
 _HOST = "[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _REGISTRY = f"((localhost|{_HOST}([.]{_HOST})+)(:[0-9]{{1,5}})?|{_HOST}:[0-9]{{1,5}})"
@@ -103,16 +105,32 @@ def _is_compute(name: str) -> bool:
     return name in ("cpu", "memory", "ephemeral-storage") or device is not None
 
 
-def _not_whole_or_not_equal(resources: Resources) -> list[str]:
-    devices = {name: quantity(amount) for name, amount in resources.limits.items() if "/" in name}
-    asked = {name: quantity(amount) for name, amount in resources.requests.items() if "/" in name}
-    parts = [name for name, amount in devices.items() if amount.denominator != 1]
-    return parts + [name for name, amount in asked.items() if name not in parts and amount != devices.get(name, 0)]
+def _cel_amount(expression: str) -> str:
+    """CEL for a quantity. As a text: the cost of a value that may be a number, too, would be estimated by megabytes."""
+    return f"quantity(string({expression}))"
+
+
+_COMPARED: Final = f"{_cel_amount('self.requests[one]')}.compareTo({_cel_amount('self.limits[one]')})"
+
+
+def _devices(amounts: dict[str, str]) -> dict[str, Fraction]:
+    return {name: quantity(amount) for name, amount in amounts.items() if "/" in name}
 
 
 def _above_limits(resources: Resources) -> list[str]:
     shared = [name for name in resources.requests if name in resources.limits and "/" not in name]
     return [name for name in shared if quantity(resources.requests[name]) > quantity(resources.limits[name])]
+
+
+def _not_equal(resources: Resources) -> list[str]:
+    limits = _devices(resources.limits)
+    return [name for name, amount in _devices(resources.requests).items() if amount != limits.get(name, amount)]
+
+
+_WHOLE_AND_EQUAL: Final = (
+    "a device's limit is a whole number, and its request, if there is one, equal to its limit: correct limits, "
+    "and leave it out of requests"
+)
 
 
 class Resources(Strict):
@@ -137,20 +155,26 @@ class Resources(Strict):
             lambda resources: [name for name in resources.requests if "/" in name and name not in resources.limits],
             name="",
         ),
-        # Amounts are compared here alone: a value that may be a number or a text has no bound that CEL's cost estimate
-        # knows, so that a rule with quantity() over all pools would be above the API server's budget.
-        EachRule(
-            "",
-            "a device's limit is a whole number, and its request, if there is one, equal to its limit: correct limits, "
-            "and leave it out of requests",
-            lambda resources: not _not_whole_or_not_equal(resources),
-            at_fault=_not_whole_or_not_equal,
+        each(
+            "self.limits",
+            f"!one.contains('/') || {_cel_amount('self.limits[one]')}.isInteger()",
+            _WHOLE_AND_EQUAL,
+            lambda resources: [name for name, amount in _devices(resources.limits).items() if amount.denominator != 1],
+            name="",
         ),
-        EachRule(
-            "",
+        each(
+            "self.requests",
+            f"!one.contains('/') || !(one in self.limits) || {_COMPARED} == 0",
+            _WHOLE_AND_EQUAL,
+            _not_equal,
+            name="",
+        ),
+        each(
+            "self.requests",
+            f"one.contains('/') || !(one in self.limits) || {_COMPARED} <= 0",
             "requests are above limits: lower the request or raise the limit",
-            lambda resources: not _above_limits(resources),
-            at_fault=_above_limits,
+            _above_limits,
+            name="",
         ),
     )
 
@@ -202,7 +226,14 @@ class DisruptionBudget(Strict):
     """Not 0: that would keep a node from ever being drained."""
 
 
+def _cel_class(pool: str) -> str:
+    """CEL for the class that a pool serves, named or not."""
+    return f"(has({pool}.contextClass) ? {pool}.contextClass : '{STANDARD}')"
+
+
 _TOPOLOGIES: Final = ", ".join(platforms.CHIPS)
+_CHIPS_ASKED: Final = f"self.template.resources.limits['{platforms.TPU}']"
+_CHIPS: Final = {topology: str(count) for topology, count in platforms.CHIPS.items()}
 
 
 class Pool(Strict):
@@ -240,6 +271,15 @@ class Pool(Strict):
         None, description="A PodDisruptionBudget for each of its revisions that serves; none by default."
     )
     rules: ClassVar = (
+        # Its pods would leave the old class's Service one by one, while the new one's clients wait for theirs. What was
+        # before, the API server alone knows.
+        Rule(
+            f"{_cel_class('self')} == {_cel_class('oldSelf')}",
+            "a pool keeps its context class (standard, where it names none): give the pool another name too, so that "
+            "it starts beside this one",
+            lambda _: True,
+            "contextClass",
+        ),
         Rule(
             "self.platform != 'tpu' || (has(self.accelerator) && has(self.topology))",
             "platform tpu needs both labels of its nodes: add accelerator: tpu-v6e-slice and topology: 2x2, or others",
@@ -273,7 +313,9 @@ class Pool(Strict):
             when="self.platform != 'cpu'",
         ),
         Rule(
-            "",
+            "self.platform != 'tpu' || !has(self.topology) || "
+            f"!('{platforms.TPU}' in self.template.resources.limits) || "
+            f"{_cel_amount(_CHIPS_ASKED)}.compareTo(quantity({_CHIPS}[self.topology])) == 0",
             "google.com/tpu is all chips of the topology: leave it out, or choose another topology",
             lambda pool: (
                 pool.platform != "tpu"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sampler_rollouts.domain import render
 from sampler_rollouts.domain.placement import Placement, read_placement
 from sampler_rollouts.domain.platforms import PLUGINS_ENV
-from sampler_rollouts.domain.pool import ALWAYS_SET_ENV, LABEL_PATTERN, RESERVED_ENV, ROUTING_ENV
+from sampler_rollouts.domain.pool import ALWAYS_SET_ENV, LABEL_PATTERN, RESERVED_ENV, ROUTING_ENV, STANDARD
 from sampler_rollouts.domain.quantities import LONGEST_DURATION
 from sampler_rollouts.domain.rules import violations
 
@@ -102,7 +102,7 @@ def _are_ours(env: Sequence[Mapping[str, Any]], values: Mapping[str, str], conte
     wanted = {**values, **({"SAMPLER_CONTEXT_CLASS": context_class} if routing else {})}
     told = [render.POD_NAME, *({"name": name, "value": value} for name, value in wanted.items())]
     once = len(set(reserved)) == len(reserved) and set(ALWAYS_SET_ENV) <= set(reserved)
-    classed = routing == set(ROUTING_ENV) or (not routing and context_class == render.STANDARD)
+    classed = routing == set(ROUTING_ENV) or (not routing and context_class == STANDARD)
     return once and classed and all(item in env for item in told)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sampler_rollouts.domain import platforms
 from sampler_rollouts.domain.placement import ANYWHERE, Placement, Toleration, mounts, pod_fields
+from sampler_rollouts.domain.pool import STANDARD
 from sampler_rollouts.domain.quantities import ratio, seconds
 from sampler_rollouts.domain.release import child_name
 from sampler_rollouts.domain.resource import API_VERSION, GROUP, KIND
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from sampler_rollouts.domain.pool import Pool
     from sampler_rollouts.domain.resource import Spec
 
-STANDARD: Final = "standard"
-"""The one context class of a spec that names none."""
 LABEL_ROLLOUT: Final = f"{GROUP}/rollout"
 LABEL_POOL: Final = f"{GROUP}/pool"
 LABEL_REVISION: Final = f"{GROUP}/revision"

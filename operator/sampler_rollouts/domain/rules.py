@@ -29,10 +29,7 @@ DNS_SUBDOMAIN: Final = f"{DNS_LABEL}([.]{DNS_LABEL})*"
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule over an object. ``message`` names the field and the remedy; ``field`` is where the error is shown.
-
-    ``cel`` is empty where CEL cannot afford the rule: then the operator alone refuses the spec (``InvalidSpec``).
-    """
+    """One rule over an object. ``message`` names the field and the remedy; ``field`` is where the error is shown."""
 
     cel: str
     message: str

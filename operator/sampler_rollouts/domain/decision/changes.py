@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sampler_rollouts.domain import limits, render
 from sampler_rollouts.domain.decision.context import revision_in
 from sampler_rollouts.domain.placement import read_placement
+from sampler_rollouts.domain.pool import STANDARD
 from sampler_rollouts.domain.release import revision
 from sampler_rollouts.domain.tables import tables_in_words
 
@@ -51,7 +52,7 @@ def class_name(turn: Turn, child: render.Child) -> str:
     if (template := template_of(turn, child)) is not None:
         return render.class_of(template)
     pool = turn.wish.spec.pool(child.pool) if turn.wish else None
-    return (pool.context_class if pool else None) or render.STANDARD
+    return (pool.context_class if pool else None) or STANDARD
 
 
 def uses(turn: Turn, release: Release) -> list[str]:

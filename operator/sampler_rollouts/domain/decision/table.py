@@ -13,7 +13,7 @@ from sampler_rollouts.domain.decision.context import table_wave
 from sampler_rollouts.domain.decision.gateway import arms_in_force, routed
 from sampler_rollouts.domain.decision.replicas import LEAVING, wanted
 from sampler_rollouts.domain.decision.route_rules import arms, changed_classes, class_parts, route_hash
-from sampler_rollouts.domain.render import STANDARD
+from sampler_rollouts.domain.pool import STANDARD
 from sampler_rollouts.domain.route_plan import TableMove
 
 if TYPE_CHECKING:

@@ -161,7 +161,7 @@ BAD_PLATFORMS = [
         "must be an object's name",
     ),
 ]
-OFFLINE_PLATFORMS = [
+AMOUNTS_OF_PLATFORMS = [
     Bad(
         "part of a slice",
         device("google.com/tpu", 1, **TPU),

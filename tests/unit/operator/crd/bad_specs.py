@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.unit.operator.crd.bad import DIGEST, Bad, Spec, classed, drop, put, steps, two_pools
 from tests.unit.operator.crd.bad_gateways import BAD_GATEWAYS
-from tests.unit.operator.crd.bad_platforms import BAD_PLATFORMS, OFFLINE_PLATFORMS
+from tests.unit.operator.crd.bad_platforms import AMOUNTS_OF_PLATFORMS, BAD_PLATFORMS
 
 _TAG = "registry.example.com/sampler:v2"
 Change = Callable[[Spec], None]
@@ -152,6 +152,12 @@ BAD = [
         put("pools.0.name", "a" * 38),
         "metadata.name",
         f"pool {'a' * 38}: metadata.name and a pool's name may have 51 characters together",
+    ),
+    Bad(
+        "a budget that lets no pod go",
+        put("pools.0.disruptionBudget", {"maxUnavailable": 0}),
+        "pools[0].disruptionBudget.maxUnavailable",
+        "greater than or equal to 1",
     ),
     Bad(
         "a budget that lets no pod go",
@@ -446,7 +452,7 @@ BAD = [
     ),
 ]
 
-OFFLINE = [
+BAD += [
     Bad(
         f"requests {requests} of {limits}",
         put("pools.0.template", {"resources": {"requests": requests, "limits": limits}}),
@@ -462,8 +468,7 @@ OFFLINE = [
         ({"vendor.example/device": 1}, {"vendor.example/device": 2}, "equal to its limit"),
     )
 ]
-OFFLINE += OFFLINE_PLATFORMS
-"""What only the models refuse: CEL takes a value that may be a number for a text of megabytes, and cannot afford it."""
+BAD += AMOUNTS_OF_PLATFORMS
 
 
 def _classes(**sizes: int) -> list[dict[str, Any]]:

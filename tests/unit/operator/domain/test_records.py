@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from sampler_rollouts.domain import render
+from sampler_rollouts.domain.pool import STANDARD
 from sampler_rollouts.domain.records import is_closed
 from sampler_rollouts.domain.release import revision
 from sampler_rollouts.domain.resource import parse_spec
@@ -238,7 +239,7 @@ def test_a_record_forged_before_anything_runs_gives_no_pod() -> None:
     parsed = parse_spec(world.spec)
     for each in parsed.pools:
         child = render.Child(each.name, revision(parsed, each))
-        labels = render.child_labels(world.meta.owner, child, render.STANDARD)
+        labels = render.child_labels(world.meta.owner, child, STANDARD)
         template = {"metadata": {"labels": labels}, "spec": evil}
         record = render.controller_revision(world.meta.owner, child, template)
         world.children["ControllerRevision", record["metadata"]["name"]] = record

@@ -11,13 +11,13 @@ from sampler_rollouts.domain import quantities
 from sampler_rollouts.domain.resource import SpecError, parse_spec
 
 from tests.unit.operator.crd.bad import Bad, good, two_pools
-from tests.unit.operator.crd.bad_specs import BAD, OFFLINE, UNKNOWN
+from tests.unit.operator.crd.bad_specs import BAD, UNKNOWN
 
 ROOT = Path(__file__).parents[4]
 NAME = "demo-of-the-crd"
 
 
-@pytest.mark.parametrize("bad", BAD + OFFLINE + UNKNOWN, ids=lambda bad: bad.name)
+@pytest.mark.parametrize("bad", BAD + UNKNOWN, ids=lambda bad: bad.name)
 def test_bad_specs_are_refused_with_field_and_remedy(bad: Bad) -> None:
     with pytest.raises(SpecError) as caught:
         parse_spec(bad.spec(), NAME)

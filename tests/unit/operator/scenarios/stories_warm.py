@@ -127,7 +127,7 @@ def not_before(given: Given, when: When, then: Then) -> None:
     when.pods_of("b", SLOW)
     when.weight_is(100, ready=False)
     then.stays(15, stage="Progressing")
-    then.nothing_kept_warm("a")
+    then.nothing_kept_warm("a", within=0)
     then.stable("b", within=240)
 
 

@@ -13,6 +13,7 @@ from sampler_rollouts.crd import definition
 from sampler_rollouts.domain import render
 from sampler_rollouts.domain.evidence.samples import CheckPlan
 from sampler_rollouts.domain.placement import Placement, read_placement
+from sampler_rollouts.domain.pool import STANDARD
 from sampler_rollouts.domain.records import is_closed
 from sampler_rollouts.domain.release import revisions
 from sampler_rollouts.domain.resource import Spec, SpecError, parse_spec
@@ -143,7 +144,7 @@ def closed(spec: Spec, name: str, revision: str) -> None:
     restricted(template["spec"])
     free = {key: container.pop(key) for key in FREE & container.keys()}
     placed = Placement.model_validate(read_placement(template["spec"]))
-    assert template == render.closed_form(OWNER, child, drain, {}, pool.context_class or render.STANDARD, placed)
+    assert template == render.closed_form(OWNER, child, drain, {}, pool.context_class or STANDARD, placed)
     assert all(set(one) == {"name", "value"} or one == render.POD_NAME for one in free["env"])
     names = [one["name"] for one in free["env"]]
     assert len(names) == len(set(names)), "a later variable would win over the operator's"
