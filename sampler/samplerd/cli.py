@@ -21,6 +21,8 @@ PREFLIGHT_BUDGET = 20.0
 """Seconds, where a preflight is asked for by name."""
 LONG_PREFLIGHT_BUDGET = 7200.0
 """Seconds, where the long one is."""
+LINT_SHARDS = 2
+"""Over how many devices lint reads the split step, where nothing says how many will serve."""
 
 
 def _flag(name: str, text: str, env: str | None = None) -> Any:
@@ -171,6 +173,10 @@ def make_app(program_for: "ProgramFor | None" = None) -> typer.Typer:
     def lint(
         model: ModelName = DEFAULTS.model,
         model_path: ModelPath = None,
+        vocab_shards: Annotated[
+            int,
+            _flag("vocab-shards", "devices, of which none need be here, over which the step is read too; 1: not so"),
+        ] = LINT_SHARDS,
         context: Context = DEFAULTS.context,
         batch_sizes: BatchSizes = "1,2,4",
         json: AsJson = False,
