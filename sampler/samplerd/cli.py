@@ -81,6 +81,9 @@ def make_app(program_for: "ProgramFor | None" = None) -> typer.Typer:
         idle_timeout: Annotated[
             int, _flag("idle-timeout", "seconds for which a connection without a request stays open")
         ] = DEFAULTS.idle_timeout,
+        write_timeout: Annotated[
+            float, _flag("write-timeout", "seconds for which a client may take nothing of what is sent to it")
+        ] = DEFAULTS.write_timeout,
         drain_delay: Annotated[
             float, _flag("drain-delay", "seconds after SIGTERM in which new requests are still served")
         ] = DEFAULTS.drain_delay,
