@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 from pydantic import BaseModel, ValidationError
@@ -21,6 +21,10 @@ PREFLIGHT_BUDGET = 20.0
 """Seconds, where a preflight is asked for by name."""
 LONG_PREFLIGHT_BUDGET = 7200.0
 """Seconds, where the long one is."""
+LEAST_DRAIN_TIMEOUT = 5.0
+"""Seconds. The least that a SamplerRollout takes, too."""
+LINT_SHARDS = 2
+"""Over how many devices lint reads the split step, where nothing says how many will serve."""
 
 
 def _flag(name: str, text: str, env: str | None = None) -> Any:
@@ -79,11 +83,14 @@ def make_app(program_for: "ProgramFor | None" = None) -> typer.Typer:
         idle_timeout: Annotated[
             int, _flag("idle-timeout", "seconds for which a connection without a request stays open")
         ] = DEFAULTS.idle_timeout,
+        write_timeout: Annotated[
+            float, _flag("write-timeout", "seconds for which a client may take nothing of what is sent to it")
+        ] = DEFAULTS.write_timeout,
         drain_delay: Annotated[
             float, _flag("drain-delay", "seconds after SIGTERM in which new requests are still served")
         ] = DEFAULTS.drain_delay,
         drain_timeout: Annotated[
-            float, _flag("drain-timeout", "seconds after SIGTERM in which the process must have ended")
+            float, _flag("drain-timeout", "seconds after SIGTERM in which the process must have ended; 5 or more")
         ] = DEFAULTS.drain_timeout,
         behind_gateway: Annotated[
             bool, _flag("behind-gateway", "believe the route header: a gateway in front overwrites the clients'")
@@ -117,6 +124,13 @@ def make_app(program_for: "ProgramFor | None" = None) -> typer.Typer:
     ) -> None:
         """Serve a model: the API on one port, /metrics on another."""
         settings = _checked(dict(locals()), Settings)
+        if settings.drain_timeout < LEAST_DRAIN_TIMEOUT:
+            _refuse(
+                "drain-timeout",
+                f"{LEAST_DRAIN_TIMEOUT:g} seconds at least: less ends before requests under way and the last counts "
+                "are done; give more, and let whatever stops the server (terminationGracePeriodSeconds, "
+                f"docker stop --time) wait as long before it kills (given: {settings.drain_timeout:g})",
+            )
         from samplerd.server import run  # noqa: PLC0415  (JAX loads here: a wrong flag need not wait for it)
 
         raise typer.Exit(asyncio.run(run(settings, _or_production(program_for))))
@@ -160,8 +174,7 @@ def make_app(program_for: "ProgramFor | None" = None) -> typer.Typer:
             preflight_budget = LONG_PREFLIGHT_BUDGET if long else PREFLIGHT_BUDGET
         settings = _checked(dict(locals()), Settings)
         if settings.preflight_budget == 0:
-            typer.echo("--preflight-budget: seconds, more than 0 (0 is off, and only for serve)", err=True)
-            raise typer.Exit(2)
+            _refuse("preflight-budget", "seconds, more than 0 (0 is off, and only for serve)")
         from samplerd.commands import run_preflight  # noqa: PLC0415
 
         program = _or_production(program_for)
@@ -171,6 +184,10 @@ def make_app(program_for: "ProgramFor | None" = None) -> typer.Typer:
     def lint(
         model: ModelName = DEFAULTS.model,
         model_path: ModelPath = None,
+        vocab_shards: Annotated[
+            int,
+            _flag("vocab-shards", "devices, of which none need be here, over which the step is read too; 1: not so"),
+        ] = LINT_SHARDS,
         context: Context = DEFAULTS.context,
         batch_sizes: BatchSizes = "1,2,4",
         json: AsJson = False,
@@ -253,3 +270,9 @@ def _checked(given: dict[str, Any], model: type[M]) -> M:
             name = "-".join(str(problem["loc"][0]).split("_")) if problem["loc"] else "settings"
             typer.echo(f"--{name}: {problem['msg']} (given: {problem['input']!r})", err=True)
         raise typer.Exit(2) from None
+
+
+def _refuse(flag: str, why: str) -> NoReturn:
+    """Say what is wrong with a flag, and end."""
+    typer.echo(f"--{flag}: {why}", err=True)
+    raise typer.Exit(2)

@@ -49,7 +49,7 @@ def run_lint(settings: Settings, program_for: ProgramFor, *, as_json: bool) -> i
         model = load_model(settings)
     except (OSError, ModelFileError) as error:
         return _refused(error)
-    made = lint.run_lint(model, program_for, settings.batch_sizes)
+    made = lint.run_lint(model, program_for, settings.batch_sizes, settings.vocab_shards)
     _say(made.as_json() if as_json else made.as_text())
     return 0 if made.passed else 1
 

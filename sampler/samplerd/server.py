@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from samplerd.api import Api
 from samplerd.audit import Audit
-from samplerd.connections import HEAD_BYTES, BoundedHeads
+from samplerd.connections import HEAD_BYTES, BoundedHeads, bound_writes
 from samplerd.engine import Engine
 from samplerd.jax_setup import configure_jax
 from samplerd.memory import release_memory
@@ -25,7 +25,7 @@ from samplerd.models import load_model
 from samplerd.preflight.gate import Gate
 from samplerd.program import Executables, ProgramFor
 from samplerd.service import Service, State
-from samplerd.settings import Settings
+from samplerd.settings import WRITE_TIMEOUT, Settings
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,16 @@ _PROBES_POLL = 0.05
 class _Server(uvicorn.Server):
     """A uvicorn server that has its port from the start and leaves the process's signals alone."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int, *, linger: float = 0.0, idle_timeout: int = 5) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        *,
+        linger: float = 0.0,
+        idle_timeout: int = 5,
+        write_timeout: float = WRITE_TIMEOUT,
+    ) -> None:
         config = uvicorn.Config(
             app,
             http=BoundedHeads,
@@ -55,6 +64,7 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._linger = linger
         self._socket = socket.create_server((host, port), backlog=2048)
+        bound_writes(self._socket, write_timeout)
         self.port: int = self._socket.getsockname()[1]
 
     def begin(self) -> asyncio.Task[None]:
@@ -109,10 +119,13 @@ class Process:
             settings.http_port,
             linger=_LINGER,
             idle_timeout=settings.idle_timeout,
+            write_timeout=settings.write_timeout,
         )
         probes = Api(self._service, probing=True).answering() if settings.probes else []
         self._metrics_port = MetricsPort(self._service.metrics, self._gate, probes)
-        self._metrics = _Server(self._metrics_port.app(), settings.host, settings.metrics_port)
+        self._metrics = _Server(
+            self._metrics_port.app(), settings.host, settings.metrics_port, write_timeout=settings.write_timeout
+        )
         self._audit: Audit | None = None
         self._drain_ends: float | None = None
 

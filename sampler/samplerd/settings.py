@@ -10,6 +10,9 @@ from samplerd.context_classes import ContextClasses, parse_classes
 DEFAULT_REVISION = "dev"
 """Of a server that nobody rolled out: it says nothing of which build it is."""
 
+WRITE_TIMEOUT = 60.0
+"""Seconds."""
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(ge=0)]
 
@@ -41,6 +44,8 @@ class Settings(BaseModel):
     idle_timeout: Annotated[int, Field(ge=1)] = 3700
     """Seconds for which a connection without a request stays open. Longer than any proxy keeps one (Envoy: an hour): to
     whom a connection is closed just as it sends a request on it, that request has failed."""
+    write_timeout: Annotated[float, Field(gt=0, le=86400)] = WRITE_TIMEOUT
+    """Seconds for which a client may take nothing of what is sent to it; then its connection is closed."""
     drain_delay: Seconds = 3.0
     drain_timeout: Seconds = 60.0
     behind_gateway: bool = False

@@ -8,6 +8,7 @@ number. An optimization barrier, or `reduce_precision`, makes all of them see on
 from collections.abc import Iterator
 
 from samplerd.lint.stablehlo import (
+    PER_DEVICE,
     TOP_K,
     Operation,
     Program,
@@ -33,10 +34,15 @@ _MOVING = frozenset(
     for name in (
         *("reshape", "transpose", "broadcast_in_dim", "slice", "dynamic_slice", "dynamic_update_slice", "gather"),
         *("concatenate", "pad", "reverse", "select", "maximum", "minimum", "clamp", "negate", "abs", "sort", "scatter"),
-        *("all_gather", "all_to_all", "collective_permute"),
+        *("all_gather", "all_to_all", "collective_permute", "collective_broadcast"),
     )
-)
+) | {"sdy.sharding_constraint"}
 """These hand numbers on as they are: what is computed before them may reach through them unrounded."""
+
+ACROSS_DEVICES = frozenset({"stablehlo.all_reduce", "stablehlo.reduce_scatter"})
+"""Reductions over devices."""
+
+REDUCTIONS = ACROSS_DEVICES | {"stablehlo.reduce", "stablehlo.reduce_window"}
 
 _SELECTING = frozenset({"stablehlo.maximum", "stablehlo.minimum", "stablehlo.compare", "stablehlo.select"})
 
@@ -70,7 +76,7 @@ def _sources(program: Program, operation: Operation, number: int) -> list[Value]
         return list(operation.operands)
     if name == "stablehlo.while":
         return [operation.operands[number], returned(blocks(operation)[1])[number]]
-    if name in {"stablehlo.if", "stablehlo.case"}:
+    if name in {"stablehlo.if", "stablehlo.case", PER_DEVICE}:
         return [returned(block)[number] for block in blocks(operation)]
     callee = program.functions.get(called_by(operation) or "")
     return None if callee is None else [returned(blocks(callee)[0])[number]]
@@ -82,7 +88,7 @@ def _is_top_k(operation: Operation) -> bool:
 
 def _only_selects(operation: Operation) -> bool:
     """Whether a reduction only picks some of its numbers (a maximum), rather than makes new ones (a sum)."""
-    if operation.name not in {"stablehlo.reduce", "stablehlo.reduce_window"}:
+    if operation.name not in REDUCTIONS:
         return False
     return all(name in _SELECTING or name.endswith("return") for name in reducer(operation))
 
@@ -101,4 +107,6 @@ def _argument_sources(program: Program, value: Value) -> list[Value]:
         return [call.operands[number] for call in program.callers[name]]
     if operation.name == "stablehlo.while":
         return [operation.operands[number], returned(blocks(operation)[1])[number]]
+    if operation.name == PER_DEVICE:
+        return [operation.operands[number]]
     return list(operation.operands)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from samplerd.lint.exports import PLATFORMS, exported, subjects
-from samplerd.lint.rules import RULES, Finding, Scope, findings
+from samplerd.lint.rules import RULES, Finding, findings
 from samplerd.model import Model
 from samplerd.program import ProgramFor
 from samplerd.tables import table
@@ -67,13 +67,16 @@ class LintReport:
         return "\n".join(lines)
 
 
-def run_lint(model: Model, program_for: ProgramFor, batch_sizes: Sequence[int]) -> LintReport:
-    """Look through the serving step in every form and for every platform. Needs none of the platforms."""
+def run_lint(model: Model, program_for: ProgramFor, batch_sizes: Sequence[int], vocab_shards: int = 1) -> LintReport:
+    """Look through the serving step in every form and for every platform. Needs none of the platforms.
+
+    `vocab_shards`: also with the vocabulary over that many devices, if it is more than one; needs none of these either.
+    """
     began = time.monotonic()
     names: list[str] = []
     operations = 0
     where: dict[tuple[str, Finding], list[str]] = {}
-    for subject in subjects(model, program_for, batch_sizes):
+    for subject in subjects(model, program_for, batch_sizes, vocab_shards):
         names.append(subject.name)
         for platform in PLATFORMS:
             try:
@@ -83,7 +86,7 @@ def run_lint(model: Model, program_for: ProgramFor, batch_sizes: Sequence[int]) 
                 where.setdefault((subject.name, refused), []).append(platform)
                 continue
             operations += len(program.operations)
-            for finding in findings(program, Scope(subject.model.vocabulary, subject.batch)):
+            for finding in findings(program, subject.scope):
                 platforms = where.setdefault((subject.name, finding), [])
                 if platform not in platforms:
                     platforms.append(platform)

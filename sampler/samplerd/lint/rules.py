@@ -4,15 +4,20 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from samplerd.lint.origins import NARROW, reducer, unrounded
+from samplerd.lint.origins import ACROSS_DEVICES, NARROW, REDUCTIONS, reducer, unrounded
 from samplerd.lint.stablehlo import (
+    PER_DEVICE,
     TOP_K,
     Operation,
     Program,
     Value,
+    blocks,
     composite,
     element,
     integer,
+    is_float,
+    is_split,
+    owner_of,
     place,
     shape,
     target,
@@ -24,6 +29,11 @@ MOST_SORTED = CANDIDATES
 """The most numbers that the exact sampler ever sorts, its candidates: a vocabulary is longer."""
 
 _APPROX_CALLS = ("approxtopk", "approx_top_k", "partialreduce")
+_ALWAYS_LONG = ACROSS_DEVICES | {"stablehlo.reduce_window"}
+"""Sums that take in the whole vocabulary whatever the shape of what they add: running ones, and those over devices."""
+_COLLECTIVES = ACROSS_DEVICES | {
+    f"stablehlo.{name}" for name in ("all_gather", "all_to_all", "collective_permute", "collective_broadcast")
+}
 _SORTING_CALLS = ("sort", "topk", "top_k")
 
 
@@ -44,11 +54,22 @@ class Scope:
 
     vocabulary: int
     batch: int
+    shards: int = 1
 
     def spans(self, value: Value) -> bool:
-        """Whether a value has a number for every token, whatever its layout: those decide which token comes out."""
+        """Whether a value has a number for every token, of one device at least, whatever its layout.
+
+        Those decide which token comes out.
+        """
+        return self._covers(value, -(-self.vocabulary // self.shards))
+
+    def whole(self, value: Value) -> bool:
+        """Whether a value has a number for every token of all devices."""
+        return self._covers(value, self.vocabulary)
+
+    def _covers(self, value: Value, tokens: int) -> bool:
         sizes = shape(value)
-        return max(sizes, default=0) >= self.vocabulary or math.prod(sizes) >= self.vocabulary * self.batch
+        return max(sizes, default=0) >= tokens or math.prod(sizes) >= tokens * self.batch
 
 
 Rule = Callable[[Program, Scope], Iterator[Finding]]
@@ -116,14 +137,45 @@ def _widens(operation: Operation) -> bool:
 
 def _narrow_sum(program: Program, scope: Scope) -> Iterator[Finding]:
     for operation in program.operations:
-        if operation.name not in {"stablehlo.reduce_window", "stablehlo.reduce"}:
+        if operation.name not in REDUCTIONS:
             continue
         added = operation.operands[0]
         sums = element(added) in NARROW and "stablehlo.add" in reducer(operation)
-        if sums and (operation.name == "stablehlo.reduce_window" or scope.spans(added)):
+        if sums and (operation.name in _ALWAYS_LONG or scope.spans(added)):
             yield _finding(
                 "narrow-sum", operation, f"adds up {element(added)} numbers: small terms vanish; sum in integers or f32"
             )
+
+
+def _gathered_logits(program: Program, scope: Scope) -> Iterator[Finding]:
+    for operation in program.operations if scope.shards > 1 else ():
+        problem = _gathers(program, operation, scope)
+        if problem:
+            yield _finding("gathered-logits", operation, problem)
+
+
+def _gathers(program: Program, operation: Operation, scope: Scope) -> str:
+    """How an operation brings one device's logits to others; nothing if it does not."""
+    if operation.name in _COLLECTIVES:
+        most = max(math.prod(shape(operand)) for operand in operation.operands) / scope.batch
+        many = most > MOST_SORTED
+        return f"hands {most:g} numbers a row to other devices: candidates are {MOST_SORTED}" if many else ""
+    if operation.name == "sdy.sharding_constraint":
+        whole = scope.whole(operation.results[0]) and not is_split(operation)
+        return "puts the logits of all tokens on every device" if whole else ""
+    if operation.name == PER_DEVICE:
+        inside = zip(operation.operands, blocks(operation)[0].arguments, strict=True)
+        whole = any(_is_computed(given) and scope.whole(taken) for given, taken in inside)
+        return "gives each device the logits of all tokens: split them in in_specs" if whole else ""
+    ordered = _sorted_length(operation) and scope.whole(operation.operands[0])
+    outside = ordered and not program.runs_per_device(operation)
+    return "is left to the compiler to split, which gathers all logits for it: use shard_map" if outside else ""
+
+
+def _is_computed(value: Value) -> bool:
+    """Whether a value is made of floats by this program: tables are not, nor is what requests ask for."""
+    source = owner_of(value)
+    return is_float(value) and source is not None and source.name != "stablehlo.constant"
 
 
 def _finding(rule: str, operation: Operation, problem: str) -> Finding:
@@ -135,6 +187,7 @@ RULES: dict[str, Rule] = {
     "vocabulary-sort": _vocabulary_sort,
     "unguarded-conversion": _unguarded_conversion,
     "narrow-sum": _narrow_sum,
+    "gathered-logits": _gathered_logits,
 }
 
 __all__ = ["RULES", "Finding", "findings"]

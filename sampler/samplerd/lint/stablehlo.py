@@ -21,6 +21,9 @@ Block = Any
 TOP_K = "chlo.top_k"
 """A composite operation: the k best in order. Its decomposition, a whole sort, is what no platform runs."""
 
+PER_DEVICE = "sdy.manual_computation"
+"""A `shard_map`: each device runs its body on its own parts. What stands outside is split by the compiler."""
+
 _PLACE = re.compile(r'"([^"]+)":(\d+)')
 
 
@@ -64,6 +67,15 @@ class Program:
             if callee is not None:
                 found[callee].append(operation)
         return found
+
+    def runs_per_device(self, operation: Operation) -> bool:
+        """Whether an operation stands in the body of a `shard_map`, or in functions that only such bodies call."""
+        while operation.name not in {PER_DEVICE, "func.func"}:
+            operation = operation.parent
+        if operation.name == PER_DEVICE:
+            return True
+        callers = self.callers[ir.StringAttr(operation.attributes["sym_name"]).value]
+        return bool(callers) and all(self.runs_per_device(caller) for caller in callers)
 
 
 def _inside(operation: Operation) -> Iterator[Operation]:
@@ -113,6 +125,16 @@ def shape(value: Value) -> tuple[int, ...]:
 def element(value: Value) -> str:
     """The element type of a value in MLIR's words (bf16, f16, f32, i32, ...); empty for what is no tensor."""
     return str(value.type.element_type) if isinstance(value.type, ir.RankedTensorType) else ""
+
+
+def is_float(value: Value) -> bool:
+    """Whether a value is a tensor of floating point numbers."""
+    return element(value).lstrip("b").startswith("f")
+
+
+def is_split(operation: Operation) -> bool:
+    """Whether an operation that says where its result stands (`with_sharding_constraint`) splits it over any axis."""
+    return '{"' in str(operation.attributes["sharding"])
 
 
 def owner_of(value: Value) -> Operation | None:

@@ -1,8 +1,12 @@
-"""Heads of requests: bounded in time and size; what comes in time is served, on the same connection too."""
+"""Heads of requests: bounded in time and size; what comes in time is served, on the same connection too.
+
+And answers: whoever takes nothing of them for too long is let go.
+"""
 
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,6 +15,8 @@ from samplerd.connections import HEAD_BYTES, BoundedHeads
 from samplerd.server import _Server
 
 SLOW = 0.3
+LONG, PIECE = 16 << 20, 1 << 16
+"""Bytes: far more than the buffers of both sides hold."""
 REQUEST = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
@@ -18,7 +24,12 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     """Answers 204 when it has been asked."""
     if scope["path"] == "/slow":
         await asyncio.sleep(3 * SLOW)
-    await send({"type": "http.response.start", "status": 204, "headers": []})
+    if scope["path"] == "/long":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(LONG // PIECE):
+            await send({"type": "http.response.body", "body": bytes(PIECE), "more_body": True})
+    else:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body", "body": b""})
 
 
@@ -96,3 +107,56 @@ async def test_a_head_without_end_is_refused(caplog: pytest.LogCaptureFixture) -
     async with connected() as (reader, writer):
         writer.write(b"GET / HTTP/1.1\r\nhost: x\r\nx-long: " + b"a" * (2 * HEAD_BYTES))
         assert (await answered(reader)).startswith(b"HTTP/1.1 400")
+
+
+@contextlib.asynccontextmanager
+async def asked_for_much(write_timeout: float) -> AsyncIterator[tuple[_Server, socket.socket]]:
+    """A server that sends a long answer, and the socket of a client that has not read any of it."""
+    server = _Server(app, "127.0.0.1", 0, write_timeout=write_timeout)
+    serving = server.begin()
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(client, ("127.0.0.1", server.port))
+        await loop.sock_sendall(client, REQUEST.replace(b"/ ", b"/long "))
+        try:
+            yield server, client
+        finally:
+            client.close()
+            server.should_exit = True
+            await serving
+
+
+async def connections(server: _Server, count: int) -> None:
+    """Wait until the server has so many."""
+    while len(server.server_state.connections) != count:  # noqa: ASYNC110  (uvicorn tells nobody)
+        await asyncio.sleep(SLOW / 10)
+
+
+async def everything(client: socket.socket) -> int:
+    """How many bytes come until the other side closes, or has sent a whole answer."""
+    got = 0
+    while some := await asyncio.get_running_loop().sock_recv(client, PIECE):
+        got += len(some)
+        if some.endswith(b"0\r\n\r\n"):
+            break
+    return got
+
+
+async def test_who_takes_nothing_of_an_answer_is_let_go() -> None:
+    async with asked_for_much(SLOW) as (server, client), asyncio.timeout(20):
+        await connections(server, 1)
+        await connections(server, 0)
+        with pytest.raises(ConnectionError):
+            await everything(client)
+
+
+async def test_who_takes_an_answer_now_and_then_gets_all_of_it() -> None:
+    loop = asyncio.get_running_loop()
+    async with asked_for_much(20 * SLOW) as (_, client), asyncio.timeout(60):
+        got = 0
+        for _ in range(4):
+            await asyncio.sleep(SLOW)
+            got += len(await loop.sock_recv(client, PIECE))
+        assert got + await everything(client) > LONG

@@ -16,11 +16,13 @@ import httpx
 import numpy as np
 import numpy.typing as npt
 import pytest
+from samplerd.cli import make_app
 from samplerd.engine import Engine
 from samplerd.program import Executables
 from samplerd.rows import Rows
 from samplerd.server import Process
 from samplerd.settings import Settings
+from typer.testing import CliRunner
 
 from tests.unit.samplerd.servers import serving, until, until_ready
 
@@ -268,3 +270,12 @@ def test_wrong_settings_are_named() -> None:
     assert "--context" in ended.stderr
     assert "--vocab-shards" in ended.stderr
     assert "--precision" in ended.stderr
+
+
+@pytest.mark.parametrize("given", [["--drain-timeout", "4.9"], ["--drain-timeout", "0"], []])
+def test_a_drain_that_ends_before_anything_can_is_refused(given: list[str]) -> None:
+    done = CliRunner().invoke(make_app(), ["serve", *given], env={} if given else {"SAMPLER_DRAIN_TIMEOUT": "3"})
+    assert done.exit_code == 2
+    assert done.output.startswith("--drain-timeout: 5 seconds at least")
+    assert "give more" in done.output
+    assert done.output.endswith(f"(given: {given[1] if given else 3})\n")

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from jax import export, lax
+from jax.sharding import AbstractMesh, AxisType, NamedSharding, PartitionSpec
 from samplerd import program as programs
 from samplerd import sampling
 from samplerd.lint import exports
@@ -17,6 +18,7 @@ from samplerd.lint.rules import Finding, Scope, findings
 from samplerd.lint.stablehlo import Program
 from samplerd.model import Model
 from samplerd.program import TensorProgram, production_program
+from samplerd.shards import AXIS, shards_here
 
 V = 3000
 LOGITS = ((2, V),)
@@ -154,14 +156,123 @@ def test_sums_in_float32_and_maxima_are_not() -> None:
     assert rules(lambda x: (jnp.max(x, axis=1), lax.cummax(x, axis=1)), *LOGITS) == set()
 
 
-@pytest.mark.compiles
+SHARDS = 4
+PART = V // SHARDS
+
+
+def found_over_devices(per_part: Callable[[jax.Array], Any], *, dtype: str = "bfloat16") -> set[str]:
+    """What is found where logits that a dot has made are split, and each device does something with its part."""
+
+    def step(x: jax.Array, head: jax.Array) -> Any:
+        columns = PartitionSpec(None, AXIS)
+        return jax.shard_map(per_part, in_specs=columns, out_specs=columns, check_vma=False)(x @ head)
+
+    return found_split(step, dtype=dtype)
+
+
+def found_split(step: Callable[[jax.Array, jax.Array], Any], *, dtype: str = "bfloat16") -> set[str]:
+    """What is found in a program that was traced over devices that are not here."""
+    mesh = AbstractMesh((SHARDS,), (AXIS,), axis_types=(AxisType.Auto,))
+    x, head = (
+        jax.ShapeDtypeStruct(shape, dtype, sharding=NamedSharding(mesh, PartitionSpec(None, axis)))
+        for shape, axis in zip(DOT, (None, AXIS), strict=True)
+    )
+    with jax.sharding.use_abstract_mesh(mesh):
+        exported = export.export(jax.jit(step), platforms=["cuda"])(x, head)
+    return {finding.rule for finding in findings(Program(exported.mlir_module_serialized), Scope(V, 2, SHARDS))}
+
+
+def rounded(logits: jax.Array) -> jax.Array:
+    return lax.optimization_barrier(logits)
+
+
+@pytest.mark.parametrize(
+    ("fault", "rule"),
+    [
+        (jnp.sort, "vocabulary-sort"),
+        (lambda part: lax.approx_max_k(part, 50), "approx-top-k"),
+        (lambda part: jnp.cumsum(part, axis=1), "narrow-sum"),
+        (lambda part: lax.psum(part[:, 0], AXIS)[:, None], "narrow-sum"),
+        (wide, "unguarded-conversion"),
+        (lambda part: wide(lax.pmax(jnp.max(part, axis=1, keepdims=True), AXIS)), "unguarded-conversion"),
+        (lambda part: lax.all_gather(part, AXIS, axis=1, tiled=True), "gathered-logits"),
+        (lambda part: lax.all_gather(lax.top_k(part, 65)[0], AXIS, axis=1), "vocabulary-sort"),
+        (lambda part: lax.psum(part.astype(jnp.int32), AXIS), "gathered-logits"),
+        (lambda part: lax.ppermute(part, AXIS, [(0, 1), (1, 0)]), "gathered-logits"),
+    ],
+    ids=["sort", "approximate", "cumsum", "psum", "conversion", "reduced", "gather", "65 of each", "sum", "permute"],
+)
+def test_a_fault_in_the_part_of_one_device_is_found(fault: Callable[[jax.Array], Any], rule: str) -> None:
+    assert rule in found_over_devices(fault)
+
+
+def test_a_guarded_part_that_hands_on_candidates_and_integers_is_clean() -> None:
+    def honest(part: jax.Array) -> Any:
+        values = wide(rounded(part))
+        best, _ = lax.top_k(values, 64)
+        merged, _ = lax.top_k(lax.all_gather(best, AXIS, axis=1, tiled=True), 64)
+        above = lax.psum(jnp.sum(values > 0, axis=1), AXIS)
+        return merged, above[:, None] + lax.pmax(jnp.max(values, axis=1, keepdims=True), AXIS)
+
+    assert found_over_devices(honest) == set()
+
+
+def on_every_device(x: jax.Array, head: jax.Array) -> jax.Array:
+    return lax.with_sharding_constraint(x @ head, PartitionSpec())
+
+
+def given_to_every_device(x: jax.Array, head: jax.Array) -> Any:
+    columns = PartitionSpec()
+    return jax.shard_map(rounded, in_specs=columns, out_specs=columns, check_vma=False)(x @ head)
+
+
+@jax.jit
+def left_to_the_compiler(x: jax.Array, head: jax.Array) -> Any:
+    return lax.top_k(rounded(x @ head), 5)
+
+
+@pytest.mark.parametrize("fault", [on_every_device, given_to_every_device, left_to_the_compiler])
+def test_logits_that_every_device_gets_are_found(fault: Callable[[jax.Array, jax.Array], Any]) -> None:
+    assert found_split(fault) == {"gathered-logits"}
+
+
 @pytest.mark.compiles
 def test_the_serving_program_is_clean_for_every_platform_and_type(model: Model) -> None:
-    report = run_lint(model, production_program, (2,))
+    report = run_lint(model, production_program, (2,), vocab_shards=2)
     assert report.passed, report.as_text()
-    assert report.programs == ("synthetic, batch 2", "bfloat16 head, batch 2", "float16 head, batch 2")
+    one_device = ("synthetic, batch 2", "bfloat16 head, batch 2", "float16 head, batch 2")
+    assert report.programs == (*one_device, *(f"{name}, over 2 devices" for name in one_device))
     assert report.platforms == ("tpu", "cuda", "cpu")
-    assert report.operations > 3 * 3 * 1000, "the whole step was read"
+    assert report.operations > 6 * 3 * 1000, "both whole steps were read"
+
+
+def gathering(logits: jax.Array, rows: Any) -> Any:
+    """Every device draws from all logits: the right tokens, at the price of what the split was to spare."""
+    if shards_here() > 1:
+        logits = lax.with_sharding_constraint(logits, PartitionSpec())
+    return sampling.sample(logits, rows)
+
+
+def halved(logits: jax.Array, rows: Any) -> Any:
+    """Reads what was computed in the head's type after the barrier, in the split program alone."""
+    return sampling.sample(logits * jnp.asarray(0.5, logits.dtype) if shards_here() > 1 else logits, rows)
+
+
+@pytest.mark.parametrize(
+    ("sample", "head", "rule"), [(gathering, (), "gathered-logits"), (halved, ("bfloat16",), "unguarded-conversion")]
+)
+def test_a_fault_of_the_split_step_alone_is_told(
+    model: Model, monkeypatch: pytest.MonkeyPatch, sample: Any, head: tuple[str, ...], rule: str
+) -> None:
+    monkeypatch.setattr(reports, "PLATFORMS", ("tpu",))
+    monkeypatch.setattr(exports, "HEAD_TYPES", head)
+    faulty = TensorProgram(sample=sample)
+    report = run_lint(model, lambda _: faulty, (1,), vocab_shards=3)
+    assert {each.finding.rule for each in report.found} == {rule}
+    assert {each.program for each in report.found} <= {
+        "synthetic, batch 1, over 3 devices",
+        "bfloat16 head, batch 1, over 3 devices",
+    }
 
 
 @pytest.fixture
