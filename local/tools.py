@@ -52,6 +52,7 @@ TOOLS: Mapping[str, Tool] = {
     "coredns": Tool("coredns", ".", "coredns"),
     "pause": Tool("pause", ".", "pause"),
     "kstatus": Tool("kstatus", ".", "kstatus"),
+    "gitops": Tool("gitops", ".", "gitops"),
     "envoy-gateway": Tool("gateway", "github.com/envoyproxy/gateway/cmd/envoy-gateway", "envoy-gateway"),
 }
 
@@ -84,6 +85,7 @@ _COLD = {
     "prometheus": "3 min",
     "pause": "seconds",
     "kstatus": "half a minute",
+    "gitops": "about 4 min",
     "gateway": "about 6 min",
 }
 
