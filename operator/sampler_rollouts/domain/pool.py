@@ -127,12 +127,6 @@ def _not_equal(resources: Resources) -> list[str]:
     return [name for name, amount in _devices(resources.requests).items() if amount != limits.get(name, amount)]
 
 
-_WHOLE_AND_EQUAL: Final = (
-    "a device's limit is a whole number, and its request, if there is one, equal to its limit: correct limits, "
-    "and leave it out of requests"
-)
-
-
 class Resources(Strict):
     """Compute resources of the sampler's container."""
 
@@ -158,14 +152,14 @@ class Resources(Strict):
         each(
             "self.limits",
             f"!one.contains('/') || {_cel_amount('self.limits[one]')}.isInteger()",
-            _WHOLE_AND_EQUAL,
+            "a device's limit is a whole number: correct it",
             lambda resources: [name for name, amount in _devices(resources.limits).items() if amount.denominator != 1],
             name="",
         ),
         each(
             "self.requests",
             f"!one.contains('/') || !(one in self.limits) || {_COMPARED} == 0",
-            _WHOLE_AND_EQUAL,
+            "a device's request is equal to its limit: leave it out of requests",
             _not_equal,
             name="",
         ),
