@@ -109,6 +109,9 @@ func keep(ctx context.Context, o options, source *repository, app *application, 
 	defer tick.Stop()
 	for ; ctx.Err() == nil; wait(ctx, tick) {
 		revision, targets, err := source.read(ctx)
+		if ctx.Err() != nil {
+			return // Git was stopped with us
+		}
 		if err != nil {
 			tell(event{Event: "failed", Revision: revision, Message: err.Error()})
 			continue
