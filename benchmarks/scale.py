@@ -29,7 +29,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from sampler_rollouts.cluster.errors import ClusterError
 from sampler_rollouts.cluster.transport import KubernetesApi
 
 from benchmarks.scale_cluster import BAD_IMAGE, Kubelets, Server, namespace, prepare, until
@@ -311,10 +310,7 @@ class Bench:
         )
 
     def _is_back(self, path: str) -> bool:
-        try:
-            status = self.api.request("GET", path).get("status") or {}
-        except ClusterError:
-            return False
+        status = self.api.request("GET", path).get("status") or {}
         return any(one["type"] == "RolledBack" and one["status"] == "True" for one in status.get("conditions") or [])
 
 

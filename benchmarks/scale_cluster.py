@@ -70,7 +70,7 @@ class Server:
             with (self.folder / f"{name}.log").open("wb") as log:
                 command = [str(programs[name]), *arguments]
                 self.processes[name] = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-            until(f"{name} to be healthy", healthy[name], 120)
+            until(f"{name} to be healthy", healthy[name], 600)
         os.environ["KUBECONFIG"] = str(self.settings.kubeconfig)
 
     def stop(self) -> None:
@@ -102,9 +102,7 @@ def prepare(api: KubernetesApi, crds: Path) -> None:
     path = "/apis/samplerrollouts.io/v1alpha1"
 
     def served() -> bool:
-        with suppress(ClusterError):
-            return any(one["name"] == "samplerrollouts" for one in api.request("GET", path)["resources"])
-        return False
+        return any(one["name"] == "samplerrollouts" for one in api.request("GET", path)["resources"])
 
     until("the resource to be served", served, 60)
 
@@ -233,13 +231,20 @@ def _events(api: KubernetesApi, path: str, version: str) -> Iterator[Obj]:
 
 
 def until(what: str, condition: Callable[[], object], seconds: float, pause: float = 0.2) -> float:
-    """Wait for it, and say for how long."""
+    """Wait for it, and say for how long. An API server that has no time to answer is asked again."""
     began = time.monotonic()
-    while not condition():
+    while not _holds(condition):
         if time.monotonic() - began > seconds:
             raise TimeoutError(f"not within {seconds:g} s: {what}")
         time.sleep(pause)
     return time.monotonic() - began
+
+
+def _holds(condition: Callable[[], object]) -> bool:
+    try:
+        return bool(condition())
+    except ClusterError:
+        return False
 
 
 def _free_port() -> int:

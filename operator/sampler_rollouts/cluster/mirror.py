@@ -103,9 +103,15 @@ class Mirror:
         if (shelf := self._shelf(kind, key)) is not None:
             shelf.doubt(key)
 
-    def saw(self, rollout: Manifest) -> None:
-        """Somebody else's watch has told of a SamplerRollout: whoever is called for it is to find it here."""
-        self.wrote(ROLLOUT, key_of(rollout), rollout)
+    def saw(self, kind: str | None, rollout: Manifest) -> None:
+        """Another watch has told of a SamplerRollout: whoever is called for it is to find it here, or to ask.
+
+        Children of one that is gone are not to be made anew because our own watch has not heard of that yet.
+        """
+        if kind == "DELETED":
+            self.doubt(ROLLOUT, key_of(rollout))
+        else:
+            self.wrote(ROLLOUT, key_of(rollout), rollout)
 
     def _shelf(self, kind: Kind, key: RolloutKey) -> Shelf | None:
         return self._shelves.get((kind, "" if self._everywhere else key.namespace))

@@ -51,15 +51,14 @@ class Novelty:
 
 
 def registry(
-    notice: Callable[[RolloutKey], None], saw: Callable[[dict[str, Any]], None] = lambda _: None
+    notice: Callable[[RolloutKey], None], saw: Callable[[str | None, dict[str, Any]], None] = lambda *_: None
 ) -> kopf.OperatorRegistry:
-    """A handler that hands the object to ``saw`` and, where it is news, its key to ``notice``: nothing else."""
+    """A handler that hands the event to ``saw`` and, where it is news, its key to ``notice``: nothing else."""
     handlers, novelty = kopf.OperatorRegistry(), Novelty()
     kopf.on.login(registry=handlers)(kopf.login_via_client)
 
     async def on_rollout(body: Any, type: str | None, **_: Any) -> None:
-        if type != "DELETED":
-            saw(dict(body))
+        saw(type, dict(body))
         if novelty.is_news(type, body):
             notice(key_from_rollout(body))
 
@@ -85,7 +84,7 @@ class Watch:
 
     ``served`` says whether the API server knows our kind: kopf looks for kinds only when it starts, so it is started
     once they are there, and again after it has ended for whatever reason (the CRD was deleted, a watch was denied).
-    ``saw`` is told each object before anybody is called for it.
+    ``saw`` is told each event before anybody is called for it.
     """
 
     def __init__(
@@ -93,7 +92,7 @@ class Watch:
         notice: Callable[[RolloutKey], None],
         namespaces: Sequence[str],
         served: Callable[[], bool],
-        saw: Callable[[dict[str, Any]], None] = lambda _: None,
+        saw: Callable[[str | None, dict[str, Any]], None] = lambda *_: None,
         restart_delay: float = 5.0,
     ) -> None:
         self._notice = notice

@@ -83,8 +83,7 @@ class Process:
             with contextlib.suppress(ClusterError):
                 reflector.once()
         for kind, body in self._events(ROLLOUT.everywhere()):
-            if kind != "DELETED":
-                self._mirror.saw(body)
+            self._mirror.saw(kind, body)
             if self._novelty.is_news(kind, body):
                 self._loop.queue.add(key_from_rollout(body))
         self._seen = self._api.version

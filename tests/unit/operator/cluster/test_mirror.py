@@ -176,6 +176,17 @@ def test_what_is_gone_does_not_come_back_with_late_events(world: World) -> None:
     assert world.live() == {}
 
 
+def test_an_answer_that_comes_later_than_the_watch_brings_nothing_back(world: World) -> None:
+    """Of a thread that hung: what it wrote has been deleted since."""
+    world.apply()
+    answer = copied(world.api.objects[f"{DEPLOYMENTS}/chat-a-r1"])
+    world.api.drop(f"{DEPLOYMENTS}/chat-a-r1")
+    world.watch()
+    world.mirror.wrote(DEPLOYMENT, KEY, answer)
+
+    assert world.live() == {}
+
+
 @pytest.mark.parametrize("error", [ConflictError("409"), UnavailableError("no answer"), ServerError("500")])
 def test_after_a_write_that_failed_what_is_there_is_asked_for(world: World, error: ClusterError) -> None:
     """It may have been done all the same."""
@@ -274,11 +285,21 @@ def test_what_another_watch_tells_of_a_rollout_is_read(world: World) -> None:
     """kopf calls: its object must not be older here than there."""
     world.hold()
     world.api.edit(f"{ROLLOUT_PATH}/chat", lambda obj: obj["spec"].update(paused=True))
-    world.mirror.saw(copied(world.api.objects[f"{ROLLOUT_PATH}/chat"]))
+    world.mirror.saw("MODIFIED", copied(world.api.objects[f"{ROLLOUT_PATH}/chat"]))
     world.asked()
 
     assert world.rollout["spec"] == {"paused": True}
     assert world.asked() == []
+
+
+def test_a_rollout_that_another_watch_tells_is_gone_is_asked_for(world: World) -> None:
+    """Else its children would be made anew while our own watch is behind."""
+    old = world.rollout
+    world.hold()
+    world.api.drop(f"{ROLLOUT_PATH}/chat")
+    world.mirror.saw("DELETED", old)
+
+    assert world.cluster.read(KEY) is None
 
 
 def test_of_a_pod_only_what_is_read_is_kept(world: World) -> None:

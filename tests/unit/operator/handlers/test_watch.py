@@ -53,14 +53,17 @@ def test_no_handler_stores_anything_on_objects() -> None:
 async def test_whoever_is_called_finds_what_called_him() -> None:
     """What a look reads is kept by another watch, which may be behind."""
     told: list[object] = []
-    handlers = registry(lambda key: told.append(str(key)), lambda obj: told.append(obj["metadata"]["generation"]))
+    handlers = registry(
+        lambda key: told.append(str(key)), lambda kind, obj: told.append((kind, obj["metadata"]["name"]))
+    )
     (handler,) = handlers._watching.get_all_handlers()
 
     await handler.fn(body=body(), type=None)
     await handler.fn(body=body(resourceVersion="2"), type="MODIFIED")
     await handler.fn(body=body(generation=2), type="MODIFIED")
     await handler.fn(body=body(generation=2), type="DELETED")
-    assert told == [1, "n/chat", 1, 2, "n/chat", "n/chat"]
+    changed, gone = ("MODIFIED", "chat"), ("DELETED", "chat")
+    assert told == [(None, "chat"), "n/chat", changed, changed, "n/chat", gone, "n/chat"]
 
 
 def wait_for(condition: Any) -> None:
