@@ -8,12 +8,12 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sampler_rollouts.cluster import notes
 from sampler_rollouts.cluster.budgets import has_budgets
 from sampler_rollouts.cluster.check_templates import templates_of
-from sampler_rollouts.cluster.compare import differs
+from sampler_rollouts.cluster.compare import Compared
 from sampler_rollouts.cluster.edits import edits_of
 from sampler_rollouts.cluster.errors import ClusterError, ConflictError, NotFoundError, RefusedError
 from sampler_rollouts.cluster.kinds import (
@@ -25,6 +25,7 @@ from sampler_rollouts.cluster.kinds import (
     HTTP_ROUTE,
     POD,
     PRUNE_ORDER,
+    ROLLOUT,
     SERVICE,
     Kind,
     RolloutKey,
@@ -36,12 +37,14 @@ from sampler_rollouts.cluster.kinds import (
     terminating,
     told_replicas,
 )
+from sampler_rollouts.cluster.mirror import Mirror
 from sampler_rollouts.cluster.ownership import not_ours
 from sampler_rollouts.cluster.permit import Permit, PermittedApi
 from sampler_rollouts.cluster.routes import comes_by_route, route_state, unreadable
+from sampler_rollouts.cluster.shelf import version_of
 from sampler_rollouts.cluster.siblings import sibling
 from sampler_rollouts.cluster.translate import observation, stands_by
-from sampler_rollouts.cluster.transport import Api, listed
+from sampler_rollouts.cluster.transport import Api, listed, snapshot
 from sampler_rollouts.domain.check_template import CheckTemplate
 from sampler_rollouts.domain.observation import Observation, RouteState, Sibling
 from sampler_rollouts.domain.outcome import EventNote, Manifest
@@ -51,7 +54,6 @@ from sampler_rollouts.domain.render_standby import SERVING
 
 logger = logging.getLogger(__name__)
 
-ROLLOUT: Final = Kind("samplerrollouts.io/v1alpha1", "SamplerRollout", "samplerrollouts")
 _APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
 _STRATEGIC: Final = "application/strategic-merge-patch+json"
@@ -87,15 +89,21 @@ def child_id(obj: Manifest) -> ChildId:
 
 
 class KubernetesCluster:
-    """The port to the API server. Synchronous: the reconcile runs it in threads."""
+    """The port to the API server. Synchronous: the reconcile runs it in threads.
 
-    def __init__(self, api: Api) -> None:
+    What is watched is read from the mirror. It is as new as our own last write of each object: what the API server
+    answers to a write is put there, and where it does not say what a write has made, the next look lists anew.
+    """
+
+    def __init__(self, api: Api, mirror: Mirror | None = None, compared: Compared | None = None) -> None:
         self._api = api
+        self._mirror = mirror or Mirror()
+        self._compared = compared or Compared()
         self._instance = socket.gethostname()[:128]
 
     def under(self, permit: Permit) -> KubernetesCluster:
         """The same for one reconcile: every call asks the permit first (CutOffError)."""
-        return KubernetesCluster(PermittedApi(self._api, permit))
+        return KubernetesCluster(PermittedApi(self._api, permit), self._mirror, self._compared)
 
     def served(self) -> bool:
         """Whether the API server knows our kind yet."""
@@ -107,15 +115,25 @@ class KubernetesCluster:
 
     def keys(self, namespaces: Sequence[str] = ()) -> list[RolloutKey]:
         """All SamplerRollouts, of all namespaces if none is named."""
+        known = self._mirror.keys()
+        if known is not None:
+            return known
         paths = [ROLLOUT.path(namespace) for namespace in namespaces] or [ROLLOUT.everywhere()]
         return [key_of(item) for path in paths for item in listed(self._api, path)]
 
     def read(self, key: RolloutKey) -> Manifest | None:
         """The SamplerRollout, or None if it is gone."""
+        known = self._mirror.of(ROLLOUT, key)
+        if known:
+            return known[0]
+        # One that is not there may be too new for the watch: it is asked for before it is forgotten.
         try:
-            return self._api.request("GET", ROLLOUT.path(key.namespace, key.name))
+            found = self._api.request("GET", ROLLOUT.path(key.namespace, key.name))
         except NotFoundError:
+            self._mirror.renew(ROLLOUT, key, [], 0)
             return None
+        self._mirror.renew(ROLLOUT, key, [found], version_of(found))
+        return found
 
     def children(self, rollout: Manifest) -> Children:
         """All that carries the rollout's label; of what it has made only what it controls itself."""
@@ -132,6 +150,9 @@ class KubernetesCluster:
 
     def siblings(self, namespace: str) -> tuple[Sibling, ...]:
         """What all SamplerRollouts of a namespace say of failed builds."""
+        known = self._mirror.siblings(namespace)
+        if known is not None:
+            return tuple(known)
         return tuple(sibling(item) for item in listed(self._api, ROLLOUT.path(namespace)))
 
     def check_templates(self, names: Iterable[str]) -> dict[str, CheckTemplate]:
@@ -176,9 +197,9 @@ class KubernetesCluster:
             return rollout
         key = key_of(rollout)
         body = {**rollout, "status": status}
-        query = {"fieldManager": FIELD_MANAGER}
+        path, query = ROLLOUT.path(key.namespace, key.name) + "/status", {"fieldManager": FIELD_MANAGER}
         try:
-            return self._api.request("PUT", ROLLOUT.path(key.namespace, key.name) + "/status", query=query, body=body)
+            return self._write(ROLLOUT, key, "PUT", path, query=query, body=body)
         except NotFoundError as error:  # deleted meanwhile: the same as any other change
             raise ConflictError(str(error)) from error
 
@@ -188,7 +209,7 @@ class KubernetesCluster:
         if live is None:
             self._create(rollout, wanted)
             return True
-        if not differs(wanted, live) and not terminating(live):
+        if not terminating(live) and not self._compared.differs(wanted, live):
             return False
         self._correct(rollout, wanted, live)
         return True
@@ -216,9 +237,12 @@ class KubernetesCluster:
     def _patch(self, rollout: Manifest, wanted: Manifest, *, force: bool) -> None:
         key = key_of(rollout)
         _check_belongs(rollout, wanted)
-        self._api.request(
+        kind = kind_of(wanted)
+        self._write(
+            kind,
+            key,
             "PATCH",
-            kind_of(wanted).path(key.namespace, metadata(wanted)["name"]),
+            kind.path(key.namespace, metadata(wanted)["name"]),
             query={"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"},
             body=wanted,
             content_type=_APPLY,
@@ -245,17 +269,19 @@ class KubernetesCluster:
         """
         key, target = key_of(rollout), metadata(child)
         body = {"metadata": {"uid": target["uid"]}, "spec": {"replicas": 0}}
-        path, query = kind_of(child).path(key.namespace, target["name"]), {"fieldManager": FIELD_MANAGER}
+        kind, query = kind_of(child), {"fieldManager": FIELD_MANAGER}
+        path = kind.path(key.namespace, target["name"])
         try:
             with _the_same_object(child):
-                self._api.request("PATCH", path, query=query, body=body, content_type=_MERGE)
+                self._write(kind, key, "PATCH", path, query=query, body=body, content_type=_MERGE)
         except NotFoundError:
             return
         logger.info("emptied", extra={"rollout": str(key), "child": _name(child)})
 
     def delete(self, rollout: Manifest, child: Manifest) -> None:
         """Delete the very child that was looked at, and its dependents in the background."""
-        path = kind_of(child).path(key_of(rollout).namespace, metadata(child)["name"])
+        kind, key = kind_of(child), key_of(rollout)
+        path = kind.path(key.namespace, metadata(child)["name"])
         options = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
@@ -263,21 +289,22 @@ class KubernetesCluster:
             "preconditions": {"uid": metadata(child)["uid"]},
         }
         try:
-            self._api.request("DELETE", path, body=options)
+            self._write(kind, key, "DELETE", path, body=options)
         except NotFoundError:
             return
-        logger.info("pruned", extra={"rollout": str(key_of(rollout)), "child": _name(child)})
+        logger.info("pruned", extra={"rollout": str(key), "child": _name(child)})
 
     def let_serve(self, rollout: Manifest, pod: Manifest) -> None:
         """Open the readiness gate of a pod that stands by; no error if it is gone."""
-        path = POD.path(key_of(rollout).namespace, metadata(pod)["name"])
+        key = key_of(rollout)
+        path = POD.path(key.namespace, metadata(pod)["name"])
         body = {"status": {"conditions": [{"type": SERVING, "status": "True", "reason": "WantedBack"}]}}
         query = {"fieldManager": FIELD_MANAGER}
         try:
-            self._api.request("PATCH", f"{path}/status", query=query, body=body, content_type=_STRATEGIC)
+            self._write(POD, key, "PATCH", f"{path}/status", query=query, body=body, content_type=_STRATEGIC)
         except NotFoundError:
             return
-        logger.info("let serve", extra={"rollout": str(key_of(rollout)), "child": _name(pod)})
+        logger.info("let serve", extra={"rollout": str(key), "child": _name(pod)})
 
     def record(self, rollout: Manifest, note: EventNote, now: datetime) -> None:
         """Say something as a Kubernetes Event. It is a courtesy: a failure is logged and nothing else."""
@@ -297,9 +324,26 @@ class KubernetesCluster:
 
     def _list(self, kind: Kind, rollout: Manifest) -> list[Manifest]:
         key = key_of(rollout)
-        items = listed(self._api, kind.path(key.namespace), {"labelSelector": f"{LABEL_ROLLOUT}={key.name}"})
+        found = self._mirror.of(kind, key)
+        if found is None:
+            selector = {"labelSelector": f"{LABEL_ROLLOUT}={key.name}"}
+            found, version = snapshot(self._api, kind.path(key.namespace), selector)
+            self._mirror.renew(kind, key, found, version)
         # Items of a list do not carry their kind.
-        return [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in items]
+        return [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in found]
+
+    def _write(self, kind: Kind, key: RolloutKey, method: str, path: str, **more: Any) -> Manifest:
+        """A write of ours. A deletion may have to wait for somebody: its answer does not say what is left."""
+        try:
+            answer = self._api.request(method, path, **more)
+        except BaseException:
+            self._mirror.doubt(kind, key)
+            raise
+        if method == "DELETE":
+            self._mirror.doubt(kind, key)
+        else:
+            self._mirror.wrote(kind, key, answer)
+        return answer
 
 
 def _unwanted(candidates: Iterable[Manifest], wanted: set[ChildId], seen: Observation) -> Iterator[Manifest]:

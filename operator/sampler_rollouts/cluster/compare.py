@@ -7,6 +7,7 @@ doubt the answer is yes: applying once too often is harmless, the server sees no
 
 from __future__ import annotations
 
+import hashlib
 import json
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -29,6 +30,8 @@ _SUFFIXES: Final[dict[str, Decimal]] = {
 }
 _WHOLE: Final = frozenset({"parentRefs", "backendRefs", "headers", "set"})
 """Lists of which the server makes one value: with an item more, by whomever, requests go elsewhere."""
+MOST_SAME: Final = 200_000
+"""Objects, with a hundred bytes each."""
 _IDENTITY: Final = ("apiVersion", "kind")
 
 
@@ -37,6 +40,28 @@ def differs(wanted: Manifest, live: Manifest) -> bool:
     body = {name: value for name, value in wanted.items() if name not in _IDENTITY}
     owned = _owned(live)
     return owned is None or not _contains(live, body) or not _covers(owned, wanted)
+
+
+class Compared:
+    """What was found the same, by the live object's version: at most looks nothing has changed on either side."""
+
+    def __init__(self) -> None:
+        self._same: dict[str, tuple[str, bytes]] = {}
+
+    def differs(self, wanted: Manifest, live: Manifest) -> bool:
+        """As ``differs``."""
+        uid, version = metadata(live).get("uid"), metadata(live).get("resourceVersion")
+        if uid is None or version is None:
+            return differs(wanted, live)
+        seen = (version, hashlib.blake2b(json.dumps(wanted, sort_keys=True).encode(), digest_size=16).digest())
+        if self._same.get(uid) == seen:
+            return False
+        if differs(wanted, live):
+            return True
+        if len(self._same) >= MOST_SAME:  # of objects that are gone, too
+            self._same.clear()
+        self._same[uid] = seen
+        return False
 
 
 def _owned(live: Manifest) -> dict[str, Any] | None:

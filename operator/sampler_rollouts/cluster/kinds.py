@@ -41,6 +41,7 @@ class Kind:
         return f"/{'apis' if '/' in self.api_version else 'api'}/{self.api_version}"
 
 
+ROLLOUT: Final = Kind("samplerrollouts.io/v1alpha1", "SamplerRollout", "samplerrollouts")
 DEPLOYMENT: Final = Kind("apps/v1", "Deployment", "deployments")
 SERVICE: Final = Kind("v1", "Service", "services")
 CONTROLLER_REVISION: Final = Kind("apps/v1", "ControllerRevision", "controllerrevisions")

@@ -10,11 +10,12 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 from sampler_rollouts.cluster.adapter import KubernetesCluster
 from sampler_rollouts.cluster.kinds import RolloutKey
+from sampler_rollouts.cluster.mirror import Keeping, Mirror
 from sampler_rollouts.cluster.transport import KubernetesApi
-from sampler_rollouts.cluster.watchable import watched
 from sampler_rollouts.handlers import probes
 from sampler_rollouts.handlers.check import Finding, findings, reachable
 from sampler_rollouts.handlers.loop import ReconcileLoop
@@ -35,11 +36,27 @@ from sampler_rollouts.reconcile.sampling import BoundedMetrics
 logger = logging.getLogger(__name__)
 
 
+FILLED_WITHIN: Final = 10.0
+"""Seconds that the first looks wait for all listings. After that each reads for itself what is not there yet."""
+
+
+class _Later:
+    """Who is called is known only once the loop is there."""
+
+    def __init__(self) -> None:
+        self.notice: Callable[[RolloutKey], None] = lambda _: None
+
+    def __call__(self, key: RolloutKey) -> None:
+        self.notice(key)
+
+
 async def run(options: Options) -> None:
     """Run until SIGTERM or SIGINT. Errors of configuration are raised before anything is started."""
     sources = _sources(options.config)
-    api = KubernetesApi()
-    cluster = KubernetesCluster(api)
+    later = _Later()
+    # A connection of its own: watches hold on to theirs.
+    mirror = Mirror(KubernetesApi(), options.namespaces, later)
+    cluster, keeping = KubernetesCluster(KubernetesApi(), mirror), Keeping(mirror)
     telemetry = Telemetry()
     metrics = BoundedMetrics(Sources(sources), sources.metrics_sources, observer=telemetry)
     preflights = BoundedPreflights(PodPreflights())
@@ -65,14 +82,16 @@ async def run(options: Options) -> None:
         )
         telemetry.watch(loop)
         async with _probes(loop, telemetry, options.probe_port):
-            kinds = functools.partial(watched, api, options.namespaces)
-            notice = deliveries.on_end = _from_another_thread(loop)
-            watch = Watch(notice, options.namespaces, cluster.served, kinds)
+            notice = later.notice = deliveries.on_end = _from_another_thread(loop)
+            watch = Watch(notice, options.namespaces, cluster.served, mirror.saw)
+            keeping.start()
+            await asyncio.to_thread(keeping.wait, FILLED_WITHIN)
             watch.start()
             couriers.start()
             try:
                 await _until_signal(loop, options)
             finally:
+                keeping.stop()
                 await asyncio.to_thread(watch.stop)
                 await asyncio.to_thread(couriers.close)
                 metrics.close()

@@ -19,6 +19,10 @@ T = TypeVar("T")
 
 RECONCILE_LIMIT: Final = 120.0
 """No reconcile takes longer: each of its calls has its own, much shorter limit. A longer one is cut off."""
+AT_ONCE: Final = 64
+PACE: Final = 0.02
+"""Seconds between two beginnings where so many are under way: thousands at once, after a start, would all end together
+and last, and be due together again."""
 HEARTBEAT: Final = 1.0
 WIND_UP: Final = 10.0
 """How long reconciles in flight may take when the operator is told to stop; they can be cut off anywhere (R4)."""
@@ -110,6 +114,8 @@ class ReconcileLoop:
             task = asyncio.create_task(self._once(key), name=f"reconcile {key}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+            if len(self._tasks) > AT_ONCE:
+                await asyncio.sleep(PACE)
 
     async def _once(self, key: RolloutKey) -> None:
         began = self._started[key] = self._clock()
@@ -166,11 +172,11 @@ class ReconcileLoop:
         return "error"
 
     async def _keep_resyncing(self) -> None:
-        """Whatever a watch may have missed is found here."""
+        """Whatever a watch may have missed is found here: each is looked at within another ``resync``."""
         while True:
             try:
                 for key in await self._limited(self._list_keys()):
-                    self.queue.add(key)
+                    self.queue.within(key, self._resync)
                 self._synced_at = self._clock()
                 delay = self._resync
             except (ClusterError, _TooLongError) as error:

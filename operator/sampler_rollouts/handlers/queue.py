@@ -72,6 +72,15 @@ class WorkQueue(Generic[Key]):
         else:
             self._wait_for(key, delay)
 
+    def within(self, key: Key, seconds: float) -> None:
+        """Work on the key in that time, at a moment by chance, so that not all come at once; at once if it is new."""
+        due = self._due.get(key)
+        if due is None:
+            if key not in self._working:
+                self.add(key)
+        elif due > self._clock() + seconds:
+            self._wait_for(key, seconds * self._jitter())
+
     def _wait_for(self, key: Key, delay: float) -> None:
         due = self._clock() + delay
         if key in self._ready or self._due.get(key, due + 1) <= due:

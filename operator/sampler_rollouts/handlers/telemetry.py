@@ -8,15 +8,15 @@ what a pod or a metrics source says.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import Metric
 
 from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED
 from sampler_rollouts.domain.evidence.look import CheckLook, Verdict
+from sampler_rollouts.handlers import known
 from sampler_rollouts.metrics import told
 
 if TYPE_CHECKING:
@@ -28,17 +28,6 @@ if TYPE_CHECKING:
 
 ROLLED_BACK: Final = "RolledBack"
 _SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
-_WHOSE: Final = ("namespace", "rollout")
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What the last decision said of one rollout."""
-
-    status: Status
-    looks: Mapping[tuple[str, str], CheckLook] = field(default_factory=dict)
-    available: bool | None = None
-    """Whether its metrics source answered; None if it was not asked."""
 
 
 class Telemetry:
@@ -46,7 +35,7 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._known: dict[RolloutKey, _Known] = {}
+        self._known: dict[RolloutKey, bytes] = {}
         self._reconciles = self._counter("reconcile", "Reconciles that ended, by how.", "result")
         self._durations = Histogram(
             f"{told.PREFIX}_reconcile_duration_seconds",
@@ -56,7 +45,7 @@ class Telemetry:
         )
         self._events = self._counter("decisions", "Decisions that were told as Events, by reason.", "type", "reason")
         self._rollbacks = self._counter(
-            "rollbacks", "Releases taken back; check is empty where no check decided.", *_WHOSE, "reason", "check"
+            "rollbacks", "Releases taken back; check is empty where no check decided.", *known.WHOSE, "reason", "check"
         )
         self._reads = self._counter("metrics_source_reads", "Reads of a metrics source.", "source", "result")
         self._waits = Histogram(
@@ -104,7 +93,8 @@ class Telemetry:
     def decided(self, key: RolloutKey, outcome: Outcome, evidence: Evidence | None) -> None:
         """A decision was taken, and is in status."""
         looks = {} if evidence is None else evidence.looks
-        self._known[key] = _Known(outcome.status, looks, None if evidence is None else evidence.available)
+        available = None if evidence is None else evidence.available
+        self._known[key] = known.written(key, outcome.status, looks, available)
         for note in outcome.events:
             self._events.labels(note.type, note.reason).inc()
             if note.reason == ROLLED_BACK:
@@ -115,21 +105,16 @@ class Telemetry:
         self._known.pop(key, None)
 
     def collect(self) -> Iterable[Metric]:
-        """What is known of every rollout."""
-        families = _families()
-        for key, known in self._known.items():
-            _add_rollout(families, tuple(key), known)
-            for look in known.looks.values():
-                _add_look(families, tuple(key), look)
-        return families.values()
+        """Nothing: what is known is written as text already."""
+        return ()
 
     def describe(self) -> Iterable[Metric]:
-        """The families without samples: registering asks nobody."""
-        return _families().values()
+        """The families of what is known."""
+        return known.families()
 
     def exposition(self) -> bytes:
         """All of it in Prometheus' text format."""
-        return generate_latest(self.registry)
+        return generate_latest(self.registry) + known.exposition(self._known.values())
 
 
 def _cause(status: Status, looks: Mapping[tuple[str, str], CheckLook]) -> tuple[str, str]:
@@ -140,46 +125,3 @@ def _cause(status: Status, looks: Mapping[tuple[str, str], CheckLook]) -> tuple[
     every = (look.check for look in looks.values() if look.verdict is Verdict.FAILED and look.check not in reporting)
     failed = next(every, "")
     return reason, failed if reason == CHECK_FAILED else ""
-
-
-def _families() -> dict[str, GaugeMetricFamily]:
-    pool, check = (*_WHOSE, "pool"), (*_WHOSE, "pool", "check")
-    wanted: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-        ("rollout_stage", "1 for the stage that a rollout is in.", (*_WHOSE, "stage")),
-        ("rollout_condition", "1 for the status that a condition has.", (*_WHOSE, "condition", "status", "reason")),
-        ("rollout_metrics_available", "1 if the rollout's metrics source answered its last look.", _WHOSE),
-        (told.WEIGHT_WANTED, "Share of a pool wanted for the revision it moves to, or serves.", pool),
-        (told.WEIGHT_OBSERVED, "That revision's share of the pool's ready pods.", pool),
-        ("pool_replicas_ready", "Ready pods of a pool.", pool),
-        (told.CHECK_REQUESTS, "Checked requests (or audited tokens) of the release under test.", check),
-        (told.CHECK_BAD, "How many of them were bad.", check),
-        (told.CHECK_BOUND, "Upper confidence bound of the share of bad requests.", check),
-        (told.CHECK_EVIDENCE, "Log evidence against the release over its threshold: 1 is Failed.", check),
-        ("check_verdict", "1 for the verdict that a check has.", (*check, "verdict", "reason")),
-    )
-    return {name: GaugeMetricFamily(f"{told.PREFIX}_{name}", text, labels=labels) for name, text, labels in wanted}
-
-
-def _add_rollout(families: Mapping[str, GaugeMetricFamily], whose: tuple[str, ...], known: _Known) -> None:
-    status = known.status
-    families["rollout_stage"].add_metric((*whose, status.stage.value), 1)
-    for condition in status.conditions:
-        labels = (*whose, condition.type, condition.status, condition.reason)
-        families["rollout_condition"].add_metric(labels, 1)
-    if known.available is not None:
-        families["rollout_metrics_available"].add_metric(whose, known.available)
-    for pool in status.pools:
-        labels = (*whose, pool.name)
-        families[told.WEIGHT_WANTED].add_metric(labels, pool.weight / 100)
-        families[told.WEIGHT_OBSERVED].add_metric(labels, pool.observed_weight / 100)
-        families["pool_replicas_ready"].add_metric(labels, pool.ready)
-
-
-def _add_look(families: Mapping[str, GaugeMetricFamily], whose: tuple[str, ...], look: CheckLook) -> None:
-    labels = (*whose, look.pool, look.check)
-    families[told.CHECK_REQUESTS].add_metric(labels, look.checked)
-    families[told.CHECK_BAD].add_metric(labels, look.bad)
-    families[told.CHECK_BOUND].add_metric(labels, look.upper_bound)
-    if look.log_threshold > 0:
-        families[told.CHECK_EVIDENCE].add_metric(labels, max(0.0, look.log_e) / look.log_threshold)
-    families["check_verdict"].add_metric((*labels, look.verdict.value, look.reason), 1)

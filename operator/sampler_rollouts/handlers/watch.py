@@ -1,4 +1,6 @@
-"""kopf, embedded: it watches, and every event becomes a key in the queue. It writes nothing.
+"""kopf, embedded: it watches SamplerRollouts, and every event becomes a key in the queue. It writes nothing.
+
+Their children are watched by the mirror (``cluster.mirror``), which is also what a look reads.
 
 kopf runs in a thread with an event loop of its own, so that neither can hold up the other: signals and probes stay with
 the main loop, and a watch that dies (kopf then ends as a whole) is started again while reconciles go on by resync. Only
@@ -15,10 +17,7 @@ from typing import Any
 
 import kopf
 
-from sampler_rollouts.cluster.adapter import ROLLOUT
-from sampler_rollouts.cluster.kinds import Kind, RolloutKey
-from sampler_rollouts.cluster.watchable import ALWAYS
-from sampler_rollouts.domain.render import LABEL_ROLLOUT
+from sampler_rollouts.cluster.kinds import ROLLOUT, Kind, RolloutKey
 
 logger = logging.getLogger(__name__)
 
@@ -26,12 +25,6 @@ logger = logging.getLogger(__name__)
 def key_from_rollout(body: Any) -> RolloutKey:
     """The key of a SamplerRollout's own event."""
     return RolloutKey(body["metadata"]["namespace"], body["metadata"]["name"])
-
-
-def key_from_child(body: Any) -> RolloutKey | None:
-    """The key of the SamplerRollout to which a pod, Deployment or HTTPRoute belongs by label."""
-    name = (body["metadata"].get("labels") or {}).get(LABEL_ROLLOUT)
-    return RolloutKey(body["metadata"]["namespace"], name) if name else None
 
 
 class Novelty:
@@ -57,27 +50,23 @@ class Novelty:
         return event_type is None or shown != known
 
 
-def registry(notice: Callable[[RolloutKey], None], kinds: Sequence[Kind] = ALWAYS) -> kopf.OperatorRegistry:
-    """Handlers that hand the key to ``notice`` and do nothing else."""
+def registry(
+    notice: Callable[[RolloutKey], None], saw: Callable[[str | None, dict[str, Any]], None] = lambda *_: None
+) -> kopf.OperatorRegistry:
+    """A handler that hands the event to ``saw`` and, where it is news, its key to ``notice``: nothing else."""
     handlers, novelty = kopf.OperatorRegistry(), Novelty()
     kopf.on.login(registry=handlers)(kopf.login_via_client)
 
     async def on_rollout(body: Any, type: str | None, **_: Any) -> None:
+        saw(type, dict(body))
         if novelty.is_news(type, body):
             notice(key_from_rollout(body))
 
-    async def on_child(body: Any, **_: Any) -> None:
-        key = key_from_child(body)
-        if key is not None:
-            notice(key)
-
     kopf.on.event(*_selector(ROLLOUT), id="rollout", registry=handlers)(on_rollout)
-    for kind in kinds:
-        kopf.on.event(*_selector(kind), id=kind.plural, registry=handlers)(on_child)
     return handlers
 
 
-def settings(kinds: Sequence[Kind] = ALWAYS) -> kopf.OperatorSettings:
+def settings() -> kopf.OperatorSettings:
     """kopf without anything that asks for rights beyond list and watch, or that writes."""
     chosen = kopf.OperatorSettings()
     chosen.scanning.disabled = True  # no list and watch of CRDs and namespaces
@@ -87,8 +76,6 @@ def settings(kinds: Sequence[Kind] = ALWAYS) -> kopf.OperatorSettings:
     chosen.networking.connect_timeout = 5
     chosen.queueing.idle_timeout = 1.0
     chosen.process.ultimate_exiting_timeout = None  # it would kill the thread's process: stopping is the main loop's
-    for kind in kinds:
-        chosen.watching.label_selectors[_selector(kind)] = LABEL_ROLLOUT
     return chosen
 
 
@@ -97,7 +84,7 @@ class Watch:
 
     ``served`` says whether the API server knows our kind: kopf looks for kinds only when it starts, so it is started
     once they are there, and again after it has ended for whatever reason (the CRD was deleted, a watch was denied).
-    ``kinds`` says which children are watched, beside the SamplerRollouts; it is asked at each start.
+    ``saw`` is told each event before anybody is called for it.
     """
 
     def __init__(
@@ -105,13 +92,13 @@ class Watch:
         notice: Callable[[RolloutKey], None],
         namespaces: Sequence[str],
         served: Callable[[], bool],
-        kinds: Callable[[], Sequence[Kind]] = lambda: ALWAYS,
+        saw: Callable[[str | None, dict[str, Any]], None] = lambda *_: None,
         restart_delay: float = 5.0,
     ) -> None:
         self._notice = notice
         self._namespaces = tuple(namespaces)
         self._served = served
-        self._kinds = kinds
+        self._saw = saw
         self._restart_delay = restart_delay
         self._stopping = threading.Event()
         self._stop_kopf: Callable[[], object] = lambda: None
@@ -131,7 +118,7 @@ class Watch:
         while not self._stopping.is_set():
             try:
                 if self._is_served():
-                    asyncio.run(self._run(self._kinds()))
+                    asyncio.run(self._run())
             except (Exception, asyncio.CancelledError) as error:  # kopf cancels its own tasks: this thread must not end
                 logger.warning("the watch ended and starts again: %s: %s", type(error).__name__, error)
             self._stopping.wait(self._restart_delay)
@@ -142,7 +129,7 @@ class Watch:
             logger.warning("the API server does not know %s yet: is the CRD installed?", ROLLOUT.plural)
         return served
 
-    async def _run(self, kinds: Sequence[Kind]) -> None:
+    async def _run(self) -> None:
         # kopf would wait for a threading.Event in an executor that then never shuts down: its flag is its own loop's.
         flag = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -150,8 +137,8 @@ class Watch:
         if self._stopping.is_set():
             return
         await kopf.operator(
-            registry=registry(self._notice, kinds),
-            settings=settings(kinds),
+            registry=registry(self._notice, self._saw),
+            settings=settings(),
             standalone=True,
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,

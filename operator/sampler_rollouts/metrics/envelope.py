@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -81,7 +83,8 @@ def series_of(result: list[Any]) -> tuple[dict[Identity, Series], int]:
     unplaced = 0
     for item in result:
         try:
-            identity, one = frozenset(item["metric"].items()), _series(item["metric"], item)
+            labels = {sys.intern(name): sys.intern(value) for name, value in item["metric"].items()}
+            identity, one = frozenset(labels.items()), _series(labels, item)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             raise SourceProblem("InvalidAnswer", "the source's answer holds a malformed series") from None
         if identity in found:
@@ -107,7 +110,13 @@ def _series(labels: Mapping[str, str], item: Mapping[str, Any]) -> Series | None
     own = {name: value for name, value in labels.items() if name not in SCRAPE_LABELS}
     if LABEL_BOUND in own:  # "1" and "1.0" are one bound: exporters and versions of the store differ
         own[LABEL_BOUND] = bound_label(float(own[LABEL_BOUND]))
-    return Series(metric, pod, pool, revision, own, times, values)
+    return Series(metric, pod, pool, revision, _once(tuple(own.items())), times, values)
+
+
+@functools.lru_cache(maxsize=4096)
+def _once(labels: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """The labels of many series are the same."""
+    return dict(labels)
 
 
 def _samples(pairs: list[Any]) -> tuple[FloatArray, FloatArray]:

@@ -6,7 +6,8 @@ question) everything is read once more, and the evidence is the same (R3).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -65,7 +66,8 @@ class History:
     floor: int = 0
     births: dict[str, datetime] = field(default_factory=dict)
     samples: SampleSet = field(default_factory=SampleSet)
-    _series: dict[Identity, Series] = field(default_factory=dict)
+    _series: dict[bytes, Series] = field(default_factory=dict)
+    """By a digest of all labels: the labels themselves are larger than the samples."""
 
     @classmethod
     def begin(cls, question: Question, scrape_interval: float, folding: bool) -> History:
@@ -91,9 +93,10 @@ class History:
         behind = min([self.read_until, *(time for time in newest if time >= awaited)])
         return max(self.floor, behind - OVERLAP_SCRAPES * self.scrape)
 
-    def take(self, found: Mapping[Identity, Series], start: int, pods: Iterable[str] = ()) -> None:
+    def take(self, answer: Mapping[Identity, Series], start: int, pods: Iterable[str] = ()) -> None:
         """Put an answer in the place of what was known from ``start`` on: of all series, or of these pods' only."""
         only = frozenset(pods)
+        found = {_short(identity): one for identity, one in answer.items()}
         known = {
             identity: _cut(one, lambda times: times < start) if not only or one.pod in only else one
             for identity, one in self._series.items()
@@ -133,9 +136,24 @@ class History:
         kept = {identity: one for identity, one in self._series.items() if one.pod not in gone}
         self._keep(kept, replace(self.samples, folded=folded))
 
-    def _keep(self, series: dict[Identity, Series], samples: SampleSet) -> None:
-        self._series = series
-        self.samples = replace(samples, series=tuple(series.values()))
+    def _keep(self, series: dict[bytes, Series], samples: SampleSet) -> None:
+        self._series = _sharing(series)
+        self.samples = replace(samples, series=tuple(self._series.values()))
+
+
+def _short(identity: Identity) -> bytes:
+    return hashlib.blake2b(repr(sorted(identity)).encode(), digest_size=16).digest()
+
+
+def _sharing(series: Mapping[bytes, Series]) -> dict[bytes, Series]:
+    """The same with each array once: a pod's series are read at the same times, and most of them stay at zero."""
+    arrays: dict[bytes, np.ndarray] = {}
+
+    def once(values: Sequence[float] | np.ndarray) -> np.ndarray:
+        array = np.asarray(values)
+        return arrays.setdefault(array.tobytes(), array if array.base is None else array.copy())
+
+    return {name: replace(one, times=once(one.times), values=once(one.values)) for name, one in series.items()}
 
 
 def _cut(one: Series, keep: Callable[[np.ndarray], np.ndarray]) -> Series:

@@ -1,8 +1,9 @@
 """The newest samples of all rollouts of one source, read together: a few queries, however many rollouts are looked at.
 
 Looks at different rollouts come at different moments, seconds apart; what one of them has read serves the others that
-come soon after. A rollout that is alone, that has never been read or has more to read than the newest samples, or whose
-neighbours' series cannot be read, asks for itself.
+are expected soon after. (A verified release is looked at once a minute: what is read for it in between is read in
+vain.) A rollout that is alone, that comes when it was not expected, that has never been read or has more to read than
+the newest samples, or whose neighbours' series cannot be read, asks for itself.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ OLD_SECONDS: Final = 3.0
 """Samples read so long ago are the newest still: looks at one rollout are as far apart. Half a scrape, if less."""
 LONGEST_SCRAPES: Final = 60
 """What goes further back is a history, and is read by itself."""
-ACTIVE_SECONDS, ACTIVE_SCRAPES = 60.0, 5
+EARLY: Final = 0.9
+"""A look is expected after so much of the time that passed between the last two."""
+ACTIVE_SECONDS, ACTIVE_SCRAPES = 120.0, 5
 """A rollout that nobody has looked at for longer is not read for."""
 APART_SECONDS, LONGEST_APART = 60.0, 3600.0
 """For so long everybody asks for himself after an answer for all that could not be used; twice as long each time."""
@@ -58,6 +61,15 @@ class Asked:
     def place(self) -> Place:
         """Whose look it is."""
         return self.question.namespace, self.question.rollout
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """When a rollout was last looked at, of the monotonic clock, and how long after the time before."""
+
+    at: float
+    asked: Asked
+    gap: float = 0.0
 
 
 Together: TypeAlias = Callable[[Exchange, Asked, int], Found | None]
@@ -88,10 +100,11 @@ class Shared:
     """Of one source. Thread-safe: one reads, the others wait for what it finds."""
 
     def __init__(self, scrape_interval: float) -> None:
-        self._age = milliseconds(min(OLD_SECONDS, scrape_interval / 2))
+        self._serves = min(OLD_SECONDS, scrape_interval / 2)
+        self._age = milliseconds(self._serves)
         self._longest = LONGEST_SCRAPES * milliseconds(scrape_interval)
         self._active = max(ACTIVE_SECONDS, ACTIVE_SCRAPES * scrape_interval)
-        self._looks: dict[Place, tuple[float, Asked]] = {}
+        self._looks: dict[Place, _Look] = {}
         self._answer: _Answer | None = None
         self._apart, self._apart_until = APART_SECONDS, 0.0
         self._lock = threading.Lock()
@@ -113,17 +126,26 @@ class Shared:
         if asked.known is None or now - asked.start > self._longest:
             self._looks.pop(asked.place, None)
             return None
-        self._looks[asked.place] = (clock, asked)
-        self._looks = {place: look for place, look in self._looks.items() if clock - look[0] <= self._active}
-        if len(self._looks) < 2 or clock < self._apart_until:
+        last = self._looks.get(asked.place)
+        self._looks[asked.place] = _Look(clock, asked, clock - last.at if last else 0.0)
+        if clock < self._apart_until:
             return None
+        if self._answer is None or not now - self._age <= self._answer.end <= now:
+            self._answer = self._anew(exchange, now, clock)
         if self._answer is None or not self._answer.serves(asked, now, self._age):
-            self._answer = self._anew(exchange, now)
-        return (self._answer.end, self._answer.of(asked)) if self._answer else None
+            return None
+        return self._answer.end, self._answer.of(asked)
 
-    def _anew(self, exchange: Exchange, now: int) -> _Answer | None:
-        """Ask for all that are looked at. None if what came cannot be used for all; SourceProblem as for one."""
-        looks = [asked for _, asked in self._looks.values() if now - asked.start <= self._longest]
+    def _anew(self, exchange: Exchange, now: int, clock: float) -> _Answer | None:
+        """Ask for all that are about to be looked at. None if that is one, or if what came cannot be used for all;
+        SourceProblem as for one.
+        """
+        self._looks = {place: look for place, look in self._looks.items() if clock - look.at <= self._active}
+        soon = clock + self._serves
+        due = [look.asked for look in self._looks.values() if look.at == clock or look.at + EARLY * look.gap <= soon]
+        looks = [asked for asked in due if now - asked.start <= self._longest]
+        if len(looks) < 2:
+            return None
         start = min(asked.start for asked in looks)
         selectors = tuple(_grouped(one for asked in looks for one in asked.selectors))
         series: dict[Place, dict[Identity, Series]] = {}

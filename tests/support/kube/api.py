@@ -6,7 +6,7 @@ are never changed in place, so that an older state of everything is a copy of on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -68,6 +68,15 @@ class MemoryApi(Store):
         self.writes.append(call)
         self.after_write(call)
         return answer
+
+    def events(self, path: str, query: Mapping[str, str], seconds: float) -> Iterator[Obj]:
+        """A watch that ends at once, when all has been told."""
+        self.before_read(("GET", path))
+        if ("GET", plural_of(path)) in self.denied:
+            raise DeniedError(f"WATCH {path}: 403 {plural_of(path)} is forbidden")
+        told = [(kind, obj) for kind, obj in self.watch(path, query["resourceVersion"]) if selected(obj, query)]
+        bookmark = ("BOOKMARK", {"metadata": {"resourceVersion": self.version}})
+        return iter([{"type": kind, "object": obj} for kind, obj in (*told, bookmark)])
 
     def answer(
         self,

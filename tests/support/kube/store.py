@@ -58,7 +58,8 @@ class Store:
         version = int(since)
         if self._log and version < self._log[0][0] - 1:
             raise ConflictError("410: too old resource version")
-        return [(kind, copied(obj)) for at, where, (kind, obj) in self._log if at > version and under(where, path)]
+        new = itertools.takewhile(lambda entry: entry[0] > version, reversed(self._log))
+        return [(kind, copied(obj)) for _, where, (kind, obj) in reversed([*new]) if under(where, path)]
 
     @property
     def version(self) -> str:
@@ -110,7 +111,9 @@ class Store:
         return obj
 
     def _note(self, path: str, kind: str, obj: Obj) -> None:
-        self._version = int(obj["metadata"]["resourceVersion"]) if kind != "DELETED" else next(self._versions)
+        if kind == "DELETED":
+            obj = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(next(self._versions))}}
+        self._version = int(obj["metadata"]["resourceVersion"])
         self._log.append((self._version, path, (kind, obj)))
         del self._log[:-_LOG]
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from datetime import datetime
 from typing import Any
 
-from sampler_rollouts.cluster.adapter import ROLLOUT, KubernetesCluster
+from sampler_rollouts.cluster.adapter import KubernetesCluster
 from sampler_rollouts.cluster.errors import ClusterError, ConflictError
-from sampler_rollouts.cluster.kinds import DEPLOYMENT, HTTP_ROUTE, POD, RolloutKey
-from sampler_rollouts.cluster.transport import Api
+from sampler_rollouts.cluster.kinds import ROLLOUT, RolloutKey
+from sampler_rollouts.cluster.mirror import Mirror
+from sampler_rollouts.cluster.transport import WatchingApi
 from sampler_rollouts.handlers.loop import ReconcileLoop
-from sampler_rollouts.handlers.watch import Novelty, key_from_child, key_from_rollout
+from sampler_rollouts.handlers.watch import Novelty, key_from_rollout
 from sampler_rollouts.reconcile.examining import BoundedPreflights
 from sampler_rollouts.reconcile.ports import Metrics, Preflights
 from sampler_rollouts.reconcile.reconciler import Reconciler
@@ -45,14 +47,15 @@ class Process:
     def __init__(
         self,
         api: MemoryApi,
-        reads: Api,
+        reads: WatchingApi,
         metrics: Metrics,
         preflights: Preflights,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
         self._api = api
-        self._cluster = KubernetesCluster(reads)
+        self._mirror = Mirror(reads, noticed=self._call)
+        self._cluster = KubernetesCluster(reads, self._mirror)
         bounded = BoundedMetrics(metrics, [], time_limit=5.0)
         bounded.close()
         bounded._threads = {"": Inline()}  # type: ignore[dict-item]
@@ -68,18 +71,21 @@ class Process:
         self._resync_at = monotonic()
         self.looks = 0
 
+    def _call(self, key: RolloutKey) -> None:
+        self._loop.queue.add(key)
+
     async def _list(self) -> list[RolloutKey]:
         return self._cluster.keys()
 
     def notice(self) -> None:
         """What the watches have brought, and what the resync finds."""
+        for reflector in self._mirror.reflectors:
+            with contextlib.suppress(ClusterError):
+                reflector.once()
         for kind, body in self._events(ROLLOUT.everywhere()):
+            self._mirror.saw(kind, body)
             if self._novelty.is_news(kind, body):
                 self._loop.queue.add(key_from_rollout(body))
-        for watched in (DEPLOYMENT, POD, HTTP_ROUTE):
-            for _, body in self._events(watched.everywhere()):
-                if (owner := key_from_child(body)) is not None:
-                    self._loop.queue.add(owner)
         self._seen = self._api.version
         if self._monotonic() >= self._resync_at:
             self._resync_at = self._monotonic() + RESYNC

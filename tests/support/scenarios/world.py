@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -58,15 +58,27 @@ class OlderReads:
     def request(self, method: str, path: str, **more: Any) -> Obj:
         """A read is answered from an older state."""
         api = self._world.api
-        lag = next((lag for plural, lag in self._world.lags.items() if f"/{plural}" in path), 0)
+        lag = self._lag(path)
         if method != "GET" or not lag:
             return api.request(method, path, **more)
-        newest = api.objects
+        newest = api.objects, api._version
         try:
-            api.objects = self._world.past[max(0, len(self._world.past) - 1 - lag)]
+            api.objects, api._version = self._world.past[max(0, len(self._world.past) - 1 - lag)]
             return api.request(method, path, **more)
         finally:
-            api.objects = newest
+            api.objects, api._version = newest
+
+    def events(self, path: str, query: Obj, seconds: float) -> Iterator[Obj]:
+        """What happened until the older state."""
+        api = self._world.api
+        told, lag = api.events(path, query, seconds), self._lag(path)
+        if not lag:
+            return told
+        _, last = self._world.past[max(0, len(self._world.past) - 1 - lag)]
+        return (event for event in told if int(event["object"]["metadata"]["resourceVersion"]) <= last)
+
+    def _lag(self, path: str) -> int:
+        return next((lag for plural, lag in self._world.lags.items() if f"/{plural}" in path), 0)
 
 
 class World:
@@ -83,7 +95,8 @@ class World:
         self.controllers.on_scaled_away = self.watching.scaled_away
         self.lags: dict[str, int] = {}
         """By plural, how many seconds old the operator's reads are."""
-        self.past: deque[dict[str, Obj]] = deque(maxlen=120)
+        self.past: deque[tuple[dict[str, Obj], int]] = deque(maxlen=120)
+        """Objects and version of each second."""
         self.gitops: Callable[[], None] = lambda: None
         """What applies Git, each second."""
         self.process: Process | None = None
@@ -160,7 +173,7 @@ class World:
         self.gateways.run()
         self.traffic.flow(TICK)
         self.gitops()
-        self.past.append(dict(self.api.objects))
+        self.past.append((dict(self.api.objects), self.api._version))
         if self.process is None and self.clock.monotonic() >= self._starts_at:
             self.start()
         if self.process is not None:

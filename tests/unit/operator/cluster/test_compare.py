@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sampler_rollouts.cluster.compare import differs
+from sampler_rollouts.cluster import compare
+from sampler_rollouts.cluster.compare import Compared, differs
 from sampler_rollouts.cluster.kinds import FIELD_MANAGER, kind_of
 
 from tests.support.kube.api import MemoryApi
@@ -141,3 +142,34 @@ def test_backends_of_one_name_are_compared_by_their_place() -> None:
     assert not differs(wanted, live)
     live["spec"]["rules"][0]["backendRefs"][0]["weight"] = 600
     assert differs(wanted, live)
+
+
+def test_what_was_the_same_is_not_compared_again_until_either_side_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Obj] = []
+
+    def counted(wanted: Obj, live: Obj) -> bool:
+        calls.append(wanted)
+        return differs(wanted, live)
+
+    monkeypatch.setattr(compare, "differs", counted)
+    compared, wanted = Compared(), deployment()
+    live = applied(wanted)
+    assert [compared.differs(copy.deepcopy(wanted), copy.deepcopy(live)) for _ in range(3)] == [False] * 3
+    assert len(calls) == 1
+    changed = copy.deepcopy(live)
+    changed["metadata"]["resourceVersion"] = "99"
+    changed["spec"]["replicas"] = 7
+    assert compared.differs(wanted, changed)
+    assert compared.differs(deployment(replicas=9), live)
+    assert not compared.differs(wanted, live)
+    assert len(calls) == 3
+
+
+def test_no_more_is_remembered_than_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "MOST_SAME", 2)
+    compared, wanted = Compared(), deployment()
+    for number in range(5):
+        live = applied(wanted)
+        live["metadata"]["uid"] = f"uid-{number}"
+        assert not compared.differs(wanted, live)
+    assert len(compared._same) <= 2

@@ -25,7 +25,7 @@ from sampler_rollouts.cluster.errors import (
     ServerError,
     UnavailableError,
 )
-from sampler_rollouts.cluster.transport import KubernetesApi, configuration, listed
+from sampler_rollouts.cluster.transport import KubernetesApi, configuration, listed, snapshot
 
 
 class Server:
@@ -246,3 +246,48 @@ def test_lists_are_read_to_the_end(server: Server, api: KubernetesApi) -> None:
 
     assert [item["n"] for item in listed(api, "/x", {"labelSelector": "a=b"})] == [1, 2]
     assert server.asked[1][1] == "/x?labelSelector=a%3Db&limit=500&continue=more"
+
+
+def line(kind: str, version: int) -> bytes:
+    return json.dumps({"type": kind, "object": {"metadata": {"resourceVersion": str(version)}}}).encode() + b"\n"
+
+
+def test_a_watch_is_told_line_by_line(server: Server, api: KubernetesApi) -> None:
+    server.answers = [(200, line("ADDED", 1) + line("BOOKMARK", 2), {})]
+    told = list(api.events("/x", {"watch": "1", "resourceVersion": "0"}, 30))
+
+    versions = [one["object"]["metadata"]["resourceVersion"] for one in told]
+    assert ([one["type"] for one in told], versions) == (["ADDED", "BOOKMARK"], ["1", "2"])
+    assert server.asked[0][:2] == ("GET", "/x?watch=1&resourceVersion=0")
+
+
+def test_a_watch_that_is_refused_is_refused_at_once(server: Server, api: KubernetesApi) -> None:
+    server.answers = [(410, b'{"message": "too old resource version"}', {})]
+    with pytest.raises(ConflictError, match="too old"):
+        api.events("/x", {}, 30)
+
+
+@pytest.mark.parametrize("rest", [b'{"type": "ADD', b"no json\n"])
+def test_a_watch_that_breaks_off_says_so(server: Server, api: KubernetesApi, rest: bytes) -> None:
+    server.answers = [(200, line("ADDED", 1) + rest, {})]
+    told = api.events("/x", {}, 30)
+    next(told)
+    with pytest.raises(UnavailableError):
+        list(told)
+
+
+def test_a_watch_that_says_nothing_is_given_up(
+    server: Server, api: KubernetesApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "WATCH_GRACE", 0.1)
+    server.silent.set()
+    with pytest.raises(UnavailableError):
+        list(api.events("/x", {}, 0.1))
+
+
+def test_a_listing_has_a_version(server: Server, api: KubernetesApi) -> None:
+    pages = [{"items": [1], "metadata": {"continue": "c"}}, {"items": [2], "metadata": {"resourceVersion": "7"}}]
+    server.answers = [(200, json.dumps(page).encode(), {}) for page in (*pages, {"metadata": {"resourceVersion": "x"}})]
+
+    assert snapshot(api, "/x") == ([1, 2], 7)
+    assert snapshot(api, "/x") == ([], 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -83,7 +84,7 @@ async def test_a_reconcile_that_hangs_holds_up_nobody_else(monkeypatch: pytest.M
         for number in range(100):
             loop.queue.add(RolloutKey("n", f"hung-{number}"))
         loop.queue.add(B)
-        await asyncio.wait_for(done.wait(), 1)
+        await asyncio.wait_for(done.wait(), 10)  # all of them have begun: one every PACE, beyond AT_ONCE
 
 
 @pytest.mark.parametrize("error", [RuntimeError("bug"), UnavailableError("down")])
@@ -144,6 +145,25 @@ async def test_resync_finds_what_no_event_told_and_survives_an_outage() -> None:
         assert not loop.synced
         await until(lambda: {A, B} <= set(calls))
         assert loop.synced
+
+
+async def test_of_many_that_come_at_once_not_all_begin_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_module, "AT_ONCE", 2)
+    monkeypatch.setattr(loop_module, "PACE", 0.05)
+    monkeypatch.setattr(loop_module, "WIND_UP", 0.05)
+    begun: list[float] = []
+
+    async def reconcile(key: RolloutKey) -> Result:
+        begun.append(time.monotonic())
+        await asyncio.sleep(10)
+        return Result()
+
+    async with running(reconcile) as loop:
+        for number in range(5):
+            loop.queue.add(RolloutKey("n", f"r{number}"))
+        await until(lambda: len(begun) == 5)
+    assert begun[1] - begun[0] < begun[4] - begun[2]
+    assert begun[4] - begun[2] > 0.09
 
 
 async def test_stopping_lets_a_reconcile_finish() -> None:

@@ -92,6 +92,20 @@ async def test_an_event_overtakes_a_delay(queue: WorkQueue[str], clock: Clock) -
     assert await nothing_comes(queue)
 
 
+async def test_who_is_to_come_within_a_while_comes_by_chance_and_a_new_key_at_once(clock: Clock) -> None:
+    queue: WorkQueue[str] = WorkQueue(clock, jitter=lambda: 0.5)
+    queue.add_later("late", 600)
+    queue.add_later("soon", 10)
+    for key in ("late", "soon", "new"):
+        queue.within(key, 60)
+    assert await queue.get() == "new"
+    queue.within("new", 60)  # in work: it says itself when it comes back
+    assert queue.next_due() == 10
+    clock.now += 10
+    assert await queue.get() == "soon"
+    assert queue.next_due() == 20
+
+
 async def test_a_waiter_wakes_when_a_delay_is_over() -> None:
     queue: WorkQueue[str] = WorkQueue(asyncio.get_running_loop().time)
     queue.add_later("a", 0.05)

@@ -128,6 +128,42 @@ def test_nothing_is_seen_twice_or_lost_between_looks_at_odd_moments(shop: Shop) 
     assert last == look(PrometheusSource(config()), shop, "r1", 320).looks["pool", "errors"]
 
 
+class Moments:
+    """A monotonic clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def test_who_is_looked_at_seldom_is_read_for_when_it_is_due(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most rollouts serve, and come once a minute: an answer for all of them each few seconds would be read in vain."""
+    moments = Moments()
+    monkeypatch.setattr(shared, "time", moments)
+    source = begun(shop)
+
+    def read(names: list[str], seconds: float, scrape: float) -> set[str]:
+        """Look at them after so many seconds; the rollouts that were asked for."""
+        moments.now += seconds
+        shop.show(scrape)
+        shop.queries.clear()
+        for name in names:
+            assert not source.fetch(asked(name), at(scrape)).unavailable
+        return {name for query in shop.queries for name in NAMES if re.search(rf"\b{name}\b", query)}
+
+    for minute in range(3):
+        read(NAMES, 60, 302 + minute)
+    often = NAMES[10:]
+    assert read(often, 6, 306) == set(often)
+    assert read(often, 6, 307) == set(often)
+    assert len(shop.queries) == 2
+    assert read(NAMES, 48, 310) == set(NAMES)
+    assert len(shop.queries) == 2
+    assert look(source, shop, "r3", 311).looks["pool", "errors"].checked == 4 * 3 * 311
+
+
 def test_a_rollout_alone_asks_for_itself(shop: Shop) -> None:
     source = PrometheusSource(config())
     for scrape in (300.0, 301.0, 302.0):

@@ -165,7 +165,7 @@ async def test_an_unavailable_server_is_not_asked_again_and_again(world: World) 
 async def test_an_edit_of_a_child_is_put_back(world: World) -> None:
     await established(world)
     (name,) = world.api.kinds("deployments")
-    world.api.objects[f"{DEPLOYMENTS}/{name}"]["spec"]["replicas"] = 7
+    world.api.edit(f"{DEPLOYMENTS}/{name}", lambda obj: obj["spec"].update(replicas=7))
     await world.reconcile()
 
     assert world.api.kinds("deployments")[name]["spec"]["replicas"] == 2
