@@ -70,13 +70,13 @@ def test_the_rights_are_those_that_the_code_uses(render: Any) -> None:
         for resource in rule["resources"]
     }
 
-    children = {"get", "list", "create", "patch", "delete"}
+    children = {"get", "list", "watch", "create", "patch", "delete"}
     assert granted == {
         ("samplerrollouts.io", "samplerrollouts"): {"get", "list", "watch"},
         ("samplerrollouts.io", "samplerrollouts/status"): {"update"},
         ("samplerrollouts.io", "samplerrollouts/finalizers"): {"update"},
-        ("apps", DEPLOYMENT.plural): children | {"watch"},
-        ("gateway.networking.k8s.io", HTTP_ROUTE.plural): children | {"watch"},
+        ("apps", DEPLOYMENT.plural): children,
+        ("gateway.networking.k8s.io", HTTP_ROUTE.plural): children,
         ("apps", CONTROLLER_REVISION.plural): children,
         ("", SERVICE.plural): children,
         ("policy", DISRUPTION_BUDGET.plural): children,
