@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, TypeVar
 
@@ -19,10 +20,10 @@ T = TypeVar("T")
 
 RECONCILE_LIMIT: Final = 120.0
 """No reconcile takes longer: each of its calls has its own, much shorter limit. A longer one is cut off."""
-AT_ONCE: Final = 64
-PACE: Final = 0.02
-"""Seconds between two beginnings where so many are under way: thousands at once, after a start, would all end together
-and last, and be due together again."""
+AT_ONCE: Final = 128
+PACE: Final = 0.01
+"""Seconds between two beginnings where so many have begun within a second: thousands at once, after a start, would all
+end together and last, and be due together again. Those that hang do not count: they are to hold up nobody else."""
 HEARTBEAT: Final = 1.0
 WIND_UP: Final = 10.0
 """How long reconciles in flight may take when the operator is told to stop; they can be cut off anywhere (R4)."""
@@ -109,12 +110,14 @@ class ReconcileLoop:
         await _end(self._tasks)
 
     async def _keep_dispatching(self) -> None:
+        begun: deque[float] = deque(maxlen=AT_ONCE)
         while True:
             key = await self.queue.get()
             task = asyncio.create_task(self._once(key), name=f"reconcile {key}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-            if len(self._tasks) > AT_ONCE:
+            begun.append(self._clock())
+            if self._clock() - begun[0] < 1 and len(begun) == begun.maxlen:
                 await asyncio.sleep(PACE)
 
     async def _once(self, key: RolloutKey) -> None:
