@@ -192,6 +192,8 @@ class Rollout(WithBirths):
     """At ``pause: {}``."""
     clock: Clock
     """The whole rollout's clock, against ``deadline``."""
+    ready_at: AwareDatetime | None = None
+    """When a pod of it was first seen ready: before, no request can have reached it."""
     retried_at: AwareDatetime | None = None
     """When a person last had the pods of a first release tried once more."""
     exits: Count = 0

@@ -79,6 +79,7 @@ def go_back(turn: Turn, bake: Bake, target: Release) -> None:
     status.rollout = Rollout(
         release=leaving.hash,
         started_at=leaving.since,
+        ready_at=leaving.since,
         quality=watch,
         waves=[moved] if moved else [],
         progress_deadline=_progress_deadline(turn),

@@ -110,6 +110,9 @@ def _note_births(turn: Turn, rollout: Rollout, release: Release) -> None:
     for birth in known.values():
         birth.serving = birth.pod in serving
     rollout.births = list(known.values())
+    moved = moving(rollout)
+    if rollout.ready_at is None and any(birth.serving and birth.pool in moved for birth in known.values()):
+        rollout.ready_at = turn.now
 
 
 def _note_traffic(turn: Turn) -> None:

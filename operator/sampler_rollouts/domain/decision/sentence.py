@@ -112,9 +112,11 @@ def ending(turn: Turn, rollout: Rollout, did: str, pool: str, why: str) -> str:
     parts = [f"{did} release {rollout.release}{place}{weight}: {why}", *rollout.changes[:MOST_CHANGES]]
     if len(rollout.changes) > MOST_CHANGES:
         parts.append(f"{len(rollout.changes) - MOST_CHANGES} further changes")
-    if since is not None:
-        seen = _exposed(exposure(turn, rollout), by_table=table_wave(rollout))
-        parts += [f"since {moment(since)}", seen]
-    else:
+    requests = exposure(turn, rollout)
+    if since is None:
         parts.append("no pod of it has served")
+    elif rollout.waves and rollout.ready_at is None and not requests.exposed:
+        parts += [f"since {moment(since)}", "no pod of it was seen ready, so that no requests were exposed"]
+    else:
+        parts += [f"since {moment(since)}", _exposed(requests, by_table=table_wave(rollout))]
     return clip("; ".join(parts) + ".")

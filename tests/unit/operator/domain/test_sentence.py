@@ -147,10 +147,22 @@ def test_nobody_knows_who_was_exposed_without_metrics() -> None:
     world = established()
     world.update(spec("b"))
     world.metrics_up = False
-    world.tick()
+    world.run(25)
+    assert world.serving(world.revision_of("candidate"))
     world.update(spec("a"))
     world.tick()
     assert "how many requests were exposed is not known" in world.status.history[0].message
+
+
+def test_a_release_whose_pods_were_never_ready_exposed_nobody() -> None:
+    world = established()
+    world.update(spec("b"))
+    world.metrics_up = False
+    world.tick()
+    world.never_ready.add(world.revision_of("candidate"))
+    world.run(200)
+    assert world.status.history[0].reason == "PodsFailing"
+    assert world.status.history[0].message.endswith("no pod of it was seen ready, so that no requests were exposed.")
 
 
 def test_a_promotion_has_its_sentence_too() -> None:
