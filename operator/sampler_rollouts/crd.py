@@ -110,7 +110,7 @@ class _Converter:
         properties |= getattr(model, "former", {})
         if properties:
             result["properties"] = properties
-        rules = [rule.schema() for rule in getattr(model, "rules", ())]
+        rules = [rule.schema() for rule in getattr(model, "rules", ()) if rule.cel]
         return result | ({CEL_KEY: rules} if rules else {})
 
     def _property(self, node: Mapping[str, Any], field: Any) -> dict[str, Any]:

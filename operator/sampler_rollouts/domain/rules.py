@@ -29,7 +29,10 @@ DNS_SUBDOMAIN: Final = f"{DNS_LABEL}([.]{DNS_LABEL})*"
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule over an object. ``message`` names the field and the remedy; ``field`` is where the error is shown."""
+    """One rule over an object. ``message`` names the field and the remedy; ``field`` is where the error is shown.
+
+    ``cel`` is empty where CEL cannot tell: then the operator alone refuses the spec (``InvalidSpec``).
+    """
 
     cel: str
     message: str

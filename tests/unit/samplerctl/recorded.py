@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from prometheus_client.parser import text_string_to_metric_families
 from sampler_rollouts.cluster.kinds import RolloutKey
 from sampler_rollouts.domain.evidence.bound import upper_bound
 from sampler_rollouts.domain.evidence.look import CheckLook, Evidence, Verdict
@@ -60,7 +61,7 @@ class Scraped(World):
         outcome = super().tick(seconds, writes=writes)
         self.telemetry.decided(KEY, outcome, self.found)
         self.said += [(self.now, note) for note in outcome.events]
-        for family in self.telemetry.collect():
+        for family in text_string_to_metric_families(self.telemetry.exposition().decode()):
             for sample in family.samples:
                 labels = {"__name__": sample.name, "instance": "10.1.2.3:8080", **sample.labels}
                 self.series[tuple(sorted(labels.items()))].append((self.now.timestamp(), sample.value))

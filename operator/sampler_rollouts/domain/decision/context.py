@@ -138,7 +138,8 @@ class Turn:
     def replicas(self, name: str) -> int:
         """How many servers the pool is to have: what the spec says, or last said; if that is lost, what there is."""
         wanted = self.wish.spec.pool(name) if self.wish else None
-        known = wanted.replicas if wanted else self.pool(name).replicas
+        told = wanted or self.status.pool(name)  # asking makes no row: a removed pool has none
+        known = told.replicas if told else 0
         there = [item.replicas for item in self.seen.workloads if item.pool == name]
         return known or max([1, *there])
 

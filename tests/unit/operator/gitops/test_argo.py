@@ -31,6 +31,7 @@ OFFERED = {
     "holding": HELD,
     "no-pods": HELD,
     "unexamined": HELD,
+    "shared": HELD,
     "rolled-back": {"retry"},
     "aborted": {"retry"},
     "reverted": {"pause"},
