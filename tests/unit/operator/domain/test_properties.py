@@ -42,6 +42,7 @@ SLOW = settings(max_examples=HISTORIES, deadline=None, suppress_health_check=[He
 @example(False, [scenes.another_share])
 @example(False, [scenes.baked_unseen, scenes.baked])
 @example(False, [scenes.promoted, scenes.baked_unseen])
+@example(False, [scenes.withdrawn, scenes.pool_removed_in_need, scenes.stable_fails])
 def test_the_invariants_hold_in_every_story(pause: bool, story: list[Scene]) -> None:
     world = opening(pause)
     for scene in story:
