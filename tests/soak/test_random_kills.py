@@ -1,8 +1,7 @@
 """Rollouts while everything around them is killed at random: each ends right, and no request fails.
 
 Good and bad releases in turn for SURVIVAL_MINUTES (default 60), while the operator, Prometheus, or a component of the
-cluster is killed every few seconds; then a release whose servers crash after they were ready. By its name it comes
-after the test that needs the machine without a cluster.
+cluster is killed every few seconds; then a release whose servers crash after they were ready.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Sessions through a real gateway: each stays with the release that had its first request, and moves when that leaves.
+"""Sessions through a real gateway: each stays with the release that had its first request.
 
-By its name it comes after the test that needs the machine without a cluster.
+It moves when that release leaves.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Through a real gateway in trouble: writes of the route are refused while a check fails, and a proxy is killed.
-
-By its name it comes after the test that needs the machine without a cluster.
-"""
+"""Through a real gateway in trouble: writes of the route are refused while a check fails, and a proxy is killed."""
 
 from __future__ import annotations
 

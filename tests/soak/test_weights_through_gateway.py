@@ -1,7 +1,7 @@
 """Many changes of weight and many rollbacks through a real gateway under a steady load: not one request fails.
 
 The gateway's controller is killed again and again meanwhile. Says how long a rollback took to reach the last request,
-by Envoy's own book. By its name it comes after the test that needs the machine without a cluster.
+by Envoy's own book.
 """
 
 from __future__ import annotations
