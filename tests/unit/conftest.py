@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-LONG_ONE_IN = int(os.environ.get("LONG_TESTS_ONE_IN", "4"))
+LONG_ONE_IN = int(os.environ.get("LONG_TESTS_ONE_IN", "8"))
 """Of the tests that carry the mark `long` one in so many is run, always the same ones; 1 runs all."""
 SLOW_ONE_IN = int(os.environ.get("SLOW_TESTS_ONE_IN", "1"))
 """The same of those that carry the mark `slow`: `make unit` says 4."""
