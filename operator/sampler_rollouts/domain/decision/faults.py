@@ -65,9 +65,8 @@ def note_fault(turn: Turn, reason: str, pool: str, check: str, why: str) -> None
     message = clip(f"Release {status.stable.hash} is not well: pool {pool}: {why}; there is nothing to go back to.")
     status.stable.fault = fault = Fault(reason=reason, message=message, at=turn.now, pool=pool, check=check)
     if status.candidate and _same_pods(status.candidate, status.stable, pool):
-        status.candidate.fault = (
-            fault.model_copy()
-        )  # it may become stable in this very turn, or keep that pool for ever
+        # It may become stable in this very turn, or keep that pool for ever.
+        status.candidate.fault = fault.model_copy()
     if status.stage is Stage.SERVING:
         status.rollout = None  # that of its test; a candidate that has no pod yet goes on
     if status.bake:
