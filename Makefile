@@ -26,6 +26,7 @@ incidents: venv ## the incidents of 2025 and honest releases through a real gate
 	@$(PY) -m local.incidents $(if $(KEEP),--keep) $(INCIDENTS_ARGS)
 
 test: lint ## what CI runs: lint, then unit, API-server and end-to-end tests on one shared cluster
+	@export SAME_EXAMPLES=1
 	@$(PY) -m pytest tests/unit $(PARALLEL) -q --durations=5
 	@$(PY) -m pytest tests/cluster tests/e2e -q --durations=10
 

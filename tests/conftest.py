@@ -12,14 +12,14 @@ from hypothesis import settings
 
 from local.cluster import Cluster
 from local.errors import LocalError
-from tests.support.examples import examples
+from tests.support.examples import SAME, examples
 from tests.support.interrupting import Traces, traces
 from tests.support.rollouts import refuse_installed_operator
 from tests.support.waiting import shown
 
 TESTS = Path(__file__).parent
 
-settings.register_profile("share", max_examples=examples(settings.default.max_examples))
+settings.register_profile("share", max_examples=examples(settings.default.max_examples), derandomize=SAME)
 settings.load_profile("share")
 
 
