@@ -55,6 +55,8 @@ class WorkloadState:
     refused: str = ""
     made: bool = True
     """Whether the Deployment exists; otherwise it could not be made."""
+    stable: bool = False
+    """Whether it was stable's when it was last written."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,9 @@ LABEL_ROLLOUT: Final = f"{GROUP}/rollout"
 LABEL_POOL: Final = f"{GROUP}/pool"
 LABEL_REVISION: Final = f"{GROUP}/revision"
 LABEL_CLASS: Final = f"{GROUP}/context-class"
+ROLE: Final = f"{GROUP}/role"
+"""An annotation of Deployments: what status knows by itself, for the day on which it is lost. Nothing else reads it."""
+STABLE: Final = "stable"
 CONTAINER: Final = "sampler"
 HTTP_PORT: Final = 8000
 METRICS_PORT: Final = 9090
@@ -233,13 +236,16 @@ def recorded_template(body: Mapping[str, Any]) -> dict[str, Any] | None:
     return dict(template) if isinstance(template, Mapping) else None
 
 
-def deployment(owner: Owner, child: Child, template: Mapping[str, Any], replicas: int) -> Manifest:
+def deployment(
+    owner: Owner, child: Child, template: Mapping[str, Any], replicas: int, *, stable: bool = False
+) -> Manifest:
     """The Deployment of a revision. Its template never changes, so it never rolls by itself."""
     labels = _labels(template)
+    metadata = metadata_of(owner, child_name(owner.name, child.pool, child.revision), labels)
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": metadata_of(owner, child_name(owner.name, child.pool, child.revision), labels),
+        "metadata": metadata | ({"annotations": {ROLE: STABLE}} if stable else {}),
         "spec": {
             "replicas": replicas,
             "revisionHistoryLimit": 0,

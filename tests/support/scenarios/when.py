@@ -237,6 +237,12 @@ class When:
         """Somebody took the operator's memory."""
         self._world.api.edit(self._world.path(self._story.name), lambda obj: obj.update(status={}), "somebody")
 
+    def marks_are_taken_off(self, *builds: str, pool: str = "cpu") -> None:
+        """Their Deployments do not say any more which of them is stable's."""
+        for build in builds:
+            path = self._story.child("deployments", build, pool)
+            self._world.api.edit(path, lambda obj: obj["metadata"].pop("annotations", None), "somebody")
+
     def time_passes(self, seconds: float) -> None:
         """And nothing else happens."""
         for _ in range(int(seconds)):

@@ -97,7 +97,14 @@ def _there(turn: Turn) -> dict[str, list[str]]:
     for pool, revision in places:
         if pool and revision:
             found.setdefault(pool, []).append(revision)
-    return {pool: _routed(turn, pool, several) for pool, several in list(found.items())[: limits.POOLS]}
+    return {pool: _serves(turn, pool, several) for pool, several in list(found.items())[: limits.POOLS]}
+
+
+def _serves(turn: Turn, pool: str, found: list[str]) -> list[str]:
+    """Of several revisions of a pool the one whose Deployment says it was stable; or all that may have been."""
+    said = {(item.pool, item.revision) for item in turn.seen.workloads if item.stable}
+    marked = [one for one in found if (pool, one) in said]
+    return marked if len(marked) == 1 else _routed(turn, pool, found)
 
 
 def _routed(turn: Turn, pool: str, found: list[str]) -> list[str]:

@@ -28,6 +28,7 @@ def manifests(turn: Turn, plan: dict[render.Child, int], beside: Warm) -> tuple[
     services = [render.class_service(owner, name) for name in entrances]
     deployments: list[Manifest] = []
     keep: set[str] = set()
+    stable = {render.Child(item.name, item.revision) for item in turn.status.stable.pools} if turn.status.stable else {}
     for child, replicas in (plan | beside.kept).items():
         template = template_of(turn, child)
         if template is None:
@@ -36,7 +37,7 @@ def manifests(turn: Turn, plan: dict[render.Child, int], beside: Warm) -> tuple[
         records.append(render.controller_revision(owner, child, template))
         services.append(render.revision_service(owner, child, template))
         if child not in beside.kept or not gateway.may_be_asked(turn, child):
-            deployments.append(render.deployment(owner, child, template, replicas))
+            deployments.append(render.deployment(owner, child, template, replicas, stable=child in stable))
     deployments += _standbys(turn, beside)
     budgets = _budgets(turn, plan)
     turn.status.budgets = bool(budgets) or turn.seen.budgets

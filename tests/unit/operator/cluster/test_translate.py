@@ -200,8 +200,11 @@ def test_workloads_and_refusals() -> None:
     refused = deployment("b", "r2", 3)
     refused["status"] = {"conditions": [{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}]}
 
-    assert observation([deployment("a", "r1", 2), refused], [], []).workloads == (
-        WorkloadState("a", "r1", 2),
+    stable = deployment("a", "r1", 2)
+    stable["metadata"]["annotations"] = {"samplerrollouts.io/role": "stable"}
+
+    assert observation([stable, refused], [], []).workloads == (
+        WorkloadState("a", "r1", 2, stable=True),
         WorkloadState("b", "r2", 3, "exceeded quota"),
     )
 

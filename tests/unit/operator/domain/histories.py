@@ -92,7 +92,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("stable fails"), st.none()),
     st.tuples(st.just("undeletable"), st.booleans()),
     st.tuples(st.just("unscalable"), st.booleans()),
-    st.tuples(st.just("wiped"), st.none()),
+    st.tuples(st.just("wiped"), st.booleans()),
     st.tuples(st.just("stable unready"), st.integers(0, 4)),
     st.tuples(st.just("examined"), st.tuples(st.sampled_from(["cpu-a", "cpu-b"]), EXAMINED)),
     st.tuples(st.just("split"), st.sampled_from([None, 0.0, 0.5, 0.95])),
@@ -149,6 +149,8 @@ def _act_more(world: World, kind: str, value: Any) -> None:
     elif kind == "unscalable":
         world.unscalable = value
     elif kind == "wiped":
+        if value:
+            world.unmark()
         world.wipe()
     elif kind == "stable unready":
         world.unready = {pod.name for pod in [one for one in world.pods if one.revision in stable][:value]}

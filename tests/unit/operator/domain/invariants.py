@@ -10,7 +10,7 @@ from sampler_rollouts.domain.decision import decide, question
 from sampler_rollouts.domain.decision.verdicts import required
 from sampler_rollouts.domain.evidence.look import Evidence, Verdict
 from sampler_rollouts.domain.outcome import Manifest, Outcome
-from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION
+from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, ROLE, STABLE
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 from sampler_rollouts.domain.status import Result, Stage, Status
 
@@ -287,11 +287,7 @@ def what_does_not_go_is_told(world: World, outcome: Outcome) -> None:
 
 def a_lost_status_puts_nothing_at_risk(world: World, outcome: Outcome) -> None:
     """Where Deployments are there, no other release comes without a gate, and no pod that serves goes."""
-    told = {
-        (body["metadata"]["labels"][LABEL_POOL], body["metadata"]["labels"][LABEL_REVISION])
-        for (kind, _), body in world.children.items()
-        if kind == "Deployment" and LABEL_POOL in body["metadata"]["labels"]
-    }
+    told = _known_to_be_stable(world)
     if world.status.stage is not Stage.IDLE or not told or outcome.hands_off:
         return
     status = outcome.status
@@ -308,3 +304,14 @@ def a_lost_status_puts_nothing_at_risk(world: World, outcome: Outcome) -> None:
     for place in told if status.previous is None else ():
         ready = sum(world.is_ready(pod) and (pod.pool, pod.revision) == place for pod in world.pods)
         assert kept[place] >= min(ready, asked.get(place[0], ready))
+
+
+def _known_to_be_stable(world: World) -> set[tuple[str, str]]:
+    """Pool and revision of the Deployments that are there; where a pool has several, of those with stable's mark."""
+    marks: dict[tuple[str, str], bool] = {}
+    for (kind, _), body in world.children.items():
+        labels, notes = body["metadata"]["labels"], body["metadata"].get("annotations", {})
+        if kind == "Deployment" and LABEL_POOL in labels:
+            marks[labels[LABEL_POOL], labels[LABEL_REVISION]] = notes.get(ROLE) == STABLE
+    several = {pool for pool, _ in marks if sum(one == pool for one, _ in marks) > 1}
+    return {place for place, marked in marks.items() if marked or place[0] not in several}

@@ -227,9 +227,15 @@ def wiped(world: World) -> None:
     _run(world, 40)
 
 
+def wiped_unmarked(world: World) -> None:
+    """The status is lost, and no Deployment says what it was."""
+    world.unmark()
+    wiped(world)
+
+
 SCENES: list[Scene] = [
     stable_fails, promoted, waiting, rejected, rejected_without_stable, withdrawn, first_again, previous_again, retried,
     retried_in_vain, a_word, pool_removed, pool_removed_in_need, recreated, baked, killed, healed,
-    undeletable, immovable, deletable, wiped,
+    undeletable, immovable, deletable, wiped, wiped_unmarked,
     stable_unready_in_a_step, another_share, baked_unseen,
 ]  # fmt: skip

@@ -53,8 +53,28 @@ def test_a_spec_that_cannot_be_read_takes_nothing_away() -> None:
     assert world.serving() == {"cpu-a": 2, "cpu-b": 2}
 
 
-def test_in_mid_rollout_nobody_knows_which_was_stable_and_all_serve_on() -> None:
+def test_in_mid_rollout_stable_is_known_by_its_mark_and_the_candidate_starts_anew() -> None:
     world = rolling(replicas=4)
+    stable, new = world.status.stable, world.revision_of("candidate")
+    assert stable is not None
+    world.wipe()
+    world.tick()
+    assert (world.status.stage, world.revision_of("candidate")) == ("Progressing", new)
+    assert world.status.stable is not None
+    assert (world.status.stable.hash, world.status.stable.pools) == (stable.hash, stable.pools)
+    world.judge = bad(new)
+    world.run(120)
+    assert world.condition("Stalled") == ("True", "RolledBack")
+    assert world.serving() == {"cpu-a": 4, "cpu-b": 4}
+    assert {pod.revision for pod in world.pods if pod.terminating_since is None} == {
+        item.revision for item in stable.pools
+    }
+
+
+def test_without_marks_nobody_knows_in_mid_rollout_which_was_stable_and_all_serve_on() -> None:
+    """As an operator left them that wrote none."""
+    world = rolling(replicas=4)
+    world.unmark()
     before = world.serving()
     old, new = world.revision_of("stable"), world.revision_of("candidate")
     world.wipe()
@@ -68,6 +88,7 @@ def test_in_mid_rollout_nobody_knows_which_was_stable_and_all_serve_on() -> None
 
 def test_a_person_says_which_is_stable_by_deleting_the_other() -> None:
     world = rolling(replicas=4)
+    world.unmark()
     world.wipe()
     world.run(30)
     choose_stable(world)

@@ -16,7 +16,7 @@ from sampler_rollouts.domain.evidence.look import CheckLook, Evidence, Verdict
 from sampler_rollouts.domain.evidence.samples import Question
 from sampler_rollouts.domain.observation import Observation, PodState, Refused, Sibling, Verb, WorkloadState
 from sampler_rollouts.domain.outcome import EventNote, Outcome
-from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, recorded_template
+from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, ROLE, STABLE, recorded_template
 from sampler_rollouts.domain.status import Status
 
 from tests.unit.operator.domain.arrivals import Arrivals
@@ -133,6 +133,11 @@ class World:
         """Somebody took the status away, and with it what was known of faults and rejected releases."""
         self.raw_status, self.faulty, self.rejected = {}, set(), {}
 
+    def unmark(self) -> None:
+        """No Deployment says that it is stable's, as an older operator has left them."""
+        for body in self.children.values():
+            body["metadata"].get("annotations", {}).pop(ROLE, None)
+
     def recreate(self) -> None:
         """The SamplerRollout is deleted and created again under its name; its pods are still there."""
         self.raw_status, self.children, self.annotations = {}, {}, {}
@@ -157,7 +162,9 @@ class World:
         records = [body for (kind, _), body in self.children.items() if kind == "ControllerRevision"]
         return Observation(
             pods=tuple(self._state(pod) for pod in self.pods),
-            workloads=tuple(WorkloadState(*_child(body), body["spec"]["replicas"]) for body in deployments),
+            workloads=tuple(
+                WorkloadState(*_child(body), body["spec"]["replicas"], stable=_is_stable(body)) for body in deployments
+            ),
             templates={"-".join(_child(body)): recorded_template(body) or {} for body in records},
             services={body["metadata"]["name"]: body["spec"]["selector"] for body in services},
             refusals=self.refused,
@@ -356,6 +363,10 @@ class World:
 def _child(body: Mapping[str, Any]) -> tuple[str, str]:
     labels = body["metadata"]["labels"]
     return labels[LABEL_POOL], labels[LABEL_REVISION]
+
+
+def _is_stable(body: Mapping[str, Any]) -> bool:
+    return bool(body["metadata"].get("annotations", {}).get(ROLE) == STABLE)
 
 
 def established(letter: str = "a", **more: Any) -> World:

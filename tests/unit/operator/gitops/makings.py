@@ -262,6 +262,7 @@ def service_refused() -> World:
 
 def lost() -> World:
     world = rolling(replicas=4)
+    world.unmark()
     world.wipe()
     world.run(30)
     return world

@@ -155,7 +155,13 @@ STATES = {
         FAILED,
         "Degraded",
     ),
-    "status-lost": State("status wiped in mid-rollout", makings.lost, "Stalled StatusLost", FAILED, "Degraded"),
+    "status-lost": State(
+        "status wiped in mid-rollout, and nothing says which was stable",
+        makings.lost,
+        "Stalled StatusLost",
+        FAILED,
+        "Degraded",
+    ),
     "pool-away": State(
         "no pod of a pool is ready",
         lambda: makings.pods_away(makings.all_of_a_pool),

@@ -85,11 +85,26 @@ def wiped(given: Given, when: When, then: Then) -> None:
     then.is_("Verified", "BakeTimeOver")
 
 
-@scenario("the status is wiped in mid-rollout: everything stays, and a person decides", "two candidates", long=True)
+@scenario("the status is wiped in mid-rollout: stable is known by its mark, and the candidate begins again", long=True)
 def wiped_in_mid_rollout(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")
     when.weight_is(50)
+    when.status_is_wiped()
+    when.weight_is(25)
+    when.answers_of("b")
+    then.rolled_back("b")
+    then.pods(a=4)
+
+
+@scenario(
+    "the status and the marks are wiped in mid-rollout: all stays, and a person decides", "two candidates", long=True
+)
+def wiped_without_marks(given: Given, when: When, then: Then) -> None:
+    given.serving("a")
+    when.spec_asks_for("b")
+    when.weight_is(50)
+    when.marks_are_taken_off("a", "b")
     when.status_is_wiped()
     when.operator_is_away(2)
     then.is_("Stalled", "StatusLost")
