@@ -149,6 +149,7 @@ def test_production_code_names_no_fault() -> None:
         assert not [word for word in words if word in text], file
 
 
+@pytest.mark.long
 @pytest.mark.model
 @pytest.mark.timeout(240)
 def test_the_faults_on_the_real_model() -> None:

@@ -23,7 +23,8 @@ from sampler_rollouts.domain.decision.share import skew
 from sampler_rollouts.domain.decision.suspects import stopped
 from sampler_rollouts.domain.decision.table import begin_table, close_table, table_waits_for
 from sampler_rollouts.domain.decision.transitions import Trigger, move
-from sampler_rollouts.domain.decision.verdicts import fresh, known_against_stable, shared_checks, shared_degradation
+from sampler_rollouts.domain.decision.verdicts import above_limit, fresh, known_against_stable, shared_checks
+from sampler_rollouts.domain.evidence.look import SHARED_DEGRADATION
 from sampler_rollouts.domain.loose import Clock
 from sampler_rollouts.domain.quantities import duration_text, seconds
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
@@ -134,9 +135,10 @@ def _missing_evidence(turn: Turn, rollout: Rollout) -> str:
         return f"its time of {duration_text(rollout.min_duration)}"
     if not fresh(turn, heard(rollout, tested_pools(rollout))):
         return f"fresh data ({turn.evidence_reason or 'StaleData'})"
-    shared = shared_degradation(turn, rollout)
-    if rollout.weight < 100 and shared is not None:
-        return f"pool {shared.pool}: check {shared.check} to be within its limit in both releases ({shared.reason})"
+    above = above_limit(turn, rollout)
+    if rollout.weight < 100 and above is not None:
+        wanted = "within its limit in both releases" if above.reason == SHARED_DEGRADATION else "compared with stable"
+        return f"pool {above.pool}: check {above.check}, which is above its limit, to be {wanted} ({above.reason})"
     if rollout.weight < 100 and _following(turn, rollout) is None:
         return _unpassed(turn, rollout)
     return ""

@@ -11,7 +11,7 @@ from sampler_rollouts.domain.decision.numbers import note_numbers, shown
 from sampler_rollouts.domain.decision.quality import by_route
 from sampler_rollouts.domain.decision.question import TESTED, watched_plan
 from sampler_rollouts.domain.decision.share import SKEWED, skew
-from sampler_rollouts.domain.evidence.look import SHARED_DEGRADATION, CheckLook, Verdict
+from sampler_rollouts.domain.evidence.look import ABOVE_LIMIT, SHARED_DEGRADATION, CheckLook, Verdict
 from sampler_rollouts.domain.evidence.samples import AUDITED
 from sampler_rollouts.domain.limits import REASON
 
@@ -63,19 +63,21 @@ def looks_at(turn: Turn, quality: QualityPlan, pool: str) -> Iterator[CheckLook]
 
 def failed_look(turn: Turn, rollout: Rollout) -> CheckLook | None:
     """The first failed check in any pool that has begun. Promoted pools stay under test."""
-    every = (look for pool in tested_pools(rollout) for look in looks_of(turn, rollout, pool))
-    return next((look for look in every if look.verdict is Verdict.FAILED), None)
+    return next((look for look in _every_look(turn, rollout) if look.verdict is Verdict.FAILED), None)
 
 
-def shared_degradation(turn: Turn, rollout: Rollout) -> CheckLook | None:
-    """A check that is above its limit in both releases: more traffic for the candidate would teach nothing (R12)."""
-    return next(iter(shared_looks(turn, rollout)), None)
+def above_limit(turn: Turn, rollout: Rollout) -> CheckLook | None:
+    """A check above its limit and not shown to be worse than stable: more traffic would teach nothing (R12)."""
+    return next((look for look in _every_look(turn, rollout) if look.reason in ABOVE_LIMIT), None)
 
 
 def shared_looks(turn: Turn, rollout: Rollout) -> list[CheckLook]:
-    """All such checks of all pools."""
-    every = (look for pool in tested_pools(rollout) for look in looks_of(turn, rollout, pool))
-    return [look for look in every if look.reason == SHARED_DEGRADATION]
+    """All checks that are above their limit in both releases, in all pools."""
+    return [look for look in _every_look(turn, rollout) if look.reason == SHARED_DEGRADATION]
+
+
+def _every_look(turn: Turn, rollout: Rollout) -> Iterator[CheckLook]:
+    return (look for pool in tested_pools(rollout) for look in looks_of(turn, rollout, pool))
 
 
 def shared_checks(turn: Turn, rollout: Rollout) -> list[str]:
@@ -94,7 +96,7 @@ def known_against_stable(status: Status) -> list[str]:
 
 def forget_excuses(turn: Turn, rollout: Rollout) -> None:
     """What has passed in all pools is over: when it begins again, it begins after the candidate's first traffic."""
-    looks = [look for pool in tested_pools(rollout) for look in looks_of(turn, rollout, pool)]
+    looks = list(_every_look(turn, rollout))
     passed = {look.check for look in looks} - {look.check for look in looks if look.verdict is not Verdict.PASSED}
     rollout.excused = [check for check in rollout.excused if check not in passed]
 
@@ -110,8 +112,9 @@ def said_of_shared(turn: Turn) -> str:
         shared = [one.name for one in rows if one.reason == SHARED_DEGRADATION and one.name in deciding]
         if shared:
             return (
-                f"in pool {name} check {shared[0]} is above its limit, and release {rollout.release} is not shown to "
-                "be worse than stable: what both depend on is not well, or a fault lies upstream; no weight is raised"
+                f"in pool {name} check {shared[0]} is above its limit in both releases, and release {rollout.release} "
+                "is not shown to be the worse one: what both depend on is not well, or a fault lies upstream; no "
+                "weight is raised"
             )
     return ""
 

@@ -22,7 +22,7 @@ def in_bake(question: Question, stream: Stream, found: Compared) -> Compared:
     Where probes count both questions are asked of it: of all requests, and of users' alone (``probed``).
     """
     if math.isnan(stream.plan.max_rate):
-        return replace(found, failed=False, shared=False, burst=False, log_e=-math.inf)
+        return replace(found, failed=False, shared=False, unconfirmed=False, burst=False, log_e=-math.inf)
     since = milliseconds(question.since.timestamp())
     asked = [stream.candidate] if stream.probes is None else [stream.candidate, stream.counted]
     effect = question.design_effect
@@ -34,6 +34,7 @@ def in_bake(question: Question, stream: Stream, found: Compared) -> Compared:
         found,
         failed=failed,
         shared=False,
+        unconfirmed=False,
         passed=found.passed and not failed,
         burst=not failed and whole >= wanted,
         log_e=least,

@@ -66,12 +66,14 @@ class Stream:
 class Compared:
     """What the core says of one stream.
 
-    ``log_e`` is the evidence against "rate <= tau" with the pod-interval left out that supports it most. ``shared``: it
-    would have failed but for the proof that it is worse than stable; ``burst``: but for the pod-interval left out.
+    ``log_e`` is the evidence against "rate <= tau" with the pod-interval left out that supports it most. It would have
+    failed but for the proof that it is worse than stable: ``shared`` where stable is above the limit too,
+    ``unconfirmed`` as long as neither is shown. ``burst``: but for the pod-interval left out.
     """
 
     failed: bool
     shared: bool
+    unconfirmed: bool
     passed: bool
     burst: bool
     log_e: float
@@ -133,6 +135,7 @@ def _compared(
     return Compared(
         failed=bool(found.failed[place]),
         shared=bool(found.shared[place]),
+        unconfirmed=bool(found.unconfirmed[place]),
         passed=bool(found.passed[place]),
         burst=bool(found.burst[place]),
         log_e=float(found.log_e[place]),

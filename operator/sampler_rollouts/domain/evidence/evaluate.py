@@ -129,6 +129,7 @@ def _judge_rate(
     verdict, reason = of_rate(
         failed=found.failed,
         shared=found.shared,
+        unconfirmed=found.unconfirmed,
         passed=found.passed,
         burst=found.burst,
         unusable=reason,

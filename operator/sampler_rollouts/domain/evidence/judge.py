@@ -1,9 +1,13 @@
-"""From the state of many streams to what R12 says of each: Failed, Passed, SharedDegradation, or nothing yet.
+"""From the state of many streams to what R12 says of each: Failed, Passed, SharedDegradation, or not known yet.
 
 With tau = max(max_ratio x stable's rate, ignore_below), capped by max_rate, the null hypothesis of ``Failed`` is that
 the candidate's rate is at most tau. Under it, "rate <= max_rate" holds, and "ratio <= max_ratio" or "rate <=
 ignore_below" does; so E(rate) is an e-process for it, and so is the smaller of E(ratio) and E(ignored), and so is their
 mean. E(rate) may only be made smaller without harm: it counts as 0 until E(ratio <= 1) has reached 20.
+
+What is above its limit without that proof is one of two things. ``Shared``: stable is above the limit too, shown by
+E(stable's rate <= max_rate) >= 20 over the same cells. ``Unconfirmed``: neither is shown yet, as where a candidate with
+most of the traffic leaves stable few requests to be compared with; more of them tell.
 """
 
 from __future__ import annotations
@@ -29,6 +33,8 @@ from sampler_rollouts.domain.evidence.streams import Margins, State, part
 
 WORSE_THAN_STABLE = math.log(20)
 """ln of the evidence against "ratio <= 1" from which on the absolute limit counts (R12)."""
+STABLE_ABOVE_LIMIT = WORSE_THAN_STABLE
+"""The same against "stable's rate is at most the limit", from which on the fault is shared."""
 BLOCK = 512
 """Streams judged at once."""
 IGNORED_SHARE, RATIO_SHARE = 0.8, 0.2
@@ -141,13 +147,15 @@ class Findings:
     """The verdicts of many streams. All of shape (streams,).
 
     ``log_e`` is the evidence against "rate <= tau" with the pod-interval left out that supports it most (R15). Where
-    ``shared``, only the proof that the candidate is worse than stable is missing for ``failed``; where ``burst``, only
-    the pod-interval left out.
+    ``shared`` or ``unconfirmed``, only the proof that the candidate is worse than stable is missing for ``failed``:
+    because stable is above the limit as well, or as long as neither is shown. Where ``burst``, only the pod-interval
+    left out is missing.
     """
 
     failed: BoolArray
     passed: BoolArray
     shared: BoolArray
+    unconfirmed: BoolArray
     burst: BoolArray
     log_e: FloatArray
 
@@ -164,16 +172,28 @@ def findings(margins: Margins, state: State, terms: Terms, totals: Totals) -> Fi
 def _findings(margins: Margins, state: State, terms: Terms, totals: Totals) -> Findings:
     found = evidence(margins, state, terms, leave_one_out=True)
     failed = found.combined >= terms.log_threshold
-    shared = ~failed & (found.unproven >= terms.log_threshold)
+    above = ~failed & (found.unproven >= terms.log_threshold)
+    shared = _stable_too(margins, state, terms, above)
     burst = np.zeros(failed.shape, dtype=np.bool_)
     # Leaving a pod-interval out takes at most what it added: most streams are far from the threshold either way.
     near = np.flatnonzero(
-        ~failed & ~shared & (found.unproven + _most(state) / terms.design_effect >= terms.log_threshold)
+        ~failed & ~above & (found.unproven + _most(state) / terms.design_effect >= terms.log_threshold)
     )
     if near.size:
         whole = evidence(part(margins, near), part(state, near), part(terms, near), leave_one_out=False)
         burst[near] = whole.unproven >= terms.log_threshold[near]
-    return Findings(failed, passed(margins, state, terms, totals) & ~failed, shared, burst, found.combined)
+    good = passed(margins, state, terms, totals) & ~failed
+    return Findings(failed, good, shared, above & ~shared, burst, found.combined)
+
+
+def _stable_too(margins: Margins, state: State, terms: Terms, above: BoolArray) -> BoolArray:
+    """Of the streams whose candidate is ``above`` its limit those whose stable is shown to be."""
+    shared = np.zeros(above.shape, dtype=np.bool_)
+    which = np.flatnonzero(above & (margins.max_rate > 0))
+    if which.size:
+        counts, limits = (state.stable_checked[which], state.stable_bad[which]), margins.max_rate[which]
+        shared[which] = eprocess.log_e_value(*counts, limits, terms.design_effect[which]) >= STABLE_ABOVE_LIMIT
+    return shared
 
 
 def _most(state: State) -> FloatArray:

@@ -10,7 +10,11 @@ from enum import StrEnum
 from typing import Final
 
 SHARED_DEGRADATION: Final = "SharedDegradation"
-"""Above the absolute limit, but not shown to be worse than stable: the fault lies with what both depend on (R12)."""
+"""Above the limit in both releases, and not shown to be worse than stable: what both depend on is out (R12)."""
+UNCONFIRMED_AGAINST_STABLE: Final = "UnconfirmedAgainstStable"
+"""Above the absolute limit, and not known yet whether stable is as well or the candidate is worse."""
+ABOVE_LIMIT: Final = frozenset({SHARED_DEGRADATION, UNCONFIRMED_AGAINST_STABLE})
+"""Reasons for which no weight is raised: more traffic for the candidate would teach nothing."""
 
 
 class Verdict(StrEnum):
@@ -30,6 +34,7 @@ UNDECIDED: Final = frozenset(
         "UnconfirmedMismatch",
         "NothingToCompare",
         SHARED_DEGRADATION,
+        UNCONFIRMED_AGAINST_STABLE,
     }
 )
 """Reasons of data that can be believed and do not show enough yet; every other reason says that data are lacking."""

@@ -32,10 +32,12 @@ def compare_both(streams: Sequence[Stream], assurance: Assurance, window: int, *
 def merged(everything: Compared, users: Compared) -> Compared:
     """``Failed`` by either; ``Passed`` by all requests, unless users' alone speak against the build (E above 1)."""
     failed = everything.failed or users.failed
+    shared = not failed and (everything.shared or users.shared)
     return replace(
         everything,
         failed=failed,
-        shared=not failed and (everything.shared or users.shared),
+        shared=shared,
+        unconfirmed=not failed and not shared and (everything.unconfirmed or users.unconfirmed),
         burst=everything.burst or users.burst,
         passed=everything.passed and not failed and users.log_e <= 0,
         log_e=max(everything.log_e, users.log_e),

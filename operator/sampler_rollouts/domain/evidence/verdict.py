@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from sampler_rollouts.domain.evidence.audit import CONFIRMED
-from sampler_rollouts.domain.evidence.look import SHARED_DEGRADATION, Verdict
+from sampler_rollouts.domain.evidence.look import SHARED_DEGRADATION, UNCONFIRMED_AGAINST_STABLE, Verdict
 
 Judged = tuple[Verdict, str]
 """The verdict, and the reason of an inconclusive one."""
 
 
-def of_rate(*, failed: bool, shared: bool, passed: bool, burst: bool, unusable: str, otherwise: str) -> Judged:
+def of_rate(
+    *, failed: bool, shared: bool, unconfirmed: bool, passed: bool, burst: bool, unusable: str, otherwise: str
+) -> Judged:
     """The statistical test. What the samples prove stands, however stale they are; only ``Passed`` needs fresh ones.
 
     ``unusable`` is why the data must not pass anything, empty if they may; ``otherwise`` what to say of too few.
@@ -18,6 +20,8 @@ def of_rate(*, failed: bool, shared: bool, passed: bool, burst: bool, unusable: 
         return Verdict.FAILED, ""
     if shared:
         return Verdict.INCONCLUSIVE, SHARED_DEGRADATION
+    if unconfirmed:
+        return Verdict.INCONCLUSIVE, UNCONFIRMED_AGAINST_STABLE
     if unusable:
         return Verdict.INCONCLUSIVE, unusable
     if passed:

@@ -6,7 +6,7 @@ import pytest
 from sampler_rollouts.domain.evidence.look import Verdict
 from sampler_rollouts.domain.evidence.samples import Question
 
-from tests.unit.operator.domain.story import reasons, rolling
+from tests.unit.operator.domain.story import bad_but, reasons, rolling
 from tests.unit.operator.domain.world import World, established, failing, passing, spec
 
 
@@ -79,6 +79,21 @@ def test_what_was_known_against_stable_before_only_stops_the_weight(verified: bo
     world.judge = shared
     world.tick()
     assert world.status.stage == "Holding", "it was over, and began again beside the candidate"
+
+
+def test_what_cannot_be_compared_yet_stops_the_weight_and_fails_once_it_can() -> None:
+    """Few of stable's requests: neither is the fault shared nor is the candidate shown to be worse."""
+    world = rolling()
+    old, weight = world.status.stable.hash, world.status.rollout.weight
+    world.judge = lambda pool, check, asked: (Verdict.INCONCLUSIVE, "UnconfirmedAgainstStable")
+    world.run(100)
+    assert (world.status.stage, world.status.rollout.weight) == ("Progressing", weight)
+    assert world.condition("Degraded") == ("False", "AsWanted")
+    assert "check errors, which is above its limit, to be compared with stable" in world.message("Ready")
+    world.judge = bad_but(*(item.revision for item in world.status.stable.pools))
+    world.tick()
+    assert (world.status.stage, world.status.stable.hash) == ("RollingBack", old)
+    assert world.condition("RolledBack") == ("True", "CheckFailed")
 
 
 def test_another_check_than_the_one_that_was_known_is_heeded() -> None:

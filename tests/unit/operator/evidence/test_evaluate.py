@@ -317,6 +317,15 @@ def test_as_bad_as_stable_is_not_its_fault() -> None:
     assert relative.verdict.value == "Passed", "no more than twice as bad, and no other limit is asked for"
 
 
+def test_above_its_limit_beside_a_stable_that_has_answered_little_is_not_decided_yet() -> None:
+    few = [1.0 * i for i in range(1, 7)]
+    for plan in (BOTH, ERRORS):
+        look = compared(two(STEADY, HALF), stable(few, [0] * 6), plan=plan)
+        assert summary(look)[:2] == ("Inconclusive", "UnconfirmedAgainstStable"), plan
+        assert "stable was bad in 0 of 10" in look.detail
+        assert compared(two(STEADY, HALF), stable(few, few), plan=plan).reason == "SharedDegradation", plan
+
+
 def test_without_stable_s_data_nothing_is_compared() -> None:
     assert compared(two(STEADY, HALF)).reason == "NoStableData"
     alone = see(two(STEADY, HALF), now=6, asked=question(RATIO))

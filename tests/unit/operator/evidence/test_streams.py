@@ -296,6 +296,33 @@ def test_what_both_do_is_nobodys_fault() -> None:
     assert judge.findings(asked, state, terms(), totals(state)).failed[0]
 
 
+def test_what_stable_had_no_chance_to_show_is_neither_shared_nor_a_failure_yet() -> None:
+    """At a weight of 90% a bad build is soon above the limit, and of stable there is little to compare it with."""
+    asked = margins(max_rate=0.03)
+
+    def verdict(cells: int, stable_bad: int) -> tuple[bool, bool, bool]:
+        found = [row for cell in range(cells) for row in ((cell, False, 9, 3), (cell, True, 1, stable_bad))]
+        state = folded(asked, rows(*found))
+        told = judge.findings(asked, state, terms(), totals(state))
+        assert not told.passed[0]
+        return bool(told.failed[0]), bool(told.shared[0]), bool(told.unconfirmed[0])
+
+    assert verdict(1, 0) == (False, False, False), "one pod-interval decides nothing"
+    assert [verdict(cells, 0) for cells in (4, 40)] == [(False, False, True), (True, False, False)]
+    assert [verdict(cells, 1) for cells in (4, 40)] == [(False, True, False)] * 2
+
+
+@given(table)
+@settings(deadline=None)
+def test_a_stream_is_one_thing_at_a_time(found: list[Row]) -> None:
+    asked = margins(**ASKED)
+    state = folded(asked, rows(*found))
+    told = judge.findings(asked, state, terms(), totals(state))
+    assert sum(bool(one[0]) for one in (told.failed, told.shared, told.unconfirmed, told.burst)) <= 1
+    if told.shared[0]:
+        assert state.stable_bad[0] > asked.max_rate[0] * state.stable_checked[0], "stable is above the limit too"
+
+
 def test_the_relative_arm_counts_however_bad_stable_is() -> None:
     asked = margins(max_rate=0.01, max_ratio=2.0)
     found = [(cell, stable, 50, 6 if stable else 30) for cell in range(40) for stable in (False, False, True, True)]

@@ -217,6 +217,18 @@ def shared_rollback(given: Given, when: When, then: Then) -> None:
     then.rolled_back("b", "SharedDegradation", within=60)
 
 
+@scenario("bad where stable has little left to be compared with: the candidate's fault all the same")
+def little_of_stable(given: Given, when: When, then: Then) -> None:
+    given.serving("a", replicas=10, steps=[90], on_inconclusive="Rollback")
+    when.spec_asks_for("b")
+    when.weight_is(90)
+    when.users_ask(per_second=2)
+    when.answers_of("b", rate=0.4)
+    then.rolled_back("b", "CheckFailed", within=300)
+    then.says("RolledBack", "unexpected-script", "pool cpu at weight 90")
+    then.is_("Degraded", "AsWanted", "False")
+
+
 @scenario("stable was not well before the candidate came: that only stops the weight", long=True)
 def shared_before(given: Given, when: When, then: Then) -> None:
     given.serving("a", deadline=150)
