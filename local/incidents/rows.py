@@ -13,6 +13,7 @@ from local.demo.tally import OK, Record
 from local.incidents.cast import ALARM, PROMOTED, ROLLED_BACK, Incident
 
 NOTHING: Final = "undecided"
+AUDIT: Final = "replay-audit"
 _RESULTS: Final = {"RolledBack": ROLLED_BACK, "Promoted": PROMOTED}
 
 
@@ -124,7 +125,8 @@ def _problems(incident: Incident, seen: Seen, row: Row) -> Iterator[str]:
         yield f"the sentence does not name the check {incident.check}"
     if incident.expected == ROLLED_BACK and row.weight == 100:
         yield "it had full traffic before it was stopped"
-    if row.ended != NOTHING and row.requests == 0:
+    # The audit looks at tokens: a build may be stopped for those of its first answers before any of them is whole.
+    if row.ended != NOTHING and row.requests == 0 and AUDIT not in row.sentence:
         yield "it never answered a request, so nothing was shown"
     failed = [one for one in seen.records if one.outcome != OK]
     if failed:

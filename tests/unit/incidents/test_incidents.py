@@ -125,6 +125,13 @@ def test_what_is_not_as_told_is_said(end: EndPoint, more: list[Record], said: st
     assert any(said in problem for problem in row.problems), row.problems
 
 
+def test_the_audit_may_stop_a_build_before_its_first_answer_is_whole() -> None:
+    """It looks at tokens; every other check counts answers."""
+    audited = next(one for one in CAST if one.check == "replay-audit")
+    end = ended(sentence="check replay-audit found 8 wrong in 9 audited tokens", exposed=0)
+    assert of_release(audited, Seen(80, [status(131, end)], [])).problems == ()
+
+
 def test_an_alarm_counts_the_short_requests_that_went_to_the_long_pool() -> None:
     alarm = ConditionPoint(
         type="Degraded", status="True", reason="CheckFailed", message="check misrouted", observed_generation=3
