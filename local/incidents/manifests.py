@@ -52,7 +52,7 @@ def strangers_route(edge: Edge, services: dict[str, str], percent: int) -> dict[
                             "headers": [{"name": CLASS_HEADER, "value": STANDARD}],
                         }
                     ],
-                    "timeouts": {"request": "0s"},  # else the proxy gives a long answer up, and that is another incident
+                    "timeouts": {"request": "0s"},  # a long answer is waited for
                     "backendRefs": [{"name": name, "port": 80, "weight": weight} for name, weight in shares],
                 }
             ],
