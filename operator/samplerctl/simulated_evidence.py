@@ -142,22 +142,24 @@ class Courses:
             totals = judge.Totals(checked[some], bad[some], np.zeros(some.size, dtype=np.int64))
             if some.size:
                 result = judge.findings(margins, state, assurance.terms(some.size), totals)
-                for name in ("failed", "shared", "passed", "burst", "log_e"):
+                for name in (*_FLAGS, "log_e"):
                     found[name][some] = getattr(result, name)
                 found["stable_checked"][some] = state.stable_checked
                 found["stable_bad"][some] = state.stable_bad
         return found
 
 
+_FLAGS = ("failed", "shared", "unconfirmed", "passed", "burst")
+"""What ``verdict.of_rate`` asks of the findings."""
 _RATE = np.dtype(
-    [(name, np.bool_) for name in ("failed", "shared", "passed", "burst")]
+    [(name, np.bool_) for name in _FLAGS]
     + [(name, np.int64) for name in ("checked", "bad", "stable_checked", "stable_bad")]
     + [(name, np.float64) for name in ("log_e", "bound", "threshold")]
 )
 
 
 def _rate_look(plan: CheckPlan, pool: str, found: np.void, unusable: str, now: datetime) -> CheckLook:
-    flags = {name: bool(found[name]) for name in ("failed", "shared", "passed", "burst")}
+    flags = {name: bool(found[name]) for name in _FLAGS}
     judged = verdict.of_rate(**flags, unusable=unusable, otherwise="TooFewRequests")
     stable_checked, stable_bad = int(found["stable_checked"]), int(found["stable_bad"])
     return CheckLook(
