@@ -41,7 +41,7 @@ LOOKS = st.lists(st.floats(0.6, SCRAPES).map(lambda x: round(x, 3)), min_size=1,
 @pytest.mark.long
 @pytest.mark.usefixtures("small")
 @given(histories(), LOOKS, st.lists(st.floats(0, history.OVERLAP_SCRAPES * SCRAPE), max_size=50), st.data())
-@settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_looks_read_what_one_full_read_would(
     found: list[Series], looks: list[float], delays: list[float], data: st.DataObject
 ) -> None:
@@ -64,7 +64,7 @@ def test_looks_read_what_one_full_read_would(
 @pytest.mark.long
 @pytest.mark.usefixtures("small")
 @given(histories(), st.integers(3, 9), st.integers(1, 12))
-@settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(6), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_store_that_falls_behind_and_catches_up_loses_nothing(found: list[Series], stuck: int, length: int) -> None:
     """Longer than the overlap: a queue of remote writes."""
     with pytest.MonkeyPatch.context() as monkeypatch:
