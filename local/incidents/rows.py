@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from quality_contract import CHECK_REPLAY_AUDIT
+
 from local.demo.answers import revision_of
 from local.demo.ask import LONG, STANDARD
 from local.demo.recording import EndPoint, StatusPoint
@@ -13,7 +15,6 @@ from local.demo.tally import OK, Record
 from local.incidents.cast import ALARM, PROMOTED, ROLLED_BACK, Incident
 
 NOTHING: Final = "undecided"
-AUDIT: Final = "replay-audit"
 _RESULTS: Final = {"RolledBack": ROLLED_BACK, "Promoted": PROMOTED}
 
 
@@ -126,7 +127,7 @@ def _problems(incident: Incident, seen: Seen, row: Row) -> Iterator[str]:
     if incident.expected == ROLLED_BACK and row.weight == 100:
         yield "it had full traffic before it was stopped"
     # The audit looks at tokens: a build may be stopped for those of its first answers before any of them is whole.
-    if row.ended != NOTHING and row.requests == 0 and AUDIT not in row.sentence:
+    if row.ended != NOTHING and row.requests == 0 and CHECK_REPLAY_AUDIT not in row.sentence:
         yield "it never answered a request, so nothing was shown"
     failed = [one for one in seen.records if one.outcome != OK]
     if failed:

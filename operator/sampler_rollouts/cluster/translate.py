@@ -10,7 +10,7 @@ from typing import Any, Final
 from sampler_rollouts.cluster.kinds import labels, metadata, terminating, told_replicas
 from sampler_rollouts.domain.observation import Observation, PodState, PreflightState, WorkloadState
 from sampler_rollouts.domain.outcome import Manifest
-from sampler_rollouts.domain.render import CONTAINER, LABEL_POOL, LABEL_REVISION, ROLE, STABLE, recorded_template
+from sampler_rollouts.domain.render import CONTAINER, LABEL_POOL, LABEL_REVISION, is_marked_stable, recorded_template
 from sampler_rollouts.domain.render_preflight import (
     LABEL_PREFLIGHT_ATTEMPT,
     LABEL_PREFLIGHT_POOL,
@@ -119,7 +119,7 @@ def _workload(deployment: Manifest) -> WorkloadState:
         revision=labels(deployment)[LABEL_REVISION],
         replicas=told_replicas(deployment),
         refused=_refused(deployment),
-        stable=(metadata(deployment).get("annotations") or {}).get(ROLE) == STABLE,
+        stable=is_marked_stable(deployment),
     )
 
 

@@ -27,7 +27,7 @@ LABEL_POOL: Final = f"{GROUP}/pool"
 LABEL_REVISION: Final = f"{GROUP}/revision"
 LABEL_CLASS: Final = f"{GROUP}/context-class"
 ROLE: Final = f"{GROUP}/role"
-"""An annotation of Deployments: what status knows by itself, for the day on which it is lost. Nothing else reads it."""
+"""An annotation of Deployments: what status knows by itself, for the day on which it is lost (``is_marked_stable``)."""
 STABLE: Final = "stable"
 CONTAINER: Final = "sampler"
 HTTP_PORT: Final = 8000
@@ -253,6 +253,11 @@ def deployment(
             "template": dict(template),
         },
     }
+
+
+def is_marked_stable(body: Mapping[str, Any]) -> bool:
+    """Whether a Deployment was stable's when it was last written."""
+    return bool((body["metadata"].get("annotations") or {}).get(ROLE) == STABLE)
 
 
 def _service(owner: Owner, name: str, labels: Mapping[str, str]) -> Manifest:

@@ -102,8 +102,7 @@ def _there(turn: Turn) -> dict[str, list[str]]:
 
 def _serves(turn: Turn, pool: str, found: list[str]) -> list[str]:
     """Of several revisions of a pool the one whose Deployment says it was stable; or all that may have been."""
-    said = {(item.pool, item.revision) for item in turn.seen.workloads if item.stable}
-    marked = [one for one in found if (pool, one) in said]
+    marked = [item.revision for item in turn.seen.workloads if item.pool == pool and item.stable]
     return marked if len(marked) == 1 else _routed(turn, pool, found)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sampler_rollouts.domain import render
 from sampler_rollouts.domain.decision import gateway
 from sampler_rollouts.domain.decision.changes import class_names, template_of
+from sampler_rollouts.domain.decision.context import revision_in
 from sampler_rollouts.domain.decision.examined import awaited
 from sampler_rollouts.domain.decision.preflight import preflight_manifests
 from sampler_rollouts.domain.decision.probing import probe_manifests
@@ -28,7 +29,6 @@ def manifests(turn: Turn, plan: dict[render.Child, int], beside: Warm) -> tuple[
     services = [render.class_service(owner, name) for name in entrances]
     deployments: list[Manifest] = []
     keep: set[str] = set()
-    stable = {render.Child(item.name, item.revision) for item in turn.status.stable.pools} if turn.status.stable else {}
     for child, replicas in (plan | beside.kept).items():
         template = template_of(turn, child)
         if template is None:
@@ -37,7 +37,8 @@ def manifests(turn: Turn, plan: dict[render.Child, int], beside: Warm) -> tuple[
         records.append(render.controller_revision(owner, child, template))
         services.append(render.revision_service(owner, child, template))
         if child not in beside.kept or not gateway.may_be_asked(turn, child):
-            deployments.append(render.deployment(owner, child, template, replicas, stable=child in stable))
+            stable = revision_in(turn.status.stable, child.pool) == child.revision
+            deployments.append(render.deployment(owner, child, template, replicas, stable=stable))
     deployments += _standbys(turn, beside)
     budgets = _budgets(turn, plan)
     turn.status.budgets = bool(budgets) or turn.seen.budgets

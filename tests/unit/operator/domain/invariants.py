@@ -10,7 +10,7 @@ from sampler_rollouts.domain.decision import decide, question
 from sampler_rollouts.domain.decision.verdicts import required
 from sampler_rollouts.domain.evidence.look import Evidence, Verdict
 from sampler_rollouts.domain.outcome import Manifest, Outcome
-from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, ROLE, STABLE
+from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, is_marked_stable
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 from sampler_rollouts.domain.status import Result, Stage, Status
 
@@ -310,8 +310,8 @@ def _known_to_be_stable(world: World) -> set[tuple[str, str]]:
     """Pool and revision of the Deployments that are there; where a pool has several, of those with stable's mark."""
     marks: dict[tuple[str, str], bool] = {}
     for (kind, _), body in world.children.items():
-        labels, notes = body["metadata"]["labels"], body["metadata"].get("annotations", {})
+        labels = body["metadata"]["labels"]
         if kind == "Deployment" and LABEL_POOL in labels:
-            marks[labels[LABEL_POOL], labels[LABEL_REVISION]] = notes.get(ROLE) == STABLE
+            marks[labels[LABEL_POOL], labels[LABEL_REVISION]] = is_marked_stable(body)
     several = {pool for pool, _ in marks if sum(one == pool for one, _ in marks) > 1}
     return {place for place, marked in marks.items() if marked or place[0] not in several}

@@ -16,7 +16,7 @@ from sampler_rollouts.domain.evidence.look import CheckLook, Evidence, Verdict
 from sampler_rollouts.domain.evidence.samples import Question
 from sampler_rollouts.domain.observation import Observation, PodState, Refused, Sibling, Verb, WorkloadState
 from sampler_rollouts.domain.outcome import EventNote, Outcome
-from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, ROLE, STABLE, recorded_template
+from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, ROLE, is_marked_stable, recorded_template
 from sampler_rollouts.domain.status import Status
 
 from tests.unit.operator.domain.arrivals import Arrivals
@@ -163,7 +163,8 @@ class World:
         return Observation(
             pods=tuple(self._state(pod) for pod in self.pods),
             workloads=tuple(
-                WorkloadState(*_child(body), body["spec"]["replicas"], stable=_is_stable(body)) for body in deployments
+                WorkloadState(*_child(body), body["spec"]["replicas"], stable=is_marked_stable(body))
+                for body in deployments
             ),
             templates={"-".join(_child(body)): recorded_template(body) or {} for body in records},
             services={body["metadata"]["name"]: body["spec"]["selector"] for body in services},
@@ -363,10 +364,6 @@ class World:
 def _child(body: Mapping[str, Any]) -> tuple[str, str]:
     labels = body["metadata"]["labels"]
     return labels[LABEL_POOL], labels[LABEL_REVISION]
-
-
-def _is_stable(body: Mapping[str, Any]) -> bool:
-    return bool(body["metadata"].get("annotations", {}).get(ROLE) == STABLE)
 
 
 def established(letter: str = "a", **more: Any) -> World:
