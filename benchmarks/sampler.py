@@ -17,38 +17,21 @@ import statistics
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-from sampler_peers import MASKS, MLX, PARTITION, SORT, Asked, Modules, Step, loaded, peers
+from sampler_asked import FLAT, GREEDY, K50, OPEN, P99, VOCABULARY, Asked, megabytes, rows_of, wrong_rows
+from sampler_peers import MASKS, MLX, PARTITION, SORT, Modules, Step, loaded, peers
 from sampler_report import FLOOR, OURS, Goal, Line, Times, plot
-from samplerd import oracle, sampling
-from samplerd.audit import drawn_in
+from samplerd import sampling
 from samplerd.jax_setup import configure_jax
-from samplerd.rows import Rows
 
 Logits = npt.NDArray[np.float32]
-VOCABULARY = 131072
-K50, GREEDY, P99, OPEN = Asked(0.7, 50, 0.95), Asked(0.0, 0, 1.0), Asked(1.0, 0, 0.99), Asked(1.0, 0, 1.0)
 ALL = {SORT, MASKS, PARTITION, MLX}
 FEW = 8
 GROWTH = ((1, VOCABULARY), (8, VOCABULARY), (64, VOCABULARY), (512, VOCABULARY), (8, 32768), (8, 262144), (512, 262144))
-
-
-def rows_of(count: int, asked: Asked) -> Rows:
-    return jax.device_put(
-        Rows(
-            temperature=np.full(count, asked.temperature, np.float32),
-            top_k=np.full(count, asked.top_k, np.int32),
-            top_p=np.full(count, asked.top_p, np.float32),
-            min_p=np.zeros(count, np.float32),
-            seed=np.arange(2 * count, dtype=np.uint32).reshape(count, 2),
-            position=np.full(count, 7, np.int32),
-        )
-    )
 
 
 def timed(steps: dict[str, Step], budget: float) -> dict[str, Times]:
@@ -78,20 +61,6 @@ def _seconds(step: Step) -> float:
     began = time.perf_counter()
     jax.block_until_ready(step())
     return time.perf_counter() - began
-
-
-def wrong_rows(logits: Logits, asked: Asked, rows: Rows, got: Any, most: int) -> int:
-    """How many of the first rows are not the oracle's."""
-    wrong, seeds = 0, np.asarray(rows.seed)
-    for row in range(min(most, len(logits))):
-        low, high = (int(word) for word in seeds[row])
-        request = oracle.Request(asked.temperature, asked.top_k, float(np.float32(asked.top_p)), low + (high << 32), 7)
-        wrong += oracle.judge(oracle.expect(logits[row], request), drawn_in(got, row)) is not None
-    return wrong
-
-
-def megabytes(program: Any) -> float:
-    return float(program.memory_analysis().temp_size_in_bytes) / 1e6
 
 
 def compare(
@@ -133,7 +102,7 @@ def compared(modules: Modules, budget: float) -> list[Line]:
         run("k 50, p 0.95", 3 * normal, K50, goals=(four,)),
         *(run("greedy", 3 * normal[:count], GREEDY, goals=(two,)) for count in (1, FEW, 64)),
         run("p 0.99, peaked", 8 * few, P99),
-        run("worst: flat, p 0.999", 0.01 * few, Asked(1.0, 0, 0.999), goals=(Goal(SORT, 10),)),
+        run("worst: flat, p 0.999", 0.01 * few, FLAT, goals=(Goal(SORT, 10),)),
         run("no truncation", 3 * few, OPEN),
     ]
 

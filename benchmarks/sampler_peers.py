@@ -12,18 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from sampler_asked import Asked
 
 Step = Callable[[], Any]
 MASKED = -1e12
 SORT, MASKS, PARTITION, MLX = "sort + categorical", "tpu-inference masks", "NumPy argpartition", "mlx-lm"
-
-
-class Asked(NamedTuple):
-    """The parameters of all rows of a batch. Off: temperature 0, top_k 0, top_p 1."""
-
-    temperature: float
-    top_k: int
-    top_p: float
 
 
 class Modules(NamedTuple):
@@ -56,10 +49,10 @@ def peers(logits: npt.NDArray[np.float32], asked: Asked, modules: Modules, chose
         numbers = logits / np.float32(asked.temperature)
         scaled, key = jax.device_put(numbers), jax.random.key(0)
         if SORT in chosen:
-            sort = _compiled(partial(_by_sorting, asked), scaled, key)
+            sort = _compiled(partial(by_sorting, asked), scaled, key)
             steps[SORT] = lambda: sort(scaled, key)
         if MASKS in chosen and modules.masks is not None:
-            masked = _compiled(partial(_by_masks, modules.masks, asked), scaled, key)
+            masked = _compiled(partial(by_masks, modules.masks, asked), scaled, key)
             steps[MASKS] = lambda: masked(scaled, key)
     if PARTITION in chosen and asked.top_k:
         steps[PARTITION] = partial(_by_partition, numbers, np.random.default_rng(0), asked)
@@ -72,7 +65,7 @@ def _compiled(step: Callable[..., jax.Array], *arguments: jax.Array) -> Any:
     return jax.jit(step).lower(*arguments).compile()
 
 
-def _by_sorting(asked: Asked, logits: jax.Array, key: jax.Array) -> jax.Array:
+def by_sorting(asked: Asked, logits: jax.Array, key: jax.Array) -> jax.Array:
     """What most JAX samplers do: sort everything, cut, draw over everything."""
     ordered = jnp.sort(logits, axis=1)[:, ::-1]
     if asked.top_k:
@@ -85,7 +78,7 @@ def _by_sorting(asked: Asked, logits: jax.Array, key: jax.Array) -> jax.Array:
     return jax.random.categorical(key, logits, axis=1)
 
 
-def _by_masks(masks: Any, asked: Asked, logits: jax.Array, key: jax.Array) -> jax.Array:
+def by_masks(masks: Any, asked: Asked, logits: jax.Array, key: jax.Array) -> jax.Array:
     """tpu-inference: bisection for the k-th logit, bisection for the nucleus, categorical."""
     if asked.top_k:
         logits = masks.topk_mask(logits, asked.top_k, MASKED)

@@ -32,6 +32,8 @@ _INPUTS = {
     "own-server": (_OWN,),
 }
 _FAULT_VARIABLES = {"seeded": "SEEDED_FAULT", "own-server": "SAMPLING_FAULT"}
+REMEMBERED = 4
+"""Images of one name that are not built again: those of the demo and of the incidents hold other compiled programs."""
 _NAMES = "operator, sampler, sampler:PLATFORM, seeded:FAULT, own-server or own-server:FAULT"
 
 
@@ -120,10 +122,10 @@ def _ensure(
             raise LocalError(problem, "for another platform, pin its JAX in that file")
     key = image.key(tree, base_key)
     note = settings.cache / "images" / f"{image.repository.rpartition('/')[2]}.json"
-    known = json.loads(note.read_text()) if note.exists() else {}
-    if known.get("key") == key and known["ref"] in have:
+    known = noted(note)
+    if known.get(key) in have:
         say(f"{image.repository}: unchanged")
-        return str(known["ref"])
+        return known[key]
     tag = f"{image.repository}:latest"
     with step(f"building {image.repository}"):
         buildah.build(tree, tree / image.dockerfile, tag, target=image.stage, args=image.args)
@@ -132,8 +134,23 @@ def _ensure(
     ref = f"{image.repository}@{manifest.digest}"
     with step(f"importing {ref}"):
         ctr.load(ref, manifest, blobs)
-    write_if_changed(note, json.dumps({"key": key, "ref": ref}))
+    remember(note, key, ref)
     return ref
+
+
+def noted(note: Path) -> dict[str, str]:
+    """References by key of what was built under this name, the latest last; nothing if the note cannot be read."""
+    try:
+        found = json.loads(note.read_text())
+    except (OSError, ValueError):
+        return {}
+    return {key: ref for key, ref in found.items() if isinstance(ref, str) and ref.startswith(PREFIX)}
+
+
+def remember(note: Path, key: str, ref: str) -> None:
+    """Note the latest build beside the ones before it, of which the oldest are forgotten."""
+    before = [(old, its) for old, its in noted(note).items() if old != key]
+    write_if_changed(note, json.dumps(dict([*before, (key, ref)][-REMEMBERED:]), indent=1))
 
 
 def _check_fault(image: Image, config: Blob) -> None:

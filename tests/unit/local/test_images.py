@@ -12,7 +12,7 @@ import pytest
 from local import base
 from local.buildah import parse_pip_config, pip_configuration
 from local.errors import LocalError
-from local.images import TREE, Image, _check_fault
+from local.images import PREFIX, REMEMBERED, TREE, Image, _check_fault, noted, remember
 from local.oci import Blob, blob
 
 
@@ -62,6 +62,24 @@ def test_bad_names_are_refused_with_a_remedy(name: str) -> None:
     with pytest.raises(LocalError) as refusal:
         Image.parse(name)
     assert refusal.value.remedy
+
+
+def test_the_images_of_one_name_that_were_built_last_are_not_built_again(tmp_path: Path) -> None:
+    """The demo's and the incidents' images hold other compiled programs under one name: five minutes at each change."""
+    note = tmp_path / "sampler-compiled.json"
+    for build in ("demo", "incidents", "demo"):
+        remember(note, build, f"{PREFIX}/sampler-compiled@sha256:{build}")
+    assert list(noted(note)) == ["incidents", "demo"]
+    for build in range(REMEMBERED):
+        remember(note, str(build), f"{PREFIX}/sampler-compiled@sha256:{build}")
+    assert list(noted(note)) == [str(build) for build in range(REMEMBERED)]
+
+
+@pytest.mark.parametrize("text", ["", "[", '{"key": "0123", "ref": 5}', '{"key": "0123", "ref2": null}'])
+def test_a_note_that_says_nothing_is_no_error(tmp_path: Path, text: str) -> None:
+    note = tmp_path / "sampler.json"
+    note.write_text(text)
+    assert noted(note) == {}
 
 
 @pytest.fixture
