@@ -130,7 +130,7 @@ class KubernetesCluster:
         try:
             found = self._api.request("GET", ROLLOUT.path(key.namespace, key.name))
         except NotFoundError:
-            self._mirror.renew(ROLLOUT, key, [], 0)
+            self._mirror.gone(ROLLOUT, key)
             return None
         self._mirror.renew(ROLLOUT, key, [found], version_of(found))
         return found

@@ -94,6 +94,11 @@ class Mirror:
         if (shelf := self._shelf(kind, key)) is not None:
             shelf.renew(key, items, version)
 
+    def gone(self, kind: Kind, key: RolloutKey) -> None:
+        """The API server has nothing, as it said when it was asked."""
+        if (shelf := self._shelf(kind, key)) is not None:
+            shelf.gone(key)
+
     def wrote(self, kind: Kind, key: RolloutKey, answer: Manifest) -> None:
         """What a write of our own has made."""
         if (shelf := self._shelf(kind, key)) is not None:

@@ -61,6 +61,8 @@ class Shelf:
         self._floors: dict[RolloutKey, int] = {}
         """Of a rollout that was listed by itself: what the watch tells of before that is known already."""
         self._doubted: set[RolloutKey] = set()
+        self._gone: set[RolloutKey] = set()
+        """Of which the API server has nothing, though the watch has not told yet that it went."""
         self._version = 0
         """Everything up to it has been told."""
         self._current = False
@@ -90,7 +92,7 @@ class Shelf:
                 changed |= self._keep(place, key, item)
             for place, kept in list(self._kept.items()):
                 if place not in listed and kept.version <= version and self._floors.get(kept.key, 0) <= version:
-                    changed.add(self._drop(place))
+                    changed.add(self._end(place))
             self._advance(version)
             return changed
 
@@ -111,7 +113,7 @@ class Shelf:
         if kind != "DELETED" and key is not None:
             self._keep(place, key, obj)
         elif known is not None and known.version <= version:
-            self._drop(place)
+            self._end(place)
         return touched
 
     def wrote(self, obj: Manifest) -> None:
@@ -127,10 +129,18 @@ class Shelf:
         with self._lock:
             self._doubted.add(key)
 
+    def gone(self, key: RolloutKey) -> None:
+        """Nothing is there of a rollout; what is kept of it is read no more, and goes once the watch tells so."""
+        with self._lock:
+            self._doubted.discard(key)
+            if key in self._groups:
+                self._gone.add(key)
+
     def renew(self, key: RolloutKey, items: Iterable[Manifest], version: int) -> None:
         """What is listed of one rollout, by a request that was made after the last write."""
         with self._lock:
             self._doubted.discard(key)
+            self._gone.discard(key)
             if version <= self._version:
                 return  # the watch knows all of it, and more
             listed = {_place(item): item for item in items}
@@ -144,7 +154,7 @@ class Shelf:
     def of(self, key: RolloutKey) -> list[Manifest] | None:
         """All objects of a rollout, in the order of their names; None if they have to be listed."""
         with self._lock:
-            if not self._current or key in self._doubted:
+            if not self._current or key in self._doubted | self._gone:
                 return None
             packed = [self._kept[place].packed for place in sorted(self._groups.get(key, ()))]
         return [json.loads(zlib.decompress(one)) for one in packed]
@@ -157,7 +167,7 @@ class Shelf:
     def notes(self, namespace: str) -> list[Any] | None:
         """What ``note`` said of the objects of a namespace; None if they have to be listed."""
         with self._lock:
-            if not self._current or any(key.namespace == namespace for key in self._doubted):
+            if not self._current or any(key.namespace == namespace for key in self._doubted | self._gone):
                 return None
             return [kept.note for (where, _), kept in self._kept.items() if where == namespace]
 
@@ -171,6 +181,13 @@ class Shelf:
         self._kept[place] = _Kept(key, version, packed, self._note(obj))
         self._groups.setdefault(key, set()).add(place)
         return touched
+
+    def _end(self, place: Place) -> RolloutKey:
+        """It is known to have gone."""
+        key = self._drop(place)
+        if key not in self._groups:
+            self._gone.discard(key)
+        return key
 
     def _drop(self, place: Place) -> RolloutKey:
         key = self._kept.pop(place).key

@@ -146,7 +146,19 @@ def _pod(pod: Manifest, place: tuple[str, str]) -> PodState:
         standby=stands_by(pod),
         held=stands_by(pod) and _condition(pod, SERVING).get("status") != "True",
         able=_condition(pod, "ContainersReady").get("status") == "True",
+        unready_since=_unready_since(pod),
     )
+
+
+def _unready_since(pod: Manifest) -> datetime | None:
+    """When it ceased to be ready, or later, when its container began to run."""
+    ready = _condition(pod, "Ready")
+    if ready.get("status") == "True":
+        return None
+    own = (one for one in _containers(pod) if one.get("name") == CONTAINER)
+    started = (((one.get("state") or {}).get("running") or {}).get("startedAt") for one in own)
+    times = [ready.get("lastTransitionTime"), *started]
+    return max((datetime.fromisoformat(time) for time in times if time), default=None)
 
 
 def _blocked(pod: Manifest) -> tuple[str, str]:

@@ -14,6 +14,8 @@ POOLS: Final = 16
 CLASSES: Final = 8
 SHARES: Final = 5
 """Pools of one class in a route table: both tables of a rule, one of them in two revisions, fit into 16 backends."""
+ROUTED_POOLS: Final = 8
+"""Pools of one class behind a gateway: each may be there in two revisions, and a rule has 16 backends at most."""
 TOLD: Final = 16
 """Route hashes that are remembered; a server tells four apart."""
 PARENTS: Final = 4

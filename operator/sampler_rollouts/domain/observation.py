@@ -43,6 +43,12 @@ class PodState:
     """It stands by and has not been let serve: whatever its containers do, it is not ready."""
     able: bool = False
     """All its containers are ready."""
+    unready_since: datetime | None = None
+    """Since when it has run without being ready; None where that is not known, or does not hold."""
+
+    def unready_for(self, now: datetime) -> float:
+        """Seconds for which it has run and not been ready, at the most since it was created."""
+        return max(0.0, (now - (self.unready_since or self.created_at)).total_seconds())
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,10 +192,12 @@ class Rollout(WithBirths):
     """At ``pause: {}``."""
     clock: Clock
     """The whole rollout's clock, against ``deadline``."""
+    seen_at: AwareDatetime | None = None
+    """When it was last looked at while that clock ran, to a minute: time in which nobody looked does not count."""
     ready_at: AwareDatetime | None = None
     """When a pod of it was first seen ready: before, no request can have reached it."""
     retried_at: AwareDatetime | None = None
-    """When a person last had the pods of a first release tried once more."""
+    """When its pods that were there were tried anew: at its start, or when a person had a first release tried again."""
     exits: Count = 0
     """The most that a container of theirs had exited by then: of those pods as many count no more."""
     step_clock: Clock | None = None

@@ -220,7 +220,7 @@ class DisruptionBudget(Strict):
     """Not 0: that would keep a node from ever being drained."""
 
 
-def _cel_class(pool: str) -> str:
+def cel_class(pool: str) -> str:
     """CEL for the class that a pool serves, named or not."""
     return f"(has({pool}.contextClass) ? {pool}.contextClass : '{STANDARD}')"
 
@@ -268,7 +268,7 @@ class Pool(Strict):
         # Its pods would leave the old class's Service one by one, while the new one's clients wait for theirs. What was
         # before, the API server alone knows.
         Rule(
-            f"{_cel_class('self')} == {_cel_class('oldSelf')}",
+            f"{cel_class('self')} == {cel_class('oldSelf')}",
             "a pool keeps its context class (standard, where it names none): give the pool another name too, so that "
             "it starts beside this one",
             lambda _: True,

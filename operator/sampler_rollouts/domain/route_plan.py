@@ -64,7 +64,7 @@ class GatewayPlan(Loose):
     parent_refs: Annotated[list[Parent], Field(max_length=limits.PARENTS)] = Field(default_factory=list)
     hostnames: Annotated[list[Name], Field(max_length=limits.HOSTNAMES)] = Field(default_factory=list)
     classes: Annotated[list[Label], Field(max_length=limits.CLASSES)] = Field(default_factory=list)
-    """In the spec's order: requests without a class go to the first."""
+    """Requests without a class go to the first: the spec's first, unless stable serves the one that had them before."""
     sticky: bool = False
     """Whether requests of a session stay with the server that had its first one."""
     epoch: Count = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 from pydantic import Field
 from quality_contract import PROBE_CHECKS
@@ -11,8 +11,11 @@ from quality_contract.latency import HISTOGRAMS
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.evidence.samples import AUDITED
-from sampler_rollouts.domain.pool import Label
+from sampler_rollouts.domain.pool import Label, Pool, cel_class
 from sampler_rollouts.domain.rules import Rule, Scalar, Strict, each
+
+if TYPE_CHECKING:
+    from sampler_rollouts.domain.resource import Spec
 
 SHARE_PATTERN: Final = "^[0-9]{1,3}([.][0-9]{1,4})?%$"
 _CEL_PERCENT: Final = "double({0}.substring(0, size({0}) - 1))"
@@ -68,6 +71,13 @@ _ROUTED: Final = "has(self.routing) && has(self.routing.routes)"
 _STANDARD: Final = "standard"
 NOT_BY_ROUTE: Final = sorted({*AUDITED, *HISTOGRAMS, *PROBE_CHECKS})
 """Checks that servers count without the route hash, and what the prober judges: it comes by no route."""
+
+
+def _of_class(spec: Spec, pool: Pool) -> int:
+    """How many pools share its class behind a gateway; 0 without one."""
+    return sum(one.context_class == pool.context_class for one in spec.pools) if spec.gateway else 0
+
+
 ROUTE_RULES: Final = (
     each(
         "self.routing.routes",
@@ -105,6 +115,16 @@ ROUTE_RULES: Final = (
         "routing.routes",
         noun="pool",
         when=_ROUTED,
+    ),
+    each(
+        "self.pools",
+        f"self.pools.filter(p, {cel_class('p')} == {cel_class('one')}).size() <= {limits.ROUTED_POOLS}",
+        f"behind a gateway a context class has {limits.ROUTED_POOLS} pools at most, as a rule of the route names two "
+        "revisions of each and has room for 16: make fewer and larger pools, or give some a class of their own",
+        lambda spec: [pool.name for pool in spec.pools if _of_class(spec, pool) > limits.ROUTED_POOLS],
+        "pools",
+        noun="pool",
+        when="has(self.routing) && has(self.routing.gateway)",
     ),
     Rule(
         f"!({_ROUTED}) || self.quality.checks.exists(c, !has(c.template) && !(c.name in {NOT_BY_ROUTE}) && "

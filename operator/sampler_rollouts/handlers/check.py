@@ -1,6 +1,7 @@
-"""``--check``: whether what the operator needs is there, asked once as the operator would ask; writes nothing.
+"""``--check``: whether the operator could begin its work, asked once as the operator would ask; writes nothing.
 
-For `helm test` and for whoever sets up rights or a metrics source.
+For `helm test` and for whoever sets up rights or a metrics source. Of the rights only that to read SamplerRollouts is
+asked for: all others are those of single writes.
 """
 
 from __future__ import annotations
@@ -56,8 +57,11 @@ def _served(cluster: KubernetesCluster) -> Finding:
 
 def _readable(cluster: KubernetesCluster, namespace: str) -> Finding:
     what = f"SamplerRollouts of {f'namespace {namespace}' if namespace else 'all namespaces'} can be listed"
+    remedy = "give the operator its rights (rbac.create)"
+    if not namespace:
+        remedy += ", or name the namespaces that it looks after (--namespace, SAMPLER_ROLLOUTS_NAMESPACES)"
     try:
         found = cluster.keys([namespace] if namespace else [])
     except ClusterError as error:
-        return Finding(what, f"{error}: give the operator its rights (rbac.create)")
+        return Finding(what, f"{error}: {remedy}")
     return Finding(f"{what}, and are {len(found)}")

@@ -58,7 +58,9 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     option("probe-port", "8080", type=_port, help="port of /healthz, /readyz and /metrics; 0 turns them off")
     option("resync", "60", type=_positive, metavar="SECONDS", help="how often all SamplerRollouts are looked at anew")
     parser.add_argument(
-        "--check", action="store_true", help="see whether CRD, rights and metrics sources are there, say so, and end"
+        "--check",
+        action="store_true",
+        help="see whether CRD, the right to list, metrics sources and receivers are there, say so, and end",
     )
     option("threads", "8", type=_count, help="how many calls to the API server are made at the same time")
     return parser

@@ -20,6 +20,7 @@ from sampler_rollouts.domain.decision.memory import (
 from sampler_rollouts.domain.decision.question import alone
 from sampler_rollouts.domain.decision.sentence import failed_check, shared_since
 from sampler_rollouts.domain.decision.share import skew
+from sampler_rollouts.domain.decision.suspects import stopped
 from sampler_rollouts.domain.decision.table import table_waits_for
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED, failed_look, forget_excuses, shared_looks
@@ -64,12 +65,15 @@ def abort_on_crashes(turn: Turn) -> None:
     if crashed is not None:
         said = f" ({crashed.message})" if crashed.message else ""
         fail_candidate(
-            turn, rollout, crashed.pool, f"the container of pod {crashed.name} exited {crashed.restarts} times{said}"
+            turn,
+            rollout,
+            crashed.pool,
+            f"the container of pod {crashed.name} exited {_exits(rollout, crashed)} times{said}",
         )
 
 
 def _exits(rollout: Rollout, pod: PodState) -> int:
-    """How often its container has exited since it was last tried."""
+    """How often its container has exited in this rollout, and since it was last tried."""
     old = rollout.retried_at is not None and pod.created_at <= rollout.retried_at
     return pod.restarts - (rollout.exits if old else 0)
 
@@ -92,10 +96,13 @@ def _late(turn: Turn, rollout: Rollout, name: str) -> None:
     unready = [pod for pod in watched_pods(turn, name) if not pod.ready and not pod.blocked]
     if not unready and first_time_missing(turn, name):
         return
-    if unready:
-        fail_candidate(turn, rollout, name, f"pod {unready[0].name} was not ready within {limit}")
-    else:
-        why = turn.pool(name).blocked or "the cluster has not created them"
+    # Each pod has the whole time for itself: one that got its node late, or was not ready for a moment, is not blamed
+    # for the others.
+    late = next((pod for pod in unready if pod.unready_for(turn.now) >= rollout.progress_deadline), None)
+    why = turn.pool(name).blocked or ("" if unready else "the cluster has not created them")
+    if late is not None:
+        fail_candidate(turn, rollout, name, f"pod {late.name} was not ready within {limit}")
+    elif why:
         inconclusive(turn, rollout, PODS_NOT_STARTED, name, f"pods could not start within {limit}: {why}")
 
 
@@ -133,7 +140,8 @@ def waiting_for(turn: Turn, rollout: Rollout) -> str:
         for name in asked
         if (pool := turn.pool(name)).passed_at is None
     ]
-    return "; ".join([*skewed, *missing]) or "its steps are not done"
+    suspect = [f"it waits for {who}"] if (who := stopped(turn)) else []
+    return "; ".join([*suspect, *skewed, *missing]) or "its steps are not done"
 
 
 def resume_when_pods_start(turn: Turn) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from sampler_rollouts.domain.decision.changes import class_names
 from sampler_rollouts.domain.decision.context import met_since, revision_in
 from sampler_rollouts.domain.decision.route_rules import class_rules, name_of, route_hash, table_release
 from sampler_rollouts.domain.render import Child
@@ -27,7 +28,7 @@ def note_gateway(turn: Turn) -> None:
     status, wish = turn.status, turn.wish
     spec_gateway = wish.spec.gateway if wish else None
     if wish and spec_gateway:
-        status.gateway = _said(wish.spec, status.gateway or GatewayPlan())
+        status.gateway = _said(turn, wish.spec, status.gateway or GatewayPlan())
     plan = status.gateway
     if plan is None:
         return
@@ -42,7 +43,7 @@ def note_gateway(turn: Turn) -> None:
     plan.behind_since = (plan.behind_since or turn.now) if waits else None
 
 
-def _said(spec: Spec, before: GatewayPlan) -> GatewayPlan:
+def _said(turn: Turn, spec: Spec, before: GatewayPlan) -> GatewayPlan:
     gateway = spec.gateway
     parents = gateway.parent_refs if gateway else []
     return before.model_copy(
@@ -52,10 +53,24 @@ def _said(spec: Spec, before: GatewayPlan) -> GatewayPlan:
                 for one in parents
             ],
             "hostnames": list(gateway.hostnames or []) if gateway else [],
-            "classes": list(spec.class_sizes),
+            "classes": _default_first(turn, list(spec.class_sizes), before.classes[:1]),
             "sticky": spec.routing is not None and spec.routing.session is not None,
         }
     )
+
+
+def _default_first(turn: Turn, wanted: list[str], before: list[str]) -> list[str]:
+    """The spec's classes, but first the one that has the requests without a class (R11).
+
+    No edit moves those: the order is no part of a release, so that no gate would see them go. They stay with the class
+    that had them as long as stable serves it, and then go to the first one of the spec that stable serves.
+    """
+    stable = turn.status.stable
+    if stable is None:
+        return wanted
+    serving = class_names(turn, [Child(item.name, item.revision) for item in stable.pools])
+    default = next((name for name in [*before, *wanted] if name in serving), None)
+    return wanted if default is None else [default, *(name for name in wanted if name != default)]
 
 
 def routed(turn: Turn) -> bool:

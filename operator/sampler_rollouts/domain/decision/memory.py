@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.births import Birth
+from sampler_rollouts.domain.decision.baking import SEEN_EVERY, UNSEEN
 from sampler_rollouts.domain.decision.context import (
     Turn,
     begun,
@@ -130,7 +131,7 @@ def _run_clocks(turn: Turn) -> None:
     rollout = turn.status.rollout
     running = clocks_run(turn)
     if rollout and turn.status.stage in FORWARD:
-        rollout.clock.run(running, turn.now)
+        _run_rollout_clock(turn, rollout, running)
         _run_step_clock(turn, rollout, running)
     for name in _watched(turn):
         _run_unready(turn, name, running or not _candidates_count(turn))
@@ -139,6 +140,16 @@ def _run_clocks(turn: Turn) -> None:
     for pool in turn.status.pools:
         if pool.name not in _watched(turn):
             pool.unready, pool.blocked = None, ""
+
+
+def _run_rollout_clock(turn: Turn, rollout: Rollout, running: bool) -> None:
+    """What an operator that was away could not decide is no fault of the release: that time does not count."""
+    away = (turn.now - rollout.seen_at).total_seconds() if rollout.seen_at else 0.0
+    if rollout.seen_at and away > UNSEEN and rollout.clock.stopped_at is None:
+        rollout.clock.run(False, rollout.seen_at)
+    rollout.clock.run(running, turn.now)
+    if running and (rollout.seen_at is None or not 0 <= away < SEEN_EVERY):
+        rollout.seen_at = turn.now
 
 
 def restart_readiness(turn: Turn, rollout: Rollout) -> None:

@@ -132,6 +132,8 @@ def _rule(turn: Turn, plan: Plan, name: str, of_class: list[Child]) -> ClassRule
     found = _by_pool(turn, plan, children, written)
     if written and not found:  # no table names what serves of removed pools
         found = _by_pool(turn, plan, [child for child in of_class if child in last_servers(turn)], {})
+    if not found and _is_new(turn, of_class):
+        return None  # requests of a class that nobody serves yet go where they went before
     # Where nothing is ready there is nowhere else to go: the gateway says so to those who ask.
     found = found or {child: max(1, plan[child]) for child in children if _stays(turn, child)}
     return ClassRule(name, {name_of(turn, child): weight for child, weight in found.items()})
@@ -141,8 +143,23 @@ def _by_pool(turn: Turn, plan: Plan, children: list[Child], written: dict[str, i
     """Weights by the table, else by replicas; none where nothing is ready."""
     found: dict[Child, int] = {}
     for pool in dict.fromkeys(child.pool for child in children):
-        found |= _in_pool(turn, plan, pool, written.get(pool) or turn.replicas(pool) * FINENESS)
+        whole = written.get(pool) or turn.replicas(pool) * FINENESS
+        found |= _in_pool(turn, plan, pool, max(1, round(whole * _arrived(turn, plan, pool))))
     return found
+
+
+def _arrived(turn: Turn, plan: Plan, pool: str) -> float:
+    """What part of a pool's share of its class it is to have: a new one has no stable pods beside its step's."""
+    new, share = Child(pool, revision_in(turn.status.candidate, pool)), _step_share(turn, pool)
+    if share is None or new not in plan or revision_in(turn.status.stable, pool):
+        return 1.0
+    return share * min(1.0, _serves(turn, new, plan[new]) / max(1, plan[new]))
+
+
+def _is_new(turn: Turn, of_class: list[Child]) -> bool:
+    """Whether stable serves others, and nothing of this class."""
+    stable = turn.status.stable
+    return stable is not None and not any(revision_in(stable, child.pool) for child in of_class)
 
 
 def _stays(turn: Turn, child: Child) -> bool:

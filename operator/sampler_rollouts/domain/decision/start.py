@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.decision.acts import take_retry
 from sampler_rollouts.domain.decision.adopt import starts_anew
 from sampler_rollouts.domain.decision.away import stable_away
 from sampler_rollouts.domain.decision.changes import changes
-from sampler_rollouts.domain.decision.context import Turn, Wish, begun, revision_in
+from sampler_rollouts.domain.decision.context import Turn, Wish
 from sampler_rollouts.domain.decision.faults import as_candidate, retry_faults
 from sampler_rollouts.domain.decision.leave import leave_behind, record, withdraw
 from sampler_rollouts.domain.decision.memory import clear_pools, restart_readiness, use_word
@@ -26,9 +25,6 @@ from sampler_rollouts.domain.loose import Clock
 from sampler_rollouts.domain.plan import Fault, Release, Rollout
 from sampler_rollouts.domain.quantities import seconds
 from sampler_rollouts.domain.status import Result, Stage
-
-if TYPE_CHECKING:
-    from sampler_rollouts.domain.observation import PodState
 
 
 def choose(turn: Turn) -> None:
@@ -97,6 +93,7 @@ def _start_without_gate(
     status.rollout = _plan(turn, wish, [pools], weight=100)
     status.rollout.first, status.rollout.instead_of = True, instead_of
     status.rollout.leftovers = _that_may_serve(turn, wish.release, leftovers)
+    _forget_exits(turn, status.rollout)
     begin(turn)
     clear_pools(turn)
     turn.note("Establishing", f"Starting release {wish.release.hash} at full traffic, without steps: {why}.")
@@ -154,14 +151,18 @@ def _retry_first(turn: Turn) -> None:
     if rollout is None:
         return
     rollout.failure = rollout.hold = None
-    rollout.retried_at, rollout.exits = turn.now, max((pod.restarts for pod in _servers(turn, rollout)), default=0)
+    _forget_exits(turn, rollout)
     restart_readiness(turn, rollout)
     restart(turn, rollout)
     turn.moved = True
 
 
-def _servers(turn: Turn, rollout: Rollout) -> Iterable[PodState]:
-    return (pod for name in begun(rollout) for pod in turn.pods(name, revision_in(turn.status.candidate, name)))
+def _forget_exits(turn: Turn, rollout: Rollout) -> None:
+    """What the candidate's containers had exited before says nothing of this try: pods may have served for weeks."""
+    candidate = turn.status.candidate
+    revisions = {(item.name, item.revision) for item in candidate.pools} if candidate else set()
+    exits = [pod.restarts for pod in turn.seen.pods if (pod.pool, pod.revision) in revisions]
+    rollout.retried_at, rollout.exits = (turn.now, max(exits)) if any(exits) else (None, 0)
 
 
 def _start_next(turn: Turn, wish: Wish) -> None:
@@ -190,6 +191,7 @@ def _go(turn: Turn, wish: Wish, trigger: Trigger) -> None:
     status.candidate = as_candidate(turn, wish)
     status.rollout = _plan(turn, wish, waves, weight=100 if known else 0)
     table = None if known else move_of(turn, wish, stable)
+    _forget_exits(turn, status.rollout)
     if table is not None:
         moved = [name for wave in waves for name in wave]
         status.rollout.table = table

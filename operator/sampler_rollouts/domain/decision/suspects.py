@@ -50,8 +50,12 @@ def suspected(turn: Turn) -> str:
 
 
 def stopped(turn: Turn) -> str:
-    """What a candidate in its steps waits for, because it is suspect."""
-    said = suspected(turn) if turn.status.stage is Stage.PROGRESSING else ""
+    """What a candidate in its steps waits for, because it is suspect itself: what stable uses stops no fix of it."""
+    candidate = turn.status.candidate
+    if candidate is None or turn.status.stage is not Stage.PROGRESSING:
+        return ""
+    used = uses(turn, candidate)
+    said = "; ".join(_told(one) for one in turn.status.suspicions if not one.cleared and one.what in used)
     return f"a person, who clears the suspicion, or aborts: {said}" if said else ""
 
 

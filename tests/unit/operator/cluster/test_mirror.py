@@ -430,3 +430,13 @@ def _is_the_truth(world: World) -> None:
     pods = {obj["metadata"]["name"] for path, obj in world.api.objects.items() if path.startswith(PODS)}
     assert {pod["metadata"]["name"] for pod in world.mirror.of(POD, KEY) or []} == pods
     assert [path for path in world.asked() if path != DEPLOYMENTS] == []
+
+
+def test_one_that_is_gone_stays_so_however_often_it_is_asked_for(world: World) -> None:
+    old = world.rollout
+    world.hold()
+    world.api.drop(f"{ROLLOUT_PATH}/chat")
+    world.mirror.saw("DELETED", old)
+
+    assert [world.cluster.read(KEY) for _ in range(3)] == [None, None, None]
+    assert world.mirror.siblings(KEY.namespace) is None, "what a dead one says of failed builds is asked for"

@@ -243,3 +243,22 @@ def test_the_exits_of_an_injected_sidecar_are_not_the_builds() -> None:
     seen = observation([], [], [pod(containerStatuses=containers)])
 
     assert seen.pods[0].restarts == 1
+
+
+@pytest.mark.parametrize(
+    ("ready", "started", "since"),
+    [
+        ({"status": "False", "lastTransitionTime": "2026-01-02T03:05:00Z"}, "2026-01-02T03:07:00Z", 7),
+        ({"status": "False", "lastTransitionTime": "2026-01-02T03:09:00Z"}, "2026-01-02T03:07:00Z", 9),
+        ({"status": "False", "lastTransitionTime": "2026-01-02T03:09:00Z"}, "", 9),
+        ({"status": "True", "lastTransitionTime": "2026-01-02T03:09:00Z"}, "2026-01-02T03:07:00Z", None),
+        ({}, "", None),
+    ],
+)
+def test_since_when_a_pod_runs_and_is_not_ready(ready: dict[str, Any], started: str, since: int | None) -> None:
+    state = {"running": {"startedAt": started}} if started else {"waiting": {"reason": "CrashLoopBackOff"}}
+    conditions = [{"type": "Ready"} | ready] if ready else []
+
+    found = seen(pod(conditions=conditions, containerStatuses=[container(**state)]))
+
+    assert found.unready_since == (datetime(2026, 1, 2, 3, since, tzinfo=UTC) if since else None)

@@ -32,6 +32,12 @@ def _probed_alone(spec: Spec) -> None:
     put("quality.checks", [{"name": "probe-errors", "maxRate": "5%"}])(spec)
 
 
+def _nine_pools(spec: Spec) -> None:
+    (one,) = spec["pools"]
+    spec["pools"] = [one | {"name": f"pool-{place}"} for place in range(9)]
+    _gateway()(spec)
+
+
 def _untested(spec: Spec) -> None:
     put("routing", {"gateway": {"parentRefs": [_EDGE]}, "routes": _ROUTES})(spec)
     put("quality.checks", [{"name": "latency", "slowerThan": "2.5s", "maxRate": "5%"}])(spec)
@@ -112,6 +118,12 @@ BAD_GATEWAYS = [
         "routing.routes",
         "pool cpu-b: a pool's class has routes, and none of them names the pool: give it a share",
         base=two_pools,
+    ),
+    Bad(
+        "more pools of a class than a rule of the route can name",
+        _nine_pools,
+        "pools",
+        "pool pool-0: behind a gateway a context class has 8 pools at most",
     ),
     Bad(
         "routes of an unknown class",

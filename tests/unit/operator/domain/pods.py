@@ -15,5 +15,7 @@ class Pod:
     terminating_since: datetime | None = None
     restarts: int = 0
     was_ready: bool = False
+    unready_since: datetime | None = None
+    """Since when it has run and not been ready; None before it was first looked at."""
     orphaned: datetime | None = None
     """When the object that owned it was deleted: the garbage collector comes for it some time later."""

@@ -224,3 +224,23 @@ def test_paused_while_holding_is_still_stalled() -> None:
     world.update(spec("b", paused=True))
     world.tick()
     assert world.condition("Stalled") == ("True", "DeadlineExceeded")
+
+
+@pytest.mark.parametrize("chosen", ["Hold", "Rollback"])
+def test_time_in_which_nobody_looked_is_not_the_releases(chosen: str) -> None:
+    world = rolling(rollback={"onInconclusive": chosen})
+    world.judge = passing
+    world.tick(3600)
+    assert world.status.stage == "Progressing"
+    world.until("Serving")
+    world.tick()
+    assert results(world)[0] == "Promoted"
+
+
+def test_the_deadline_goes_on_after_it() -> None:
+    world = rolling()
+    world.tick(3600)
+    world.run(1500)
+    assert world.status.stage == "Progressing"
+    world.run(400)
+    assert world.condition("Stalled") == ("True", "DeadlineExceeded")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.unit.operator.domain.routed import routed, serving
 from tests.unit.operator.domain.story import results, rolling
 from tests.unit.operator.domain.world import established, passing, spec
 
@@ -111,3 +112,65 @@ def test_a_release_that_lacks_some_of_its_pods_is_ready_and_degraded() -> None:
     world.run(130)
     assert world.condition("Ready") == ("True", "FullTraffic")
     assert world.condition("Degraded") == ("True", "PodsNotReady")
+
+
+def test_a_pod_that_got_its_node_late_has_its_whole_time() -> None:
+    """Nodes of an autoscaler come one after another: the build is not to blame for when they do."""
+    world = established(replicas=8)
+    world.update(spec("b", replicas=8))
+    world.tick()
+    new = world.revision_of("candidate")
+    world.blocked[new] = "Unschedulable"
+    world.run(100)
+    first = next(pod for pod in world.pods if (pod.pool, pod.revision) == ("cpu-a", new))
+    world.running.add(first.name)
+    world.run(60)
+    assert world.condition("Stalled") == ("True", "PodsNotStarted")
+    assert world.condition("RolledBack")[0] != "True"
+
+
+def test_pods_that_are_not_ready_for_a_moment_in_turn_are_not_one_that_never_is() -> None:
+    world = established(replicas=16)
+    world.update(spec("b", replicas=16))
+    world.run(60)
+    candidates = [pod.name for pod in world.pods if pod.revision == world.revision_of("candidate")]
+    for turn in range(40):
+        world.unready = {candidates[turn % len(candidates)]}
+        world.tick(5)
+    assert world.status.stage == "Progressing"
+    world.unready = {candidates[0]}
+    world.run(150)
+    assert f"pod {candidates[0]} was not ready within 2m" in world.message("RolledBack")
+
+
+def test_what_containers_had_exited_before_a_release_came_back_is_not_held_against_it() -> None:
+    """Pods that stood by may have served for weeks."""
+    warm = {"rollback": {"warmReplicas": 1}}
+    world = serving(routed("a", lambda letter: spec(letter, **warm)))
+    world.judge = passing
+    for pod in world.pods:
+        pod.restarts = 4
+    world.run(400)
+    old = world.status.stable.hash
+    world.update(routed("b", lambda letter: spec(letter, **warm)))
+    world.until("Progressing")
+    world.until("Serving")
+    world.run(30)
+    world.update(routed("a", lambda letter: spec(letter, **warm)))
+    world.run(60)
+    assert world.status.stable.hash == old
+    assert world.status.failed == []
+
+
+def test_exits_since_a_release_came_back_count() -> None:
+    world = established()
+    world.judge = passing
+    world.run(400)
+    old = world.revision_of("stable")
+    world.update(spec("b"))
+    world.until("Progressing")
+    world.until("Serving")
+    world.update(spec("a"))
+    world.crashing.add(old)
+    world.run(60)
+    assert world.condition("RolledBack") == ("True", "PodsFailing")

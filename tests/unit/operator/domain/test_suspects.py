@@ -161,3 +161,22 @@ def test_clear_suspect_is_refused_where_there_is_nothing() -> None:
 @pytest.mark.parametrize("status", [None, 7, {"failed": 7}, {"failed": [7, {"suspects": 7}, {"suspects": [7]}]}])
 def test_a_status_that_a_stranger_wrote_casts_none(status: Any) -> None:
     assert sibling({"metadata": {"name": "other"}, "status": status}).marks == ()
+
+
+def test_a_suspect_in_stable_stops_no_fix_of_it() -> None:
+    world = established("b")
+    world.judge, world.siblings = passing, shown(failed_elsewhere())
+    world.run(30)
+    assert world.condition("Suspect") == ("True", "FailedElsewhere")
+    world.update(spec("c"))
+    world.until("Progressing")
+    world.until("Serving")
+    world.tick()
+    assert world.status.history[0].result == "Promoted"
+
+
+def test_the_deadline_names_the_suspicion() -> None:
+    world = rolling()
+    world.judge, world.siblings = passing, shown(failed_elsewhere())
+    world.run(1900)
+    assert "failed in SamplerRollout other" in world.message("Stalled")

@@ -104,6 +104,8 @@ class World:
     arrivals: Arrivals = field(default_factory=Arrivals)
     blocked: dict[str, str] = field(default_factory=dict)
     """Revision to the infrastructure's reason why its pods do not start."""
+    running: set[str] = field(default_factory=set)
+    """Pods, by name, that have started although others of their revision could not; they are not ready yet."""
     siblings: tuple[Sibling, ...] | None = None
     """What other SamplerRollouts of the namespace say."""
     undeletable: bool = False
@@ -188,8 +190,12 @@ class World:
             ready=self.is_ready(pod),
             terminating=pod.terminating_since is not None,
             restarts=pod.restarts,
-            blocked="" if self.is_ready(pod) else self.blocked.get(pod.revision, ""),
+            blocked="" if self.is_ready(pod) else self._blocked(pod),
+            unready_since=pod.unready_since,
         )
+
+    def _blocked(self, pod: Pod) -> str:
+        return "" if pod.name in self.running else self.blocked.get(pod.revision, "")
 
     def is_ready(self, pod: Pod) -> bool:
         if pod.name in self.unready:
@@ -311,6 +317,12 @@ class World:
         for one in self.pods:
             if one.revision in self.crashing and one.terminating_since is None:
                 one.restarts += 1
+            if self.is_ready(one):
+                one.unready_since = None
+            elif self._blocked(one):
+                one.unready_since = self.now  # it has not begun to run
+            else:
+                one.unready_since = one.unready_since or (self.now if one.was_ready else one.created)
             one.was_ready = one.was_ready or self.is_ready(one)
             if one.orphaned and (self.now - one.orphaned).total_seconds() >= self.collected_after:
                 one.terminating_since = one.terminating_since or self.now
