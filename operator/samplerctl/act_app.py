@@ -131,18 +131,27 @@ def history(
 
 
 def validate(
-    file: Annotated[Path, typer.Argument(help="YAML with one SamplerRollout or more")], as_json: Json = False
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="YAML with one SamplerRollout or more; -: what comes by standard input"),
+    ],
+    as_json: Json = False,
 ) -> None:
-    """Whether the API server would take a file, without asking it: ends with 2 if not, and names field and remedy."""
+    """Whether the API server would take files, without asking it: ends with 2 if not, and names field and remedy."""
     from samplerctl import acting_shown  # noqa: PLC0415  (as above)
-    from samplerctl.rollout_file import check_file  # noqa: PLC0415
+    from samplerctl.checking import check_file  # noqa: PLC0415
 
-    try:
-        found = check_file(file)
-    except InputError as error:
-        refuse(error)
-    show(found, acting_shown.checked, as_json)
-    if not found["valid"]:
+    found = []
+    for file in files:
+        try:
+            found.append(check_file(file))
+        except InputError as error:
+            if len(files) == 1:
+                refuse(error)
+            typer.echo(str(error), err=True)  # what is wrong with the others is told all the same
+    valid = len(found) == len(files) and all(one["valid"] for one in found)
+    show(found[0] if len(files) == 1 else {"valid": valid, "files": found}, acting_shown.checked, as_json)
+    if not valid:
         raise typer.Exit(2)
 
 

@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from samplerctl.not_simulated import words
 from samplerctl.numbers import duration
 from samplerctl.output import console
 
@@ -46,12 +47,14 @@ def _by(one: Found) -> str:
 
 
 def checked(found: Found) -> None:
-    """Which SamplerRollouts of a file would be taken."""
-    for one in found["rollouts"]:
-        if not one["problems"]:
-            console().print(Text(f"{one['name']}: valid", style="green"))
-        for problem in one["problems"]:
-            console().print(Text(f"{one['name']}: {problem}", style="red"), soft_wrap=True)
+    """Which SamplerRollouts of a file, or of several, would be taken."""
+    for file in found.get("files", [found]):
+        for one in file["rollouts"]:
+            name = f"{file['file']}: {one['name']}" if "files" in found else one["name"]
+            if not one["problems"]:
+                console().print(Text(f"{name}: valid", style="green"), soft_wrap=True)
+            for problem in one["problems"]:
+                console().print(Text(f"{name}: {problem}", style="red"), soft_wrap=True)
 
 
 def selftested(found: Found) -> None:
@@ -70,5 +73,5 @@ def selftested(found: Found) -> None:
     for one in found["incidents"]:
         if one["remedy"]:
             console().print(Text(f"{one['incident']}: {one['remedy']}"), soft_wrap=True)
-    for name in found["not_simulated"]:
-        console().print(Text(f"the data of check {name} (nats, or a template's) are not simulated: not tested"))
+    for line in words(found["not_simulated"]):
+        console().print(Text(line), soft_wrap=True)

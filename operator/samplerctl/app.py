@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -14,9 +17,27 @@ from samplerctl.errors import InputError
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"samplerctl {installed_version()}")
+        raise typer.Exit
+
+
 @app.callback()
-def samplerctl() -> None:
+def samplerctl(
+    version: Annotated[  # its callback answers, before a command is asked for
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version, and end")
+    ] = False,
+) -> None:
     """What the evidence of a sampler's rollout can show, and what it showed."""
+
+
+def installed_version() -> str:
+    """Of the package that pip installed; says so where it runs from a folder that nobody installed."""
+    try:
+        return metadata.version("sampler-rollouts")
+    except metadata.PackageNotFoundError:
+        return "unknown (not installed by pip: the checkout's commit, or the image's digest, tells)"
 
 
 live_app.register(app)
@@ -32,7 +53,9 @@ def power(
     share: Annotated[str, typer.Option(help="the candidate's share of the pool's traffic")] = "10%",
     alpha: Annotated[str, typer.Option(help="chance of a false alarm, over all tests and looks")] = "0.1%",
     max_rate: Annotated[str | None, typer.Option(help="the check's maxRate; default: the baseline")] = None,
-    max_ratio: Annotated[str, typer.Option(help="the check's maxRatio")] = "1",
+    max_ratio: Annotated[
+        str | None, typer.Option(help="the check's maxRatio; default: 1, or none where --max-rate is given")
+    ] = None,
     ignore_below: Annotated[str, typer.Option(help="the check's ignoreBelow")] = "0",
     tests: Annotated[int, typer.Option(min=1, help="checks times pools that share alpha")] = 1,
     pass_confidence: Annotated[str, typer.Option(help="passConfidence")] = "95%",  # noqa: S107 - no password
@@ -53,7 +76,7 @@ def power(
             share=numbers.rate("--share", share),
             alpha=numbers.rate("--alpha", alpha),
             max_rate=rate if max_rate is None else numbers.rate("--max-rate", max_rate),
-            max_ratio=numbers.at_least("--max-ratio", max_ratio, 1.0),
+            max_ratio=_max_ratio(max_ratio, alone=max_rate is not None),
             ignore_below=numbers.rate("--ignore-below", ignore_below, zero=True),
             tests=tests,
             pass_confidence=numbers.rate("--pass-confidence", pass_confidence),
@@ -61,6 +84,8 @@ def power(
             runs=runs,
             seed=seed,
         )
+        if asked.ignore_below and math.isnan(asked.max_ratio):
+            raise InputError("--ignore-below: softens --max-ratio: add for example --max-ratio 2, or leave it out")
         if asked.regression <= asked.allowed:
             raise InputError(
                 f"--regression: {regression} is allowed by the margins (up to {numbers.percent(asked.allowed)}): "
@@ -69,7 +94,14 @@ def power(
         found = output.power_result(asked, core.detection(asked), core.requests_to_pass(asked), rps)
     except InputError as error:
         refuse(error)
-    show(found, output.power_table, as_json)
+    show(found, partial(output.power_table, asked), as_json)
+
+
+def _max_ratio(text: str | None, *, alone: bool) -> float:
+    """As in the resource, a check with a maxRate ``alone`` has no ratio: NaN."""
+    if text is None:
+        return math.nan if alone else 1.0
+    return numbers.at_least("--max-ratio", text, 1.0)
 
 
 @app.command()

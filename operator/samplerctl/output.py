@@ -43,8 +43,8 @@ def power_result(asked: Question, found: Detection, to_pass: int | None, rps: fl
     }
 
 
-def power_table(found: Mapping[str, Any]) -> None:
-    """For people."""
+def power_table(asked: Question, found: Mapping[str, Any]) -> None:
+    """For people, with the remedy where an honest build does not pass."""
     table = Table(box=None, pad_edge=False)
     table.add_column()
     table.add_column("candidate requests", justify="right")
@@ -63,7 +63,16 @@ def power_table(found: Mapping[str, Any]) -> None:
     out = console()
     out.print(table)
     if found["passed_median"] is None:
-        out.print("An honest build never passes at these margins: raise --max-rate, or --ignore-below.")
+        out.print(_wider(asked), soft_wrap=True)
+
+
+def _wider(asked: Question) -> str:
+    """Which option to raise: those that leave no room, else the one that leaves the least."""
+    nearest = "--max-ratio" if asked.related < asked.max_rate else "--max-rate"
+    remedies = {"--max-rate": "--max-rate", "--max-ratio": "--max-ratio (or --ignore-below)"}
+    named = " and ".join(remedies[option] for option in asked.too_tight or (nearest,))
+    often = "never passes" if asked.too_tight else "seldom passes within the requests that were simulated"
+    return f"An honest build ({percent(asked.honest)}) {often} at these margins: raise {named}."
 
 
 def console() -> Console:

@@ -25,7 +25,10 @@ MOST_BOUNDS = 40
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One check: rates and shares as numbers, ``alpha`` for the test before Bonferroni over ``tests``."""
+    """One check: rates and shares as numbers, ``alpha`` for the test before Bonferroni over ``tests``.
+
+    ``max_ratio`` is NaN for a check without one, as everywhere in the evidence.
+    """
 
     baseline: float
     regression: float
@@ -43,7 +46,18 @@ class Question:
     @property
     def allowed(self) -> float:
         """The largest rate that is allowed beside a stable at ``baseline`` (R12)."""
-        return min(self.max_rate, max(self.max_ratio * self.baseline, self.ignore_below))
+        return self.max_rate if math.isnan(self.max_ratio) else min(self.max_rate, self.related)
+
+    @property
+    def related(self) -> float:
+        """The largest rate that the ratio allows beside that stable; NaN without one."""
+        return math.nan if math.isnan(self.max_ratio) else max(self.max_ratio * self.baseline, self.ignore_below)
+
+    @property
+    def too_tight(self) -> tuple[str, ...]:
+        """The options that leave an honest build no room: ``--max-rate``, ``--max-ratio``; neither where both do."""
+        by_rate, by_ratio = self.honest >= self.max_rate, self.honest >= self.related  # never so for NaN
+        return ("--max-rate",) * by_rate + ("--max-ratio",) * by_ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +109,7 @@ def requests_to_pass(asked: Question) -> int | None:
 
     A build that is not inside the margins has nothing to pass by, whatever it is given.
     """
-    inside = asked.honest < asked.max_ratio * asked.baseline or asked.honest < asked.ignore_below
-    if asked.honest >= asked.max_rate or not inside:
+    if asked.too_tight:
         return None
     margin = max(asked.allowed, asked.honest)
     step = max(1, math.ceil(-math.log(1 - asked.pass_confidence) / margin / LOOKS_A_BOUND))

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
-from sampler_rollouts.domain.resource import API_VERSION, KIND, Spec, SpecError, parse_spec
+from sampler_rollouts.domain.resource import KIND, Spec, SpecError, parse_spec
 
 from samplerctl.errors import InputError
+
+STANDARD_INPUT: Final = Path("-")
+LISTS: Final = ("List", f"{KIND}List")
+"""What `kubectl get -o yaml` and the API server make of several objects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +26,15 @@ class RolloutFile:
     name: str
     raw: dict[str, Any]
     spec: Spec
+    left_out: tuple[str, ...] = ()
+    """Fields, and names of checks, that ``raw`` and ``spec`` lack because they are not simulated."""
 
     def before(self) -> RolloutFile:
         """The release before it: another image in every pool, verified as soon as it serves."""
         raw = copy.deepcopy(self.raw)
         for pool in raw["pools"]:
             pool["image"] = _other_image(str(pool["image"]))
-        raw["strategy"] = {**raw.get("strategy", {}), "bakeTime": "0s"}
+        raw["strategy"] = {**(raw.get("strategy") or {}), "bakeTime": "0s"}
         raw["paused"] = False
         return replace(self, raw=raw, spec=parse_spec(raw, self.name))
 
@@ -41,7 +48,7 @@ def _other_image(image: str) -> str:
 
 def read_rollout(path: Path) -> RolloutFile:
     """The one SamplerRollout of a file; InputError names the field that cannot be used, and the remedy."""
-    rollouts = list(_rollouts(_documents(path)))
+    rollouts = rollouts_of(path)
     if len(rollouts) != 1:
         raise InputError(f"{path}: holds {len(rollouts)} objects of kind {KIND}: give a file with one")
     body = rollouts[0]
@@ -53,35 +60,6 @@ def read_rollout(path: Path) -> RolloutFile:
         return RolloutFile(name, raw, parse_spec(raw, name))
     except SpecError as error:
         raise InputError(f"{path}: {error}") from None
-
-
-def check_file(path: Path) -> dict[str, Any]:
-    """Every SamplerRollout of a file with what is wrong with it; InputError if the file holds none."""
-    rollouts = list(_rollouts(_documents(path)))
-    if not rollouts:
-        raise InputError(f"{path}: holds no object of kind {KIND}: give a file with one")
-    checked = [{"name": _name(body), "problems": list(_problems(body))} for body in rollouts]
-    return {"file": str(path), "valid": not any(one["problems"] for one in checked), "rollouts": checked}
-
-
-def _name(body: dict[str, Any]) -> str:
-    metadata = body.get("metadata")
-    return str(metadata.get("name") or "") if isinstance(metadata, dict) else ""
-
-
-def _problems(body: dict[str, Any]) -> Iterator[str]:
-    if body.get("apiVersion") != API_VERSION:
-        yield f"apiVersion: is {body.get('apiVersion')}: write {API_VERSION}"
-    name, raw = _name(body), body.get("spec")
-    if not name:
-        yield "metadata.name: is required: add it"
-    if not isinstance(raw, dict):
-        yield "spec: is required: add it"
-        return
-    try:
-        parse_spec(raw, name)
-    except SpecError as error:
-        yield from error.problems
 
 
 class _OnceLoader(yaml.SafeLoader):
@@ -98,15 +76,25 @@ class _OnceLoader(yaml.SafeLoader):
 
 def _documents(path: Path) -> list[Any]:
     try:
+        text = sys.stdin.read() if path == STANDARD_INPUT else path.read_text(encoding="utf-8")
         # A subclass of the safe loader: it makes plain data only.
-        return list(yaml.load_all(path.read_text(encoding="utf-8"), Loader=_OnceLoader))
+        return list(yaml.load_all(text, Loader=_OnceLoader))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
 
-def _rollouts(documents: list[Any]) -> Iterator[dict[str, Any]]:
+def rollouts_of(path: Path) -> list[dict[str, Any]]:
+    """Every SamplerRollout of a file, in lists too; InputError if it cannot be read."""
+    return list(_rollouts(_documents(path)))
+
+
+def _rollouts(documents: Iterable[Any]) -> Iterator[dict[str, Any]]:
     for document in documents:
-        if isinstance(document, dict) and document.get("kind") == KIND:
+        if not isinstance(document, dict):
+            continue
+        if document.get("kind") == KIND:
             yield document
+        elif document.get("kind") in LISTS and isinstance(document.get("items"), list):
+            yield from _rollouts(document["items"])

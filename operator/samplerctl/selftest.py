@@ -6,7 +6,6 @@ Each incident goes as simulated requests through the checks of the rollout, the 
 
 from __future__ import annotations
 
-import copy
 import math
 import re
 from collections import Counter
@@ -22,6 +21,7 @@ from sampler_rollouts.domain.status import Status
 
 from samplerctl.errors import InputError
 from samplerctl.incidents import INCIDENTS, need_check
+from samplerctl.not_simulated import simulated, without_checks
 from samplerctl.rollout_file import RolloutFile
 from samplerctl.simulate import TRAFFIC, Ending, Setting, simulate
 
@@ -55,7 +55,7 @@ def selftest(file: RolloutFile, rps: float, traffic: str, runs: int, seed: int) 
     """What each incident comes to, and an honest build; InputError where the rollout cannot be simulated."""
     if traffic not in TRAFFIC:
         raise InputError(f"--traffic: {traffic!r} is not simulated: write one of {', '.join(TRAFFIC)}")
-    tested, left_out = _simulated(file)
+    tested = _simulated(file)
     setting = Setting(tested, INCIDENTS["honest"], traffic, rps, runs, seed)
     found = [_one(name, replace(setting, incident=incident)) for name, incident in INCIDENTS.items()]
     return {
@@ -63,23 +63,17 @@ def selftest(file: RolloutFile, rps: float, traffic: str, runs: int, seed: int) 
         "rps": rps,
         "traffic": traffic,
         "runs": runs,
-        "not_simulated": left_out,
+        "not_simulated": list(tested.left_out),
         "incidents": found,
         "trusted": all(one["right"] for one in found),
     }
 
 
-def _simulated(file: RolloutFile) -> tuple[RolloutFile, list[str]]:
-    """Without what stops it, and without checks of nats and of templates, which are not simulated."""
-    raw = copy.deepcopy(file.raw)
-    raw["paused"] = False
-    checks = quality_plan(file.spec, [pool.name for pool in file.spec.pools]).checks
-    left_out = [check.name for check in checks if check.template or is_calibration(check_plan(check))]
-    raw["quality"]["checks"] = [one for one in raw["quality"]["checks"] if one["name"] not in left_out]
-    try:
-        return RolloutFile(file.name, raw, parse_spec(raw, file.name)), left_out
-    except SpecError as error:
-        raise InputError(f"{file.name}, without {', '.join(left_out)}: {error}") from None
+def _simulated(file: RolloutFile) -> RolloutFile:
+    """Without what stops it, and without what is not simulated: checks of nats and of templates too."""
+    going = simulated(replace(file, raw={**file.raw, "paused": False}))
+    checks = quality_plan(going.spec, [pool.name for pool in going.spec.pools]).checks
+    return without_checks(going, [one.name for one in checks if one.template or is_calibration(check_plan(one))])
 
 
 def _one(name: str, setting: Setting) -> dict[str, Any]:

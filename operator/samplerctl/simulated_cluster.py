@@ -11,6 +11,8 @@ from sampler_rollouts.domain.observation import Observation, PodState, WorkloadS
 from sampler_rollouts.domain.outcome import Manifest, Outcome
 from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, recorded_template
 
+from samplerctl.errors import InputError
+
 Child = tuple[str, str]
 """Pool and revision."""
 
@@ -47,14 +49,23 @@ class SimulatedCluster:
             return
         self.replicas, self.services = {}, {}
         for body in outcome.objects:
-            if body["kind"] == "Deployment":
-                self.replicas[_child(body)] = body["spec"]["replicas"]
-            elif body["kind"] == "Service":
-                self.services[body["metadata"]["name"]] = body["spec"]["selector"]
-            else:
-                self.templates["-".join(_child(body))] = recorded_template(body) or {}
+            self._take(body)
         for child in self.pods.keys() | self.replicas.keys():
             self._scale(child, self.replicas.get(child, 0), now)
+
+    def _take(self, body: Manifest) -> None:
+        match body["kind"]:
+            case "Deployment":
+                self.replicas[_child(body)] = body["spec"]["replicas"]
+            case "Service":
+                self.services[body["metadata"]["name"]] = body["spec"]["selector"]
+            case "ControllerRevision":
+                self.templates["-".join(_child(body))] = recorded_template(body) or {}
+            case "PodDisruptionBudget":
+                pass  # nobody evicts here
+            case kind:
+                # A decision that waits for it would wait for ever.
+                raise InputError(f"spec: asks for an object of kind {kind}, which is not simulated: leave it out")
 
     def _scale(self, child: Child, wanted: int, now: datetime) -> None:
         """The youngest leave first: those that are not ready yet are among them."""

@@ -15,6 +15,7 @@ from rich.table import Table
 from samplerctl import numbers
 from samplerctl.errors import InputError
 from samplerctl.incidents import INCIDENTS, Incident
+from samplerctl.not_simulated import simulated, words
 from samplerctl.numbers import duration, percent
 from samplerctl.output import console
 from samplerctl.plot import HEIGHT, LEFT, STYLE, TOP, WIDTH
@@ -48,7 +49,7 @@ def setting(
             raise InputError("--rate: an honest candidate has none: leave it out")
         found = replace(found, rate=numbers.rate("--rate", rate), published=False)
     return Setting(
-        read_rollout(file),
+        simulated(read_rollout(file)),
         found,
         TRAFFIC[0],
         rps,
@@ -80,6 +81,7 @@ def result(name: str, setting: Setting, endings: Mapping[str, Sequence[Ending]],
         "usual_rates": dict(rates),
         "rps": setting.rps,
         "runs": setting.runs,
+        "not_simulated": list(setting.file.left_out),
         "results": [_of_traffic(kind, some) for kind, some in endings.items()],
     }
 
@@ -130,6 +132,8 @@ def table(found: Found) -> None:
     for one in found["results"]:
         if one["example"]:
             out.print(f"{one['traffic']}: {one['example']}")
+    for line in words(found["not_simulated"]):
+        out.print(line, soft_wrap=True)
 
 
 def _headline(found: Found) -> str:
@@ -146,11 +150,12 @@ def _headline(found: Found) -> str:
 def page(found: Found, incident: Incident) -> str:
     """When runs ended, and how: a page without scripts and without anything from elsewhere."""
     parts = "".join(_section(one, found["runs"]) for one in found["results"])
+    left_out = "".join(f"<p>{escape(line)}.</p>" for line in words(found["not_simulated"]))
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>samplerctl simulate</title>'
         f"<style>{STYLE}</style><h1>{escape(found['incident'])}: {escape(incident.words)}</h1>"
         f"<p>{escape(_headline(found))}. "
-        f"Each line is the share of rollouts that had ended so by then.</p>{parts}</html>\n"
+        f"Each line is the share of rollouts that had ended so by then.</p>{parts}{left_out}</html>\n"
     )
 
 

@@ -1,6 +1,7 @@
 """The command line: `samplerd serve`, `preflight`, `lint`, `probe`. Every flag has a SAMPLER_* variable too."""
 
 import asyncio
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
@@ -55,7 +56,11 @@ def make_app(program_for: "ProgramFor | None" = None) -> typer.Typer:
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
     @app.callback()
-    def samplerd() -> None:
+    def samplerd(
+        version: Annotated[  # its callback answers, before a command is asked for
+            bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version, and end")
+        ] = False,
+    ) -> None:
         """Turns a language model's logits into tokens, and shows that it does so rightly."""
 
     @app.command()
@@ -175,6 +180,9 @@ def make_app(program_for: "ProgramFor | None" = None) -> typer.Typer:
         settings = _checked(dict(locals()), Settings)
         if settings.preflight_budget == 0:
             _refuse("preflight-budget", "seconds, more than 0 (0 is off, and only for serve)")
+        # Told before JAX and the model are loaded. What is in it is read later: it may be a pipe, which is read once.
+        if baseline is not None and (baseline.is_dir() or not baseline.exists()):
+            _refuse("preflight-baseline", f"there is no file {baseline}: name the output of samplerd preflight --json")
         from samplerd.commands import run_preflight  # noqa: PLC0415
 
         program = _or_production(program_for)
@@ -252,6 +260,20 @@ def make_app(program_for: "ProgramFor | None" = None) -> typer.Typer:
         raise typer.Exit(run_probe(settings, as_json=json))
 
     return app
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"samplerd {_installed_version()}")
+        raise typer.Exit
+
+
+def _installed_version() -> str:
+    """Of the package that pip installed; says so where there is none, as in the images, which hold bare folders."""
+    try:
+        return metadata.version("sampler-rollouts")
+    except metadata.PackageNotFoundError:
+        return "unknown (not installed by pip: the checkout's commit, or the image's digest, tells)"
 
 
 def _or_production(program_for: "ProgramFor | None") -> "ProgramFor":

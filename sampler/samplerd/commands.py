@@ -26,13 +26,16 @@ def run_preflight(
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     try:
         other = None if baseline is None else report.read(baseline)
+    except (OSError, report.ReportError) as error:
+        return _refused(error, "--preflight-baseline: ")
+    try:
         devices = max(settings.vocab_shards, EMULATED_DEVICES if long else 1)
         configure_jax(settings.threads, settings.compile_cache, devices=devices)
         model = load_model(settings)
         executables = Executables(
             model, program_for(model), settings.batch_sizes, settings.prefill_sizes, settings.vocab_shards
         )
-    except (OSError, ModelFileError, TooFewDevicesError, report.ReportError) as error:
+    except (OSError, ModelFileError, TooFewDevicesError) as error:
         return _refused(error)
     made = preflight(executables, program_for, settings, settings.preflight_budget, long=long)
     if other is not None:
@@ -54,8 +57,8 @@ def run_lint(settings: Settings, program_for: ProgramFor, *, as_json: bool) -> i
     return 0 if made.passed else 1
 
 
-def _refused(error: Exception) -> int:
-    sys.stderr.write(f"{error}\n")
+def _refused(error: Exception, what: str = "") -> int:
+    sys.stderr.write(f"{what}{error}\n")
     return 2
 
 
