@@ -29,11 +29,13 @@ def helm() -> Path:
 def render(helm: Path, tmp_path: Path) -> Any:
     """Renders the chart and gives the objects by kind and name."""
 
-    def call(fails: str = "", chart: Path = CHART, **values: Any) -> dict[str, Obj]:
+    def call(
+        fails: str = "", chart: Path = CHART, release: str = "rel", namespace: str = "home", **values: Any
+    ) -> dict[str, Obj]:
         given = tmp_path / "values.json"
         given.write_text(json.dumps({"image": {"digest": DIGEST}, **values}))
         environ = {f"HELM_{what}_HOME": str(tmp_path) for what in ("CACHE", "CONFIG", "DATA")}
-        line = [helm, "template", "rel", chart, "-n", "home", "--kube-version", "1.36", "-f", given]
+        line = [helm, "template", release, chart, "-n", namespace, "--kube-version", "1.36", "-f", given]
         done = subprocess.run(line, env=environ, capture_output=True, text=True, check=False, timeout=60)
         if fails:
             assert done.returncode != 0

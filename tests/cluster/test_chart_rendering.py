@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from sampler_rollouts.cluster.kinds import (
     SERVICE,
 )
 from sampler_rollouts.domain.allowed import ANYTHING, Allowed
-from sampler_rollouts.handlers.options import parse
+from sampler_rollouts.handlers.options import Options, parse
 from sampler_rollouts.metrics.config import parse_sources
 
 from tests.cluster.conftest import CHART, DIGEST, Obj
@@ -34,6 +35,8 @@ def test_all_namespaces_by_default(render: Any) -> None:
     assert sorted(objects) == [
         "ClusterRole/home:rel-sampler-rollouts",
         "ClusterRole/home:rel-sampler-rollouts:check-templates",
+        "ClusterRole/home:rel-sampler-rollouts:edit",
+        "ClusterRole/home:rel-sampler-rollouts:view",
         "ClusterRoleBinding/home:rel-sampler-rollouts",
         "ClusterRoleBinding/home:rel-sampler-rollouts:check-templates",
         "ConfigMap/rel-sampler-rollouts",
@@ -57,8 +60,48 @@ def test_chosen_namespaces_get_a_role_each_and_of_the_cluster_only_what_has_no_n
     assert not [one for one in none if one.startswith("ClusterRole")]
     role = objects["Role/rel-sampler-rollouts"]
     assert role["metadata"]["namespace"] == "b"
-    arguments = objects["Deployment/rel-sampler-rollouts"]["spec"]["template"]["spec"]["containers"][0]["args"]
-    assert parse(arguments, {}).namespaces == ("a", "b")
+    assert started(objects["Deployment/rel-sampler-rollouts"]["spec"]["template"]["spec"]).namespaces == ("a", "b")
+
+
+def started(pod: Obj, *arguments: str) -> Options:
+    """How the process of a pod runs; or one that is started beside it, which has its environment alone."""
+    (container,) = pod["containers"]
+    environ = {one["name"]: one["value"] for one in container.get("env", [])}
+    return parse(arguments or container["args"], environ)
+
+
+def test_a_check_in_the_operators_pod_needs_no_arguments(render: Any) -> None:
+    """`kubectl exec` as the runbooks say it: it asks where and by which configuration the operator works."""
+    for namespaces in ([], ["a", "b"]):
+        for pod in pods(render(watchNamespaces=namespaces)):
+            chosen = started(pod, "--check")
+            assert (chosen.config, chosen.namespaces) == ("/etc/sampler-rollouts/config.yaml", tuple(namespaces))
+
+
+def test_holders_of_kubernetes_own_roles_may_read_and_write_samplerrollouts(render: Any) -> None:
+    objects = render()
+    added = {name.rpartition(":")[2]: one for name, one in objects.items() if aggregated(one)}
+    kinds = ["samplerrollouts", "clusterchecktemplates"]
+
+    assert {name: aggregated(one) for name, one in added.items()} == {
+        "view": ["admin", "edit", "view"],
+        "edit": ["admin", "edit"],
+    }
+    assert [(one["resources"], one["verbs"]) for one in added["view"]["rules"]] == [
+        (kinds, ["get", "list", "watch"]),
+        (["samplerrollouts/status"], ["get"]),
+    ]
+    assert [(one["resources"], one["verbs"]) for one in added["edit"]["rules"]] == [
+        (["samplerrollouts"], ["create", "update", "patch", "delete"])
+    ]
+    for values in ({"rbac": {"aggregate": False}}, {"rbac": {"create": False}}, {"watchNamespaces": ["a"]}):
+        assert not [one for one in render(**values).values() if aggregated(one)], values
+
+
+def aggregated(one: Obj) -> list[str]:
+    """Kubernetes' roles that a ClusterRole is added to."""
+    start = "rbac.authorization.k8s.io/aggregate-to-"
+    return sorted(key.removeprefix(start) for key in one["metadata"].get("labels", {}) if key.startswith(start))
 
 
 def test_the_rights_are_those_that_the_code_uses(render: Any) -> None:
@@ -114,8 +157,8 @@ def test_helm_test_checks_what_the_operator_needs_and_nothing_selects_its_pod(re
     selector = operator["spec"]["selector"]["matchLabels"]
 
     assert check["metadata"]["annotations"]["helm.sh/hook"] == "test"
-    assert parse(check["spec"]["containers"][0]["args"], {}).check
-    assert parse(check["spec"]["containers"][0]["args"], {}).namespaces == ("a",)
+    assert started(check["spec"]).check
+    assert started(check["spec"]).namespaces == ("a",)
     assert check["spec"]["serviceAccountName"] == operator["spec"]["template"]["spec"]["serviceAccountName"]
     assert not selector.items() <= check["metadata"]["labels"].items()
 
@@ -188,6 +231,72 @@ def test_the_network_policy_lets_out_to_the_receivers(render: Any) -> None:
     assert (sorted(one["port"] for one in told["ports"]), told["to"]) == ([443, 8443], [peer])
 
 
+def test_the_network_policy_lets_out_to_pods_behind_a_service_of_another_port(render: Any) -> None:
+    """A policy is compared with the pod's port, mostly; the address has the Service's."""
+    bot = {"url": "https://bot.tools.svc", "signingKeyFile": "/key"}
+    given: Obj = {
+        "metricsSources": {"default": {"url": "http://prometheus-server.monitoring.svc"}},
+        "notifications": {"receivers": {"bot": bot}},
+    }
+    further = {"metricsSources": {"ports": [80, 9090]}, "notifications": {"ports": [8443]}}
+
+    def ports(policy: Obj) -> list[list[int]]:
+        rules = render(networkPolicy={"enabled": True} | policy, **given)["NetworkPolicy/rel-sampler-rollouts"]["spec"]
+        return [[one["port"] for one in rule["ports"]] for rule in rules["egress"][-2:]]
+
+    assert ports({}) == [[80], [443]]
+    assert ports(further) == [[80, 9090], [443, 8443]]
+
+
+NUMBER = "123"
+"""A name that YAML would take for a number."""
+
+
+def test_names_that_look_like_numbers_stay_names(render: Any) -> None:
+    given: Obj = {
+        "fullnameOverride": NUMBER,
+        "nameOverride": NUMBER,
+        "priorityClassName": NUMBER,
+        "imagePullSecrets": [NUMBER],
+        "image": {"repository": NUMBER, "digest": "", "tag": NUMBER},
+        "networkPolicy": {"enabled": True},
+        "dashboards": {"enabled": True},
+        **MONITORING,
+    }
+    for values in (given, given | {"watchNamespaces": [NUMBER], "serviceAccount": {"name": NUMBER}}):
+        for one in render(release=NUMBER, namespace=NUMBER, **values).values():
+            assert not list(numbers(one)), one["kind"]
+
+
+def numbers(node: Any, place: str = "") -> Iterator[str]:
+    """Where the number is."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from numbers(value, f"{place}.{key}")
+    elif isinstance(node, list):
+        for value in node:
+            yield from numbers(value, place)
+    elif node == int(NUMBER):
+        yield place
+
+
+def test_labels_and_annotations_are_added_to_the_charts_own(render: Any) -> None:
+    given = {"podLabels": {"team": "a"}, "podAnnotations": {"sidecar.istio.io/inject": "false"}}
+    with_them = render(**given)["Deployment/rel-sampler-rollouts"]["spec"]["template"]["metadata"]
+    without = render()["Deployment/rel-sampler-rollouts"]["spec"]["template"]["metadata"]
+
+    assert with_them["labels"] == without["labels"] | given["podLabels"]
+    assert with_them["annotations"] == without["annotations"] | given["podAnnotations"]
+
+
+@pytest.mark.parametrize("interval", ["", "30s", "500ms", "1m", "1m30s", "1h0m", "2s500ms"])
+def test_the_operator_is_scraped_as_often_as_prometheus_can_be_told(render: Any, interval: str) -> None:
+    monitor = {"operator": {"enabled": True, "interval": interval}}
+    (endpoint,) = render(podMonitor=monitor)["PodMonitor/rel-sampler-rollouts"]["spec"]["podMetricsEndpoints"]
+
+    assert endpoint.get("interval", "") == interval
+
+
 def test_without_references_nothing_is_mounted_for_them(render: Any) -> None:
     assert all({volume["name"] for volume in pod["volumes"]} == {"config", "tmp"} for pod in pods(render()))
 
@@ -202,8 +311,7 @@ def test_further_volumes_are_mounted(render: Any) -> None:
 def test_the_process_understands_its_arguments_and_its_file(render: Any) -> None:
     source = {"url": "https://metrics.example/prom", "scrapeInterval": "2s", "caFile": "/ca.crt"}
     objects = render(metricsSources={"default": source, "other": {"url": "http://other:9090"}}, threads=3)
-    (container,) = objects["Deployment/rel-sampler-rollouts"]["spec"]["template"]["spec"]["containers"]
-    chosen = parse(container["args"], {})
+    chosen = started(objects["Deployment/rel-sampler-rollouts"]["spec"]["template"]["spec"])
     sources = parse_sources(objects["ConfigMap/rel-sampler-rollouts"]["data"]["config.yaml"]).metrics_sources
 
     assert (chosen.threads, chosen.probe_port, chosen.config) == (3, 8080, "/etc/sampler-rollouts/config.yaml")
@@ -306,6 +414,15 @@ def test_the_timeouts_that_the_chart_takes_are_those_of_the_process(render: Any,
         ({"serviceAccount": {"create": False}}, "serviceAccount.name is required"),
         ({"podMonitor": {"samplers": {"enabled": True, "source": "none"}}}, "samplers.source: .*name one of"),
         ({"podMonitor": {"operator": {"interval": "often"}}}, "interval"),
+        ({"podMonitor": {"operator": {"interval": "0s"}}}, "interval"),
+        ({"podLabels": {"app.kubernetes.io/name": "x"}}, "podLabels: app.kubernetes.io/name is the chart's own"),
+        ({"podAnnotations": {"checksum/config": "x"}}, "podAnnotations: checksum/config is the chart's own"),
+        ({"dashboards": {"enabled": True, "labels": {"helm.sh/chart": "x"}}}, "dashboards.labels: helm.sh/chart is"),
+        ({"nameOverride": "Foo_Bar"}, "nameOverride"),
+        ({"fullnameOverride": "Foo_Bar"}, "fullnameOverride"),
+        ({"serviceAccount": {"name": "Foo_Bar"}}, "serviceAccount/name"),
+        ({"networkPolicy": {"metricsSources": {"ports": [0]}}}, "networkPolicy/metricsSources/ports"),
+        ({"networkPolicy": {"notifications": {"ports": ["http"]}}}, "networkPolicy/notifications/ports"),
         ({"prometheusRule": {"runbookUrl": "docs/runbooks"}}, "runbookUrl"),
         ({"networkPolicy": {"apiServer": {"ports": []}}}, "ports"),
         ({"authors": {"registries": ["a"]}}, "registries"),
@@ -329,9 +446,11 @@ def test_wrong_values_are_refused(render: Any, values: Obj, message: str) -> Non
     render(fails=message, **values)
 
 
-def test_helm_finds_nothing_to_complain_about(helm: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("values", [["--set", f"image.digest={DIGEST}"], []], ids=["values", "no values"])
+def test_helm_finds_nothing_to_complain_about(helm: Path, tmp_path: Path, values: list[str]) -> None:
+    """Also without values, as it is asked by those who know none: it then takes what is required for empty."""
     environ = {f"HELM_{what}_HOME": str(tmp_path) for what in ("CACHE", "CONFIG", "DATA")}
-    line = [helm, "lint", "--strict", CHART, "--set", f"image.digest={DIGEST}"]
+    line = [helm, "lint", "--strict", CHART, *values]
     done = subprocess.run(line, env=environ, capture_output=True, text=True, check=False, timeout=60)
 
     assert done.returncode == 0, done.stdout

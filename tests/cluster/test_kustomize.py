@@ -49,7 +49,9 @@ def test_an_overlay_names_the_image_and_the_sources(built: dict[str, Obj]) -> No
     assert config["metadata"]["name"].startswith("sampler-rollouts-")
     assert volumes["config"]["configMap"]["name"] == config["metadata"]["name"]
     assert str(source.bearer_token_file) == f"{mounts['credentials']}/token"
-    assert parse(container["args"], {}).config == f"{mounts['config']}/config.yaml"
+    environ = {one["name"]: one["value"] for one in container["env"]}
+    for arguments in (container["args"], ["--check"]):
+        assert parse(arguments, environ).config == f"{mounts['config']}/config.yaml"
 
 
 def test_everything_is_in_the_operators_namespace(built: dict[str, Obj]) -> None:

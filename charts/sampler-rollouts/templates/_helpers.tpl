@@ -13,8 +13,8 @@
 {{- end }}
 
 {{- define "sampler-rollouts.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "sampler-rollouts.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "sampler-rollouts.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "sampler-rollouts.labels" -}}
@@ -24,6 +24,16 @@ app.kubernetes.io/component: operator
 app.kubernetes.io/part-of: sampler-rollouts
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{/* Labels or annotations of the user's beside the chart's own, of which none may be there twice. */}}
+{{- define "sampler-rollouts.added" -}}
+{{- $where := index . 0 }}
+{{- $own := index . 1 }}
+{{- range $key, $_ := index . 2 }}
+{{- if hasKey $own $key }}{{ fail (printf "%s: %s is the chart's own, choose another key" $where $key) }}{{ end }}
+{{- end }}
+{{- toYaml (index . 2) }}
 {{- end }}
 
 {{- define "sampler-rollouts.serviceAccountName" -}}
@@ -162,6 +172,14 @@ receivers:
 {{- end }}
 {{- end }}
 
+{{/* What `--check` needs too is in the environment: whoever runs it in the operator's pod need not repeat it. */}}
+{{- define "sampler-rollouts.environ" -}}
+- {name: SAMPLER_ROLLOUTS_CONFIG, value: /etc/sampler-rollouts/config.yaml}
+{{- with .Values.watchNamespaces }}
+- {name: SAMPLER_ROLLOUTS_NAMESPACES, value: {{ join "," . | quote }}}
+{{- end }}
+{{- end }}
+
 {{/* Volumes and mounts of the operator's pod, and of the one that checks it. */}}
 {{- define "sampler-rollouts.mounts" -}}
 - {name: config, mountPath: /etc/sampler-rollouts, readOnly: true}
@@ -179,7 +197,7 @@ receivers:
 
 {{- define "sampler-rollouts.volumes" -}}
 - name: config
-  configMap: {name: {{ include "sampler-rollouts.fullname" . }}}
+  configMap: {name: {{ include "sampler-rollouts.fullname" . | quote }}}
 - name: tmp
   emptyDir: {sizeLimit: 16Mi}
 {{- with include "sampler-rollouts.references" . }}

@@ -81,6 +81,14 @@ def test_there_are_commands_and_manifests() -> None:
     assert list(manifests())
 
 
+@pytest.mark.parametrize("page", named(PAGES))
+def test_an_image_is_built_upon_a_base_that_everybody_has(page: Path) -> None:
+    """The Dockerfile's own is what the local cluster's build makes."""
+    for _, block in BLOCK.findall(page.read_text()):
+        for line in block.replace("\\\n", "").splitlines():
+            assert "docker build" not in line or "--build-arg BASE=" in line, line
+
+
 def manifests() -> Iterator[tuple[Path, dict[str, Any]]]:
     for page in PAGES:
         for language, block in BLOCK.findall(page.read_text()):

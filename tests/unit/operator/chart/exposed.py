@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import cast
 
@@ -35,7 +36,7 @@ async def of_operator() -> dict[str, list[Labels]]:
     # Of the loop only its figures are asked for.
     telemetry.watch(cast("ReconcileLoop", SimpleNamespace(queue=_Queue(), synced_for=lambda: 1.0)))
     telemetry.ended("success", 0.1)
-    told = Notifications.model_validate({"receivers": {"a": {"format": "PagerDuty", "routingKeyFile": "/key"}}})
+    told = _told()
     PostTelemetry(telemetry.registry, told.receivers).watch(Deliveries(told))
     await begin_bad(world)
     found: dict[str, list[Labels]] = {}
@@ -43,6 +44,30 @@ async def of_operator() -> dict[str, list[Labels]]:
         await world.turn()
         _note(telemetry, found)
     return found
+
+
+def from_the_start() -> frozenset[str]:
+    """Names of the series that an operator exposes before anything has happened."""
+    telemetry, told = Telemetry(), _told()
+    PostTelemetry(telemetry.registry, told.receivers)
+    found: dict[str, list[Labels]] = {}
+    _note(telemetry, found)
+    return frozenset(found)
+
+
+OFTEN = frozenset({"sampler_rollouts_metrics_source_reads_total"})
+"""Counters that begin with their first event, and rise at each look from then on: the first one is missed, no other."""
+
+
+def unseen_beginnings(query: str) -> list[str]:
+    """Counters of which a query asks the increase alone, and that begin at 1: of what happens once it says nothing."""
+    asked = re.findall(r"(?:increase|rate)\((sampler_rollouts_\w+_total)[^)]*\[\d+[mh]\]\)", query)
+    whole = OFTEN | from_the_start() | set(re.findall(r"or last_over_time\((\w+)", query))
+    return [name for name in asked if name not in whole]
+
+
+def _told() -> Notifications:
+    return Notifications.model_validate({"receivers": {"a": {"format": "PagerDuty", "routingKeyFile": "/key"}}})
 
 
 def _note(telemetry: Telemetry, found: dict[str, list[Labels]]) -> None:

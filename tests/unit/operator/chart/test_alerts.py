@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 import yaml
+from sampler_rollouts.domain.decision import aborts
+from sampler_rollouts.domain.decision.preflight import PREFLIGHT_UNAVAILABLE
+from sampler_rollouts.domain.evidence.look import SHARED_DEGRADATION
 from sampler_rollouts.domain.status import Stage
 
-from tests.unit.operator.chart.exposed import of_operator
+from tests.unit.operator.chart.exposed import of_operator, unseen_beginnings
 
 ROOT = Path(__file__).parents[4]
 ALERTS = ROOT / "charts" / "sampler-rollouts" / "alerts" / "alerts.yaml"
@@ -53,6 +56,12 @@ async def test_every_condition_and_stage_that_an_alert_names_exists(exposed: dic
         assert chosen.get("status", "True") in {"True", "False", "Unknown"}, alert
 
 
+def test_every_alert_sees_what_happens_once() -> None:
+    """An increase alone misses the first event of a series that begins with it."""
+    for rule in RULES:
+        assert not unseen_beginnings(rule["expr"]), rule["alert"]
+
+
 async def test_a_sentence_uses_only_labels_that_the_alert_has(exposed: dict[str, list[dict[str, str]]]) -> None:
     for rule in RULES:
         (metric, _), *_ = SELECTOR.findall(rule["expr"])
@@ -76,6 +85,17 @@ def test_each_alert_says_how_grave_it_is() -> None:
         assert {"summary", "description"} <= rule["annotations"].keys(), rule["alert"]
 
 
+def test_the_check_of_a_runbook_finds_what_it_needs_in_the_environment() -> None:
+    """Arguments would be those of one installation."""
+    commands = [
+        line.partition(" -- ")[2]
+        for page in RUNBOOKS.glob("*.md")
+        for line in page.read_text().replace("\\\n", "").splitlines()
+        if line.startswith("kubectl") and " exec " in line
+    ]
+    assert set(commands) == {"python3 -m sampler_rollouts --check"}
+
+
 CAMEL = re.compile(r"`((?:[A-Z][a-z]+){2,})`")
 
 
@@ -89,3 +109,10 @@ def test_a_runbook_knows_every_reason_of_its_condition(condition: str, page: str
     reasons = set(CAMEL.findall(row)) - {condition}
     assert reasons
     assert reasons <= set(CAMEL.findall((RUNBOOKS / f"{page}.md").read_text()))
+
+
+def test_the_runbook_of_a_hold_knows_every_reason_that_is_inconclusive() -> None:
+    """`onInconclusive: Rollback` takes back for the same reasons that otherwise hold."""
+    held = {aborts.PODS_NOT_STARTED, aborts.DEADLINE_EXCEEDED, SHARED_DEGRADATION, PREFLIGHT_UNAVAILABLE}
+    rows = re.findall(r"^\| `(\w+)` \|", (RUNBOOKS / "SamplerRolloutHeld.md").read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(held)

@@ -72,6 +72,8 @@ DURATIONS = [
     "1h", "1h5m", "", "s", "m", "5", "5 s", "5s ", "-5s", "1.5s", "5d", "soon", "5s\n", "30s1m",
     "7s", "8s", "0m7s", "0m8s", 7.5, 7.6, 8,
     "59m", "60m", "99m", "999m", "9999m", "24h", "167h", "168h", "169h", "0h", "604800s", 604800, 604801, 59.9,
+    "1h30m", "1h0m0s", "1h30s", "167h59m59s", "168h0m0s", "168h1m", "168h1s", "9999m59s",
+    "604799s", "604801s", "610000s",
     0, 0.05, 0.1, 0.5, 1, 60, 60.1, 61, 300, 300.5, 301, -1, True, False, None, [], {},
 ]  # fmt: skip
 
@@ -92,7 +94,7 @@ def test_the_schema_takes_the_times_that_the_operator_takes(field: str, value: A
 @pytest.mark.parametrize("field", ["timeout", "deadline"])
 @pytest.mark.parametrize("value", DURATIONS, ids=repr)
 def test_the_schema_takes_no_time_of_a_receiver_that_the_operator_refuses(field: str, value: Any) -> None:
-    """It may be narrower: a deadline is of whole minutes or hours."""
+    """It may be narrower: a deadline of more than 9999 minutes is written in hours or seconds."""
     pager = {"format": "PagerDuty", "routingKeyFile": "/key", field: value}
     given = {"metricsSources": {"default": {"url": "http://p"}}, "notifications": {"receivers": {"pager": pager}}}
     place = "properties.notifications.properties.receivers.additionalProperties"
@@ -103,8 +105,11 @@ def test_the_schema_takes_no_time_of_a_receiver_that_the_operator_refuses(field:
             parse_sources(json.dumps(given))
 
 
+WRITTEN = [("deadline", value) for value in ("1h30m", "90s", "3600s", "604800s", "167h59m59s", "168h0m0s", "1m30s")]
+
+
 @pytest.mark.parametrize(
-    ("field", "value"), [("timeout", "10s"), ("timeout", 60), ("deadline", "24h"), ("deadline", "30m")]
+    ("field", "value"), [("timeout", "10s"), ("timeout", 60), ("deadline", "24h"), ("deadline", "30m"), *WRITTEN]
 )
 def test_the_schema_takes_the_usual_times_of_a_receiver(field: str, value: Any) -> None:
     assert schema_takes(field, value, "properties.notifications.properties.receivers.additionalProperties")

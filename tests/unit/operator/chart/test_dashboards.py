@@ -67,6 +67,26 @@ async def test_it_asks_for_what_is_exposed(whose: str, query: str, legend: str) 
         assert all(labels <= series.keys() for series in ours[metric]), metric
 
 
+@pytest.mark.parametrize(("whose", "query", "legend"), ALL)
+def test_it_sees_what_happens_once(whose: str, query: str, legend: str) -> None:
+    """A first rollback is no increase: its series begins with it."""
+    assert not exposed.unseen_beginnings(query), whose
+
+
+def test_a_query_that_misses_the_first_event_is_known() -> None:
+    missed = 'sum(increase(sampler_rollouts_rollbacks_total{namespace="a"}[1m])) > 0'
+    assert exposed.unseen_beginnings(missed) == ["sampler_rollouts_rollbacks_total"]
+
+
+async def test_a_rollback_is_marked_by_a_condition_that_is_exposed() -> None:
+    (mark,) = (one for one in BOARDS["rollouts"]["annotations"]["list"] if one["name"] == "Rolled back")
+    ((metric, chosen),) = METRIC.findall(mark["expr"])
+    wanted = dict(re.findall(r'(\w+)="([^"]*)"', chosen))
+
+    assert wanted
+    assert any(wanted.items() <= series.items() for series in (await _exposed())[metric])
+
+
 @pytest.mark.parametrize("name", BOARDS)
 def test_panels_have_a_place_of_their_own(name: str) -> None:
     taken: dict[tuple[int, int], str] = {}

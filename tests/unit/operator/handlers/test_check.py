@@ -44,6 +44,8 @@ def test_missing_rights_are_named_by_namespace(api: MemoryApi) -> None:
     *_, first, second = said(api, NO_SOURCES, "a", "b")
     assert first.startswith("failed  SamplerRollouts of namespace a can be listed: ")
     assert second.endswith("give the operator its rights (rbac.create)")
+    *_, every = said(api)
+    assert every.endswith("or name the namespaces that it looks after (--namespace, SAMPLER_ROLLOUTS_NAMESPACES)")
 
 
 def test_a_missing_definition_is_named(api: MemoryApi, monkeypatch: pytest.MonkeyPatch) -> None:
