@@ -86,16 +86,16 @@ def fail_on_progress_deadline(turn: Turn) -> None:
     if alone(turn.status):
         return  # the pods whose time runs are stable's
     for name in begun(rollout):
-        if unready_for(turn.pool(name), turn) >= rollout.progress_deadline:
-            _late(turn, rollout, name)
+        if unready_for(turn.pool(name), turn) >= rollout.progress_deadline and _late(turn, rollout, name):
             return
 
 
-def _late(turn: Turn, rollout: Rollout, name: str) -> None:
+def _late(turn: Turn, rollout: Rollout, name: str) -> bool:
+    """Blame a pool's pods, or the cluster; False where each pod that is not ready has time left."""
     limit = duration_text(rollout.progress_deadline)
     unready = [pod for pod in watched_pods(turn, name) if not pod.ready and not pod.blocked]
     if not unready and first_time_missing(turn, name):
-        return
+        return True
     # Each pod has the whole time for itself: one that got its node late, or was not ready for a moment, is not blamed
     # for the others.
     late = next((pod for pod in unready if pod.unready_for(turn.now) >= rollout.progress_deadline), None)
@@ -104,6 +104,7 @@ def _late(turn: Turn, rollout: Rollout, name: str) -> None:
         fail_candidate(turn, rollout, name, f"pod {late.name} was not ready within {limit}")
     elif why:
         inconclusive(turn, rollout, PODS_NOT_STARTED, name, f"pods could not start within {limit}: {why}")
+    return late is not None or bool(why)
 
 
 def heed_shared_degradation(turn: Turn) -> None:

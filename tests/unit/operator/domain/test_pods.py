@@ -143,6 +143,20 @@ def test_pods_that_are_not_ready_for_a_moment_in_turn_are_not_one_that_never_is(
     assert f"pod {candidates[0]} was not ready within 2m" in world.message("RolledBack")
 
 
+def test_a_pool_whose_pods_have_time_left_hides_no_other() -> None:
+    world = established(replicas=16)
+    world.update(spec("b", replicas=16))
+    world.run(60)
+    names = {
+        name: [one.name for one in world.pods if (one.pool, one.revision) == (name, world.revision_of("candidate"))]
+        for name in ("cpu-a", "cpu-b")
+    }
+    for turn in range(30):
+        world.unready = {names["cpu-a"][turn % 8], names["cpu-b"][0]}
+        world.tick(5)
+    assert f"pod {names['cpu-b'][0]} was not ready within 2m" in world.message("RolledBack")
+
+
 def test_what_containers_had_exited_before_a_release_came_back_is_not_held_against_it() -> None:
     """Pods that stood by may have served for weeks."""
     warm = {"rollback": {"warmReplicas": 1}}
