@@ -154,7 +154,7 @@ class Shelf:
     def of(self, key: RolloutKey) -> list[Manifest] | None:
         """All objects of a rollout, in the order of their names; None if they have to be listed."""
         with self._lock:
-            if not self._current or key in self._doubted | self._gone:
+            if not self._current or key in self._doubted or key in self._gone:
                 return None
             packed = [self._kept[place].packed for place in sorted(self._groups.get(key, ()))]
         return [json.loads(zlib.decompress(one)) for one in packed]

@@ -63,6 +63,11 @@ class Clock(Loose):
             self.since += max(now - self.stopped_at, timedelta(0))
             self.stopped_at = None
 
+    def stand_since(self, last: datetime | None, now: datetime, longest: float) -> None:
+        """Stop it at the last look, if that is longer ago: the time in which nobody looked does not count."""
+        if last is not None and self.stopped_at is None and (now - last).total_seconds() > longest:
+            self.run(False, last)
+
 
 class Failure(Loose):
     """Why the candidate leaves or holds, or why the pods of the first release do not come up."""

@@ -11,7 +11,7 @@ from quality_contract.latency import HISTOGRAMS
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.evidence.samples import AUDITED
-from sampler_rollouts.domain.pool import Label, Pool, cel_class
+from sampler_rollouts.domain.pool import STANDARD, Label, Pool, cel_class
 from sampler_rollouts.domain.rules import Rule, Scalar, Strict, each
 
 if TYPE_CHECKING:
@@ -68,7 +68,6 @@ class ClassRoutes(Strict):
 
 CLASSED: Final = "has(self.routing) && has(self.routing.contextClasses)"
 _ROUTED: Final = "has(self.routing) && has(self.routing.routes)"
-_STANDARD: Final = "standard"
 NOT_BY_ROUTE: Final = sorted({*AUDITED, *HISTOGRAMS, *PROBE_CHECKS})
 """Checks that servers count without the route hash, and what the prober judges: it comes by no route."""
 
@@ -84,7 +83,7 @@ ROUTE_RULES: Final = (
         f"{CLASSED} ? self.routing.contextClasses.exists(c, c.name == one.contextClass) : "
         "one.contextClass == 'standard'",
         "contextClass of routes must be one of routing.contextClasses (standard without them): correct it",
-        lambda spec: limits.without(spec.routes, spec.class_sizes or {_STANDARD}),
+        lambda spec: limits.without(spec.routes, spec.class_sizes or {STANDARD}),
         "routing.routes",
         noun="class",
         name=".contextClass",
@@ -105,12 +104,12 @@ ROUTE_RULES: Final = (
     each(
         "self.pools",
         "self.routing.routes.exists(r, r.to.exists(t, t.pool == one.name)) || "
-        "!self.routing.routes.exists(r, r.contextClass == (has(one.contextClass) ? one.contextClass : 'standard'))",
+        f"!self.routing.routes.exists(r, r.contextClass == {cel_class('one')})",
         "a pool's class has routes, and none of them names the pool: give it a share, or remove it",
         lambda spec: [
             pool.name
             for pool in spec.pools
-            if pool.name not in spec.routed_pools and (pool.context_class or _STANDARD) in spec.routes
+            if pool.name not in spec.routed_pools and (pool.context_class or STANDARD) in spec.routes
         ],
         "routing.routes",
         noun="pool",

@@ -38,17 +38,12 @@ def run_clock(turn: Turn) -> None:
         return
     if watched(turn.status) is bake:
         _watch(turn, bake, stable)
-    if bake.clock.stopped_at is None and bake.seen_at and _unseen(turn, bake):
-        bake.clock.run(False, bake.seen_at)
+    scrapes = UNSEEN_SCRAPES * (turn.evidence.scrape_interval if turn.evidence else 0.0)
+    bake.clock.stand_since(bake.seen_at, turn.now, max(UNSEEN, scrapes))
     runs = standing(turn) == RUNS
     bake.clock.run(runs, turn.now)
     if runs and (bake.seen_at is None or (turn.now - bake.seen_at).total_seconds() >= SEEN_EVERY):
         bake.seen_at = turn.now
-
-
-def _unseen(turn: Turn, bake: Bake) -> bool:
-    scrapes = UNSEEN_SCRAPES * (turn.evidence.scrape_interval if turn.evidence else 0.0)
-    return bake.seen_at is not None and (turn.now - bake.seen_at).total_seconds() > max(UNSEEN, scrapes)
 
 
 def _watch(turn: Turn, bake: Bake, stable: Release) -> None:

@@ -145,8 +145,7 @@ def _run_clocks(turn: Turn) -> None:
 def _run_rollout_clock(turn: Turn, rollout: Rollout, running: bool) -> None:
     """What an operator that was away could not decide is no fault of the release: that time does not count."""
     away = (turn.now - rollout.seen_at).total_seconds() if rollout.seen_at else 0.0
-    if rollout.seen_at and away > UNSEEN and rollout.clock.stopped_at is None:
-        rollout.clock.run(False, rollout.seen_at)
+    rollout.clock.stand_since(rollout.seen_at, turn.now, UNSEEN)
     rollout.clock.run(running, turn.now)
     if running and (rollout.seen_at is None or not 0 <= away < SEEN_EVERY):
         rollout.seen_at = turn.now

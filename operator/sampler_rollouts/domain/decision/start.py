@@ -93,7 +93,6 @@ def _start_without_gate(
     status.rollout = _plan(turn, wish, [pools], weight=100)
     status.rollout.first, status.rollout.instead_of = True, instead_of
     status.rollout.leftovers = _that_may_serve(turn, wish.release, leftovers)
-    _forget_exits(turn, status.rollout)
     begin(turn)
     clear_pools(turn)
     turn.note("Establishing", f"Starting release {wish.release.hash} at full traffic, without steps: {why}.")
@@ -191,7 +190,6 @@ def _go(turn: Turn, wish: Wish, trigger: Trigger) -> None:
     status.candidate = as_candidate(turn, wish)
     status.rollout = _plan(turn, wish, waves, weight=100 if known else 0)
     table = None if known else move_of(turn, wish, stable)
-    _forget_exits(turn, status.rollout)
     if table is not None:
         moved = [name for wave in waves for name in wave]
         status.rollout.table = table
@@ -222,8 +220,9 @@ def _order(waves: list[list[str]], stable: Release, *, table: bool) -> str:
 
 
 def _plan(turn: Turn, wish: Wish, waves: list[list[str]], weight: int) -> Rollout:
+    """The rollout of the candidate that is set, as the spec has it now."""
     strategy = wish.spec.strategy
-    return Rollout(
+    made = Rollout(
         release=wish.release.hash,
         started_at=turn.now,
         quality=quality_plan(wish.spec, [name for wave in waves for name in wave], wish.templates),
@@ -237,3 +236,5 @@ def _plan(turn: Turn, wish: Wish, waves: list[list[str]], weight: int) -> Rollou
         preflight=plan_of(wish.spec, turn.now),
         clock=Clock(since=turn.now),
     )
+    _forget_exits(turn, made)
+    return made
