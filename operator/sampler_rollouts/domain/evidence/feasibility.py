@@ -126,11 +126,11 @@ def _as_good(max_ratio: float, rate: float, share: float, error: float, effect: 
         return math.nan
     if rate == 0 or max_ratio <= 1:
         return math.inf  # nothing to measure by; or as good is at the very margin
-    wanted, margin, others = -math.log(error), np.array([max_ratio]), (1 - share) / share
+    wanted, others = -math.log(error), (1 - share) / share
 
     def shown(count: float) -> bool:
         both = np.array([[count], [rate * count], [others * count], [others * rate * count]])
-        return bool(log_e_below_margin(contributions(margin, *both).T / effect)[0] >= wanted)
+        return bool(log_e_below_margin(contributions(max_ratio, *both).T / effect)[0] >= wanted)
 
     return _first(shown)
 

@@ -3,10 +3,14 @@
 With tau = max(max_ratio x stable's rate, ignore_below), capped by max_rate, the null hypothesis of ``Failed`` is that
 the candidate's rate is at most tau. Under it, "rate <= max_rate" holds, and "ratio <= max_ratio" or "rate <=
 ignore_below" does; so E(rate) is an e-process for it, and so is the smaller of E(ratio) and E(ignored), and so is their
-mean. E(rate) may only be made smaller without harm: it counts as 0 until E(ratio <= 1) has reached 20.
+mean. E(rate) may only be made smaller without harm: it counts as 0 until E(ratio <= 1) has reached 20. That is a
+second look at a candidate over its limit, and enough as long as the limit holds for whoever is well. Where stable is
+above it as well, as shown by E(stable's rate <= max_rate) >= 20, the limit says nothing of the candidate. The
+comparison is all there is then and must carry the whole promise: E(ratio <= 1) of twice the threshold, as the mean asks
+of a part that stands alone. Otherwise bursts that strike both releases might roll back one honest stream in 20.
 
 What is above its limit without that proof is one of two things. ``Shared``: stable is above the limit too, shown by
-E(stable's rate <= max_rate) >= 20 over the same cells. ``Unconfirmed``: neither is shown yet, as where a candidate with
+that very evidence over the same cells. ``Unconfirmed``: neither is shown yet, as where a candidate with
 most of the traffic leaves stable few requests to be compared with; more of them tell.
 """
 
@@ -34,7 +38,7 @@ from sampler_rollouts.domain.evidence.streams import Margins, State, part
 WORSE_THAN_STABLE = math.log(20)
 """ln of the evidence against "ratio <= 1" from which on the absolute limit counts (R12)."""
 STABLE_ABOVE_LIMIT = WORSE_THAN_STABLE
-"""The same against "stable's rate is at most the limit", from which on the fault is shared."""
+"""The same against "stable's rate is at most the limit", from which on a fault is shared and 20 is no proof."""
 BLOCK = 512
 """Streams judged at once."""
 IGNORED_SHARE, RATIO_SHARE = 0.8, 0.2
@@ -78,8 +82,32 @@ def evidence(margins: Margins, state: State, terms: Terms, *, leave_one_out: boo
     # Nothing is ignored at 0: then the ratio decides alone.
     relative = np.minimum(above_ratio, np.where(margins.ignore_below > 0, ignored, np.inf))
     absolute = _above_limit(margins.max_rate, state, leave_one_out * state.most_above_rate, effect)
-    proven = np.where(margins.paired & (above_one < WORSE_THAN_STABLE), -np.inf, absolute)
+    worse = _worse_than_stable(margins, state, terms, above_one, leave_one_out)
+    proven = np.where(worse, absolute, -np.inf)
     return Evidence(_mean(margins, relative, proven), _mean(margins, relative, absolute), above_one)
+
+
+def _worse_than_stable(
+    margins: Margins, state: State, terms: Terms, above_one: FloatArray, leave_one_out: bool
+) -> BoolArray:
+    """Of which streams the absolute limit counts: those compared with nothing, and those shown to be worse (R12)."""
+    worse = ~margins.paired | (above_one >= WORSE_THAN_STABLE)
+    weak = worse & margins.paired & (above_one < terms.log_threshold + math.log(2))
+    return worse & ~_stable_above_limit(margins, state, terms, weak, leave_one_out)
+
+
+def _stable_above_limit(
+    margins: Margins, state: State, terms: Terms, asked: BoolArray, leave_one_out: bool = False
+) -> BoolArray:
+    """Of the streams that are ``asked`` for, those whose stable is shown to be above the limit itself, or might be with
+    one of its pod-intervals left out."""
+    shown = np.zeros(asked.shape, dtype=np.bool_)
+    which = np.flatnonzero(asked & (margins.max_rate > 0))
+    if which.size:
+        bad, limits = state.stable_bad[which], margins.max_rate[which]
+        checked = np.maximum(state.stable_checked[which] - leave_one_out * state.most_stable[which], bad)
+        shown[which] = eprocess.log_e_value(checked, bad, limits, terms.design_effect[which]) >= STABLE_ABOVE_LIMIT
+    return shown
 
 
 def _above_limit(limit: FloatArray, state: State, less: FloatArray, effect: FloatArray) -> FloatArray:
@@ -173,7 +201,7 @@ def _findings(margins: Margins, state: State, terms: Terms, totals: Totals) -> F
     found = evidence(margins, state, terms, leave_one_out=True)
     failed = found.combined >= terms.log_threshold
     above = ~failed & (found.unproven >= terms.log_threshold)
-    shared = _stable_too(margins, state, terms, above)
+    shared = _stable_above_limit(margins, state, terms, above)
     burst = np.zeros(failed.shape, dtype=np.bool_)
     # Leaving a pod-interval out takes at most what it added: most streams are far from the threshold either way.
     near = np.flatnonzero(
@@ -184,16 +212,6 @@ def _findings(margins: Margins, state: State, terms: Terms, totals: Totals) -> F
         burst[near] = whole.unproven >= terms.log_threshold[near]
     good = passed(margins, state, terms, totals) & ~failed
     return Findings(failed, good, shared, above & ~shared, burst, found.combined)
-
-
-def _stable_too(margins: Margins, state: State, terms: Terms, above: BoolArray) -> BoolArray:
-    """Of the streams whose candidate is ``above`` its limit those whose stable is shown to be."""
-    shared = np.zeros(above.shape, dtype=np.bool_)
-    which = np.flatnonzero(above & (margins.max_rate > 0))
-    if which.size:
-        counts, limits = (state.stable_checked[which], state.stable_bad[which]), margins.max_rate[which]
-        shared[which] = eprocess.log_e_value(*counts, limits, terms.design_effect[which]) >= STABLE_ABOVE_LIMIT
-    return shared
 
 
 def _most(state: State) -> FloatArray:

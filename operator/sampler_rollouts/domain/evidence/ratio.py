@@ -20,6 +20,7 @@ exp(0). Nothing is assumed of how large the rates are, nor that they stay the sa
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from sampler_rollouts.domain.evidence.grid import (
     LOG_WEIGHTS,
@@ -36,7 +37,7 @@ _OWN: FloatArray = np.concatenate([np.full(MARGIN + 1, -np.inf), LOG_WEIGHTS])
 
 
 def contributions(
-    margin: FloatArray,
+    margin: float,
     checked: FloatArray,
     bad: FloatArray,
     stable_checked: FloatArray,
@@ -44,30 +45,25 @@ def contributions(
     *,
     first: int = 0,
 ) -> FloatArray:
-    """l(r) of single intervals at the grid r = margin * exp(RATIO_OFFSETS), less l(1) = 0. Shapes (n,) to (n, grid).
+    """l(r) of single intervals at the grid r = margin * exp(RATIO_OFFSETS), where l(1) = 0. Shapes (n,) to (n, grid).
 
     0 where an arm has no checked request: there is nothing to compare. ``first`` leaves out as many of the smallest
-    ratios. Intervals mostly share a few margins, so what a bad request adds is worked out once for each.
+    ratios.
     """
     both = (checked > 0) & (stable_checked > 0)
-    share = np.where(both, checked / np.maximum(checked + stable_checked, 1.0), 0.0)[:, None]
-    different, which = np.unique(margin, return_inverse=True)
-    more = different[:, None] * _FACTORS[first:] - 1.0
-    per_bad = np.log1p(more)
-    if different.size > 1:
-        more, per_bad = more[which], per_bad[which]
-    less = more * share
-    np.log1p(less, out=less)
-    less *= (bad + stable_bad)[:, None]
-    logs = np.asarray(bad[:, None] * per_bad, dtype=np.float64)
-    logs -= less
-    logs[~both] = 0.0
-    return logs
+    share = np.where(both, checked / np.maximum(checked + stable_checked, 1.0), 0.0)
+    more = margin * _FACTORS[first:] - 1.0
+    logs = share[:, None] * more
+    np.log1p(logs, out=logs)
+    logs *= -(bad + stable_bad)[:, None]
+    hit = np.flatnonzero(both & (bad > 0))  # few: most bad requests of most intervals are stable's
+    logs[hit] += bad[hit, None] * np.log1p(more)
+    return np.asarray(logs, dtype=np.float64)
 
 
-def first_above_one(margin: FloatArray) -> IntArray:
+def first_above_one(margin: npt.ArrayLike) -> IntArray:
     """The place on the grid of the smallest ratio above 1, for each margin: what ``log_e_above_one`` needs."""
-    return np.searchsorted(RATIO_OFFSETS, 1e-9 - np.log(margin), side="right")
+    return np.asarray(np.searchsorted(RATIO_OFFSETS, 1e-9 - np.log(margin), side="right"))
 
 
 def log_e_below_margin(logs: FloatArray) -> FloatArray:

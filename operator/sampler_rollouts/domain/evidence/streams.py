@@ -20,8 +20,11 @@ import numpy as np
 from sampler_rollouts.domain.evidence import eprocess, ratio
 from sampler_rollouts.domain.evidence.grid import MARGIN, POINTS, RATIO_OFFSETS, BoolArray, FloatArray, IntArray
 
-MOST_ROWS = 4096
+MOST_ROWS = 8192
 """Pod-intervals worked on at once: what fits into the processor's cache, however long the history."""
+
+FEW_ROWS = 16
+"""Rows of one stream up to which many streams are worked on row by row, rather than stream by stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +66,20 @@ class PodIntervals:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The sums over all cells so far. The first four have shape (streams,), the others (streams, grid).
+    """The sums over all cells so far. The first five have shape (streams,), the others (streams, grid).
 
     ``checked`` and ``bad`` are the candidate's, ``stable_checked`` and ``stable_bad`` stable's, all of cells that
-    count: for a paired stream those in which both arms had checked requests. ``logs`` is the ratio's log likelihood.
-    The ``most_...`` are the most, at least 0, that a single pod-interval added: to the ratio's evidence against 1 (0 at
-    ratios up to 1) and against ``max_ratio``, to the rate's against ``max_rate`` and against ``ignore_below``.
+    count: for a paired stream those in which both arms had checked requests. ``most_stable`` is the most that stable
+    checked in a single pod-interval. ``logs`` is the ratio's log likelihood. The other ``most_...`` are the most, at
+    least 0, that a single pod-interval added: to the ratio's evidence against 1 (0 at ratios up to 1) and against
+    ``max_ratio``, to the rate's against ``max_rate`` and against ``ignore_below``.
     """
 
     checked: IntArray
     bad: IntArray
     stable_checked: IntArray
     stable_bad: IntArray
+    most_stable: IntArray
     logs: FloatArray
     most_above_one: FloatArray
     most_above_ratio: FloatArray
@@ -93,16 +98,21 @@ def part(whole: Streams, streams: slice | IntArray) -> Streams:
 
 def begin(streams: int) -> State:
     """Nothing seen yet."""
-    checked, bad, stable_checked, stable_bad = (np.zeros(streams, dtype=np.int64) for _ in range(4))
+    checked, bad, stable_checked, stable_bad, most_stable = (np.zeros(streams, dtype=np.int64) for _ in range(5))
     logs, above_one = (np.zeros((streams, RATIO_OFFSETS.size)) for _ in range(2))
     above_ratio, above_rate, above_ignored = (np.zeros((streams, POINTS)) for _ in range(3))
-    return State(checked, bad, stable_checked, stable_bad, logs, above_one, above_ratio, above_rate, above_ignored)
+    counts = (checked, bad, stable_checked, stable_bad, most_stable)
+    return State(*counts, logs, above_one, above_ratio, above_rate, above_ignored)
 
 
 def fold(margins: Margins, state: State, rows: PodIntervals) -> None:
     """Add pod-intervals to the state, in place. A cell's rows must come in one call, and cells in rising order."""
-    for some in _portions(rows):
-        _fold(margins, state, some)
+    of_row = margins.ratio_margin[rows.stream]
+    different = np.unique(of_row)
+    for margin in different:
+        of_margin = rows if different.size == 1 else rows.of(of_row == margin)
+        for some in _portions(of_margin):
+            _fold(margins, state, some, float(margin))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +138,7 @@ def _cut(rows: PodIntervals, key: IntArray) -> Iterator[PodIntervals]:
         yield rows
         return
     order = np.argsort(key, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(key[order])) + 1, key.size)
+    ends = np.append(_starts(key[order])[1:], key.size)
     start = 0
     while start < key.size:
         last = int(np.searchsorted(ends, start + MOST_ROWS, side="right")) - 1
@@ -138,7 +148,7 @@ def _cut(rows: PodIntervals, key: IntArray) -> Iterator[PodIntervals]:
 
 
 def _cells(rows: PodIntervals, streams: int) -> _Cells:
-    key, of_row = np.unique(rows.cell * streams + rows.stream, return_inverse=True)
+    key, of_row = _numbered(rows.cell * streams + rows.stream)
     counts = np.zeros((4, key.size), dtype=np.int64)
     arm = np.where(rows.stable, 2, 0)
     np.add.at(counts, (arm, of_row), rows.checked)
@@ -146,46 +156,63 @@ def _cells(rows: PodIntervals, streams: int) -> _Cells:
     return _Cells(key % streams, key // streams, counts, of_row)
 
 
-def _fold(margins: Margins, state: State, rows: PodIntervals) -> None:
+def _numbered(key: IntArray) -> tuple[IntArray, IntArray]:
+    """The different keys, rising, and the place of each row's among them."""
+    least = int(key.min()) if key.size else 0
+    span = int(key.max()) - least + 1 if key.size else 0
+    if span > 4 * key.size:
+        return np.unique(key, return_inverse=True)
+    # Few keys are missing, as at a look at many streams: counting is faster than sorting.
+    there = np.zeros(span, dtype=np.bool_)
+    there[key - least] = True
+    return np.flatnonzero(there) + least, (np.cumsum(there) - 1)[key - least]
+
+
+def _fold(margins: Margins, state: State, rows: PodIntervals, margin: float) -> None:
+    """Add pod-intervals of streams that share one margin of the ratio."""
     cells = _cells(rows, margins.paired.size)
     counts = cells.counts
     compared = (counts[0] > 0) & (counts[2] > 0)
     valid = compared | ~margins.paired[cells.stream]
     for total, counted in zip((state.checked, state.bad, state.stable_checked, state.stable_bad), counts, strict=True):
         np.add.at(total, cells.stream[valid], counted[valid])
+    of_stable = rows.stable & valid[cells.of_row]
+    np.maximum.at(state.most_stable, rows.stream[of_stable], rows.checked[of_stable])
     telling = np.flatnonzero(compared & margins.paired[cells.stream] & (counts[1] + counts[3] > 0))
-    logs = _contributions(margins, cells.stream[telling], counts[:, telling])
+    logs = ratio.contributions(margin, *counts[:, telling].astype(np.float64))
     _add_in_order(state.logs, cells.stream[telling], cells.number[telling], logs)
     place = np.full(counts.shape[1], -1)
     place[telling] = np.arange(telling.size)
-    _note_ratio(margins, state, rows, cells, place, logs)
+    _note_ratio(state, rows, cells, place, logs, margin)
     hit = np.flatnonzero(~rows.stable & (rows.bad > 0) & valid[cells.of_row])
     _note_rate(margins, state, rows.of(hit[np.argsort(rows.stream[hit], kind="stable")]))
 
 
-def _contributions(margins: Margins, stream: IntArray, counts: IntArray, first: int = 0) -> FloatArray:
-    return ratio.contributions(margins.ratio_margin[stream], *counts.astype(np.float64), first=first)
+def _starts(ordered: IntArray) -> IntArray:
+    """Where each stretch of equal values begins. Shape (n,), at least one."""
+    return np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
 
 
 def _add_in_order(total: FloatArray, stream: IntArray, number: IntArray, logs: FloatArray) -> None:
     """Add each cell's row to its stream's, the cells of a stream one after the other."""
     if stream.size == 0:
         return
-    starts = np.flatnonzero(np.diff(number, prepend=number[0] - 1))
+    starts = _starts(number)
     for start, end in zip(starts, [*starts[1:], number.size], strict=True):
         total[stream[start:end]] += logs[start:end]
 
 
 def _note_ratio(
-    margins: Margins, state: State, rows: PodIntervals, cells: _Cells, place: IntArray, logs: FloatArray
+    state: State, rows: PodIntervals, cells: _Cells, place: IntArray, logs: FloatArray, margin: float
 ) -> None:
     """What each pod-interval added to the ratio's evidence: the cell's likelihood less that without the pod.
 
-    Of the candidate's pods only those with bad requests: without any other the evidence would be larger. Stable's clean
-    pods are what the candidate is measured by.
+    Of the candidate's pods only those with bad requests: without any other the evidence would be larger. Stable's
+    requests are what the candidate is measured by.
     """
     in_cell = place[cells.of_row]
-    against = np.flatnonzero((in_cell >= 0) & (rows.stable | (rows.bad > 0)))
+    matters = np.where(rows.stable, _largest(rows, cells), rows.bad > 0)
+    against = np.flatnonzero((in_cell >= 0) & matters)
     if against.size == 0:
         return
     against = against[np.argsort(rows.stream[against], kind="stable")]
@@ -195,15 +222,31 @@ def _note_ratio(
     arm = np.where(found.stable, 2, 0)
     left[arm, across] -= found.checked
     left[arm + 1, across] -= found.bad
-    above = ratio.first_above_one(margins.ratio_margin)[stream]
-    lowest = int(above.min())
-    first = min(MARGIN, lowest)
+    above = int(ratio.first_above_one(margin))
+    first = min(MARGIN, above)
     added = logs[:, first:][in_cell[against]]
-    added -= _contributions(margins, stream, left, first)
-    _raise_to(state.most_above_ratio, stream, added[:, MARGIN + 1 - first :] - added[:, MARGIN - first, None])
-    if int(above.max()) > lowest:  # of ratios up to 1 nothing is asked: they stay at 0, whoever shares the work
-        added[np.arange(first, RATIO_OFFSETS.size) < above[:, None]] = 0.0
-    _raise_to(state.most_above_one[:, lowest:], stream, added[:, lowest - first :])
+    added -= ratio.contributions(margin, *left.astype(np.float64), first=first)
+    _raise_to(state.most_above_one[:, above:], stream, added[:, above - first :])
+    over_margin = added[:, MARGIN + 1 - first :]
+    over_margin -= added[:, MARGIN - first, None]
+    _raise_to(state.most_above_ratio, stream, over_margin)
+
+
+def _largest(rows: PodIntervals, cells: _Cells) -> BoolArray:
+    """Of stable's pod-intervals those that can have added the most of their cell's: the largest, and those with fewer
+    bad requests.
+
+    At every ratio above the other a stable pod-interval with c checked and b bad requests adds the more, the larger c
+    is (the share without it rises in c) and the smaller b is (each takes ln(1 + (r - 1) share) away).
+    """
+    checked, bad = np.where(rows.stable, rows.checked, 0), rows.bad
+    most = np.zeros(cells.stream.size, dtype=np.int64)
+    np.maximum.at(most, cells.of_row, checked)
+    largest = rows.stable & (checked > 0) & (checked == most[cells.of_row])
+    fewest = np.full(cells.stream.size, np.iinfo(np.int64).max)
+    np.minimum.at(fewest, cells.of_row[largest], bad[largest])
+    fewest_of_row = fewest[cells.of_row]
+    return np.asarray((largest & (bad == fewest_of_row)) | ((checked > 0) & (bad < fewest_of_row)))
 
 
 def _note_rate(margins: Margins, state: State, rows: PodIntervals) -> None:
@@ -218,7 +261,14 @@ def _raise_to(most: FloatArray, stream: IntArray, added: FloatArray) -> None:
     """Put the larger of what is there and of each added row into each stream's; the rows of a stream together."""
     if stream.size == 0:
         return
-    starts = np.flatnonzero(np.diff(stream, prepend=-1))
-    largest = np.maximum.reduceat(added, starts, axis=0)
-    which = stream[starts]
-    most[which] = np.maximum(most[which], largest)
+    starts = _starts(stream)
+    which, sizes = stream[starts], np.append(starts[1:], stream.size) - starts
+    if (rows_of_one := int(sizes.max())) > FEW_ROWS:
+        most[which] = np.maximum(most[which], np.maximum.reduceat(added, starts, axis=0))
+        return
+    # Many streams of a few rows each, as at a look: their first rows, their second, ...
+    for place in range(rows_of_one):
+        have = sizes > place
+        some = which[have]
+        larger = added[starts[have] + place]
+        most[some] = np.maximum(larger, most[some], out=larger)

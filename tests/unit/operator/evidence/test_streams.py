@@ -64,14 +64,13 @@ def test_the_two_parts_by_hand() -> None:
 @pytest.mark.parametrize("rate", [0.001, 0.05, 0.4, 1.0])
 def test_every_ratio_is_a_supermartingale(margin: float, candidate: int, stable: int, rate: float) -> None:
     """Exhaustively for one interval, at the largest allowed rate and below: no alternative gains on average."""
-    anchor = np.array([margin])
     for share in (0.0, 0.3, 1.0):
         bad_rate = min(1.0, margin * rate * share)
         mean = np.zeros(RATIO_OFFSETS.size)
         for c, s in itertools.product(range(candidate + 1), range(stable + 1)):
             chance = _binomial(candidate, c, bad_rate) * _binomial(stable, s, rate)
             counts = (np.array([float(x)]) for x in (candidate, c, stable, s))
-            logs = ratio.contributions(anchor, *counts)[0]
+            logs = ratio.contributions(margin, *counts)[0]
             mean += chance * np.exp(logs - logs[MARGIN])
         assert (mean[MARGIN + 1 :] <= 1 + 1e-12).all()
     if margin * rate <= 1:  # and downwards, where the candidate is at least that bad
@@ -79,7 +78,7 @@ def test_every_ratio_is_a_supermartingale(margin: float, candidate: int, stable:
         for c, s in itertools.product(range(candidate + 1), range(stable + 1)):
             chance = _binomial(candidate, c, margin * rate) * _binomial(stable, s, rate)
             counts = (np.array([float(x)]) for x in (candidate, c, stable, s))
-            logs = ratio.contributions(anchor, *counts)[0]
+            logs = ratio.contributions(margin, *counts)[0]
             mean += chance * np.exp(logs - logs[MARGIN])
         assert (mean[:MARGIN] <= 1 + 1e-12).all()
 
@@ -252,6 +251,51 @@ def test_leaving_one_out_is_never_too_hopeful(found: list[Row], effect: float) -
         if same_cell or found[place][2] == 0:  # a cell that loses an arm is compared with nothing: that is another test
             assert float(least.combined[0]) <= float(exact.combined[0]) + 1e-9
             assert float(least.above_one[0]) <= float(exact.above_one[0]) + 1e-9
+
+
+@given(st.lists(st.tuples(st.booleans(), count), min_size=3, max_size=8), st.sampled_from([1.0, 2.0, 30.0]))
+@settings(deadline=None, max_examples=examples(200))
+def test_what_a_pod_interval_adds_at_most_is_that_of_one_of_them(
+    found: list[tuple[bool, tuple[int, int]]], margin: float
+) -> None:
+    """Within one cell, of which few pods are looked at: the most of all pods, by folding without each."""
+    cell = [(0, stable, *pair) for stable, pair in sorted(found) if pair[0] > 0]
+    asked = margins(max_ratio=margin)
+    whole = folded(asked, rows(*cell))
+    most = np.zeros(RATIO_OFFSETS.size)
+    for place, (_, stable, _, bad) in enumerate(cell):
+        if stable or bad > 0:
+            most = np.maximum(most, whole.logs[0] - folded(asked, rows(*cell[:place], *cell[place + 1 :])).logs[0])
+    above = slice(ratio.first_above_one(margin), None)
+    assert whole.most_above_one[0, above] == pytest.approx(most[above], abs=1e-12)
+
+
+def test_a_limit_that_stable_is_above_says_nothing_of_the_candidate() -> None:
+    """Worse by a second look, above the limit by far, and so is stable: shared, until it is beyond doubt."""
+    asked = margins(max_rate=0.001)
+    found = [(cell, stable, 90 if stable else 10, 2 if stable else 1) for cell in range(12) for stable in (False, True)]
+    state = folded(asked, rows(*found))
+    sure = terms(threshold=math.log(4000))
+    seen = judge.evidence(asked, state, sure, leave_one_out=False)
+    assert math.log(20) < float(seen.above_one[0]) < math.log(4000) < float(seen.unproven[0])
+    verdict = judge.findings(asked, state, sure, totals(state))
+    assert (verdict.failed[0], verdict.shared[0]) == (False, True)
+    state = folded(asked, rows(*found, *((12 + cell, stable, *counts) for cell in range(12)
+                                         for stable, counts in ((False, (10, 4)), (True, (90, 3))))))  # fmt: skip
+    assert judge.findings(asked, state, sure, totals(state)).failed[0]
+
+
+def test_leaving_out_what_stable_did_well_can_show_it_above_its_limit() -> None:
+    """A long clean interval of stable is all that speaks for its limit: without it the proof would not be enough."""
+    asked = margins(max_rate=0.01)
+    clean = [(0, True, 100_000, 0), (0, False, 10, 0)]
+    found = [(cell, stable, 10, 4 if stable else 8) for cell in range(1, 7) for stable in (False, False, True, True)]
+    state, without = (folded(asked, rows(*some)) for some in ((*clean, *found), found))
+    sure = terms(threshold=math.log(1e9))
+    assert math.log(20) < float(judge.evidence(asked, without, sure, leave_one_out=False).above_one[0]) < math.log(1e9)
+    assert float(judge.evidence(asked, without, sure, leave_one_out=False).combined[0]) < 0
+    assert float(judge.evidence(asked, state, sure, leave_one_out=True).combined[0]) < 0
+    assert float(judge.evidence(asked, state, sure, leave_one_out=False).combined[0]) > 0
 
 
 def test_leaving_one_out_costs_little_more_than_one() -> None:
