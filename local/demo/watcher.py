@@ -22,6 +22,7 @@ class Watcher:
         self._api = api
         self._namespace, self._name, self._every = namespace, name, every
         self._lock = threading.Lock()
+        self._looking = threading.Lock()
         self._raw: list[tuple[float, Mapping[str, Any]]] = []
         self._points: list[StatusPoint] = []
         self._events: dict[str, EventPoint] = {}
@@ -60,17 +61,18 @@ class Watcher:
         return sorted(found, key=lambda e: e.at)
 
     def look(self) -> StatusPoint:
-        """Look now. Raises httpx.HTTPError."""
-        raw = self._api.rollout(self._namespace, self._name)
-        at = time.time()
-        point = status_point(raw, at, self._api.pods(self._namespace, REVISION_LABEL))
-        with self._lock:
-            # An unchanged status is kept as a point in time, but its text once only.
-            same = self._raw and self._raw[-1][1]["metadata"]["resourceVersion"] == raw["metadata"]["resourceVersion"]
-            if not same:
-                self._raw.append((at, raw))
-            self._points.append(point)
-        return point
+        """Look now, and after whoever looks already: what was seen last is the newest. Raises httpx.HTTPError."""
+        with self._looking:
+            raw = self._api.rollout(self._namespace, self._name)
+            at = time.time()
+            point = status_point(raw, at, self._api.pods(self._namespace, REVISION_LABEL))
+            with self._lock:
+                # An unchanged status is kept as a point in time, but its text once only.
+                version = raw["metadata"]["resourceVersion"]
+                if not self._raw or self._raw[-1][1]["metadata"]["resourceVersion"] != version:
+                    self._raw.append((at, raw))
+                self._points.append(point)
+            return point
 
     def collect_events(self) -> None:
         """Fetch Events now. Raises httpx.HTTPError."""

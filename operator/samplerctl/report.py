@@ -139,7 +139,8 @@ def _of_rollout(told: Told, life: Life, decided: datetime | None) -> Told:
         key: points if life.role in (SERVES, SERVED) else _until_stables(points, end)
         for key, points in told.pools.items()
     }
-    return replace(told, pools=pools, checks={key: points for key, points in checks.items() if points})
+    table = [one for one in told.table if one[0] <= end]
+    return replace(told, pools=pools, checks={key: points for key, points in checks.items() if points}, table=table)
 
 
 def _until_stables(points: Points, end: float) -> Points:

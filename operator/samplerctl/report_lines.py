@@ -53,21 +53,33 @@ def writer(report: Report) -> tuple[Callable[[float], str], str]:
 
 def weights_drawing(report: Report) -> str:
     """Wanted and observed weights; nothing where neither is known."""
-    kinds = [_of_pools(report, name) for name in (WEIGHT_WANTED, WEIGHT_OBSERVED)]
-    if not any(kinds):
+    # The table's colour is the one after the pools'.
+    table = [Line(len(pools_of(report)), part) for part in _parts(report, report.told.table, 100.0)]
+    wanted, observed = (_of_pools(report, name) for name in (WEIGHT_WANTED, WEIGHT_OBSERVED))
+    if not (wanted or observed or table):
         return ""
-    title = f"Weights of release {report.life.release}"
-    caption = f"weight of release {report.life.release}: as wanted (dotted), and its share of the ready pods"
-    times = moments(report)
-    return weights(title, caption, *kinds, span=span(report), clock=writer(report)[0], moments=times)
+    whose = f"release {report.life.release}"
+    parts = ["as wanted (dotted), and its share of the ready pods"] if wanted or observed else []
+    parts += ["of its route table, as wanted (dotted)"] if table else []
+    return weights(
+        f"Weights of {whose}", f"weight of {whose}: {'; '.join(parts)}", [*wanted, *table], observed,
+        span=span(report), clock=writer(report)[0], moments=moments(report),
+    )  # fmt: skip
 
 
 def _of_pools(report: Report, name: str) -> list[Line]:
     return [
         Line(index, part)
         for index, pool in enumerate(pools_of(report))
+        if _moves(report, pool)
         for part in _parts(report, report.told.pools.get((name, pool), ()), 100.0)
     ]
+
+
+def _moves(report: Report, pool: str) -> bool:
+    """Whether the pool's weight is the release's: where a new table is all it brings, stable's goes on with all."""
+    wanted = report.told.pools.get((WEIGHT_WANTED, pool), ())
+    return not report.told.table or any(value < 1 for _, value in wanted)
 
 
 def evidence_drawing(report: Report, check: str) -> str:

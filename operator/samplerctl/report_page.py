@@ -67,8 +67,12 @@ def _until(report: Report) -> str:
 def _pools(life: Life) -> str:
     if not life.places:
         return paragraph(f"Pools and revisions are {_UNKNOWN}.", "remark")
-    head = ["pool", "revision", "image", "its own requests", "of", "share", "verdict"]
-    return table(head, [_pool(name, place) for name, place in life.places.items()], numbers=[3, 4, 5])
+    head = ["pool", "revision", "image", "its own requests", "of", "share"]
+    rows = [_pool(name, place) for name, place in life.places.items()]
+    # Of a rollout that has ended the whole release's verdict is kept, not each pool's.
+    if not any(place.verdict for place in life.places.values()):
+        return table(head, [row[:-1] for row in rows], numbers=[3, 4, 5])
+    return table([*head, "verdict"], rows, numbers=[3, 4, 5])
 
 
 def _pool(name: str, place: Place) -> list[str]:
@@ -89,12 +93,15 @@ def _conditions(report: Report) -> str:
 def _weights(report: Report) -> str:
     svg = report_lines.weights_drawing(report)
     shown = drawing(svg) if svg else paragraph(f"Weights over time are {_UNKNOWN}: see below.", "remark")
-    return f"<section><h2>Weights</h2>{_legend(report) if svg else ''}{shown}</section>"
+    return f"<section><h2>Weights</h2>{_legend(report, table=True) if svg else ''}{shown}</section>"
 
 
-def _legend(report: Report) -> str:
+def _legend(report: Report, *, table: bool = False) -> str:
+    names = [f"pool {name}" for name in report_lines.pools_of(report)]
+    if table and report.told.table:
+        names.append("route table")
     since = "since the rollout began" if report.start == report.began else f"since {_time(report.start)}"
-    return legend(report_lines.pools_of(report), f"time {since}, {report_lines.writer(report)[1]}")
+    return legend(names, f"time {since}, {report_lines.writer(report)[1]}")
 
 
 def _evidence(report: Report) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -46,4 +47,4 @@ def read(place: MetricsSource | None, whose: Sequence[str], start: datetime, end
     if place is None:
         return UNTOLD
     found = told.read(place, whose[0], whose[1], start, end)
-    return Told(found.pools, found.checks, f"the metrics source: {found.problem}" if found.problem else "")
+    return replace(found, problem=f"the metrics source: {found.problem}") if found.problem else found

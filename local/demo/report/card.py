@@ -58,7 +58,7 @@ def _facts(release: ReleaseRecord) -> str:
 
 
 def _legend(release: ReleaseRecord) -> str:
-    return legend(charts.pools_of(release), "time since the release was applied, min:s")
+    return legend([f"pool {name}" for name in charts.pools_of(release)], "time since the release was applied, min:s")
 
 
 def _evidence(release: ReleaseRecord) -> str:

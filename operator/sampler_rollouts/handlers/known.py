@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.utils import floatToGoString
 
+from sampler_rollouts.domain.decision.context import table_wave
+from sampler_rollouts.domain.decision.replicas import FORWARD
 from sampler_rollouts.metrics import told
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ _FAMILIES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "rollout_metrics_available": ("1 if the rollout's metrics source answered its last look.", WHOSE),
     told.WEIGHT_WANTED: ("Share of a pool wanted for the revision it moves to, or serves.", _POOL),
     told.WEIGHT_OBSERVED: ("That revision's share of the pool's ready pods.", _POOL),
+    told.TABLE_WEIGHT: ("Weight wanted for the route table that is tried: 0 before its wave and as it leaves.", WHOSE),
     "pool_replicas_ready": ("Ready pods of a pool.", _POOL),
     told.CHECK_REQUESTS: ("Checked requests (or audited tokens) of the release under test.", _CHECK),
     told.CHECK_BAD: ("How many of them were bad.", _CHECK),
@@ -74,6 +77,10 @@ def _of_rollout(whose: tuple[str, ...], status: Status, available: bool | None) 
         yield "rollout_condition", (*whose, condition.type, condition.status, condition.reason), 1
     if available is not None:
         yield "rollout_metrics_available", whose, available
+    rollout = status.rollout
+    if rollout is not None and rollout.table is not None:
+        on = table_wave(rollout) and status.stage in FORWARD
+        yield told.TABLE_WEIGHT, whose, rollout.weight / 100 if on else 0
     for pool in status.pools:
         labels = (*whose, pool.name)
         yield told.WEIGHT_WANTED, labels, pool.weight / 100

@@ -23,11 +23,14 @@ from sampler_rollouts.metrics.selectors import Selector, plain
 PREFIX: Final = "sampler_rollouts"
 WEIGHT_WANTED: Final = "pool_weight_wanted_ratio"
 WEIGHT_OBSERVED: Final = "pool_weight_observed_ratio"
+TABLE_WEIGHT: Final = "route_table_weight_wanted_ratio"
 CHECK_REQUESTS: Final = "check_requests"
 CHECK_BAD: Final = "check_bad_requests"
 CHECK_BOUND: Final = "check_upper_bound_ratio"
 CHECK_EVIDENCE: Final = "check_evidence_ratio"
-DRAWN: Final = (WEIGHT_WANTED, WEIGHT_OBSERVED, CHECK_REQUESTS, CHECK_BAD, CHECK_BOUND, CHECK_EVIDENCE)
+DRAWN: Final = (
+    WEIGHT_WANTED, WEIGHT_OBSERVED, TABLE_WEIGHT, CHECK_REQUESTS, CHECK_BAD, CHECK_BOUND, CHECK_EVIDENCE
+)  # fmt: skip
 
 Points: TypeAlias = Sequence[tuple[float, float]]
 """Unix seconds and values, in order of time."""
@@ -42,6 +45,8 @@ class Told:
     checks: Mapping[tuple[str, str, str], Points]
     """By metric, pool and check: all others."""
     problem: str = ""
+    table: Points = ()
+    """TABLE_WEIGHT: of the route table that is tried."""
 
 
 def read(source: MetricsSource, namespace: str, rollout: str, start: datetime, end: datetime) -> Told:
@@ -60,12 +65,15 @@ def _told(result: list[object]) -> Told:
     """By place. An operator that restarted, or its other replica, has a series of its own: they follow one another."""
     pools: dict[tuple[str, str], dict[float, float]] = defaultdict(dict)
     checks: dict[tuple[str, str, str], dict[float, float]] = defaultdict(dict)
+    table: dict[float, float] = {}
     for item in result:
         labels, points = _series(item)
         name, pool, check = (labels.get(key, "") for key in ("__name__", TARGET_POOL, LABEL_CHECK))
         name = name.removeprefix(f"{PREFIX}_")
         if name in (WEIGHT_WANTED, WEIGHT_OBSERVED):
             pools[name, pool] |= points
+        elif name == TABLE_WEIGHT:
+            table |= points
         elif name in DRAWN:
             checks[name, pool, check] |= points
     empty = "" if pools or checks else "it has no series of the operator's own metrics for this SamplerRollout"
@@ -73,6 +81,7 @@ def _told(result: list[object]) -> Told:
         {key: sorted(points.items()) for key, points in pools.items()},
         {key: sorted(points.items()) for key, points in checks.items()},
         empty,
+        sorted(table.items()),
     )
 
 

@@ -52,9 +52,9 @@ def page(title: str, body: str, more_style: str = "") -> str:
     )
 
 
-def legend(pools: Sequence[str], text: str) -> str:
-    """Which colour is which pool's, and what the drawings have in common."""
-    named = "".join(f'<span><i class="pool-{colour(i)}"></i>pool {escape(pool)}</span>' for i, pool in enumerate(pools))
+def legend(names: Sequence[str], text: str) -> str:
+    """Which colour is whose, and what the drawings have in common."""
+    named = "".join(f'<span><i class="pool-{colour(i)}"></i>{escape(name)}</span>' for i, name in enumerate(names))
     return f'<div class="legend">{named}<span>{escape(text)}</span></div>'
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -166,6 +167,43 @@ def test_the_watcher_records_and_outlives_a_busy_api_server():
     assert watcher.latest() == watcher.statuses(0)[-1]
     assert [e.reason for e in watcher.events(T0)] == ["R"]
     assert watcher.events(T0 + 60) == []
+
+
+class SlowApi(FakeApi):
+    """The first look has the object as it was, and is still about its pods when a newer one is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.go_on = threading.Event(), threading.Event()
+
+    def rollout(self, namespace: str, name: str) -> dict[str, Any]:
+        self.looks += 1
+        found = rollout({})
+        found["metadata"] |= {"resourceVersion": str(self.looks), "generation": self.looks}
+        return found
+
+    def pods(self, namespace: str, selector: str = "") -> list[dict[str, Any]]:
+        if self.looks == 1:
+            self.asked.set()
+            assert self.go_on.wait(5)
+        return []
+
+
+def test_the_newest_look_is_the_newest_object_whoever_looks_beside_it():
+    """Otherwise what was true before a change is taken for what came of it."""
+    api = SlowApi()
+    watcher = Watcher(api, "demo", "chat")  # type: ignore[arg-type]
+    slow, quick = (threading.Thread(target=watcher.look) for _ in range(2))
+    slow.start()
+    assert api.asked.wait(5)
+    quick.start()
+    quick.join(0.2)  # as long as the slow one looks, the other waits: it would have ended by now
+    api.go_on.set()
+    slow.join(5)
+    quick.join(5)
+    latest = watcher.latest()
+    assert latest is not None
+    assert latest.generation == 2
 
 
 @pytest.mark.parametrize("births", [{}, {"pod-1": 4}])

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sampler_rollouts.domain.evidence.look import CheckLook, Verdict
+from sampler_rollouts.domain.evidence.samples import Question
 from samplerctl import report as core
 from samplerctl import report_lines
 from samplerctl.app import app
@@ -18,6 +21,8 @@ from samplerctl.report_lines import thinned
 from samplerctl.report_source import Told
 from typer.testing import CliRunner
 
+from tests.unit.operator.domain.routed import Routed
+from tests.unit.operator.domain.tabled import WRONG, tabled
 from tests.unit.samplerctl.api import PATH, answering
 from tests.unit.samplerctl.recorded import Scraped, store, tried
 
@@ -35,7 +40,13 @@ def promoted() -> Scraped:
 
 
 def make(
-    folder: Path, world: Scraped, *words: str, metrics: bool = True, events: Any = None, body: Any = None
+    folder: Path,
+    world: Scraped,
+    *words: str,
+    metrics: bool = True,
+    events: Any = None,
+    body: Any = None,
+    records: Any = (404, {}),
 ) -> tuple[Any, str]:
     """The command's answer, and the page."""
     asked: list[str] = []
@@ -44,6 +55,8 @@ def make(
         asked.append(path)
         if "/events.k8s.io/" in path:
             return (200, {"items": world.notes()}) if events is None else events
+        if "/controllerrevisions" in path:
+            return records
         return (200, body or world.body()) if path == PATH else (404, {})
 
     page = folder / "report.html"
@@ -78,6 +91,48 @@ def test_a_rollback_is_drawn_and_told(tmp_path: Path, rolled_back: Scraped) -> N
     assert any("regarding.name%3Dchat" in path for path in answer.asked)
     assert "RolloutStarted" in page
     assert page.count("RollbackComplete") == 1
+
+
+class ScrapedRoutes(Scraped, Routed):
+    """The same behind a gateway."""
+
+    def _look(self, pool: str, check: str, asked: Question) -> CheckLook:
+        return replace(super()._look(pool, check, asked), verdict=Verdict.PASSED, reason="")
+
+
+def test_a_new_route_table_is_drawn_by_its_weight(tmp_path: Path) -> None:
+    """Its pods are stable's and have all of their pool's traffic: that is not the release's weight."""
+    world = ScrapedRoutes(tabled(), bad_build=False, name="chat")
+    world.until("Serving")
+    world.update(tabled(shares=WRONG))
+    world.until("Progressing")
+    world.until("Serving")
+    answer, page = make(tmp_path, world)
+    assert answer.exit_code == 0, answer.output
+    assert "of its route table, as wanted (dotted)" in page
+    assert "ready pods" not in page
+    assert '<i class="pool-2"></i>route table' in page
+    drawn = drawings(page)[f"Weights of release {world.status.history[0].release}"]
+    assert re.search(r'class="line pool-2 faint"', drawn)
+    assert not re.search(r'class="line pool-[01]', drawn)
+    name = ("__name__", "sampler_rollouts_route_table_weight_wanted_ratio")
+    wanted = [value for labels, points in world.series.items() if name in labels for _, value in points]
+    steps = [step["weight"] / 100 for step in world.spec["strategy"]["steps"]]
+    assert list(dict.fromkeys(wanted))[: len(steps) + 1] == [0.0, *steps]
+
+
+def test_images_that_status_has_forgotten_are_those_of_the_records(tmp_path: Path, rolled_back: Scraped) -> None:
+    entry = rolled_back.status.history[0]
+    labels = {"samplerrollouts.io/rollout": "chat", "samplerrollouts.io/pool": "cpu-a"}
+    labels["samplerrollouts.io/revision"] = next(one.revision for one in entry.pools if one.name == "cpu-a")
+    record = {"metadata": {"labels": labels}, "data": {"template": {"spec": {"containers": [{"image": "build:b"}]}}}}
+    answer, page = make(tmp_path, rolled_back, records=(200, {"items": [record]}))
+    assert answer.exit_code == 0, answer.output
+    assert page.count("build:b") == 1
+    assert "<th>verdict</th>" not in page
+    answer, page = make(tmp_path, rolled_back, records=(403, {"message": "may not list"}))
+    assert answer.exit_code == 0, answer.output
+    assert answer.stderr.count("without the images") == 1
 
 
 def test_the_page_needs_nothing_else(tmp_path: Path, rolled_back: Scraped) -> None:
