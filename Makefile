@@ -27,11 +27,11 @@ incidents: venv ## the incidents of 2025 and honest releases through a real gate
 
 test: lint ## what CI runs: lint, then unit, API-server and end-to-end tests on one shared cluster
 	@export SAME_EXAMPLES=1
-	@$(PY) -m pytest tests/unit $(PARALLEL) -q --durations=5
+	@SLOW_TESTS_ONE_IN=2 $(PY) -m pytest tests/unit $(PARALLEL) -q --durations=5
 	@$(PY) -m pytest tests/cluster tests/e2e -q --durations=10
 
-soak: venv ## the long proofs: every long test, many random histories, every scenario with a fault at each write, `up` stopped everywhere, then the real-model demo DEMOS times (default 5)
-	@LONG_TESTS_ONE_IN=1 EXAMPLES=2 $(PY) -m pytest tests/unit -m long $(PARALLEL) -q --timeout 7200
+soak: venv ## the long proofs: every long and slow test, many random histories, every scenario with a fault at each write, `up` stopped everywhere, then the real-model demo DEMOS times (default 5)
+	@LONG_TESTS_ONE_IN=1 EXAMPLES=2 $(PY) -m pytest tests/unit -m "long or slow" $(PARALLEL) -q --timeout 7200
 	@HISTORIES=100 $(PY) -m pytest tests/unit/operator/domain/test_properties.py tests/unit/operator/domain/test_total.py -q --timeout 7200
 	@HISTORIES=2000 $(PY) -m pytest tests/unit/operator/domain/test_model.py -q --timeout 36000
 	@$(PY) -m tests.unit.operator.scenarios.crash_table
