@@ -211,6 +211,11 @@ class Spec(Strict):
         return self.routing.gateway if self.routing else None
 
     @property
+    def sticks(self) -> bool:
+        """Whether the gateway pins sessions to a server."""
+        return self.routing is not None and self.routing.session is not None
+
+    @property
     def wave_names(self) -> list[str]:
         """The pools of all waves, in order, duplicates kept."""
         return [name for wave in self.waves for name in wave]

@@ -17,7 +17,10 @@ def drift(turn: Turn) -> list[str]:
     under_way = turn.status.stage in (Stage.PROGRESSING, Stage.HOLDING)
     if rollout is None or wish is None or not under_way or wish.release.hash != rollout.release:
         return []
-    return [name for name, differs in _differences(rollout, wish) if differs]
+    found = [name for name, differs in _differences(rollout, wish) if differs]
+    gateway = turn.status.gateway
+    changed = gateway is not None and wish.spec.gateway is not None and gateway.sticky != wish.spec.sticks
+    return [*found, "routing.session"] if changed else found
 
 
 def by_table(rollout: Rollout) -> list[str]:

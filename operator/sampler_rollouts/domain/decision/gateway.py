@@ -7,7 +7,7 @@ the weights. What was written is not yet what traffic follows: that is what the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.decision.changes import class_names
 from sampler_rollouts.domain.decision.context import met_since, revision_in
@@ -15,12 +15,17 @@ from sampler_rollouts.domain.decision.route_rules import class_rules, name_of, r
 from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.render_route import header, http_route, total_weights
 from sampler_rollouts.domain.route_plan import GatewayPlan, Parent
+from sampler_rollouts.domain.status import Stage
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.decision.context import Turn
     from sampler_rollouts.domain.outcome import Manifest
     from sampler_rollouts.domain.render_route import ClassRule
     from sampler_rollouts.domain.resource import Spec
+
+
+COMPARING: Final = frozenset({Stage.PROGRESSING, Stage.HOLDING, Stage.ROLLING_BACK, Stage.WITHDRAWING})
+"""Stages in which a candidate may have traffic beside stable."""
 
 
 def note_gateway(turn: Turn) -> None:
@@ -54,9 +59,17 @@ def _said(turn: Turn, spec: Spec, before: GatewayPlan) -> GatewayPlan:
             ],
             "hostnames": list(gateway.hostnames or []) if gateway else [],
             "classes": _default_first(turn, list(spec.class_sizes), before.classes[:1]),
-            "sticky": spec.routing is not None and spec.routing.session is not None,
+            "sticky": _sticky(turn, spec),
         }
     )
+
+
+def _sticky(turn: Turn, spec: Spec) -> bool:
+    """Whether sessions stick. It says which requests are checked, so that it stays while two arms are compared (R3)."""
+    known = turn.status.gateway
+    if known is not None and turn.status.stage in COMPARING:
+        return known.sticky
+    return spec.sticks
 
 
 def _default_first(turn: Turn, wanted: list[str], before: list[str]) -> list[str]:

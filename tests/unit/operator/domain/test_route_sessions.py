@@ -9,7 +9,7 @@ from sampler_rollouts.domain.resource import SpecError, parse_spec
 
 from tests.unit.operator.domain.routed import routed, rules, serving
 from tests.unit.operator.domain.test_context_classes import classed
-from tests.unit.operator.domain.world import spec
+from tests.unit.operator.domain.world import passing, spec
 
 STICKY = {"session": {"affinity": "Cookie"}}
 
@@ -35,6 +35,25 @@ def test_with_affinity_each_class_has_its_cookie_at_once_and_it_is_no_new_releas
     assert world.status.stable == before
     names = [rule["sessionPersistence"]["sessionName"] for rule in rules(world)]
     assert names == ["sampler-standard", "sampler-long"]
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_whether_sessions_stick_stays_while_two_arms_are_compared(*, before: bool) -> None:
+    """Which requests are checked must not change under the evidence: it is drift, and comes with the rollout's end."""
+    world = serving(sticky() if before else routed())
+    world.update(sticky("b") if before else routed("b"))
+    world.until("Progressing")
+    world.run(30)
+    world.update(routed("b") if before else sticky("b"))
+    world.run(10)
+    assert world.condition("PlanDrift")[0] == "True"
+    assert "routing.session" in world.message("PlanDrift")
+    assert all(("sessionPersistence" in rule) is before for rule in rules(world))
+    world.judge = passing
+    world.until("Serving")
+    world.run(5)
+    assert world.condition("PlanDrift")[0] == "False"
+    assert all(("sessionPersistence" in rule) is not before for rule in rules(world))
 
 
 def test_affinity_without_a_gateway_is_refused() -> None:
