@@ -273,6 +273,10 @@ class Status(Loose):
         """The status as JSON."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
+    def kept(self) -> list[Release]:
+        """Every release that serves, or may serve or come back."""
+        return [one for one in (self.stable, self.candidate, self.verified, self.previous) if one]
+
     def held(self, release: str) -> HeldRelease | None:
         """The hold on a release, if it was rolled back."""
         return next((item for item in self.failed if item.hash == release), None)
