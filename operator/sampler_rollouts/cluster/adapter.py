@@ -13,7 +13,7 @@ from typing import Any, Final
 from sampler_rollouts.cluster import notes
 from sampler_rollouts.cluster.budgets import has_budgets
 from sampler_rollouts.cluster.check_templates import templates_of
-from sampler_rollouts.cluster.compare import Compared
+from sampler_rollouts.cluster.compare import Compared, strange_fields
 from sampler_rollouts.cluster.edits import edits_of
 from sampler_rollouts.cluster.errors import ClusterError, ConflictError, NotFoundError, RefusedError
 from sampler_rollouts.cluster.kinds import (
@@ -233,6 +233,15 @@ class KubernetesCluster:
         # The uid makes sure that what we write over is what we looked at.
         with _the_same_object(live):
             self._patch(rollout, _with_uid(wanted, metadata(live)["uid"]), force=True)
+            if strange := strange_fields(wanted, live):
+                self._take_out(rollout, live, strange)
+
+    def _take_out(self, rollout: Manifest, live: Manifest, fields: Iterable[str]) -> None:
+        """Of a spec that is ours alone what others have added: to apply a manifest without it leaves it there."""
+        kind, key = kind_of(live), key_of(rollout)
+        body = {"metadata": {"uid": metadata(live)["uid"]}, "spec": dict.fromkeys(fields)}
+        path, query = kind.path(key.namespace, metadata(live)["name"]), {"fieldManager": FIELD_MANAGER}
+        self._write(kind, key, "PATCH", path, query=query, body=body, content_type=_MERGE)
 
     def _patch(self, rollout: Manifest, wanted: Manifest, *, force: bool) -> None:
         key = key_of(rollout)
