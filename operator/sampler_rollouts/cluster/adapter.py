@@ -43,6 +43,7 @@ from sampler_rollouts.cluster.permit import Permit, PermittedApi
 from sampler_rollouts.cluster.routes import comes_by_route, route_state, unreadable
 from sampler_rollouts.cluster.shelf import version_of
 from sampler_rollouts.cluster.siblings import sibling
+from sampler_rollouts.cluster.strangers import calls_of
 from sampler_rollouts.cluster.translate import observation, stands_by
 from sampler_rollouts.cluster.transport import Api, listed, snapshot
 from sampler_rollouts.domain.check_template import CheckTemplate
@@ -144,7 +145,7 @@ class KubernetesCluster:
         pods = self._list(POD, rollout)
         seen = observation(owned[DEPLOYMENT], owned[CONTROLLER_REVISION], pods, owned[SERVICE])
         return Children(
-            observation=replace(seen, route=route, budgets=budgets),
+            observation=replace(seen, route=route, budgets=budgets, calls=self._calls(rollout, seen.services)),
             live=tuple(child for kind in PRUNE_ORDER for child in owned[kind]),
         )
 
@@ -172,6 +173,9 @@ class KubernetesCluster:
             return [], unreadable(str(error))
         mine = (one for one in routes if metadata(one)["name"] == metadata(rollout)["name"] and not terminating(one))
         return routes, next((route_state(one) for one in mine), None)
+
+    def _calls(self, rollout: Manifest, services: Iterable[str]) -> tuple[OutsideEdit, ...]:
+        return calls_of(self._mirror.strangers(key_of(rollout).namespace), frozenset(services))
 
     def _budgets(self, rollout: Manifest) -> tuple[list[Manifest], bool]:
         """The rollout's disruption budgets, and whether there may be some; nobody is asked where none was ever wanted.
@@ -259,8 +263,8 @@ class KubernetesCluster:
         logger.info("applied", extra={"rollout": str(key), "child": _name(wanted)})
 
     def edits(self, wanted: Iterable[Manifest], children: Children) -> tuple[OutsideEdit, ...]:
-        """What others have changed of children that are wanted otherwise. Asks nobody."""
-        return edits_of((child, children.find(*child_id(child))) for child in wanted)
+        """What others have changed of children that are wanted otherwise, and their routes to them. Asks nobody."""
+        return (*edits_of((child, children.find(*child_id(child))) for child in wanted), *children.observation.calls)
 
     def unwanted(self, wanted: Iterable[Manifest], keep: Container[str], children: Children) -> tuple[Manifest, ...]:
         """Our children that may go now: not wanted, and their name is not in ``keep``.
