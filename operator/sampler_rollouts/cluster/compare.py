@@ -87,15 +87,16 @@ def _taken(owned: dict[str, Any], wanted: Manifest) -> bool:
 def strange_fields(wanted: Manifest, live: Manifest) -> frozenset[str]:
     """What others have added to a spec that is ours alone; applying ours over it does not take it away."""
     entries = metadata(live).get("managedFields") or []
-    return frozenset(name for entry in entries for name in strange_of(entry, wanted) if name in live["spec"])
+    return frozenset(name for entry in entries for name in strange_of(entry, wanted, live))
 
 
-def strange_of(entry: dict[str, Any], wanted: Manifest) -> frozenset[str]:
+def strange_of(entry: dict[str, Any], wanted: Manifest, live: Manifest) -> frozenset[str]:
     """The same of one manager's entry."""
     if not _is_ours_alone(wanted) or entry.get("subresource"):
         return frozenset()
     names = (step.removeprefix("f:") for step in (entry.get("fieldsV1") or {}).get("f:spec") or {} if step != ".")
-    return frozenset(name for name in names if name not in wanted["spec"])
+    # Books may outlive a field that a CRD has no more.
+    return frozenset(name for name in names if name in live["spec"] and name not in wanted["spec"])
 
 
 def equal(live: Any, wanted: Any) -> bool:

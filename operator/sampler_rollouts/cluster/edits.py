@@ -25,7 +25,7 @@ def outside_edits(wanted: Manifest, live: Manifest) -> Iterator[OutsideEdit]:
         manager, at = entry.get("manager"), time_stamp(entry.get("time"))
         if manager in (None, FIELD_MANAGER) or at is None or entry.get("subresource") == "status":
             continue
-        if strange_of(entry, wanted) or _changed("", entry.get("fieldsV1") or {}, wanted, live):
+        if strange_of(entry, wanted, live) or _changed("", entry.get("fieldsV1") or {}, wanted, live):
             name = metadata(live)["name"]
             yield OutsideEdit(kind=wanted["kind"], name=name, by=str(manager)[:253], at=at)
 

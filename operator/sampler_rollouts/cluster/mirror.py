@@ -95,7 +95,7 @@ class Mirror:
         return None if shelf is None else shelf.notes(namespace)
 
     def strangers(self, namespace: str) -> list[Stranger | None]:
-        """Routes of a namespace that are not ours; empty where nobody knows, for the API server is not asked for them."""
+        """Routes of a namespace that are not ours; none where nobody knows: the API server is not asked for them."""
         shelf = self._strangers.get("" if self._everywhere else namespace)
         return (shelf.notes_of(RolloutKey(namespace, "")) if shelf else None) or []
 

@@ -139,3 +139,15 @@ def test_what_gateways_say_of_a_route_is_no_edit() -> None:
         {"manager": "edge", "operation": "Update", "subresource": "status", "fieldsV1": theirs},
     ]
     assert not differs(route(), live)
+
+
+def test_books_of_a_field_that_is_gone_are_no_edit(api: MemoryApi, cluster: KubernetesCluster) -> None:
+    """The CRD had it once; to take it out again and again would change nothing."""
+    wanted = route()
+    apply_all(cluster, ROLLOUT, wanted)
+    edited(api, EDITS["a field that we do not know"])
+    live = copy.deepcopy(api.objects[PATH])
+    del live["spec"]["useDefaultGateways"]
+    api.store(PATH, live)
+    assert cluster.edits([wanted], cluster.children(ROLLOUT)) == ()
+    assert apply_all(cluster, ROLLOUT, wanted) == [False]
