@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sampler_rollouts.domain.quantities import seconds, time_stamp
 from sampler_rollouts.domain.release import HASH_LENGTH
-from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, LABEL_ROLLOUT, recorded_template
+from sampler_rollouts.domain.render import LABEL_POOL, LABEL_ROLLOUT, recorded_template
 from sampler_rollouts.domain.status import Status
 
 from samplerctl.errors import InputError
@@ -46,7 +45,8 @@ def which_result(bodies: Iterable[Body], records: Iterable[Body], revision: str,
     recorded = [_record(one) for one in records]
     images = {(one["namespace"], one["rollout"], one["pool"]): one["image"] for one in recorded}
     for one in found:
-        one["image"] = one["image"] or images.get((one["namespace"], one["rollout"], one["pool"])) or None
+        # A record has all of the name; of a release that has gone status keeps what fits.
+        one["image"] = images.get((one["namespace"], one["rollout"], one["pool"])) or one["image"] or None
     found = _by_table(sorted(found, key=lambda one: one["since"], reverse=True), route)
     return {"revision": revision, "route_hash": route or None, "found": found, "records": recorded}
 
@@ -97,16 +97,6 @@ def _record(body: Body) -> dict[str, Any]:
         "image": _image(template),
         "created": _time(time_stamp(metadata.get("creationTimestamp"))),
     }
-
-
-def with_images(life: Life, rollout: str, records: Iterable[Body]) -> Life:
-    """A release whose pools have the images of their records, where status has forgotten them."""
-    known = {(one["metadata"]["labels"].get(LABEL_POOL), one["metadata"]["labels"].get(LABEL_REVISION)): _record(one)
-             for one in records if (one["metadata"].get("labels") or {}).get(LABEL_ROLLOUT) == rollout}  # fmt: skip
-    images = {name: known[name, place.revision]["image"] for name, place in life.places.items()
-              if (name, place.revision) in known}  # fmt: skip
-    places = {name: replace(place, image=place.image or images.get(name, "")) for name, place in life.places.items()}
-    return replace(life, places=places)
 
 
 def _image(template: Mapping[str, Any]) -> str:

@@ -12,9 +12,10 @@ from sampler_rollouts.domain.release import NO_ROUTE
 
 from samplerctl.numbers import percent
 from samplerctl.output import console
+from samplerctl.served import NOT_WELL
 
 Found = Mapping[str, Any]
-COLOURS = {"RolledBack": "red", "not well": "red", "Verified": "green", "Promoted": "green"}
+COLOURS = {"RolledBack": "red", NOT_WELL: "red", "Verified": "green", "Promoted": "green"}
 
 
 def which_table(found: Found) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +15,6 @@ from samplerctl.live_app import Context, Kubeconfig, Name, Namespace, connect
 if TYPE_CHECKING:
     from samplerctl.kube import Rollouts
     from samplerctl.report import Event
-    from samplerctl.served import Life
 
 EXAMPLE = "Example: samplerctl report chat -n demo -o chat.html --metrics http://localhost:9090"
 
@@ -53,7 +51,6 @@ def report(
         life = core.chosen(body, release)
         told = report_source.read(place, name_of(body), *core.stretch(life, now, back))
         found = core.gather(body, life, _events(rollouts, name), told, now, back)
-        found = replace(found, life=attribution.with_images(life, name, _records(rollouts, life)))
         _write(output, report_page.render(found))
     except InputError as error:
         refuse(error)
@@ -69,16 +66,6 @@ def _events(rollouts: Rollouts, name: str) -> list[Event]:
         return events_of(rollouts.events(name))
     except InputError as error:
         typer.echo(f"{error}; the report is without Events", err=True)
-        return []
-
-
-def _records(rollouts: Rollouts, life: Life) -> list[dict[str, Any]]:
-    """Of pools whose image status has forgotten. None where one may not list them: it is not known then."""
-    forgotten = sorted({place.revision for place in life.places.values() if not place.image})
-    try:
-        return [one for revision in forgotten for one in rollouts.records(revision, everywhere=False)]
-    except InputError as error:
-        typer.echo(f"{error}; the report is without the images of pools that were changed since", err=True)
         return []
 
 

@@ -13,7 +13,7 @@ from samplerctl.live_shown import limits_text
 from samplerctl.numbers import duration, percent
 from samplerctl.report import Report
 from samplerctl.report_source import CHECK_BAD, CHECK_BOUND, CHECK_EVIDENCE, CHECK_REQUESTS
-from samplerctl.served import TRIED, Life, Place
+from samplerctl.served import NOT_WELL, TRIED, Life, Place
 
 _AGAINST = (
     "The evidence that the share of bad requests is above its limit, as a part of the threshold at which the check "
@@ -34,7 +34,7 @@ def render(report: Report) -> str:
 
 def _head(report: Report) -> str:
     life = report.life
-    kind = "bad" if life.role == TRIED or life.verdict == "not well" else "good"
+    kind = "bad" if life.role == TRIED or life.verdict == NOT_WELL else "good"
     verdict = life.verdict + (f" ({life.reason})" if life.reason else "")
     said = f'<blockquote class="{kind}">{escape(life.message)}</blockquote>' if life.message else ""
     lead = f"SamplerRollout {'/'.join(report.whose)} · {_time(report.start)} to {_time(report.end)}"

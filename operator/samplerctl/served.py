@@ -11,12 +11,14 @@ from datetime import datetime
 from typing import Any
 
 from sampler_rollouts.domain.decision.context import begun, born, tested_pools
-from sampler_rollouts.domain.plan import Release
+from sampler_rollouts.domain.plan import Alarm, Release
 from sampler_rollouts.domain.status import HistoryEntry, PoolStatus, Result, Status
 
 SERVING = frozenset({Result.ESTABLISHED, Result.PROMOTED, Result.RESTORED})
 """Results after which the release had all traffic."""
 UNDER_WAY, SERVES, SERVED, TRIED, KEPT = "under way", "serves", "served", "tried", "kept"
+NOT_WELL = "not well"
+"""The verdict of what serves while a check says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ def _stable(status: Status, ended: list[Life]) -> Life | None:
     release = status.stable
     if release is None or any(life.role == SERVES for life in ended):
         return None
+    wrong = release.fault or _alarm(status, release)
     return Life(
         release=release.hash,
         role=SERVES,
@@ -112,16 +115,21 @@ def _stable(status: Status, ended: list[Life]) -> Life | None:
         since=release.since,
         began=release.since,
         full_traffic=release.since,
-        reason=release.fault.reason if release.fault else "",
-        message=release.fault.message if release.fault else "",
+        reason=wrong.reason if wrong else "",
+        message=wrong.message if wrong else "",
         route_hash=status.rollout.table.stable_hash if status.rollout and status.rollout.table else "",
         places=_places(release),
     )
 
 
+def _alarm(status: Status, release: Release) -> Alarm | None:
+    """What a check has shown of what serves since it was verified (R22)."""
+    return status.watch.alarm if status.watch and status.watch.release == release.hash else None
+
+
 def _standing(status: Status, release: Release) -> str:
-    if release.fault:
-        return "not well"
+    if release.fault or _alarm(status, release):
+        return NOT_WELL
     return "Verified" if status.verified and status.verified.hash == release.hash else "Baking"
 
 
@@ -152,8 +160,11 @@ def _ended(status: Status) -> Iterator[Life]:
         replaced = entry.ended_at
         stable = status.stable
         serves = until is None and stable is not None and stable.hash == entry.release
-        verdict = _standing(status, stable) if serves and stable else entry.result.value
-        yield _life(entry, SERVES if serves else SERVED, verdict, until)
+        if not serves or stable is None:
+            yield _life(entry, SERVED, entry.result.value, until)
+            continue
+        life, alarm = _life(entry, SERVES, _standing(status, stable), until), _alarm(status, stable)
+        yield replace(life, reason=alarm.reason, message=alarm.message) if alarm else life
 
 
 def _life(entry: HistoryEntry, role: str, verdict: str, until: datetime | None) -> Life:
@@ -171,5 +182,5 @@ def _life(entry: HistoryEntry, role: str, verdict: str, until: datetime | None) 
         exposed=entry.requests.exposed,
         total=entry.requests.total,
         route_hash=entry.route_hash,
-        places={one.name: Place(one.revision, exposed=one.exposed, total=one.total) for one in entry.pools},
+        places={one.name: Place(one.revision, one.image, one.exposed, one.total) for one in entry.pools},
     )

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
+from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.loose import Count, Label, Loose
 
 
@@ -10,6 +15,8 @@ class EndedPool(Loose):
 
     name: Label
     revision: Label
+    image: Annotated[str, Field(max_length=limits.ENDED_IMAGE)] = ""
+    """Without its registry, as far as it fits."""
     exposed: Count | None = None
     """Requests that the release answered in this pool during its rollout; absent where it did not move the pool.
 

@@ -10,6 +10,8 @@ NAME: Final = 40
 CHILD_NAMES: Final = 51
 """Name of the SamplerRollout plus name of the pool: ``<rollout>-<pool>-<revision>`` must fit into 63 characters."""
 IMAGE: Final = 512
+ENDED_IMAGE: Final = 160
+"""Of an image that status remembers of a release that has gone."""
 POOLS: Final = 16
 CLASSES: Final = 8
 SHARES: Final = 5
@@ -57,6 +59,8 @@ SUSPECT: Final = IMAGE + 16
 """What names one."""
 EDITS: Final = 10
 """Changes by others, the last ones."""
+ALARMS: Final = 16
+"""Further checks that have failed while an alarm stands; more are not told."""
 REMAINS: Final = 32
 """Revisions of pools that are there and not wanted."""
 RECEIVERS: Final = 8

@@ -221,11 +221,20 @@ class Rollout(WithBirths):
     """The stable release in whose place it comes, because that one's pods did not come up."""
 
 
+class FailedCheck(Loose):
+    """A check in a pool."""
+
+    pool: Label
+    check: Label
+
+
 class Alarm(Failure):
     """What a check has shown of a release that was verified (R22)."""
 
     pool: Label
     check: Label
+    others: Annotated[list[FailedCheck], Field(max_length=limits.ALARMS)] = Field(default_factory=list)
+    """What has failed since, and has not passed again."""
 
 
 class Watch(WithBirths):

@@ -70,7 +70,7 @@ class GatewayPlan(Loose):
     epoch: Count = 0
     """When the last rollout started, in seconds: servers of both arms forget sessions together when it rises."""
     told: Annotated[list[Label], Field(max_length=limits.TOLD)] = Field(default_factory=list)
-    """Route hashes by which servers have counted an arm, newest first."""
+    """Route hashes by which servers have counted requests, newest first."""
     ended: bool = False
     """Nobody comes through it any more, and its route is on its way out."""
     behind_since: AwareDatetime | None = None

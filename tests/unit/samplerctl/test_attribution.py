@@ -174,7 +174,10 @@ def test_the_record_of_a_revision_gives_its_image(tmp_path: Path) -> None:
     }
     answer = ask(tmp_path, [body(world)], "which", revision, "--json", records=[record])
     found = json.loads(answer.output)
-    assert {one["pool"]: one["image"] for one in found["found"]} == {"cpu-a": image("b"), "cpu-b": None}
+    assert {one["pool"]: one["image"] for one in found["found"]} == {
+        "cpu-a": image("b"),
+        "cpu-b": image("b").rpartition("/")[2],
+    }
     assert f"labelSelector=samplerrollouts.io/revision={revision}" in answer.asked[-1]
     only = ask(tmp_path, [], "which", revision, records=[record])
     assert only.exit_code == 0

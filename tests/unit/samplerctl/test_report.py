@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 
 from tests.unit.operator.domain.routed import Routed
 from tests.unit.operator.domain.tabled import WRONG, tabled
+from tests.unit.operator.domain.world import image
 from tests.unit.samplerctl.api import PATH, answering
 from tests.unit.samplerctl.recorded import Scraped, store, tried
 
@@ -46,7 +47,6 @@ def make(
     metrics: bool = True,
     events: Any = None,
     body: Any = None,
-    records: Any = (404, {}),
 ) -> tuple[Any, str]:
     """The command's answer, and the page."""
     asked: list[str] = []
@@ -55,8 +55,6 @@ def make(
         asked.append(path)
         if "/events.k8s.io/" in path:
             return (200, {"items": world.notes()}) if events is None else events
-        if "/controllerrevisions" in path:
-            return records
         return (200, body or world.body()) if path == PATH else (404, {})
 
     page = folder / "report.html"
@@ -121,18 +119,10 @@ def test_a_new_route_table_is_drawn_by_its_weight(tmp_path: Path) -> None:
     assert list(dict.fromkeys(wanted))[: len(steps) + 1] == [0.0, *steps]
 
 
-def test_images_that_status_has_forgotten_are_those_of_the_records(tmp_path: Path, rolled_back: Scraped) -> None:
-    entry = rolled_back.status.history[0]
-    labels = {"samplerrollouts.io/rollout": "chat", "samplerrollouts.io/pool": "cpu-a"}
-    labels["samplerrollouts.io/revision"] = next(one.revision for one in entry.pools if one.name == "cpu-a")
-    record = {"metadata": {"labels": labels}, "data": {"template": {"spec": {"containers": [{"image": "build:b"}]}}}}
-    answer, page = make(tmp_path, rolled_back, records=(200, {"items": [record]}))
-    assert answer.exit_code == 0, answer.output
-    assert page.count("build:b") == 1
-    assert "<th>verdict</th>" not in page
-    answer, page = make(tmp_path, rolled_back, records=(403, {"message": "may not list"}))
-    assert answer.exit_code == 0, answer.output
-    assert answer.stderr.count("without the images") == 1
+def test_pools_of_a_release_that_has_gone_have_their_images(tmp_path: Path, rolled_back: Scraped) -> None:
+    _, page = make(tmp_path, rolled_back)
+    assert image("b").rpartition("/")[2] in page
+    assert "<th>verdict</th>" not in page, "the whole release's is kept"
 
 
 def test_the_page_needs_nothing_else(tmp_path: Path, rolled_back: Scraped) -> None:

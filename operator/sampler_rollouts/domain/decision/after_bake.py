@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.births import grouped
 from sampler_rollouts.domain.decision.baking import births_of
 from sampler_rollouts.domain.decision.edits import said
@@ -17,7 +18,7 @@ from sampler_rollouts.domain.decision.sentence import failed_check, moment
 from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED, looks_at
 from sampler_rollouts.domain.evidence.look import Verdict
 from sampler_rollouts.domain.limits import clip
-from sampler_rollouts.domain.plan import Alarm, Watch
+from sampler_rollouts.domain.plan import Alarm, FailedCheck, Watch
 from sampler_rollouts.domain.quantities import LONGEST_DURATION, seconds
 
 if TYPE_CHECKING:
@@ -35,17 +36,32 @@ that follows is twice as long, for where traffic is thin an hour passes nothing.
 
 
 def hear_alarm(turn: Turn) -> None:
-    """Say what has failed, once; take it back when that very check passes on data of a later window (R12)."""
+    """Say what has failed, once; take it back when that very check passes on data of a later window (R12).
+
+    What fails while an alarm stands is told as well, and is the alarm if it outlives the first.
+    """
     status, watch = turn.status, on_watch(turn.status)
     if watch is None or status.stable is None:
         return
     looks = [look for pool in status.stable.names() for look in looks_at(turn, watch.quality, pool)]
+    if watch.alarm is not None and _is_over(watch.alarm, looks):
+        turn.note("PassedAgain", f"Release {watch.release}, pool {watch.alarm.pool}: check {watch.alarm.check} passes.")
+        watch.alarm = None
     failed = next((look for look in looks if look.verdict is Verdict.FAILED), None)
     if watch.alarm is None and failed is not None:
         _alarm(turn, status.stable, watch, failed)
-    elif watch.alarm is not None and _is_over(watch.alarm, looks):
-        turn.note("PassedAgain", f"Release {watch.release}, pool {watch.alarm.pool}: check {watch.alarm.check} passes.")
-        watch.alarm = None
+    if status.watch is not None and status.watch.alarm is not None:
+        _hear_others(turn, status.watch.alarm, looks)
+
+
+def _hear_others(turn: Turn, alarm: Alarm, looks: list[CheckLook]) -> None:
+    passed = {(look.pool, look.check) for look in looks if look.verdict is Verdict.PASSED}
+    alarm.others = [one for one in alarm.others if (one.pool, one.check) not in passed]
+    known = {(alarm.pool, alarm.check), *((one.pool, one.check) for one in alarm.others)}
+    failed = [look for look in looks if look.verdict is Verdict.FAILED and (look.pool, look.check) not in known]
+    for look in failed[: limits.ALARMS - len(alarm.others)]:
+        alarm.others.append(FailedCheck(pool=look.pool, check=look.check))
+        turn.note(CHECK_FAILED, f"Pool {look.pool} is not well either: {failed_check(look)}", warning=True)
 
 
 def _alarm(turn: Turn, stable: Release, watch: Watch, look: CheckLook) -> None:
@@ -102,6 +118,8 @@ def _begin(turn: Turn, stable: Release, at_most: int) -> None:
         return
     asked = {check.name for check in quality.checks}
     alarm = before.alarm if before and before.alarm and before.alarm.check in asked else None
+    if alarm is not None:
+        alarm.others = [one for one in alarm.others if one.check in asked]
     whole = max(WINDOW, seconds(spec.strategy.bake_time) if spec else 0)
     turn.status.watch = Watch(
         release=stable.hash,
@@ -117,4 +135,8 @@ def told(turn: Turn) -> str:
     """What is known against a verified release that serves, or has to make room for a candidate; or nothing."""
     watch, stable = turn.status.watch, turn.status.stable
     known = watch is not None and stable is not None and watch.release == stable.hash
-    return watch.alarm.message if known and watch and watch.alarm else ""
+    alarm = watch.alarm if known and watch else None
+    if alarm is None:
+        return ""
+    others = ", ".join(f"check {one.check} in pool {one.pool}" for one in alarm.others)
+    return clip(f"Failed since then: {others}. {alarm.message}") if others else alarm.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.decision.changes import changes, template_of
@@ -46,10 +47,16 @@ def abort_while_baking(turn: Turn) -> None:
 
 
 def _target(turn: Turn, stable: Release, pool: str) -> Release | None:
-    """The release to go back to: not held, with other pods where the fault shows, and known to the last template."""
+    """The release to go back to: with other pods where the fault shows."""
+    return next((one for one in _others(turn) if _differs(one, stable, pool)), None)
+
+
+def _others(turn: Turn) -> Iterator[Release]:
+    """Where a release may go back to, the verified one first: what is not held, and known to the last template."""
     status = turn.status
-    others = (release for release in (status.verified, status.previous) if release and not status.held(release.hash))
-    return next((one for one in others if _differs(one, stable, pool) and _known(turn, one)), None)
+    for release in (status.verified, status.previous):
+        if release is not None and not status.held(release.hash) and _known(turn, release):
+            yield release
 
 
 def _differs(one: Release, stable: Release, pool: str) -> bool:
@@ -58,10 +65,11 @@ def _differs(one: Release, stable: Release, pool: str) -> bool:
 
 
 def target_for(turn: Turn) -> Release | None:
-    """The release to go back to where a person asks for it: any that differs in some pool."""
+    """The release to go back to where a person asks for it: the first that differs in some pool."""
     stable = turn.status.stable
-    found = (_target(turn, stable, pool) for pool in stable.names()) if stable else iter(())
-    return next((one for one in found if one is not None), None)
+    if stable is None:
+        return None
+    return next((one for one in _others(turn) if any(_differs(one, stable, pool) for pool in stable.names())), None)
 
 
 def _known(turn: Turn, release: Release) -> bool:

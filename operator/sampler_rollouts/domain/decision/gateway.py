@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
+from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.decision.changes import class_names
 from sampler_rollouts.domain.decision.context import met_since, revision_in
 from sampler_rollouts.domain.decision.route_rules import class_rules, name_of, route_hash, table_release
@@ -44,8 +45,16 @@ def note_gateway(turn: Turn) -> None:
         return
     if status.rollout:
         plan.epoch = max(plan.epoch, int(met_since(status.rollout).timestamp()))
+    _note_told(turn, plan)
     waits = not plan.ended and turn.seen.route is not None and not turn.seen.route.current
     plan.behind_since = (plan.behind_since or turn.now) if waits else None
+
+
+def _note_told(turn: Turn, plan: GatewayPlan) -> None:
+    """Servers count by what stands at the rule, so that a table which comes back is none that they have never heard."""
+    told = route_hash(turn, table_release(turn))
+    if turn.status.stable is not None and told not in plan.told:
+        plan.told = [told, *plan.told][: limits.TOLD]
 
 
 def _said(turn: Turn, spec: Spec, before: GatewayPlan) -> GatewayPlan:

@@ -220,5 +220,5 @@ def _ended_pools(turn: Turn, rollout: Rollout) -> list[EndedPool]:
 
 
 def _ended_pool(item: ReleasePool, counted: Requests | None) -> EndedPool:
-    found = EndedPool(name=item.name, revision=item.revision)
+    found = EndedPool(name=item.name, revision=item.revision, image=item.image.rpartition("/")[2][: limits.ENDED_IMAGE])
     return found if counted is None else found.model_copy(update=counted.model_dump())

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sampler_rollouts.domain.decision.context import counted_since, table_wave, untried, weight_of
+from sampler_rollouts.domain.decision.context import begun, counted_since, table_wave, untried, weight_of
 from sampler_rollouts.domain.decision.quality import by_route, check_plan
 from sampler_rollouts.domain.evidence.samples import Arm, Question
 from sampler_rollouts.domain.evidence.shiryaev import intervals_in
@@ -35,7 +35,7 @@ def question(meta: ResourceMeta, spec: Mapping[str, Any], status: Status, now: d
         return None
     try:
         if rollout is not None and under_test is not None and status.stage in TESTED and table_wave(rollout):
-            return _of_table(meta, rollout, under_test)
+            return _of_table(meta, status, rollout, under_test)
         if rollout is not None and under_test is not None:
             arms = [_arm(status, rollout, under_test, pool) for wave in rollout.waves for pool in wave]
             seconds = _bake_seconds(status, rollout) if status.stage is Stage.SERVING else None
@@ -118,8 +118,11 @@ def _of_what_serves(meta: ResourceMeta, status: Status) -> Question | None:
     return _question(meta, plan, since, arms, under.seconds)
 
 
-def _of_table(meta: ResourceMeta, rollout: Rollout, release: Release) -> Question | None:
-    """Of both tables' requests, in the pools that the new one names: of the very same pods (R11)."""
+def _of_table(meta: ResourceMeta, status: Status, rollout: Rollout, release: Release) -> Question | None:
+    """Of both tables' requests, in the pools that the new one names: of the very same pods (R11).
+
+    Other pools that have moved stay under the test of their full traffic, by the same checks.
+    """
     table = rollout.table
     if table is None or table.since is None:
         return None
@@ -128,6 +131,7 @@ def _of_table(meta: ResourceMeta, rollout: Rollout, release: Release) -> Questio
     # Probes come by no route.
     quality = rollout.quality.model_copy(update={"checks": checks, "probes": ""})
     arms = [_table_arm(rollout, table, table.since, pool, release.revision(pool)) for pool in table.pools]
+    arms += [_arm(status, rollout, release, pool) for pool in begun(rollout) if pool not in table.pools]
     return _question(meta, quality, table.since, arms, None)
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from sampler_rollouts.domain.decision.context import Turn, table_wave, tested_pools, untried
+from sampler_rollouts.domain.decision.context import Turn, begun, table_wave, tested_pools, untried
 from sampler_rollouts.domain.decision.numbers import note_numbers, shown
 from sampler_rollouts.domain.decision.quality import by_route
 from sampler_rollouts.domain.decision.question import TESTED, watched_plan
@@ -77,7 +77,8 @@ def shared_looks(turn: Turn, rollout: Rollout) -> list[CheckLook]:
 
 
 def _every_look(turn: Turn, rollout: Rollout) -> Iterator[CheckLook]:
-    return (look for pool in tested_pools(rollout) for look in looks_of(turn, rollout, pool))
+    pools = dict.fromkeys([*tested_pools(rollout), *begun(rollout)])
+    return (look for pool in pools for look in looks_of(turn, rollout, pool))
 
 
 def shared_checks(turn: Turn, rollout: Rollout) -> list[str]:
@@ -90,7 +91,8 @@ def known_against_stable(status: Status) -> list[str]:
     """The checks that have failed in what serves before anything of a candidate did."""
     stable, watch = status.stable, status.watch
     known = [stable.fault.check] if stable and stable.fault else []
-    known += [watch.alarm.check] if stable and watch and watch.alarm and watch.release == stable.hash else []
+    alarm = watch.alarm if stable and watch and watch.release == stable.hash else None
+    known += [alarm.check, *(one.check for one in alarm.others)] if alarm else []
     return [check for check in known if check]
 
 

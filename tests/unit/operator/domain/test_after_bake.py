@@ -8,12 +8,13 @@ from datetime import timedelta
 
 import pytest
 from sampler_rollouts.domain.decision import question
+from sampler_rollouts.domain.evidence.look import Verdict
 from sampler_rollouts.domain.evidence.samples import Question
 from sampler_rollouts.domain.evidence.shiryaev import intervals_in
 from sampler_rollouts.domain.resource import ACT_PREFIX
 
 from tests.unit.operator.domain.story import bad, bad_but, reasons, rolling
-from tests.unit.operator.domain.world import World, established, inconclusive, passing, spec
+from tests.unit.operator.domain.world import Judge, World, established, inconclusive, passing, spec
 
 DAY, HOUR = 86_400, 3_600
 
@@ -111,6 +112,35 @@ class TestAlarm:
         world.tick()
         assert world.condition("Degraded") == ("False", "AsWanted")
         assert reasons(world)[-1] == "PassedAgain"
+
+    def test_what_fails_while_it_stands_is_told_too(self) -> None:
+        world = verified()
+
+        def judge(*failing: tuple[str, str]) -> Judge:
+            def judged(pool: str, check: str, asked: Question) -> tuple[Verdict, str]:
+                return (Verdict.FAILED, "") if (pool, check) in failing else (Verdict.INCONCLUSIVE, "TooFewRequests")
+
+            return judged
+
+        first, second = ("cpu-a", "unexpected-script"), ("cpu-b", "errors")
+        world.judge = judge(first)
+        world.run(120)
+        world.judge = judge(first, second)
+        world.run(600)
+        assert reasons(world).count("CheckFailed") == 2, "each is said once"
+        assert "Failed since then: check errors in pool cpu-b. Release" in world.message("Degraded")
+        world.judge = lambda pool, check, asked: (
+            (Verdict.PASSED, "") if (pool, check) == second else judge(first)(pool, check, asked)
+        )
+        world.run(60)
+        assert "since then" not in world.message("Degraded")
+        world.judge = judge(first, second)
+        world.run(60)
+        world.judge = lambda pool, check, asked: (
+            (Verdict.PASSED, "") if (pool, check) == first else judge(second)(pool, check, asked)
+        )
+        world.run(120)
+        assert "pool cpu-b: check errors was bad" in world.message("Degraded"), "what outlives the first is the alarm"
 
     def test_what_came_before_the_alarm_is_asked_no_more(self) -> None:
         world = verified()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from sampler_rollouts.domain.decision.context import ResourceMeta
+from sampler_rollouts.domain.decision.context import ResourceMeta, table_wave
 from sampler_rollouts.domain.decision.question import question
+from sampler_rollouts.domain.evidence.look import Verdict
 
-from tests.unit.operator.domain.routed import Routed, rules
+from tests.unit.operator.domain.routed import Routed, rules, serving
 from tests.unit.operator.domain.tabled import (
     WRONG,
     arms,
@@ -21,7 +22,7 @@ from tests.unit.operator.domain.tabled import (
     told,
     until_arms,
 )
-from tests.unit.operator.domain.world import failing, inconclusive, passing
+from tests.unit.operator.domain.world import failing, inconclusive, passing, pool
 
 WHOLE = 1_000_000
 
@@ -46,6 +47,57 @@ def test_a_written_table_is_exact_in_the_route() -> None:
     world = serving_table(WRONG)
     assert arms(world) == {("cpu-a", ""): 992_000, ("cpu-b", ""): 8_000}
     assert told(rules(world)[0]) == told(rules(world)[1]) != ""
+
+
+def test_pools_that_have_moved_stay_under_test_in_the_tables_wave() -> None:
+    """The new table names other pools: what moved before is tested on by its limit (R11, R12)."""
+    world = serving(_three("a", {"a1": "50%", "a2": "50%"}))
+    world.update(_three("b", {"a1": "60%", "a2": "40%"}))
+    world.judge = passing
+    while not (world.status.rollout and table_wave(world.status.rollout) and world.status.rollout.weight):
+        world.tick()
+    found = question(world.meta, world.spec, world.status, world.now)
+    assert found is not None
+    assert {arm.pool: (bool(arm.route), arm.compared) for arm in found.arms} == {
+        "a1": (True, True), "a2": (True, True), "long": (False, False),
+    }  # fmt: skip
+    new = world.revision_of("candidate", "long")
+    world.judge = lambda pool, check, asked: (Verdict.FAILED if pool == "long" else Verdict.PASSED, "")
+    world.tick()
+    assert world.status.stage == "RollingBack"
+    world.until("Serving")
+    assert world.status.stable.revision("long") != new
+    assert "pool long" in world.status.history[0].message
+
+
+def _three(letter: str, shares: dict[str, str]) -> dict[str, Any]:
+    made = tabled("a", shares)
+    pools = [pool(name, "a", contextClass="standard") for name in shares]
+    pools.append(pool("long", letter, contextClass="long"))
+    return made | {"pools": pools, "strategy": made["strategy"] | {"waves": [[one["name"] for one in pools]]}}
+
+
+def test_a_table_that_comes_back_is_none_that_servers_have_never_heard() -> None:
+    """A pool came and went meanwhile, so that each table stood at the rule by another hash: pods have counted them."""
+    two, three = {"a1": "50%", "a2": "50%"}, {"a1": "60%", "a2": "40%"}
+    world = serving(_three("a", two))
+    world.judge = passing
+    world.run(400)
+    first = told(rules(world)[0])
+    more = _three("a", two)
+    more["pools"].append(pool("long-2", "a", contextClass="long"))
+    more["strategy"] = more["strategy"] | {"waves": [[one["name"] for one in more["pools"]]]}
+    for made in (more, more | {"routing": _three("a", three)["routing"]}):
+        world.update(made)
+        world.until("Progressing")
+        world.until("Serving")
+        world.run(400)
+    world.update(_three("a", two))
+    while not (world.status.rollout and world.status.rollout.table and world.status.rollout.table.since):
+        world.tick()
+    table = world.status.rollout.table
+    assert table.route_hash == first
+    assert table.known
 
 
 def test_another_table_is_another_release_and_a_known_one_starts_nothing() -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from sampler_rollouts.domain.resource import ACT_PREFIX
+
+from tests.unit.operator.domain.routed import GATEWAY, Routed
 from tests.unit.operator.domain.story import bad, results, rolling
-from tests.unit.operator.domain.world import established, passing, spec
+from tests.unit.operator.domain.world import established, passing, pool, spec
 
 
 def test_a_third_release_replaces_the_candidate() -> None:
@@ -44,6 +49,31 @@ def test_going_back_to_stables_spec_ends_the_rollout_at_once() -> None:
     world.update(spec("b"))
     world.run(30)
     assert world.status.stage == "Progressing"
+
+
+def test_a_person_takes_a_release_back_to_the_verified_one_wherever_they_differ() -> None:
+    """A, never verified, was replaced in its bake: it differs in the first pool, and the verified one in the second."""
+    world = Routed(_two("a", "a"))
+    world.judge = passing
+    world.until("Serving")
+    world.run(400)
+    verified = world.status.stable.hash
+    for first, second in (("b", "a"), ("a", "c")):
+        world.update(_two(first, second))
+        world.until("Progressing")
+        world.until("Serving")
+        world.run(30)
+    assert world.status.verified.hash == verified
+    warm = {row.name: row.warm.revision for row in world.status.pools if row.warm}
+    assert warm == {"cpu-b": world.status.verified.revision("cpu-b")}
+    world.annotations[f"{ACT_PREFIX}rollback"] = f"{world.status.stable.hash}:alice"
+    world.tick()
+    assert world.status.stable.hash == verified
+
+
+def _two(first: str, second: str) -> dict[str, Any]:
+    rollback = {"rollback": {"warmReplicas": 1}, "routing": {"gateway": GATEWAY}}
+    return spec() | rollback | {"pools": [pool("cpu-a", first), pool("cpu-b", second)]}
 
 
 def test_the_verified_release_comes_back_without_steps() -> None:
