@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from sampler_rollouts.cluster.kinds import HTTP_ROUTE, ROLLOUT, RolloutKey, metadata
-from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.outcome import Manifest
 from sampler_rollouts.domain.plan import OutsideEdit
 from sampler_rollouts.domain.quantities import time_stamp
@@ -68,7 +67,7 @@ def calls_of(strangers: Iterable[Stranger | None], services: frozenset[str]) -> 
     """Of the routes that name some of these Services of ours the newest, newest first."""
     found = [(one, sorted(one.services & services)) for one in strangers if one is not None]
     told = [
-        OutsideEdit(kind=HTTP_ROUTE.kind, name=one.name, by=one.by, at=one.at, services=clip(", ".join(names)))
+        OutsideEdit(kind=HTTP_ROUTE.kind, name=one.name, by=one.by, at=one.at, services=", ".join(names))
         for one, names in found
         if names
     ]

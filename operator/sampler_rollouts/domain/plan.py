@@ -257,7 +257,7 @@ class OutsideEdit(Loose):
     by: Name
     """The field manager, as the API server has it: ``kubectl-edit``, a controller's name."""
     at: AwareDatetime
-    services: Text = ""
+    services: Sentence = ""
     """Services of the SamplerRollout that an HTTPRoute of somebody else names; that one stays as it is."""
 
 
