@@ -239,7 +239,7 @@ class Status(Loose):
     refusals: Annotated[list[RefusedWrite], Field(max_length=limits.REFUSALS)] = Field(default_factory=list)
     """What the cluster refused at the last look: an operator that has just started has tried nothing itself."""
     edits: Annotated[list[OutsideEdit], Field(max_length=limits.EDITS)] = Field(default_factory=list)
-    """What others have changed of the children, newest first."""
+    """What others have changed of the children, and their own routes to these, newest first."""
     remains: Annotated[list[Remains], Field(max_length=limits.REMAINS)] = Field(default_factory=list)
     """What should have gone, and is still there."""
     budgets: bool = False
