@@ -10,7 +10,7 @@ NAME: Final = 40
 CHILD_NAMES: Final = 51
 """Name of the SamplerRollout plus name of the pool: ``<rollout>-<pool>-<revision>`` must fit into 63 characters."""
 IMAGE: Final = 512
-ENDED_IMAGE: Final = 160
+ENDED_IMAGE: Final = 128
 """Of an image that status remembers of a release that has gone."""
 POOLS: Final = 16
 CLASSES: Final = 8
