@@ -61,7 +61,7 @@ def power(
         str | None, typer.Option(help="the check's maxRatio; default: 1, or none where --max-rate is given")
     ] = None,
     ignore_below: Annotated[str, typer.Option(help="the check's ignoreBelow")] = "0",
-    tests: Annotated[int, typer.Option(min=1, help="checks times pools, without the replay audit")] = 1,
+    tests: Annotated[int, typer.Option(min=1, max=10_000, help="checks times pools, without the replay audit")] = 1,
     design_effect: Annotated[str, typer.Option(help="designEffect: so many times the requests are needed")] = "1",
     pass_confidence: Annotated[str, typer.Option(help="passConfidence")] = "95%",  # noqa: S107 - no password
     honest: Annotated[str | None, typer.Option(help="an honest build's rate, for Passed; default: baseline")] = None,
@@ -91,7 +91,7 @@ def power(
             honest=rate if honest is None else numbers.rate("--honest", honest, least=least),
             runs=runs,
             seed=seed,
-            design_effect=numbers.at_least("--design-effect", design_effect, 1.0, most=1e4),
+            design_effect=numbers.at_least("--design-effect", design_effect, 1.0, most=1e3),
         )
         if asked.ignore_below and math.isnan(asked.max_ratio):
             raise InputError("--ignore-below: softens --max-ratio: add for example --max-ratio 2, or leave it out")
@@ -99,6 +99,11 @@ def power(
             raise InputError(
                 f"--regression: {regression} is allowed by the margins (up to {numbers.percent(asked.allowed)}): "
                 "nothing would find it"
+            )
+        if asked.fewest * asked.regression > core.MOST_BAD:
+            raise InputError(
+                f"--regression: {regression} is too near to what the margins allow, {numbers.percent(asked.allowed)}: "
+                f"no test finds it within {asked.fewest:,.0f} requests: ask for a larger one"
             )
         with progress("rollouts that failed", runs) as tell:
             detected = core.detection(asked, tell)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import urllib3
+import yaml
 from kubernetes import client, config
 from sampler_rollouts.domain.render import LABEL_REVISION
 from sampler_rollouts.domain.resource import GROUP, KIND, VERSION
@@ -63,7 +64,8 @@ class KubernetesRollouts:
         try:
             self._client = config.new_client_from_config(config_file=file, context=context)
             chosen = _context(file, context)
-        except (config.ConfigException, OSError, ValueError) as error:
+        except (config.ConfigException, OSError, ValueError, LookupError, TypeError, yaml.YAMLError) as error:
+            # The client library looks into what it has read as if it had the right shape.
             raise InputError(f"no cluster to ask: {named} {_why(error, context, named)}") from None
         self.namespace = namespace or str(chosen["context"].get("namespace") or "default")
         self._from = f"context {chosen['name']} of {named}"

@@ -76,8 +76,11 @@ def _wider(asked: Question) -> str:
 
 
 def console() -> Console:
-    """As wide as the terminal; what is piped or kept in a file is not wrapped at 80 columns."""
-    return Console(width=None if sys.stdout.isatty() else 160)
+    """As wide as the terminal; what is piped or kept in a file is not wrapped at 80 columns.
+
+    Names from files and clusters are shown as they are: brackets and colons in them mean nothing.
+    """
+    return Console(width=None if sys.stdout.isatty() else 160, markup=False, emoji=False)
 
 
 def _requests(count: int | None) -> str:

@@ -27,7 +27,9 @@ MOST_STABLE_PODS = 50
 """However small the candidate's share: stable's requests are put together in as many pods."""
 LEAST_RATE = 1e-7
 """Rates and shares below one in ten million are no question that traffic answers."""
-LEAST_ALPHA = 1e-12
+LEAST_ALPHA = 1e-10
+MOST_BAD = 2_000
+"""Bad requests of a run at the bound: more are not simulated in any time that a person waits."""
 
 
 @dataclass(frozen=True, slots=True)

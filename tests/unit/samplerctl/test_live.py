@@ -187,6 +187,16 @@ def test_without_a_kubeconfig_it_says_which_one_was_tried(tmp_path: Path, words:
         assert (answer.exit_code, remedy in answer.output) == (2, True), answer.output
 
 
+@pytest.mark.parametrize("content", ["a: [b", "- a", "", "contexts: 5", "current-context: x\ncontexts: []"])
+def test_a_file_that_is_no_kubeconfig_is_told(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "odd"
+    file.write_text(content)
+    answer = CliRunner().invoke(app, ["status", "chat", "--kubeconfig", str(file)])
+    assert (answer.exit_code, f"no cluster to ask: {file} cannot be used (" in answer.output) == (2, True), (
+        answer.output
+    )
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [

@@ -86,6 +86,10 @@ def test_a_regression_that_a_max_rate_alone_allows_is_refused() -> None:
         (("--design-effect", "0.5"), "--design-effect: '0.5' is below 1: write 1 or more"),
         (("--max-ratio", "x"), "--max-ratio: 'x' is not a number: write it such as 2"),
         (("--max-ratio", "1e300"), "--max-ratio: '1e300' is too large"),
+        (
+            ("--regression", "1.001%"),
+            "--regression: 1.001% is too near to what the margins allow, 1%: no test finds it",
+        ),
         (("--seed", "-1"), "Input should be greater than or equal to 0"),
     ],
 )

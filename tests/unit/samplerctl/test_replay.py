@@ -126,6 +126,12 @@ def test_some_samples_of_stable_are_not_all(tmp_path: Path) -> None:
     assert (one["stable_dropped"]["NotANumber"], one["stable_unusable"]) == (8, False)
 
 
+def test_a_name_is_shown_as_it_is(tmp_path: Path) -> None:
+    given = [(row[0], row[1], "[/b]:smile:", *row[3:]) for row in GOOD]
+    code, output = ask(tmp_path, written(tmp_path, given))
+    assert (code, "[/b]:smile:, errors: Passed after" in output) == (0, True), output
+
+
 @pytest.mark.parametrize(("given", "word"), [(GOOD, "Passed"), (BAD, "Failed")])
 def test_the_page_marks_the_decision_and_the_limits_that_decide(tmp_path: Path, given: list[Row], word: str) -> None:
     page = tmp_path / "course.html"
