@@ -1,6 +1,6 @@
 """How often an honest release is rolled back: whole rollouts of 4 h, by sessions and pods, through the real core.
 
-python benchmarks/honest_rollouts.py                          # all kinds of traffic, 1,000 rollouts each
+python benchmarks/honest_rollouts.py                          # all kinds of traffic, 1,000 rollouts each: half an hour
 python benchmarks/honest_rollouts.py --rollouts 200 --kind 'outage of both' --jobs 1
 
 Each rollout has 5 checks in 4 pools, looked at every 15 s; two candidate and three stable pods a pool. Both releases
@@ -29,6 +29,8 @@ RATES = (0.0005, 0.002, 0.005, 0.02, 0.05)
 TRAFFIC = (40.0, 150.0, 400.0, 1000.0)
 """Requests of each pool in 15 s."""
 FALSE_ROLLBACK_RATE = 0.01
+NOW_AND_THEN = 20
+"""Cells."""
 TOGETHER = 50
 """Rollouts simulated side by side."""
 
@@ -53,11 +55,11 @@ class World:
 Cells = Callable[[World], Iterator[Cell]]
 
 
-def steadily(traffic: Callable[[], Traffic]) -> Cells:
-    """One kind of traffic at a weight of 10 %."""
+def steadily(traffic: Callable[[], Traffic], weight: float = 0.1) -> Cells:
+    """One kind of traffic at one weight."""
 
     def cells(world: World) -> Iterator[Cell]:
-        found, load = traffic(), world.load()
+        found, load = traffic(), world.load(weight)
         for _ in range(CELLS):
             yield found.cell(world.random, load)
 
@@ -130,17 +132,23 @@ def restarts(world: World) -> Iterator[Cell]:
         yield left + world.random.binomial(checked - bad, kept), left
 
 
-def outage(world: World) -> Iterator[Cell]:
+def outage(weight: float = 0.1) -> Cells:
     """For five minutes a dependency of both fails half of the requests."""
-    begins = int(world.random.integers(100, CELLS - 100))
-    usual, out = world.load(), world.load(rate=0.5)
-    for cell in range(CELLS):
-        yield Independent().cell(world.random, out if begins <= cell < begins + 20 else usual)
+
+    def cells(world: World) -> Iterator[Cell]:
+        begins = int(world.random.integers(100, CELLS - 100))
+        usual, out = world.load(weight), world.load(weight, rate=0.5)
+        for cell in range(CELLS):
+            yield Independent().cell(world.random, out if begins <= cell < begins + 20 else usual)
+
+    return cells
 
 
 KINDS: dict[str, tuple[Cells, float]] = {
     "independent": (steadily(Independent), 1.0),
     "bursts": (steadily(Bursty), 1.0),
+    "bursts at 50 %": (steadily(Bursty, 0.5), 1.0),
+    "bursts at 90 %": (steadily(Bursty, 0.9), 1.0),
     "sticky 5 min": (sticky(5), 1.0),
     "sticky 30 min": (sticky(30), 1.0),
     "unpinned 5 min, 10 requests": (unpinned(5, 10), 11.0),
@@ -149,7 +157,8 @@ KINDS: dict[str, tuple[Cells, float]] = {
     "diurnal": (steadily(lambda: Diurnal(CELLS, rates=True)), 1.0),
     "weight in steps": (steps, 1.0),
     "restarts": (restarts, 1.0),
-    "outage of both": (outage, 1.0),
+    "outage of both": (outage(), 1.0),
+    "outage of both at 90 %": (outage(0.9), 1.0),
 }
 """Traffic and the design effect that is declared for it: mean square over mean of a cluster's size."""
 
@@ -172,8 +181,8 @@ def run(kind: str, rollouts: int, seed: int) -> Found:
     stream, stable = np.tile(np.arange(streams), PODS), np.repeat(np.arange(PODS) >= CANDIDATES, streams)
     for cell, (checked, bad) in enumerate(traffic(world)):
         fold(margins, state, PodIntervals(stream, np.full(stream.size, cell), stable, checked.ravel(), bad.ravel()))
-        # Only where the candidate had bad requests can the evidence have risen.
-        seen = np.flatnonzero(bad[:CANDIDATES].any(axis=0) & ~failed)
+        # Where the candidate had bad requests the evidence has risen; elsewhere it is enough to look now and then.
+        seen = np.flatnonzero((bad[:CANDIDATES].any(axis=0) | (cell % NOW_AND_THEN == 0)) & ~failed)
         found = judge.evidence(part(margins, seen), part(state, seen), part(terms, seen), leave_one_out=True)
         failed[seen] |= found.combined >= threshold
         shared[seen] |= found.unproven >= threshold

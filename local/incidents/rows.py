@@ -13,6 +13,7 @@ from local.demo.ask import LONG, STANDARD
 from local.demo.recording import EndPoint, StatusPoint
 from local.demo.tally import OK, Record
 from local.incidents.cast import ALARM, PROMOTED, ROLLED_BACK, Incident
+from local.incidents.manifests import STRANGER
 
 NOTHING: Final = "undecided"
 _RESULTS: Final = {"RolledBack": ROLLED_BACK, "Promoted": PROMOTED}
@@ -124,6 +125,8 @@ def _problems(incident: Incident, seen: Seen, row: Row) -> Iterator[str]:
         yield f"expected {incident.expected}, came out {row.ended}"
     if incident.check and incident.check not in row.sentence:
         yield f"the sentence does not name the check {incident.check}"
+    if incident.expected == ALARM and row.ended == ALARM and f"HTTPRoute {STRANGER}" not in row.sentence:
+        yield f"the sentence does not name the route {STRANGER}, the last change"
     if incident.expected == ROLLED_BACK and row.weight == 100:
         yield "it had full traffic before it was stopped"
     # The audit looks at tokens: a build may be stopped for those of its first answers before any of them is whole.

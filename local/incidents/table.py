@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from local.incidents.cast import MISROUTED
 from local.incidents.rows import Row
 
 HEAD: Final = (
@@ -15,9 +16,17 @@ HEAD: Final = (
 )  # fmt: skip
 
 
+SCALED: Final = (
+    "Rates and times are scaled to this machine: limits of 3 % instead of a tenth of a per cent, steps and bakes of "
+    f"seconds instead of minutes, and {MISROUTED} % of short requests misrouted where the incident began with 0.8 %. "
+    "Sessions do not stick: a request is a unit of its own."
+)
+
+
 def markdown(rows: Sequence[Row]) -> str:
-    """The table, then each sentence, then what was not as told."""
+    """The table, how it is scaled, then each sentence, then what was not as told."""
     lines = [_line(HEAD), _line(["---"] * len(HEAD)), *(_line(_cells(row)) for row in rows), ""]
+    lines += [SCALED, ""]
     lines += [f"* {row.name}: {row.sentence}" for row in rows if row.sentence]
     problems = [f"* {row.name}: {problem}" for row in rows for problem in row.problems]
     return "\n".join([*lines, "", *(["Not as told:", "", *problems] if problems else ["All as told."]), ""])

@@ -172,9 +172,11 @@ def _faults(status: Status) -> Iterator[tuple[datetime, dict[str, Any]]]:
 
 
 def _edits(status: Status) -> Iterator[tuple[datetime, dict[str, Any]]]:
-    """Changes by others of what the operator owns; they were put back."""
+    """Changes by others of what the operator owns, which were put back; and routes of theirs to it."""
     for edit in status.edits:
-        yield edit.at, _note("outside edit", "", "", f"{edit.kind} {edit.name} was changed by {edit.by}, and put back")
+        route = f"was written by {edit.by} with backends {edit.services}, and stays"
+        done = route if edit.services else f"was changed by {edit.by}, and put back"
+        yield edit.at, _note("outside edit", "", "", f"{edit.kind} {edit.name} {done}")
 
 
 def _words(status: Status) -> Iterator[tuple[datetime, dict[str, Any]]]:

@@ -59,7 +59,7 @@ def weights_drawing(report: Report) -> str:
     if not (wanted or observed or table):
         return ""
     whose = f"release {report.life.release}"
-    parts = ["as wanted (dotted), and its share of the ready pods"] if wanted or observed else []
+    parts = ["as wanted (dotted), and as seen in the route or in ready pods"] if wanted or observed else []
     parts += ["of its route table, as wanted (dotted)"] if table else []
     return weights(
         f"Weights of {whose}", f"weight of {whose}: {'; '.join(parts)}", [*wanted, *table], observed,

@@ -42,11 +42,11 @@ class RequestRecord:
         prompt: str,
         time_limit: float,
         classes: tuple[str, str] | None,
-        answered: Callable[[], None],
+        answered: Callable[[str], None],
     ) -> None:
         """``classes``: the context class of the request, and that of the server; None where there are none.
 
-        ``answered`` is told of a user's request that was answered.
+        ``answered`` is told of a user's request that was answered, by its route hash.
         """
         self._answered = answered
         self._classes = classes
@@ -67,7 +67,7 @@ class RequestRecord:
         self._metrics.answered(self._probe).labels(str(outcome.value)).inc()
         self._time(outcome, generations)
         if outcome is Outcome.COMPLETED and not self._probe:
-            self._answered()
+            self._answered(self._route_hash)
         if not self._checked:
             return
         self._metrics.count_check(names.CHECK_ERRORS, self._route_hash, bad=outcome in _BAD)

@@ -18,8 +18,8 @@ SLOW = frozenset(
     for folder, names in {
         "operator/domain": (
             "test_acts test_bake test_feasible test_model test_not_well test_pause_and_hold test_preflight "
-            "test_promotion test_properties test_refused_deletions test_rollback test_share test_stable_away "
-            "test_suspects test_table_meanwhile test_table_wave"
+            "test_promotion test_properties test_refused_deletions test_replaced_pool test_rollback test_share "
+            "test_stable_away test_suspects test_table_meanwhile test_table_wave test_table_without_pods"
         ),
         "operator/metrics": "test_hostile_server test_shared",
         "operator/reconcile": "test_probes test_reconcile test_refused_deletions test_refusals test_templates",

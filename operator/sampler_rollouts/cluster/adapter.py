@@ -13,7 +13,7 @@ from typing import Any, Final
 from sampler_rollouts.cluster import notes
 from sampler_rollouts.cluster.budgets import has_budgets
 from sampler_rollouts.cluster.check_templates import templates_of
-from sampler_rollouts.cluster.compare import Compared
+from sampler_rollouts.cluster.compare import Compared, strange_fields
 from sampler_rollouts.cluster.edits import edits_of
 from sampler_rollouts.cluster.errors import ClusterError, ConflictError, NotFoundError, RefusedError
 from sampler_rollouts.cluster.kinds import (
@@ -43,6 +43,7 @@ from sampler_rollouts.cluster.permit import Permit, PermittedApi
 from sampler_rollouts.cluster.routes import comes_by_route, route_state, unreadable
 from sampler_rollouts.cluster.shelf import version_of
 from sampler_rollouts.cluster.siblings import sibling
+from sampler_rollouts.cluster.strangers import calls_of
 from sampler_rollouts.cluster.translate import observation, stands_by
 from sampler_rollouts.cluster.transport import Api, listed, snapshot
 from sampler_rollouts.domain.check_template import CheckTemplate
@@ -144,7 +145,7 @@ class KubernetesCluster:
         pods = self._list(POD, rollout)
         seen = observation(owned[DEPLOYMENT], owned[CONTROLLER_REVISION], pods, owned[SERVICE])
         return Children(
-            observation=replace(seen, route=route, budgets=budgets),
+            observation=replace(seen, route=route, budgets=budgets, calls=self._calls(rollout, seen.services)),
             live=tuple(child for kind in PRUNE_ORDER for child in owned[kind]),
         )
 
@@ -172,6 +173,9 @@ class KubernetesCluster:
             return [], unreadable(str(error))
         mine = (one for one in routes if metadata(one)["name"] == metadata(rollout)["name"] and not terminating(one))
         return routes, next((route_state(one) for one in mine), None)
+
+    def _calls(self, rollout: Manifest, services: Iterable[str]) -> tuple[OutsideEdit, ...]:
+        return calls_of(self._mirror.strangers(key_of(rollout).namespace), frozenset(services))
 
     def _budgets(self, rollout: Manifest) -> tuple[list[Manifest], bool]:
         """The rollout's disruption budgets, and whether there may be some; nobody is asked where none was ever wanted.
@@ -233,6 +237,15 @@ class KubernetesCluster:
         # The uid makes sure that what we write over is what we looked at.
         with _the_same_object(live):
             self._patch(rollout, _with_uid(wanted, metadata(live)["uid"]), force=True)
+            if strange := strange_fields(wanted, live):
+                self._take_out(rollout, live, strange)
+
+    def _take_out(self, rollout: Manifest, live: Manifest, fields: Iterable[str]) -> None:
+        """Of a spec that is ours alone what others have added: to apply a manifest without it leaves it there."""
+        kind, key = kind_of(live), key_of(rollout)
+        body = {"metadata": {"uid": metadata(live)["uid"]}, "spec": dict.fromkeys(fields)}
+        path, query = kind.path(key.namespace, metadata(live)["name"]), {"fieldManager": FIELD_MANAGER}
+        self._write(kind, key, "PATCH", path, query=query, body=body, content_type=_MERGE)
 
     def _patch(self, rollout: Manifest, wanted: Manifest, *, force: bool) -> None:
         key = key_of(rollout)
@@ -250,8 +263,8 @@ class KubernetesCluster:
         logger.info("applied", extra={"rollout": str(key), "child": _name(wanted)})
 
     def edits(self, wanted: Iterable[Manifest], children: Children) -> tuple[OutsideEdit, ...]:
-        """What others have changed of children that are wanted otherwise. Asks nobody."""
-        return edits_of((child, children.find(*child_id(child))) for child in wanted)
+        """What others have changed of children that are wanted otherwise, and their routes to them. Asks nobody."""
+        return (*edits_of((child, children.find(*child_id(child))) for child in wanted), *children.observation.calls)
 
     def unwanted(self, wanted: Iterable[Manifest], keep: Container[str], children: Children) -> tuple[Manifest, ...]:
         """Our children that may go now: not wanted, and their name is not in ``keep``.

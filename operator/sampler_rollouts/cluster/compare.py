@@ -3,6 +3,9 @@
 Two halves. Every wanted value stands in the live object (the server may add defaults and write quantities its own
 way); and every field that our field manager owns is still wanted, so that a field we no longer name goes away. In
 doubt the answer is yes: applying once too often is harmless, the server sees no difference.
+
+Of an HTTPRoute all of the spec is ours. Each of its fields is one value to the server, so whoever changes anything in
+one takes it from us: by its books an edit is told from what the server fills in, whatever defaults its CRD has.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import json
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from sampler_rollouts.cluster.kinds import FIELD_MANAGER, metadata
+from sampler_rollouts.cluster.kinds import FIELD_MANAGER, HTTP_ROUTE, metadata
 from sampler_rollouts.domain.outcome import Manifest
 
 _SUFFIXES: Final[dict[str, Decimal]] = {
@@ -28,8 +31,6 @@ _SUFFIXES: Final[dict[str, Decimal]] = {
     "E": Decimal(10**18),
     **{f"{unit}i": Decimal(1024**power) for power, unit in enumerate("KMGTPE", start=1)},
 }
-_WHOLE: Final = frozenset({"parentRefs", "backendRefs", "headers", "set"})
-"""Lists of which the server makes one value: with an item more, by whomever, requests go elsewhere."""
 MOST_SAME: Final = 200_000
 """Objects, with a hundred bytes each."""
 _IDENTITY: Final = ("apiVersion", "kind")
@@ -39,7 +40,9 @@ def differs(wanted: Manifest, live: Manifest) -> bool:
     """Whether ``wanted`` must be applied over ``live``."""
     body = {name: value for name, value in wanted.items() if name not in _IDENTITY}
     owned = _owned(live)
-    return owned is None or not _contains(live, body) or not _covers(owned, wanted)
+    if owned is None or not _contains(live, body) or not _covers(owned, wanted):
+        return True
+    return _is_ours_alone(wanted) and (_taken(owned, wanted) or bool(strange_fields(wanted, live)))
 
 
 class Compared:
@@ -72,6 +75,35 @@ def _owned(live: Manifest) -> dict[str, Any] | None:
     return None
 
 
+def _is_ours_alone(wanted: Manifest) -> bool:
+    return bool(wanted.get("kind") == HTTP_ROUTE.kind)
+
+
+def _taken(owned: dict[str, Any], wanted: Manifest) -> bool:
+    """Whether a field of the spec is no longer ours: another has changed something in it."""
+    return any(value and f"f:{name}" not in owned.get("f:spec", {}) for name, value in wanted["spec"].items())
+
+
+def strange_fields(wanted: Manifest, live: Manifest) -> frozenset[str]:
+    """What others have added to a spec that is ours alone; applying ours over it does not take it away."""
+    entries = metadata(live).get("managedFields") or []
+    return frozenset(name for entry in entries for name in strange_of(entry, wanted, live))
+
+
+def strange_of(entry: dict[str, Any], wanted: Manifest, live: Manifest) -> frozenset[str]:
+    """The same of one manager's entry."""
+    if not _is_ours_alone(wanted) or entry.get("subresource"):
+        return frozenset()
+    names = (step.removeprefix("f:") for step in (entry.get("fieldsV1") or {}).get("f:spec") or {} if step != ".")
+    # Books may outlive a field that a CRD has no more.
+    return frozenset(name for name in names if name in live["spec"] and name not in wanted["spec"])
+
+
+def equal(live: Any, wanted: Any) -> bool:
+    """Whether neither holds anything that the other does not."""
+    return _contains(live, wanted) and _contains(wanted, live)
+
+
 def _contains(live: Any, wanted: Any, quantities: bool = False) -> bool:
     """Whether the live value holds the wanted one; an absent value equals an empty one, as the server omits those."""
     if isinstance(wanted, dict):
@@ -92,8 +124,6 @@ def holds(live: Any, name: str, wanted: Any, quantities: bool) -> bool:
     """
     if name == "selector":
         return bool(live == wanted)
-    if name in _WHOLE and len(live or []) != len(wanted):
-        return False
     return _contains(live, wanted, quantities or name == "resources")
 
 

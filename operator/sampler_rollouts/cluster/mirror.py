@@ -30,6 +30,7 @@ from sampler_rollouts.cluster.kinds import (
 from sampler_rollouts.cluster.reflector import Reflector
 from sampler_rollouts.cluster.shelf import Shelf
 from sampler_rollouts.cluster.siblings import sibling
+from sampler_rollouts.cluster.strangers import Stranger, namespace_of, stranger
 from sampler_rollouts.cluster.transport import WatchingApi
 from sampler_rollouts.domain.outcome import Manifest
 from sampler_rollouts.domain.render import LABEL_ROLLOUT
@@ -59,6 +60,7 @@ class Mirror:
     ) -> None:
         """``noticed`` is told of children alone: whose SamplerRollout has changed is told by ``saw``."""
         self._shelves: dict[tuple[Kind, str], Shelf] = {}
+        self._strangers: dict[str, Shelf] = {}
         self._everywhere = not namespaces
         self.reflectors: list[Reflector] = []
         if api is None:
@@ -71,6 +73,9 @@ class Mirror:
                     self.reflectors.append(Reflector(api, path, "", shelf))
                 else:
                     self.reflectors.append(Reflector(api, path, LABEL_ROLLOUT, shelf, noticed))
+            others = self._strangers[namespace] = Shelf(namespace_of, slim=lambda _: {}, note=stranger)
+            path = HTTP_ROUTE.path(namespace) if namespace else HTTP_ROUTE.everywhere()
+            self.reflectors.append(Reflector(api, path, "", others))
 
     def of(self, kind: Kind, key: RolloutKey) -> list[Manifest] | None:
         """The children of one kind, or the SamplerRollout itself; None: ask the API server."""
@@ -88,6 +93,11 @@ class Mirror:
         """What the SamplerRollouts of a namespace say of failed builds; None: ask the API server."""
         shelf = self._shelf(ROLLOUT, RolloutKey(namespace, ""))
         return None if shelf is None else shelf.notes(namespace)
+
+    def strangers(self, namespace: str) -> list[Stranger | None]:
+        """Routes of a namespace that are not ours; none where nobody knows: the API server is not asked for them."""
+        shelf = self._strangers.get("" if self._everywhere else namespace)
+        return (shelf.notes_of(RolloutKey(namespace, "")) if shelf else None) or []
 
     def renew(self, kind: Kind, key: RolloutKey, items: Sequence[Manifest], version: int) -> None:
         """What the API server said when it was asked."""

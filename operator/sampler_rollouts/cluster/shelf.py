@@ -171,6 +171,13 @@ class Shelf:
                 return None
             return [kept.note for (where, _), kept in self._kept.items() if where == namespace]
 
+    def notes_of(self, key: RolloutKey) -> list[Any] | None:
+        """The same of the objects of one rollout."""
+        with self._lock:
+            if not self._current or key in self._doubted or key in self._gone:
+                return None
+            return [self._kept[place].note for place in self._groups.get(key, ())]
+
     def _keep(self, place: Place, key: RolloutKey, obj: Manifest) -> set[RolloutKey]:
         """The rollouts that it changes: none if as new a state is here."""
         version, known = version_of(obj), self._kept.get(place)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from sampler_rollouts.domain.plan import OutsideEdit
     from sampler_rollouts.domain.preflight import PreflightResult
 
 from sampler_rollouts.domain.check_template import CheckTemplate
@@ -152,6 +153,8 @@ class Observation:
     """Whether disruption budgets of ours are there, or may be."""
     route: RouteState | None = None
     """None if there is no HTTPRoute of ours, or nobody comes through one."""
+    calls: tuple[OutsideEdit, ...] = ()
+    """Routes of others that send requests to our Services."""
     refusals: tuple[Refused, ...] | None = ()
     """What was refused at the last look; None if this operator has not written anything yet."""
     preflights: tuple[PreflightState, ...] = ()

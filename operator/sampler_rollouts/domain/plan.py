@@ -43,6 +43,8 @@ class ReleasePool(Loose):
     name: Label
     revision: Label
     image: Annotated[str, Field(max_length=limits.IMAGE)] = ""
+    replicas: Count = 0
+    """Wanted by the spec when it last had the pool, outside the hash: a pool that comes back has as many again."""
 
 
 class Release(Loose):
@@ -250,13 +252,15 @@ class Watch(WithBirths):
 
 
 class OutsideEdit(Loose):
-    """A child that somebody else has changed; it is put back."""
+    """A child that somebody else has changed, which is put back; or an object of theirs that sends requests to ours."""
 
     kind: Label
     name: Name
     by: Name
     """The field manager, as the API server has it: ``kubectl-edit``, a controller's name."""
     at: AwareDatetime
+    services: Sentence = ""
+    """Services of the SamplerRollout that an HTTPRoute of somebody else names; that one stays as it is."""
 
 
 class RefusedWrite(Loose):

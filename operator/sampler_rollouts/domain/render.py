@@ -261,6 +261,7 @@ def is_marked_stable(body: Mapping[str, Any]) -> bool:
 
 
 def _service(owner: Owner, name: str, labels: Mapping[str, str]) -> Manifest:
+    """By chance over all pods that are ready: defaults of the API, written out so that an edit of one is put back."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -269,6 +270,9 @@ def _service(owner: Owner, name: str, labels: Mapping[str, str]) -> Manifest:
             "type": "ClusterIP",
             "selector": dict(labels),
             "ports": [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}],
+            "sessionAffinity": "None",
+            "internalTrafficPolicy": "Cluster",
+            "publishNotReadyAddresses": False,
         },
     }
 

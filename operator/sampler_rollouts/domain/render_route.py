@@ -72,19 +72,19 @@ def header(plan: GatewayPlan, route_hash: str) -> str:
 
 def http_route(owner: render.Owner, plan: GatewayPlan, rules: Sequence[ClassRule], route_hash: str) -> Manifest:
     """The route. Requests without a class, or with one that nobody serves, go by the first rule."""
-    spec: dict[str, Any] = {"parentRefs": [_parent(one) for one in plan.parent_refs]}
-    if plan.hostnames:
-        spec["hostnames"] = list(plan.hostnames)
-    spec["rules"] = [
-        _rule(rule, plan, route_hash, any_class=rule.context_class == rules[0].context_class) for rule in rules
-    ]
+    made = [_rule(rule, plan, route_hash, any_class=rule.context_class == rules[0].context_class) for rule in rules]
     if plan.sticky:
-        spec["rules"] = [made | _pinned(rule) for made, rule in zip(spec["rules"], rules, strict=True)]
+        made = [one | _pinned(rule) for one, rule in zip(made, rules, strict=True)]
     return {
         "apiVersion": API_VERSION,
         "kind": KIND,
         "metadata": render.metadata_of(owner, owner.name, {render.LABEL_ROLLOUT: owner.name}),
-        "spec": spec,
+        # Host names also where there are none: what others add to a field goes only if we write the field.
+        "spec": {
+            "parentRefs": [_parent(one) for one in plan.parent_refs],
+            "hostnames": list(plan.hostnames),
+            "rules": made,
+        },
     }
 
 

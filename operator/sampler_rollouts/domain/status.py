@@ -239,7 +239,7 @@ class Status(Loose):
     refusals: Annotated[list[RefusedWrite], Field(max_length=limits.REFUSALS)] = Field(default_factory=list)
     """What the cluster refused at the last look: an operator that has just started has tried nothing itself."""
     edits: Annotated[list[OutsideEdit], Field(max_length=limits.EDITS)] = Field(default_factory=list)
-    """What others have changed of the children, newest first."""
+    """What others have changed of the children, and their own routes to these, newest first."""
     remains: Annotated[list[Remains], Field(max_length=limits.REMAINS)] = Field(default_factory=list)
     """What should have gone, and is still there."""
     budgets: bool = False
@@ -272,6 +272,10 @@ class Status(Loose):
     def dump(self) -> dict[str, Any]:
         """The status as JSON."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    def kept(self) -> list[Release]:
+        """Every release that serves, or may serve or come back."""
+        return [one for one in (self.stable, self.candidate, self.verified, self.previous) if one]
 
     def held(self, release: str) -> HeldRelease | None:
         """The hold on a release, if it was rolled back."""

@@ -71,8 +71,9 @@ def mix(old: Parts, new: Parts, weight: int) -> tuple[dict[str, int], dict[str, 
     """Both tables' weights by pool at ``weight`` percent of the new one: their linear mix, ``WHOLE`` together.
 
     Each share that is above 0 in its table has a weight of at least 1, also at 0 and at 100: an arm comes and goes so.
+    Where one table is empty, as none of its pools can be asked, the other has all; but none at a weight of 0.
     """
-    of_old, of_new = sum(old.values()), sum(new.values())
+    of_old, of_new = sum(old.values()) or 1, sum(new.values()) or 1
     amounts = {("old", pool): (100 - weight) * part * of_new for pool, part in old.items() if part > 0}
     amounts |= {("new", pool): weight * part * of_old for pool, part in new.items() if part > 0}
     weights = exact(amounts)

@@ -28,7 +28,7 @@ _FAMILIES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "rollout_condition": ("1 for the status that a condition has.", (*WHOSE, "condition", "status", "reason")),
     "rollout_metrics_available": ("1 if the rollout's metrics source answered its last look.", WHOSE),
     told.WEIGHT_WANTED: ("Share of a pool wanted for the revision it moves to, or serves.", _POOL),
-    told.WEIGHT_OBSERVED: ("That revision's share of the pool's ready pods.", _POOL),
+    told.WEIGHT_OBSERVED: ("That revision's share of the pool: by the route in force, or by ready pods.", _POOL),
     told.TABLE_WEIGHT: ("Weight wanted for the route table that is tried: 0 before its wave and as it leaves.", WHOSE),
     "pool_replicas_ready": ("Ready pods of a pool.", _POOL),
     told.CHECK_REQUESTS: ("Checked requests (or audited tokens) of the release under test.", _CHECK),

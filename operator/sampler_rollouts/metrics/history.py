@@ -13,15 +13,13 @@ from datetime import datetime
 
 import numpy as np
 
-from sampler_rollouts.domain.evidence.counters import milliseconds
+from sampler_rollouts.domain.evidence.counters import SILENT_SCRAPES, milliseconds
 from sampler_rollouts.domain.evidence.fold import copies, fold
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet, Series
 from sampler_rollouts.metrics.envelope import Identity
 
 OVERLAP_SCRAPES = 4
 """Asked for again at each look: a scrape is stored after its time, and the series of one scrape one after the other."""
-SILENT_SCRAPES = 40
-"""A series that is this far behind the newest one is waited for no longer: its pod is gone."""
 BEFORE_SCRAPES = 3
 """How far before the rollout's start reading begins; the evidence decides what of it counts."""
 FOLD_SCRAPES = 40

@@ -8,12 +8,14 @@ from typing import Any
 from sampler_rollouts.cluster.kinds import CONTROLLER_REVISION, DEPLOYMENT, SERVICE
 
 from tests.support.kube.conformance import (
+    ROLLOUT,
     Calls,
     case,
     deployment,
     fails,
     owners,
     record,
+    rollout,
     service,
     version,
 )
@@ -81,6 +83,28 @@ def a_services_selector_is_one_value_and_its_ports_are_a_map(calls: Calls) -> An
     calls.merge(SERVICE, "selector", {"spec": {"selector": {"more": "y"}}})
     found = calls.apply(SERVICE, service("selector", {"app": "x"}, 80), force=True)
     return found["spec"]["selector"], [port["port"] for port in found["spec"]["ports"]]
+
+
+@case(("None", False))
+def a_service_that_others_made_sticky_is_put_back_by_the_default_alone(calls: Calls) -> Any:
+    plain = service("sticky", {"app": "x"})
+    plain["spec"]["sessionAffinity"] = "None"
+    calls.apply(SERVICE, plain)
+    calls.merge(SERVICE, "sticky", {"spec": {"sessionAffinity": "ClientIP"}})
+    found = calls.apply(SERVICE, plain, force=True)["spec"]
+    return found["sessionAffinity"], "sessionAffinityConfig" in found
+
+
+STEPS = [{"weight": weight, "minDuration": "1m"} for weight in (5, 25, 50)]
+
+
+@case((["two"], ["one"]))
+def who_adds_to_a_list_that_is_one_value_has_all_of_it(calls: Calls) -> Any:
+    wanted = rollout("steps", strategy={"steps": STEPS[::2]})
+    calls.apply(ROLLOUT, wanted)
+    strangers = calls.merge(ROLLOUT, "steps", {"spec": {"strategy": {"steps": STEPS}}})
+    ours = calls.apply(ROLLOUT, wanted, force=True)
+    return owners(strangers, "f:strategy"), owners(ours, "f:strategy")
 
 
 @case(("Refused", "Conflict", ""))

@@ -17,7 +17,7 @@ from local.demo.tally import OK, SERVER_ERROR, Record
 from local.gateway.install import Edge
 from local.incidents import table, thresholds
 from local.incidents.cast import ALARM, CAST, FAULTS, PROMOTED, ROLLED_BACK
-from local.incidents.manifests import EXAMPLE, release, strangers_route
+from local.incidents.manifests import EXAMPLE, STRANGER, release, strangers_route
 from local.incidents.rows import Row, Seen, of_alarm, of_release
 
 EDGE = Edge("http://10.96.0.7")
@@ -133,9 +133,8 @@ def test_the_audit_may_stop_a_build_before_its_first_answer_is_whole() -> None:
 
 
 def test_an_alarm_counts_the_short_requests_that_went_to_the_long_pool() -> None:
-    alarm = ConditionPoint(
-        type="Degraded", status="True", reason="CheckFailed", message="check misrouted", observed_generation=3
-    )
+    said = f"check misrouted; last change seen: kubectl wrote HTTPRoute {STRANGER}"
+    alarm = ConditionPoint(type="Degraded", status="True", reason="CheckFailed", message=said, observed_generation=3)
     records = [
         answer(101, STABLE["standard"], context_class=STANDARD),
         answer(102, STABLE["long"], context_class=STANDARD),
@@ -148,6 +147,8 @@ def test_an_alarm_counts_the_short_requests_that_went_to_the_long_pool() -> None
     assert (row.ended, row.requests, row.seconds) == (ALARM, 1, 48.0)
     assert row.share == pytest.approx(1 / 3)
     assert row.problems == ()
+    unnamed = alarm.model_copy(update={"message": "check misrouted"})
+    assert STRANGER in of_alarm(LATER, replace(seen, statuses=[status(150, conditions=[unnamed])])).problems[0]
     assert "expected alarm" in of_alarm(LATER, replace(seen, statuses=[status(110)])).problems[0]
 
 

@@ -108,7 +108,7 @@ def test_a_new_route_table_is_drawn_by_its_weight(tmp_path: Path) -> None:
     answer, page = make(tmp_path, world)
     assert answer.exit_code == 0, answer.output
     assert "of its route table, as wanted (dotted)" in page
-    assert "ready pods" not in page
+    assert "in ready pods" not in page
     assert '<i class="pool-2"></i>route table' in page
     drawn = drawings(page)[f"Weights of release {world.status.history[0].release}"]
     assert re.search(r'class="line pool-2 faint"', drawn)

@@ -146,10 +146,10 @@ async def test_there_are_never_more_ratings_than_answers_but_for_a_few() -> None
         return ratings.take(asked, revision="r1", session=None, epoch=None)
 
     assert [take() for _ in range(FIRST_ROOM + 2)] == ["counted"] * FIRST_ROOM + ["too-many"] * 2
-    ratings.answered()
+    ratings.answered("none")
     assert [take(), take()] == ["counted", "too-many"]
     for _ in range(3 * MOST_ROOM):
-        ratings.answered()
+        ratings.answered("none")
     assert [take() for _ in range(MOST_ROOM + 1)].count("counted") == MOST_ROOM
     labels = {"check": "feedback", "route_hash": "none"}
     total = FIRST_ROOM + 1 + MOST_ROOM
@@ -158,13 +158,25 @@ async def test_there_are_never_more_ratings_than_answers_but_for_a_few() -> None
     assert count(metrics.registry, "sampler_feedback_total", rating="down", outcome="too-many") == 4
 
 
+async def test_answers_by_one_table_make_no_room_for_ratings_of_another() -> None:
+    """Otherwise one answer by a new table, and a patient client, would be enough to take it back."""
+    ratings, _ = made()
+    for _ in range(500):
+        ratings.answered("none")
+    ratings.answered("0123abcd")
+    new, old = (RatingRequest(system_fingerprint=f"r1-{label}", rating="down") for label in ("0123abcd", "none"))
+    took = [ratings.take(new, revision="r1", session=None, epoch=None) for _ in range(100)]
+    assert took.count("counted") == 1 + FIRST_ROOM
+    assert [ratings.take(old, revision="r1", session=None, epoch=None) for _ in range(501)].count("counted") == 500
+
+
 async def test_a_rating_without_room_leaves_its_session_unseen() -> None:
     ratings, _ = made()
     asked = RatingRequest(system_fingerprint="r1-0123abcd", rating="up")
     for _ in range(FIRST_ROOM):
         ratings.take(asked, revision="r1", session=None, epoch=None)
     assert ratings.take(asked, revision="r1", session="alice", epoch=1) == "too-many"
-    ratings.answered()
+    ratings.answered("0123abcd")
     assert ratings.take(asked, revision="r1", session="alice", epoch=1) == "counted"
     assert ratings.take(asked, revision="r1", session="alice", epoch=1) == "too-many"
 

@@ -116,7 +116,12 @@ def _routed(turn: Turn, pool: str, found: list[str]) -> list[str]:
 
 def _release(turn: Turn, by_pool: dict[str, str]) -> Release:
     pools = [
-        ReleasePool(name=pool, revision=revision, image=image_of(turn, Child(pool, revision))[: limits.IMAGE])
+        ReleasePool(
+            name=pool,
+            revision=revision,
+            image=image_of(turn, Child(pool, revision))[: limits.IMAGE],
+            replicas=turn.replicas(pool),
+        )
         for pool, revision in by_pool.items()
     ]
     routes = _routes(turn)

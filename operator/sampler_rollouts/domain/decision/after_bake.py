@@ -80,12 +80,15 @@ def _is_over(alarm: Alarm, looks: list[CheckLook]) -> bool:
 
 
 def _last_change(turn: Turn, stable: Release, watch: Watch, pool: str) -> str:
-    """The pool's newest pod and the newest edit by others, if they came while it served, and how the release came."""
+    """What came last while it served: a pod of the pool, an edit by others, a route of theirs; and how it came."""
     entry = next((one for one in turn.status.history if one.release == stable.hash), None)
     came = f"at {moment(stable.since)}: {entry.message if entry else 'the release took all traffic.'}"
     pod = max(((birth.at, f"pod {birth.pod} was created") for birth in watch.births_in(pool)), default=None)
-    edit = max(((one.at, f"{said(one)} (it was put back)") for one in turn.status.edits), default=None)
-    seen = sorted((one for one in (pod, edit) if one and one[0] > stable.since), reverse=True)
+    edits = [one for one in turn.status.edits if not one.services]
+    edit = max(((one.at, f"{said(one)} (it was put back)") for one in edits), default=None)
+    routes = [*turn.seen.calls, *(one for one in turn.status.edits if one.services)]  # this look's are not noted yet
+    route = max(((one.at, said(one)) for one in routes), default=None)
+    seen = sorted((one for one in (pod, edit, route) if one and one[0] > stable.since), reverse=True)
     return "; before that, ".join([*(f"at {moment(at)} {what}" for at, what in seen), came])
 
 

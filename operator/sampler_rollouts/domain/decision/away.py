@@ -4,29 +4,51 @@ from __future__ import annotations
 
 from typing import Final
 
+from sampler_rollouts.domain.decision import gateway
 from sampler_rollouts.domain.decision.context import Turn, moving, revision_in
 from sampler_rollouts.domain.decision.memory import unready_for
-from sampler_rollouts.domain.decision.replicas import LEAVING, wanted
+from sampler_rollouts.domain.decision.replicas import LEAVING, in_place_of, wanted
+from sampler_rollouts.domain.decision.route_rules import class_parts
 from sampler_rollouts.domain.render import Child
 
 STABLE_NOT_READY: Final = "StableNotReady"
 
 
 def stable_away(turn: Turn) -> str:
-    """Why candidate pods must stay although stable has had its time to come up; empty if they need not."""
-    status, rollout = turn.status, turn.status.rollout
-    if status.stage not in LEAVING or rollout is None or status.stable is None:
-        return ""
-    plan = wanted(turn)
-    kept = [name for name in moving(rollout) if Child(name, revision_in(status.candidate, name)) in plan]
-    late = [name for name in kept if unready_for(turn.pool(name), turn) >= rollout.progress_deadline]
-    if not late:
+    """Why a candidate must go on serving although stable has had its time to come up; empty if it need not."""
+    stable, rollout = turn.status.stable, turn.status.rollout
+    pools, stays = _stands_in(turn)
+    late = [name for name in pools if rollout and unready_for(turn.pool(name), turn) >= rollout.progress_deadline]
+    if stable is None or not late:
         return ""
     where = ", ".join(place(turn, name) for name in late)
     return (
-        f"Stable release {status.stable.hash} does not come up in {where}: pods of {rollout.release} must stay. "
+        f"Stable release {stable.hash} does not come up in {where}: {stays}. "
         "To help, mend what keeps stable's pods from being ready, or ask for another release: it comes without steps."
     )
+
+
+def still_serves(turn: Turn) -> str:
+    """That a candidate which leaves still serves where nothing of stable does; empty if it does not."""
+    pools, stays = _stands_in(turn)
+    gone = [name for name in pools if not turn.ready(name, revision_in(turn.status.stable, name))]
+    return f" No pod of stable is ready yet in pool {', '.join(gone)}: {stays} until then." if gone else ""
+
+
+def _stands_in(turn: Turn) -> tuple[list[str], str]:
+    """Stable's pools for which a candidate that leaves still serves, and how it does, in words."""
+    status, rollout = turn.status, turn.status.rollout
+    if status.stage not in LEAVING or rollout is None or status.stable is None:
+        return [], ""
+    plan = wanted(turn)
+    children = [Child(name, revision_in(status.candidate, name)) for name in moving(rollout)]
+    pools = [item.name for child in children if child in plan for item in in_place_of(turn, child)]
+    lending = gateway.lends(turn, plan)
+    stays = f"pods of {rollout.release} must stay"
+    if not pools:
+        stays = f"requests of class {', '.join(lending)} go on by the route table of {rollout.release}"
+    pools += [pool for name in lending for pool in class_parts(turn, status.stable, name)]
+    return list(dict.fromkeys(pools)), stays
 
 
 def place(turn: Turn, name: str) -> str:

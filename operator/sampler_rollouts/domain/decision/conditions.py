@@ -8,7 +8,7 @@ from sampler_rollouts.domain.decision import entrance, examined
 from sampler_rollouts.domain.decision.aborts import waiting_for
 from sampler_rollouts.domain.decision.adopt import STATUS_LOST, ambiguity
 from sampler_rollouts.domain.decision.after_bake import told
-from sampler_rollouts.domain.decision.away import STABLE_NOT_READY, place, stable_away
+from sampler_rollouts.domain.decision.away import STABLE_NOT_READY, place, stable_away, still_serves
 from sampler_rollouts.domain.decision.baking import serves
 from sampler_rollouts.domain.decision.context import Turn, begun, moving
 from sampler_rollouts.domain.decision.drift import drift
@@ -83,9 +83,15 @@ def _serving(turn: Turn) -> Word:
             READY, "True", "FullTraffic", f"release {turn.target} serves all traffic in every pool"
         )
     if held:
-        more = "".join(f" {text}" for text in (pods_not_gone(turn), not_deleted(turn)) if text)
+        more = "".join(f" {text}" for text in (_silent(turn), pods_not_gone(turn), not_deleted(turn)) if text)
         return Word(STALLED, "True", "RolledBack", held.message + said_of_stable(status) + more)
     return _waiting_or(turn, "Starting", f"release {turn.target} is about to be rolled out")
+
+
+def _silent(turn: Turn) -> str:
+    """Pools of stable where no pod answers: it may have to start again after a rollback."""
+    gone = _unserved_pools(turn, turn.status.stable) if turn.status.stable else []
+    return f"But no pod of stable is ready in pool {', '.join(gone)}." if gone else ""
 
 
 def _unserved(turn: Turn, stable: Release) -> Word | None:
@@ -161,10 +167,11 @@ def _leaving(turn: Turn, rollout: Rollout) -> Word:
     if turn.status.stage is Stage.ROLLING_BACK:
         if away:
             return Word(STALLED, "True", "RolledBack", f"{said} {away}")
-        return Word(RECONCILING, "True", "RollingBack", said)
+        return Word(RECONCILING, "True", "RollingBack", said + still_serves(turn))
     if away:
         return Word(STALLED, "True", reason, away)
-    return Word(RECONCILING, "True", "Withdrawing", f"release {rollout.release} leaves: it is no longer asked for")
+    text = f"release {rollout.release} leaves: it is no longer asked for"
+    return Word(RECONCILING, "True", "Withdrawing", text + (f".{more}" if (more := still_serves(turn)) else ""))
 
 
 def _words(turn: Turn) -> Iterator[Word]:

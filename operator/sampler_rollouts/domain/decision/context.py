@@ -131,7 +131,7 @@ class Turn:
         """The status of one pool, made on first use."""
         found = self.status.pool(name)
         if found is None:
-            found = PoolStatus(name=name)
+            found = PoolStatus(name=name, replicas=self._remembered(name))
             self.status.pools.append(found)
         return found
 
@@ -139,9 +139,14 @@ class Turn:
         """How many servers the pool is to have: what the spec says, or last said; if that is lost, what there is."""
         wanted = self.wish.spec.pool(name) if self.wish else None
         told = wanted or self.status.pool(name)  # asking makes no row: a removed pool has none
-        known = told.replicas if told else 0
+        known = (told.replicas if told else 0) or self._remembered(name)
         there = [item.replicas for item in self.seen.workloads if item.pool == name]
         return known or max([1, *there])
+
+    def _remembered(self, name: str) -> int:
+        """As many as the releases say that have the pool, or may bring it back; 0 if none does."""
+        pools = (item for release in self.status.kept() for item in release.pools if item.name == name)
+        return next((item.replicas for item in pools if item.replicas), 0)
 
 
 def moving(rollout: Rollout) -> list[str]:

@@ -152,7 +152,10 @@ def _wish(raw: Mapping[str, Any], meta: ResourceMeta, now: datetime) -> Wish:
     if beyond := meta.allowed.problems(spec):
         raise SpecError(beyond)
     by_pool = revisions(spec)
-    pools = [ReleasePool(name=pool.name, revision=by_pool[pool.name], image=pool.image) for pool in spec.pools]
+    pools = [
+        ReleasePool(name=pool.name, revision=by_pool[pool.name], image=pool.image, replicas=pool.replicas)
+        for pool in spec.pools
+    ]
     routes = tables_of(spec)
     made = Release(
         hash=release_hash(by_pool, table_digest(routes)),

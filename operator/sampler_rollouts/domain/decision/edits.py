@@ -1,4 +1,5 @@
-"""What others have changed of the children is remembered before it is put back, and told (R22)."""
+"""What others have changed of the children is remembered before it is put back, and told (R22); and routes of theirs to
+these, which stay."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from sampler_rollouts.domain.plan import OutsideEdit
 
 CHANGED_OUTSIDE: Final = "ChangedOutside"
+ROUTE_OF_OTHERS: Final = "RouteOfOthers"
 AGAIN: Final = timedelta(seconds=60)
 """Somebody who changes the same thing again and again, a controller perhaps, is told once a minute."""
 
@@ -26,14 +28,24 @@ def note_edits(outcome: Outcome, found: Iterable[OutsideEdit]) -> Outcome:
         return outcome
     rest = [one for one in known if not any(_whose(one) == _whose(other) for other in news)]
     kept = sorted([*news, *rest], key=lambda one: one.at, reverse=True)[: limits.EDITS]
-    events = [EventNote("Warning", CHANGED_OUTSIDE, f"{said(one)}; it is put back.") for one in news]
+    if not (news := [one for one in news if one in kept]):  # what stands for long, and is older than all that is kept
+        return outcome
+    events = [_event(one) for one in news]
     status = outcome.status.model_copy(update={"edits": kept})
     return replace(outcome, status=status, events=(*outcome.events, *events))
 
 
 def said(edit: OutsideEdit) -> str:
     """In words, without the time."""
+    if edit.services:
+        return f"{edit.by} wrote {edit.kind} {edit.name} with backends {edit.services}"
     return f"{edit.by} changed {edit.kind} {edit.name}"
+
+
+def _event(edit: OutsideEdit) -> EventNote:
+    if edit.services:  # where users come without a gateway of ours it may well be meant so
+        return EventNote("Normal", ROUTE_OF_OTHERS, limits.clip(f"{said(edit)}; it is not the operator's, and stays."))
+    return EventNote("Warning", CHANGED_OUTSIDE, f"{said(edit)}; it is put back.")
 
 
 def _whose(edit: OutsideEdit) -> tuple[str, str, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.decision.changes import class_names
 from sampler_rollouts.domain.decision.context import met_since, revision_in
-from sampler_rollouts.domain.decision.route_rules import class_rules, name_of, route_hash, table_release
+from sampler_rollouts.domain.decision.route_rules import class_rules, lent, name_of, route_hash, table_release
 from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.render_route import header, http_route, total_weights
 from sampler_rollouts.domain.route_plan import GatewayPlan, Parent
@@ -124,7 +124,9 @@ def arms_in_force(turn: Turn, plan: dict[Child, int]) -> bool:
         return False
     rules = class_rules(turn, plan)
     active, idle = (_arms(gateway, [rule for rule in rules if rule.idle is idle]) for idle in (False, True))
-    return bool(active or idle) and (dict(live.arms), dict(live.idle_arms)) == (active, idle)
+    # On the way back a table that nobody serves is gone as soon as no gateway names it.
+    named = bool(active or idle) or turn.status.stage in (Stage.ROLLING_BACK, Stage.WITHDRAWING)
+    return named and (dict(live.arms), dict(live.idle_arms)) == (active, idle)
 
 
 def _arms(gateway: GatewayPlan, rules: Iterable[ClassRule]) -> dict[tuple[str, str], int]:
@@ -167,6 +169,11 @@ def observed_share(turn: Turn, pool: str) -> float | None:
     new, here = name_of(turn, Child(pool, revision)), _names_in(turn, pool, [revision])
     total = sum(weight for name, weight in live.weights.items() if name in here)
     return live.weights.get(new, 0) / total if total else 0.0
+
+
+def lends(turn: Turn, plan: dict[Child, int]) -> list[str]:
+    """Classes that a release which leaves still serves, as nothing is ready where stable's table sends them (R18)."""
+    return lent(turn, plan) if routed(turn) else []
 
 
 def may_be_asked(turn: Turn, child: Child) -> bool:

@@ -20,8 +20,9 @@ from sampler_rollouts.domain.decision.context import (
 )
 from sampler_rollouts.domain.decision.examined import PREFLIGHT_FAILED
 from sampler_rollouts.domain.decision.faults import said_of_stable
+from sampler_rollouts.domain.decision.gateway import lends
 from sampler_rollouts.domain.decision.removed import remember_removed
-from sampler_rollouts.domain.decision.replicas import LEAVING, wanted
+from sampler_rollouts.domain.decision.replicas import LEAVING, unserved, wanted
 from sampler_rollouts.domain.decision.route_rules import fingerprinted
 from sampler_rollouts.domain.decision.sentence import ending, exposure
 from sampler_rollouts.domain.decision.table import arms_leave
@@ -109,14 +110,19 @@ def finish_leaving(turn: Turn) -> None:
     if status.stage not in LEAVING or rollout is None or status.candidate is None or arms_leave(turn):
         return
     plan = wanted(turn)
+    if lends(turn, plan):
+        return
     for pool in moving(rollout):
         revision = revision_in(status.candidate, pool)
         wanted_still = any(child.pool == pool and child.revision == revision for child in plan)
         if wanted_still or turn.pods(pool, revision):
             return
-    rolled_back = status.stage is Stage.ROLLING_BACK
-    done = f"Release {rollout.release} is out of all pools; stable serves.{said_of_stable(status)}"
-    turn.note("RollbackComplete" if rolled_back else "WithdrawalComplete", done)
+    complete = "RollbackComplete" if status.stage is Stage.ROLLING_BACK else "WithdrawalComplete"
+    out = f"Release {rollout.release} is out of all pools"
+    if gone := unserved(turn, moving(rollout)):
+        turn.note("StableNotReady", f"{out}; no pod of stable is ready in pool {', '.join(gone)} yet.", warning=True)
+    else:
+        turn.note(complete, f"{out}; stable serves.{said_of_stable(status)}")
     _end(turn, Trigger.CANDIDATE_GONE)
 
 
@@ -125,10 +131,10 @@ def leave_behind(turn: Turn) -> None:
 
     They are told of (``PodsNotGone``) and tried again at each look, whatever else is rolled out meanwhile.
     """
-    status, rollout = turn.status, turn.status.rollout
-    if rollout is None or any(
-        Child(name, revision_in(status.candidate, name)) in wanted(turn) for name in moving(rollout)
-    ):
+    status, rollout, plan = turn.status, turn.status.rollout, wanted(turn)
+    if rollout is None or lends(turn, plan):
+        return
+    if any(Child(name, revision_in(status.candidate, name)) in plan for name in moving(rollout)):
         return
     text = f"Pods of release {rollout.release} do not go; release {turn.target} is heard all the same."
     turn.note("LeftBehind", text, warning=True)

@@ -18,7 +18,7 @@ from sampler_rollouts.domain.decision.context import (
 from sampler_rollouts.domain.decision.examined import pending, waits_for
 from sampler_rollouts.domain.decision.leave import settle
 from sampler_rollouts.domain.decision.memory import clear_pools, restart_readiness, use_word, word
-from sampler_rollouts.domain.decision.replicas import needed_still, pods_settled, settled
+from sampler_rollouts.domain.decision.replicas import needed_still, pods_settled, rejected_serve, settled
 from sampler_rollouts.domain.decision.share import skew
 from sampler_rollouts.domain.decision.suspects import stopped
 from sampler_rollouts.domain.decision.table import begin_table, close_table, table_waits_for
@@ -42,7 +42,8 @@ def start_serving(turn: Turn) -> None:
         return
     if pending(rollout):
         return
-    if all(settled(turn, pool) for pool in begun(rollout)) and not needed_still(turn):
+    others = needed_still(turn) or rejected_serve(turn, rollout)
+    if all(settled(turn, pool) for pool in begun(rollout)) and not others:
         settle(turn, Trigger.PODS_READY, Result.ESTABLISHED if rollout.first else Result.RESTORED)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.decision import gateway
+from sampler_rollouts.domain.decision.changes import class_name
 from sampler_rollouts.domain.decision.context import Turn, begun, moving, names, revision_in, this_wave, weight_of
 from sampler_rollouts.domain.decision.examined import pending
 from sampler_rollouts.domain.decision.removed import last_servers
@@ -15,7 +16,7 @@ from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.status import Stage
 
 if TYPE_CHECKING:
-    from sampler_rollouts.domain.plan import Rollout
+    from sampler_rollouts.domain.plan import ReleasePool, Rollout
 
 LEAVING: Final = frozenset({Stage.ROLLING_BACK, Stage.WITHDRAWING})
 FORWARD: Final = frozenset({Stage.ESTABLISHING, Stage.PROGRESSING, Stage.HOLDING, Stage.RESTORING})
@@ -123,7 +124,8 @@ def _shared(turn: Turn, rollout: Rollout, pool: str) -> dict[Child, int]:
 def _left_over(turn: Turn, rollout: Rollout, pool: str) -> dict[Child, int]:
     """Pods of releases whose place the candidate takes: those that serve stay until they need not, rejected ones last.
 
-    A pool that the candidate does not have keeps them until it serves everywhere. No count ever rises.
+    A pool that the candidate does not have keeps them until it serves everywhere, and those of a rejected release no
+    longer than until its pods are ready everywhere. No count ever rises.
     """
     new, replicas = revision_in(turn.status.candidate, pool), turn.replicas(pool)
     room = replicas - min(replicas, turn.ready(pool, new))
@@ -132,6 +134,8 @@ def _left_over(turn: Turn, rollout: Rollout, pool: str) -> dict[Child, int]:
         old = release.revision(pool)
         told = turn.workload(pool, old)
         count = min(turn.ready(pool, old), room, told.replicas if told else 0)
+        if not new and turn.status.held(release.hash) and not _not_whole(turn):
+            continue
         if count > 0 and old != new and Child(pool, old) not in plan:
             plan[Child(pool, old)] = count
             room -= count
@@ -144,11 +148,32 @@ def _leaving(turn: Turn, pool: str) -> dict[Child, int]:
     The candidate's count never rises: it is bounded by what it was, and by its pods that are ready.
     """
     new, old = revision_in(turn.status.candidate, pool), revision_in(turn.status.stable, pool)
-    if not old:
-        return {}
-    needed = _half(turn.replicas(pool)) - turn.ready(pool, old)
+    missing = _half(turn.replicas(pool)) - turn.ready(pool, old)
+    needed = missing if old else _needed_instead(turn, Child(pool, new))
     count = min(needed, turn.ready(pool, new), turn.pool(pool).candidate_replicas)
     return {Child(pool, new): count} if count > 0 else {}
+
+
+def _needed_instead(turn: Turn, child: Child) -> int:
+    """Of half a pool that stable does not have, the part that stable's pods in its place do not serve yet."""
+    place = in_place_of(turn, child)
+    half = _half(sum(turn.replicas(item.name) for item in place))
+    missing = max(0, half - sum(turn.ready(item.name, item.revision) for item in place))
+    return -(-_half(turn.replicas(child.pool)) * missing // half) if half else 0
+
+
+def in_place_of(turn: Turn, child: Child) -> list[ReleasePool]:
+    """Stable's pools that serve where a candidate's leaves: the same one, else those of its class, else all."""
+    pools, name = turn.status.stable.pools if turn.status.stable else [], class_name(turn, child)
+    same = [item for item in pools if item.name == child.pool]
+    return same or [item for item in pools if class_name(turn, Child(item.name, item.revision)) == name] or pools
+
+
+def unserved(turn: Turn, moved: list[str]) -> list[str]:
+    """Stable's pools in place of some of the candidate's, where none of its pods is ready."""
+    places = (in_place_of(turn, Child(pool, revision_in(turn.status.candidate, pool))) for pool in moved)
+    away = [place for place in places if not any(turn.ready(item.name, item.revision) for item in place)]
+    return list(dict.fromkeys(item.name for place in away for item in place))
 
 
 def settled(turn: Turn, pool: str) -> bool:
@@ -183,8 +208,20 @@ def needed_still(turn: Turn) -> str:
     stable, candidate = turn.status.stable, turn.status.candidate
     if stable is None or candidate is None or set(stable.names()) <= set(candidate.names()):
         return ""
-    pools = (item for item in candidate.pools if turn.ready(item.name, item.revision) < turn.replicas(item.name))
-    return next((item.name for item in pools), "")
+    return _not_whole(turn)
+
+
+def _not_whole(turn: Turn) -> str:
+    """A pool of the candidate of which not all servers are ready; empty if there is none."""
+    pools = turn.status.candidate.pools if turn.status.candidate else []
+    return next((item.name for item in pools if turn.ready(item.name, item.revision) < turn.replicas(item.name)), "")
+
+
+def rejected_serve(turn: Turn, rollout: Rollout) -> bool:
+    """Whether pods of a rejected release, whose place the candidate takes in other pools, are still there."""
+    held = (release for release in rollout.leftovers if turn.status.held(release.hash))
+    pools = (item for release in held for item in release.pools if not revision_in(turn.status.candidate, item.name))
+    return any(turn.pods(item.name, item.revision) for item in pools)
 
 
 def _others(turn: Turn, pool: str) -> set[str]:

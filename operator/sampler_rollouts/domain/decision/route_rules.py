@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.decision.changes import class_name
-from sampler_rollouts.domain.decision.context import begun, revision_in, weight_of
+from sampler_rollouts.domain.decision.context import begun, revision_in, table_wave, weight_of
 from sampler_rollouts.domain.decision.removed import last_servers
 from sampler_rollouts.domain.release import NO_ROUTE, child_name, digest
 from sampler_rollouts.domain.render import Child
@@ -104,10 +104,7 @@ def class_rules(turn: Turn, plan: Plan) -> list[ClassRule]:
     Behind them a second one for each class whose table changes, by which requests go while two tables are compared. The
     first one stands all the while: a gateway that has to drop one before it has the other answers with errors.
     """
-    known = turn.status.gateway.classes if turn.status.gateway else []
-    by_class: dict[str, list[Child]] = {name: [] for name in known}
-    for child in plan:
-        by_class.setdefault(class_name(turn, child), []).append(child)
+    by_class = _by_class(turn, plan)
     rules = [rule for name, children in by_class.items() if (rule := _rule(turn, plan, name, children)) is not None]
     both = [ClassRule(rule.context_class, {}, _two_tables(turn, plan, rule.context_class)) for rule in rules]
     both = [rule for rule in both if rule.arms]
@@ -115,6 +112,26 @@ def class_rules(turn: Turn, plan: Plan) -> list[ClassRule]:
     return [
         *(replace(rule, idle=rule.context_class in compared) for rule in rules),
         *(replace(rule, idle=rule.context_class not in compared) for rule in both),
+    ]
+
+
+def _by_class(turn: Turn, plan: Plan) -> dict[str, list[Child]]:
+    known = turn.status.gateway.classes if turn.status.gateway else []
+    by_class: dict[str, list[Child]] = {name: [] for name in known}
+    for child in plan:
+        by_class.setdefault(class_name(turn, child), []).append(child)
+    return by_class
+
+
+def lent(turn: Turn, plan: Plan) -> list[str]:
+    """Classes whose requests go by the table of a release that leaves: no pod is ready where stable's sends them."""
+    if turn.status.stage not in _ON_THE_WAY_BACK:
+        return []
+    return [
+        name
+        for name, children in _by_class(turn, plan).items()
+        if not _by_table(turn, plan, _written(table_release(turn), name), children)
+        and _by_table(turn, plan, _written(_other(turn), name), children)
     ]
 
 
@@ -126,10 +143,12 @@ def _by_both(turn: Turn) -> bool:
 
 def _rule(turn: Turn, plan: Plan, name: str, of_class: list[Child]) -> ClassRule | None:
     written = _written(table_release(turn), name)
-    children = [child for child in plan if child.pool in written] if written else of_class
+    children = _named(plan, written, of_class)
     if not children:
         return None
-    found = _by_pool(turn, plan, children, written)
+    found = _by_table(turn, plan, written, of_class)
+    if not found and (other := _other(turn)):
+        found = _by_table(turn, plan, _written(other, name), of_class)
     if written and not found:  # no table names what serves of removed pools
         found = _by_pool(turn, plan, [child for child in of_class if child in last_servers(turn)], {})
     if not found and _is_new(turn, of_class):
@@ -139,13 +158,45 @@ def _rule(turn: Turn, plan: Plan, name: str, of_class: list[Child]) -> ClassRule
     return ClassRule(name, {name_of(turn, child): weight for child, weight in found.items()})
 
 
+def _other(turn: Turn) -> Release | None:
+    """The release by whose table requests go where that of ``table_release`` names nothing that is ready.
+
+    One that leaves, if it has had requests by it; and stable, while a new table has just taken its place (R18).
+    """
+    rollout = turn.status.rollout
+    if _closes(turn):
+        return turn.status.stable
+    if rollout is None or turn.status.stage not in _ON_THE_WAY_BACK:
+        return None
+    untried = rollout.table is not None and not (table_wave(rollout) and rollout.weight)
+    return None if untried else turn.status.candidate
+
+
+def _named(plan: Plan, written: dict[str, int], of_class: list[Child]) -> list[Child]:
+    """What a class's table names: the class's own, if it is not written down."""
+    return [child for child in plan if child.pool in written] if written else of_class
+
+
+def _by_table(turn: Turn, plan: Plan, written: dict[str, int], of_class: list[Child]) -> dict[Child, int]:
+    return _by_pool(turn, plan, _named(plan, written, of_class), written)
+
+
 def _by_pool(turn: Turn, plan: Plan, children: list[Child], written: dict[str, int]) -> dict[Child, int]:
     """Weights by the table, else by replicas; none where nothing is ready."""
     found: dict[Child, int] = {}
+    back = turn.status.stage in _ON_THE_WAY_BACK and not written
+    by_ready = back and any(not revision_in(turn.status.stable, child.pool) for child in children)
     for pool in dict.fromkeys(child.pool for child in children):
         whole = written.get(pool) or turn.replicas(pool) * FINENESS
-        found |= _in_pool(turn, plan, pool, max(1, round(whole * _arrived(turn, plan, pool))))
+        part = _ready_part(turn, plan, pool) if by_ready else _arrived(turn, plan, pool)
+        found |= _in_pool(turn, plan, pool, max(1, round(whole * part)))
     return found
+
+
+def _ready_part(turn: Turn, plan: Plan, pool: str) -> float:
+    """What part of a pool is ready: on the way back pods of another one stay in its place until it is."""
+    there = sum(_serves(turn, child, most) for child, most in plan.items() if child.pool == pool)
+    return min(1.0, there / turn.replicas(pool))
 
 
 def _arrived(turn: Turn, plan: Plan, pool: str) -> float:
@@ -221,6 +272,24 @@ def _two_tables(turn: Turn, plan: Plan, name: str) -> tuple[Backend, ...]:
     return (
         *(Backend(name_of(turn, _arm(turn, plan, pool)), weight, table.stable_hash) for pool, weight in before.items()),
         *(Backend(name_of(turn, _arm(turn, plan, pool)), weight, table.route_hash) for pool, weight in after.items()),
+    )
+
+
+def without_pods(turn: Turn, plan: Plan, weight: int) -> str:
+    """Which of two tables that both are to have requests at ``weight`` has no ready pod in a class; empty if none."""
+    stable, candidate = turn.status.stable, turn.status.candidate
+    if stable is None or candidate is None:
+        return ""
+    asked = [(stable, "stable's")] if weight < 100 else []
+    asked += [(candidate, "the new")]
+    return next(
+        (
+            f"{whose} route table of class {name}"
+            for name in changed_classes(stable, candidate)
+            for release, whose in asked
+            if not _reachable(turn, plan, class_parts(turn, release, name))
+        ),
+        "",
     )
 
 

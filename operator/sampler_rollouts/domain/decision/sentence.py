@@ -69,8 +69,8 @@ def shared_since(look: CheckLook) -> str:
     return (
         f"since its first traffic check {look.check} is above its limit ({ratio_text(look.max_rate)}) in both "
         f"releases: {look.bad} of {look.checked} bad here, {look.stable_bad} of {look.stable_checked} in stable, which "
-        "is not shown to be the better one; this rollout may have harmed what both depend on, or a fault lies upstream "
-        "of both"
+        "is not shown beyond doubt to be the better one; this rollout may have harmed what both depend on, or a fault "
+        "lies upstream of both"
     )
 
 

@@ -12,7 +12,7 @@ from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.decision.context import table_wave
 from sampler_rollouts.domain.decision.gateway import arms_in_force, routed
 from sampler_rollouts.domain.decision.replicas import LEAVING, wanted
-from sampler_rollouts.domain.decision.route_rules import arms, changed_classes, class_parts, route_hash
+from sampler_rollouts.domain.decision.route_rules import arms, changed_classes, class_parts, route_hash, without_pods
 from sampler_rollouts.domain.pool import STANDARD
 from sampler_rollouts.domain.route_plan import TableMove
 
@@ -75,7 +75,10 @@ def note_table(turn: Turn) -> None:
     if not routed(turn):
         table.gone = leaves  # nobody comes by the route any more
         return
-    if not arms_in_force(turn, wanted(turn)):
+    plan, rollout = wanted(turn), turn.status.rollout
+    # Where one table has all requests for want of the other's pods the weight is not in force.
+    apart = rollout is not None and not leaves and without_pods(turn, plan, rollout.weight)
+    if apart or not arms_in_force(turn, plan):
         table.settled_since = None
         return
     table.settled_since = min(table.settled_since or turn.now, turn.now)
@@ -115,6 +118,8 @@ def table_waits_for(turn: Turn, rollout: Rollout) -> str:
         return ""
     if rollout.table.closing:
         return "" if rollout.table.gone else NEEDS_ONE
+    if missing := without_pods(turn, wanted(turn), rollout.weight):
+        return f"a ready pod of {missing}, without which it has no requests"
     return "" if rollout.table.entered and table_in_force(turn, rollout) else NEEDS_ROUTE
 
 

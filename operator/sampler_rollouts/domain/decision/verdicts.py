@@ -115,8 +115,8 @@ def said_of_shared(turn: Turn) -> str:
         if shared:
             return (
                 f"in pool {name} check {shared[0]} is above its limit in both releases, and release {rollout.release} "
-                "is not shown to be the worse one: what both depend on is not well, or a fault lies upstream; no "
-                "weight is raised"
+                "is not shown beyond doubt to be the worse one: what both depend on is not well, or a fault lies "
+                "upstream; no weight is raised"
             )
     return ""
 

@@ -68,7 +68,8 @@ class Compared:
 
     ``log_e`` is the evidence against "rate <= tau" with the pod-interval left out that supports it most. It would have
     failed but for the proof that it is worse than stable: ``shared`` where stable is above the limit too,
-    ``unconfirmed`` as long as neither is shown. ``burst``: but for the pod-interval left out.
+    ``unconfirmed`` as long as neither is shown; ``unproven`` is the evidence without it. ``burst``: but for the
+    pod-interval left out.
     """
 
     failed: bool
@@ -77,6 +78,7 @@ class Compared:
     passed: bool
     burst: bool
     log_e: float
+    unproven: float
     stable_checked: int
     stable_bad: int
     ratio_bounds: tuple[float, float]
@@ -139,6 +141,7 @@ def _compared(
         passed=bool(found.passed[place]),
         burst=bool(found.burst[place]),
         log_e=float(found.log_e[place]),
+        unproven=float(found.unproven[place]),
         stable_checked=int(state.stable_checked[place]),
         stable_bad=int(state.stable_bad[place]),
         ratio_bounds=bounds(float(margins.ratio_margin[place]), logs, wanted),

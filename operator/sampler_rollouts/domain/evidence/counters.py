@@ -16,6 +16,8 @@ LabelKey: TypeAlias = tuple[tuple[str, str], ...]
 Drops: TypeAlias = Counter[str]
 """How many samples or intervals were not believed, by CamelCase reason."""
 
+SILENT_SCRAPES = 40
+"""A series that is this far behind the newest one is waited for no longer: a store takes in what it has in order."""
 _LARGEST_EXACT = 2.0**53
 """Counters are doubles: from here on, adding one changes nothing."""
 

@@ -53,6 +53,8 @@ def log_mixture(logs: FloatArray, log_weights: FloatArray) -> FloatArray:
     because sums across rows are fast and each column's result does not depend on how many columns there are.
     """
     weighted = logs + (log_weights if log_weights.ndim == logs.ndim else column(log_weights, logs.ndim))
+    if weighted.ndim > 1 and weighted[0].size == 1:  # NumPy adds up a lone column in another order than one of many
+        return log_mixture(np.repeat(weighted, 2, axis=-1), np.zeros(len(weighted)))[..., :1]
     top = np.maximum(weighted.max(axis=0), _LEAST)
     weighted -= top
     np.exp(weighted, out=weighted)

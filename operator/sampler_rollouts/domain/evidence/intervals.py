@@ -139,10 +139,13 @@ def pod_increments(
     drops: Drops,
     before: Folded | None = None,
     beside: Iterable[PairedTracks] = (),
+    restarted: IntArray | None = None,
 ) -> Increments:
     """Fold one pod's paired tracks into pod-intervals. ``drops`` is what reading them already dropped.
 
-    ``beside`` are tracks of the same process that are counted elsewhere: a restart shows in all of them.
+    ``beside`` are tracks of the same process that are counted elsewhere: a restart shows in all of them. ``restarted``
+    are times (ms) of restarts by other counters of the process. Where it does not show in these, what they have at the
+    next sample may hide as many bad requests: that is doubt, and never a gain by another counter's word.
 
     With ``from_zero`` False the first sample of the pod is only the base line; a label set that appears on an already
     scraped pod still counts from zero (R11). With ``before`` the tracks begin at its time, and the result is that of
@@ -163,8 +166,18 @@ def pod_increments(
     # Counters that were not there yet at the fold have their first sample after it: it starts where it ends.
     start = -1 if earlier.newest is None else after
     found = _believed(parts, restarts, first_flapping(restarts, earlier.drops[RESTART]), start, drops)
-    found = replace(found, last_seen=last_seen)
+    hidden = np.setdiff1d(restarted, restarts) if restarted is not None else no_counts()
+    found = replace(found, last_seen=last_seen, cut_off=found.cut_off + _hidden(groups, hidden[hidden > after]))
     return earlier.then(found) if before else found
+
+
+def _hidden(groups: Iterable[PairedTracks], restarts: IntArray) -> int:
+    """Checked requests that counters have at their first sample from each of these restarts on."""
+    total = 0
+    for track in (track for group in groups for track in group.checked.values()):
+        place = np.searchsorted(track.times, restarts)
+        total += int(track.values[place[place < track.times.size]].sum())
+    return total
 
 
 def first_flapping(restarts: IntArray, earlier: int) -> int:

@@ -3,15 +3,19 @@
 With tau = max(max_ratio x stable's rate, ignore_below), capped by max_rate, the null hypothesis of ``Failed`` is that
 the candidate's rate is at most tau. Under it, "rate <= max_rate" holds, and "ratio <= max_ratio" or "rate <=
 ignore_below" does; so E(rate) is an e-process for it, and so is the smaller of E(ratio) and E(ignored), and so is their
-mean. E(rate) may only be made smaller without harm: it counts as 0 until E(ratio <= 1) has reached 20. That is a
-second look at a candidate over its limit, and enough as long as the limit holds for whoever is well. Where stable is
-above it as well, as shown by E(stable's rate <= max_rate) >= 20, the limit says nothing of the candidate. The
-comparison is all there is then and must carry the whole promise: E(ratio <= 1) of twice the threshold, as the mean asks
-of a part that stands alone. Otherwise bursts that strike both releases might roll back one honest stream in 20.
+mean. E(rate) may only be made smaller without harm: it counts as 0 until the candidate is shown to be worse than
+stable.
 
-What is above its limit without that proof is one of two things. ``Shared``: stable is above the limit too, shown by
-that very evidence over the same cells. ``Unconfirmed``: neither is shown yet, as where a candidate with
-most of the traffic leaves stable few requests to be compared with; more of them tell.
+E(ratio <= 1) of 20 shows it as long as the limit holds for whoever is well. The more stable itself speaks against the
+limit, the less the limit says of the candidate: what is asked is 20 times the most that E(stable's rate <= max_rate)
+has been, looked at whenever the candidate had a bad request, and at most twice the threshold, by which the comparison
+carries the whole promise alone. Twice the threshold is asked also where stable has had fewer requests than the
+candidate, and may just have been spared. Otherwise bursts that strike both releases might roll back one honest stream
+in 20; and clean requests after an outage, which dilute what stable showed in it, would turn it into a failure.
+
+What is above its limit without that proof is one of two things. ``Shared``: stable is shown to be above the limit too,
+by E(stable's rate <= max_rate) >= 20 over the same cells. ``Unconfirmed``: neither is shown yet, as where a candidate
+with most of the traffic leaves stable few requests to be compared with; more of them tell.
 """
 
 from __future__ import annotations
@@ -36,9 +40,9 @@ from sampler_rollouts.domain.evidence.grid import (
 from sampler_rollouts.domain.evidence.streams import Margins, State, part
 
 WORSE_THAN_STABLE = math.log(20)
-"""ln of the evidence against "ratio <= 1" from which on the absolute limit counts (R12)."""
+"""ln of the evidence against "ratio <= 1" from which on the absolute limit counts (R12), while stable is well."""
 STABLE_ABOVE_LIMIT = WORSE_THAN_STABLE
-"""The same against "stable's rate is at most the limit", from which on a fault is shared and 20 is no proof."""
+"""The same against "stable's rate is at most the limit", from which on the fault is shared."""
 BLOCK = 512
 """Streams judged at once."""
 IGNORED_SHARE, RATIO_SHARE = 0.8, 0.2
@@ -91,23 +95,36 @@ def _worse_than_stable(
     margins: Margins, state: State, terms: Terms, above_one: FloatArray, leave_one_out: bool
 ) -> BoolArray:
     """Of which streams the absolute limit counts: those compared with nothing, and those shown to be worse (R12)."""
-    worse = ~margins.paired | (above_one >= WORSE_THAN_STABLE)
-    weak = worse & margins.paired & (above_one < terms.log_threshold + math.log(2))
-    return worse & ~_stable_above_limit(margins, state, terms, weak, leave_one_out)
+    counts = ~margins.paired | (above_one >= WORSE_THAN_STABLE)
+    whole = terms.log_threshold + math.log(2)
+    near = np.flatnonzero(margins.paired & counts & (above_one < whole) & (margins.max_rate > 0))
+    if near.size:
+        shown = _stable_above_limit(part(margins, near), part(state, near), part(terms, near), leave_one_out)
+        spared = state.stable_checked[near] < state.checked[near]
+        bar = np.where(spared, whole[near], np.minimum(whole[near], WORSE_THAN_STABLE + shown))
+        counts[near] = above_one[near] >= bar
+    return counts
 
 
-def _stable_above_limit(
-    margins: Margins, state: State, terms: Terms, asked: BoolArray, leave_one_out: bool = False
-) -> BoolArray:
-    """Of the streams that are ``asked`` for, those whose stable is shown to be above the limit itself, or might be with
-    one of its pod-intervals left out."""
-    shown = np.zeros(asked.shape, dtype=np.bool_)
-    which = np.flatnonzero(asked & (margins.max_rate > 0))
+def _stable_above_limit(margins: Margins, state: State, terms: Terms, leave_one_out: bool) -> FloatArray:
+    """ln of the evidence against "stable's rate <= max_rate": at its worst, and now with any one interval left out.
+
+    Leaving out the candidate's only pod-interval of a cell takes away all of stable's there.
+    """
+    checked = np.maximum(state.stable_checked - leave_one_out * state.most_stable, state.stable_bad)
+    now = eprocess.log_e_value(checked, state.stable_bad, margins.max_rate, terms.design_effect)
+    worst = eprocess.log_e_value(state.worst_checked, state.worst_bad, margins.max_rate, terms.design_effect)
+    return np.maximum(0.0, np.maximum(now, worst))
+
+
+def _stable_too(margins: Margins, state: State, terms: Terms, above: BoolArray) -> BoolArray:
+    """Of the streams whose candidate is ``above`` its limit those whose stable is shown to be."""
+    shared = np.zeros(above.shape, dtype=np.bool_)
+    which = np.flatnonzero(above & (margins.max_rate > 0))
     if which.size:
-        bad, limits = state.stable_bad[which], margins.max_rate[which]
-        checked = np.maximum(state.stable_checked[which] - leave_one_out * state.most_stable[which], bad)
-        shown[which] = eprocess.log_e_value(checked, bad, limits, terms.design_effect[which]) >= STABLE_ABOVE_LIMIT
-    return shown
+        counts, limits = (state.stable_checked[which], state.stable_bad[which]), margins.max_rate[which]
+        shared[which] = eprocess.log_e_value(*counts, limits, terms.design_effect[which]) >= STABLE_ABOVE_LIMIT
+    return shared
 
 
 def _above_limit(limit: FloatArray, state: State, less: FloatArray, effect: FloatArray) -> FloatArray:
@@ -176,8 +193,8 @@ class Findings:
 
     ``log_e`` is the evidence against "rate <= tau" with the pod-interval left out that supports it most (R15). Where
     ``shared`` or ``unconfirmed``, only the proof that the candidate is worse than stable is missing for ``failed``:
-    because stable is above the limit as well, or as long as neither is shown. Where ``burst``, only the pod-interval
-    left out is missing.
+    because stable is above the limit as well, or as long as neither is shown; ``unproven`` is the evidence without that
+    proof. Where ``burst``, only the pod-interval left out is missing.
     """
 
     failed: BoolArray
@@ -186,6 +203,7 @@ class Findings:
     unconfirmed: BoolArray
     burst: BoolArray
     log_e: FloatArray
+    unproven: FloatArray
 
 
 def findings(margins: Margins, state: State, terms: Terms, totals: Totals) -> Findings:
@@ -201,7 +219,7 @@ def _findings(margins: Margins, state: State, terms: Terms, totals: Totals) -> F
     found = evidence(margins, state, terms, leave_one_out=True)
     failed = found.combined >= terms.log_threshold
     above = ~failed & (found.unproven >= terms.log_threshold)
-    shared = _stable_above_limit(margins, state, terms, above)
+    shared = _stable_too(margins, state, terms, above)
     burst = np.zeros(failed.shape, dtype=np.bool_)
     # Leaving a pod-interval out takes at most what it added: most streams are far from the threshold either way.
     near = np.flatnonzero(
@@ -211,7 +229,7 @@ def _findings(margins: Margins, state: State, terms: Terms, totals: Totals) -> F
         whole = evidence(part(margins, near), part(state, near), part(terms, near), leave_one_out=False)
         burst[near] = whole.unproven >= terms.log_threshold[near]
     good = passed(margins, state, terms, totals) & ~failed
-    return Findings(failed, good, shared, above & ~shared, burst, found.combined)
+    return Findings(failed, good, shared, above & ~shared, burst, found.combined, found.unproven)
 
 
 def _most(state: State) -> FloatArray:

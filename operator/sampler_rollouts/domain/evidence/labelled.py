@@ -2,7 +2,9 @@
 
 Servers that count ends of requests by their reason (``vllm:request_success_total{finished_reason="error"}``) have no
 counter of bad ones. All label sets that differ in that label alone are summed: of all its values to checked requests,
-of some to bad ones. A value that no request has ended with yet may not be there; it counts as 0 until then.
+of some to bad ones. A value that no request has ended with yet may not be there; it counts as 0 until then. One whose
+newest sample is older than the others' is awaited, since a store takes in the series of a scrape one after the other:
+without it the sum would fall, as if the process were new.
 """
 
 from __future__ import annotations
@@ -12,8 +14,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from sampler_rollouts.domain.evidence.counters import LabelKey, Track
-from sampler_rollouts.domain.evidence.intervals import every_time
+from sampler_rollouts.domain.evidence.counters import SILENT_SCRAPES, LabelKey, Track
+from sampler_rollouts.domain.evidence.intervals import every_time, restart_times
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.evidence.grid import IntArray
@@ -38,18 +40,36 @@ def told_apart(found: Tracks, plan: CheckPlan) -> tuple[dict[LabelKey, Track], d
 
 
 def _whole(group: Iterable[Track]) -> IntArray:
-    """The times at which none of them lacks a sample between two others: what is not believed there is no fall."""
+    """The times at which each of them has a sample, or none yet, or no more."""
     group = list(group)
-    times = every_time(group)
+    times, restarts = every_time(group), restart_times(group)
     keep = np.ones(times.size, dtype=np.bool_)
     for one in group:
-        keep &= np.isin(times, one.times, assume_unique=True) | (times < one.first_seen) | (times > one.last_seen)
+        there = np.isin(times, one.times, assume_unique=True)
+        keep &= there | (times < one.first_seen) | (times >= _over(one, times, restarts))
     return times[keep]
 
 
+def _over(one: Track, times: IntArray, restarts: IntArray) -> int:
+    """From when on a counter is not waited for: a new process has none yet, or it has been silent for long."""
+    later = restarts[restarts > one.last_seen]
+    silent = times[times > one.last_seen]
+    ends = [int(later[0])] if later.size else []
+    ends += [int(silent[SILENT_SCRAPES])] if silent.size > SILENT_SCRAPES else []
+    return min(ends, default=int(np.iinfo(np.int64).max))
+
+
 def _sum(group: Iterable[Track], times: IntArray) -> IntArray:
+    """What all have counted. One that is silent stays at its last value, until a restart."""
+    group = list(group)
+    restarts = restart_times(group)
     total = np.zeros(times.size, dtype=np.int64)
     for one in group:
         there = np.isin(one.times, times, assume_unique=True)
         total[np.searchsorted(times, one.times[there])] += one.values[there]
+        if not one.values.size:
+            continue
+        later = restarts[restarts > one.last_seen]
+        until = int(later[0]) if later.size else np.iinfo(np.int64).max
+        total[(times > one.last_seen) & (times < until)] += one.values[-1]
     return total

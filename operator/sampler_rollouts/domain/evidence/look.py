@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 SHARED_DEGRADATION: Final = "SharedDegradation"
-"""Above the limit in both releases, and not shown to be worse than stable: what both depend on is out (R12)."""
+"""Above the limit in both releases, and not shown beyond doubt to be worse: what both depend on is out (R12)."""
 UNCONFIRMED_AGAINST_STABLE: Final = "UnconfirmedAgainstStable"
 """Above the absolute limit, and not known yet whether stable is as well or the candidate is worse."""
 ABOVE_LIMIT: Final = frozenset({SHARED_DEGRADATION, UNCONFIRMED_AGAINST_STABLE})

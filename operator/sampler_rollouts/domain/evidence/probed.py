@@ -30,7 +30,8 @@ def compare_both(streams: Sequence[Stream], assurance: Assurance, window: int, *
 
 
 def merged(everything: Compared, users: Compared) -> Compared:
-    """``Failed`` by either; ``Passed`` by all requests, unless users' alone speak against the build (E above 1)."""
+    """``Failed`` by either; ``Passed`` by all requests, unless users' alone speak against the build (E above 1),
+    whether or not it is shown to be worse than stable."""
     failed = everything.failed or users.failed
     shared = not failed and (everything.shared or users.shared)
     return replace(
@@ -39,8 +40,9 @@ def merged(everything: Compared, users: Compared) -> Compared:
         shared=shared,
         unconfirmed=not failed and not shared and (everything.unconfirmed or users.unconfirmed),
         burst=everything.burst or users.burst,
-        passed=everything.passed and not failed and users.log_e <= 0,
+        passed=everything.passed and not failed and users.unproven <= 0,
         log_e=max(everything.log_e, users.log_e),
+        unproven=max(everything.unproven, users.unproven),
     )
 
 

@@ -24,7 +24,15 @@ from quality_contract import (
 
 from sampler_rollouts.domain.evidence import draws, labelled, latency, scores
 from sampler_rollouts.domain.evidence.counters import Drops, LabelKey, Track, milliseconds, tracks
-from sampler_rollouts.domain.evidence.intervals import Increments, PairedTracks, common, no_counts, pod_increments
+from sampler_rollouts.domain.evidence.grid import IntArray
+from sampler_rollouts.domain.evidence.intervals import (
+    Increments,
+    PairedTracks,
+    common,
+    no_counts,
+    pod_increments,
+    restart_times,
+)
 from sampler_rollouts.domain.evidence.latency import is_latency
 from sampler_rollouts.domain.evidence.look import Traffic
 from sampler_rollouts.domain.evidence.samples import (
@@ -74,6 +82,7 @@ class Reader:
     def __init__(self, samples: SampleSet, window: Window) -> None:
         self.window = window
         self._folded = samples.folded
+        self._restarted: dict[tuple[str, str, str, int | None], IntArray] = {}
         self._by_place: dict[tuple[str, str, str], dict[str, list[Series]]] = {}
         for series in samples.series:
             pods = self._by_place.setdefault((series.pool, series.revision, series.metric), {})
@@ -159,7 +168,17 @@ class Reader:
         else:
             groups, beside = self._pair(pool, revision, plan, pod, after, drops, probes=probes, route=route)
         name = probed(plan.name) if probes else plan.name
-        return pod_increments(groups, after is None, drops, self._folded.get((pool, revision, pod, name)), beside)
+        before, restarted = self._folded.get((pool, revision, pod, name)), self._restarts(pool, revision, pod, after)
+        return pod_increments(groups, after is None, drops, before, beside, restarted)
+
+    def _restarts(self, pool: str, revision: str, pod: str, after: int | None) -> IntArray:
+        """When any check's counter of a pod has fallen: small counters may have grown again by the next scrape."""
+        place = (pool, revision, pod, after)
+        if place not in self._restarted:
+            self._restarted[place] = restart_times(
+                self._tracks(pool, revision, CHECKED, pod, {}, after, Counter()).values()
+            )
+        return self._restarted[place]
 
     def _pair(
         self,

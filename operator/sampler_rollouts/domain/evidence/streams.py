@@ -66,13 +66,15 @@ class PodIntervals:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The sums over all cells so far. The first five have shape (streams,), the others (streams, grid).
+    """The sums over all cells so far. The first eight have shape (streams,), the others (streams, grid).
 
     ``checked`` and ``bad`` are the candidate's, ``stable_checked`` and ``stable_bad`` stable's, all of cells that
     count: for a paired stream those in which both arms had checked requests. ``most_stable`` is the most that stable
-    checked in a single pod-interval. ``logs`` is the ratio's log likelihood. The other ``most_...`` are the most, at
-    least 0, that a single pod-interval added: to the ratio's evidence against 1 (0 at ratios up to 1) and against
-    ``max_ratio``, to the rate's against ``max_rate`` and against ``ignore_below``.
+    checked in one cell. ``worst_checked`` and ``worst_bad`` are stable's sums at the worst of all cells in which the
+    candidate had a bad request: where they spoke most against "stable's rate <= max_rate", by ``worst_log_e``.
+    ``logs`` is the ratio's log likelihood. The other ``most_...`` are the most, at least 0, that a single pod-interval
+    added: to the ratio's evidence against 1 (0 at ratios up to 1) and against ``max_ratio``, to the rate's against
+    ``max_rate`` and against ``ignore_below``.
     """
 
     checked: IntArray
@@ -80,6 +82,9 @@ class State:
     stable_checked: IntArray
     stable_bad: IntArray
     most_stable: IntArray
+    worst_checked: IntArray
+    worst_bad: IntArray
+    worst_log_e: FloatArray
     logs: FloatArray
     most_above_one: FloatArray
     most_above_ratio: FloatArray
@@ -98,11 +103,12 @@ def part(whole: Streams, streams: slice | IntArray) -> Streams:
 
 def begin(streams: int) -> State:
     """Nothing seen yet."""
-    checked, bad, stable_checked, stable_bad, most_stable = (np.zeros(streams, dtype=np.int64) for _ in range(5))
+    checked, bad, stable_checked, stable_bad = (np.zeros(streams, dtype=np.int64) for _ in range(4))
+    most_stable, worst_checked, worst_bad = (np.zeros(streams, dtype=np.int64) for _ in range(3))
     logs, above_one = (np.zeros((streams, RATIO_OFFSETS.size)) for _ in range(2))
     above_ratio, above_rate, above_ignored = (np.zeros((streams, POINTS)) for _ in range(3))
-    counts = (checked, bad, stable_checked, stable_bad, most_stable)
-    return State(*counts, logs, above_one, above_ratio, above_rate, above_ignored)
+    counts = (checked, bad, stable_checked, stable_bad, most_stable, worst_checked, worst_bad)
+    return State(*counts, np.zeros(streams), logs, above_one, above_ratio, above_rate, above_ignored)
 
 
 def fold(margins: Margins, state: State, rows: PodIntervals) -> None:
@@ -174,10 +180,9 @@ def _fold(margins: Margins, state: State, rows: PodIntervals, margin: float) -> 
     counts = cells.counts
     compared = (counts[0] > 0) & (counts[2] > 0)
     valid = compared | ~margins.paired[cells.stream]
+    _note_stable(margins, state, cells, compared & margins.paired[cells.stream])
     for total, counted in zip((state.checked, state.bad, state.stable_checked, state.stable_bad), counts, strict=True):
         np.add.at(total, cells.stream[valid], counted[valid])
-    of_stable = rows.stable & valid[cells.of_row]
-    np.maximum.at(state.most_stable, rows.stream[of_stable], rows.checked[of_stable])
     telling = np.flatnonzero(compared & margins.paired[cells.stream] & (counts[1] + counts[3] > 0))
     logs = ratio.contributions(margin, *counts[:, telling].astype(np.float64))
     _add_in_order(state.logs, cells.stream[telling], cells.number[telling], logs)
@@ -186,6 +191,34 @@ def _fold(margins: Margins, state: State, rows: PodIntervals, margin: float) -> 
     _note_ratio(state, rows, cells, place, logs, margin)
     hit = np.flatnonzero(~rows.stable & (rows.bad > 0) & valid[cells.of_row])
     _note_rate(margins, state, rows.of(hit[np.argsort(rows.stream[hit], kind="stable")]))
+
+
+def _note_stable(margins: Margins, state: State, cells: _Cells, compared: BoolArray) -> None:
+    """How far above the limit stable was shown to be, whenever the candidate had a bad request."""
+    some = np.flatnonzero(compared)
+    if some.size == 0:
+        return
+    np.maximum.at(state.most_stable, cells.stream[some], cells.counts[2, some])
+    order = some[np.argsort(cells.stream[some], kind="stable")]
+    stream, counts = cells.stream[order], cells.counts[2:, order]
+    starts = _starts(stream)
+    sums = np.cumsum(counts, axis=1)
+    earlier = np.repeat((sums - counts)[:, starts], np.append(starts[1:], stream.size) - starts, axis=1)
+    checked, bad = sums - earlier + np.stack([state.stable_checked, state.stable_bad])[:, stream]
+    asked = np.flatnonzero((cells.counts[1, order] > 0) & (bad > 0) & (margins.max_rate[stream] > 0))
+    if asked.size == 0:
+        return
+    stream, checked, bad = stream[asked], checked[asked], bad[asked]
+    found = eprocess.log_e_value(checked, bad, margins.max_rate[stream])
+    starts = _starts(stream)
+    highest = np.maximum.reduceat(found, starts)
+    first = np.flatnonzero(found == np.repeat(highest, np.append(starts[1:], stream.size) - starts))
+    first = first[_starts(stream[first])]  # of each stream
+    worse = found[first] > state.worst_log_e[stream[first]]
+    place, which = first[worse], stream[first[worse]]
+    state.worst_log_e[which], state.worst_checked[which], state.worst_bad[which] = (
+        found[place], checked[place], bad[place],
+    )  # fmt: skip
 
 
 def _starts(ordered: IntArray) -> IntArray:

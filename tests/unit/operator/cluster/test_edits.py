@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sampler_rollouts.cluster.adapter import KubernetesCluster
 from sampler_rollouts.cluster.edits import outside_edits
-from sampler_rollouts.domain.render import Owner
+from sampler_rollouts.domain.render import Owner, class_service
 from sampler_rollouts.domain.render_route import ClassRule, http_route
 from sampler_rollouts.domain.route_plan import GatewayPlan, Parent
 
@@ -18,7 +18,8 @@ from tests.unit.operator.cluster.applying import apply_all
 from tests.unit.operator.cluster.builders import DEPLOYMENTS, SERVICES
 
 Obj = dict[str, Any]
-ALL = (builders.record(), builders.service(), builders.deployment())
+USERS = class_service(Owner("serving", "chat", "uid-chat"))
+ALL = (builders.record(), builders.service(), builders.deployment(), USERS)
 
 
 def patched(api: MemoryApi, path: str, body: Obj, manager: str = "kubectl-edit") -> None:
@@ -42,6 +43,9 @@ def test_what_nobody_has_touched_is_no_edit(cluster: KubernetesCluster, rollout:
     [
         (f"{DEPLOYMENTS}/chat-a-r1", {"spec": {"replicas": 9}}, "Deployment"),
         (f"{SERVICES}/chat-a-r1", {"spec": {"selector": {"app": "other"}}}, "Service"),
+        (f"{SERVICES}/chat-standard", {"spec": {"sessionAffinity": "ClientIP"}}, "Service"),
+        (f"{SERVICES}/chat-standard", {"spec": {"internalTrafficPolicy": "Local"}}, "Service"),
+        (f"{SERVICES}/chat-standard", {"spec": {"publishNotReadyAddresses": True}}, "Service"),
         (f"{DEPLOYMENTS}/chat-a-r1", {"metadata": {"labels": {"samplerrollouts.io/pool": "b"}}}, "Deployment"),
     ],
 )
@@ -50,7 +54,7 @@ def test_an_edit_is_told_once_and_is_none_when_it_is_put_back(
 ) -> None:
     apply_all(cluster, rollout, *ALL)
     patched(api, path, body)
-    assert found(cluster, rollout) == [(kind, "chat-a-r1", "kubectl-edit")]
+    assert found(cluster, rollout) == [(kind, path.rsplit("/", 1)[1], "kubectl-edit")]
     apply_all(cluster, rollout, *ALL)
     assert found(cluster, rollout) == []
 

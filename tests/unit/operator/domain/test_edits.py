@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -62,4 +63,51 @@ def test_an_edit_is_the_last_change_that_an_alarm_names(kind: str, name: str) ->
     world.judge = bad(world.revision_of("stable"))
     world.run(60)
     said = f"at {at:%Y-%m-%dT%H:%M:%SZ} kubectl-edit changed {kind} {name} (it was put back); before that, at"
+    assert f"Last change seen: {said}" in world.message("Degraded")
+
+
+def route(after: float, name: str = "mine") -> OutsideEdit:
+    return OutsideEdit(
+        kind="HTTPRoute", name=name, by="kubectl-create", at=START + timedelta(seconds=after), services="chat-long-r1"
+    )
+
+
+def test_a_strangers_route_is_told_and_not_said_to_be_put_back() -> None:
+    found = note_edits(outcome(), [route(5)])
+    assert [(event.type, event.reason) for event in found.events] == [("Normal", "RouteOfOthers")]
+    said = "kubectl-create wrote HTTPRoute mine with backends chat-long-r1; it is not the operator's, and stays."
+    assert found.events[0].message == said
+    assert note_edits(found, [route(5)]) is found
+
+
+def test_what_stands_for_long_is_not_told_again_when_newer_edits_have_taken_its_place() -> None:
+    """A route is found at every look, with the time of its last change."""
+    known = outcome(*(edit(f"child-{number}", after=10 + number) for number in range(limits.EDITS)))
+    assert note_edits(known, [route(5)]) is known
+
+
+def test_an_alarm_names_a_strangers_route_that_the_same_look_has_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = verified()
+    at = world.now + timedelta(seconds=1)
+    look, found = world.observe, route(0).model_copy(update={"at": at})
+    monkeypatch.setattr(world, "observe", lambda: replace(look(), calls=(found,)))
+    world.judge = bad(world.revision_of("stable"))
+    world.run(60)
+    said = (
+        f"Last change seen: at {at:%Y-%m-%dT%H:%M:%SZ} kubectl-create wrote HTTPRoute mine with backends chat-long-r1"
+    )
+    assert said in world.message("Degraded")
+
+
+def test_an_alarm_names_a_strangers_route_beside_an_edit_that_came_later() -> None:
+    world = verified()
+    at = [world.now + timedelta(seconds=number) for number in (1, 2)]
+    found = [route(0).model_copy(update={"at": at[0]}), edit("demo").model_copy(update={"at": at[1]})]
+    world.raw_status = note_edits(Outcome(status=world.status, objects=()), found).status.dump()
+    world.judge = bad(world.revision_of("stable"))
+    world.run(60)
+    said = (
+        f"at {at[1]:%Y-%m-%dT%H:%M:%SZ} kubectl-edit changed Deployment demo (it was put back); before that, "
+        f"at {at[0]:%Y-%m-%dT%H:%M:%SZ} kubectl-create wrote HTTPRoute mine with backends chat-long-r1; before that, at"
+    )
     assert f"Last change seen: {said}" in world.message("Degraded")

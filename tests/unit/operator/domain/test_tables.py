@@ -52,6 +52,10 @@ def test_a_table_whose_parts_are_whole_stays_as_it_is(amounts: dict[str, int]) -
     assert exact(weights) == weights
 
 
-def test_a_table_that_nobody_serves_has_no_weights() -> None:
+def test_of_two_tables_one_of_which_nobody_serves_the_other_has_all_but_at_a_weight_of_0() -> None:
     assert exact({}) == {}
-    assert mix({"gpu": WHOLE}, {}, 50) == ({}, {})
+    assert mix({}, {}, 50) == ({}, {})
+    assert mix({"gpu": 3, "tpu": 1}, {}, 50) == ({"gpu": 750_000, "tpu": 250_000}, {})
+    assert mix({}, {"gpu": 3, "tpu": 1}, 1) == ({}, {"gpu": 750_000, "tpu": 250_000})
+    assert mix({}, {"gpu": 1}, 0) == ({}, {})
+    assert mix({"gpu": 1}, {}, 100) == ({}, {})

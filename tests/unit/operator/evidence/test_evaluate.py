@@ -371,3 +371,14 @@ def test_false_alarms_of_whole_looks_against_stable() -> None:
             found += pair(requests.cumsum().tolist(), bad.cumsum().tolist(), pod=pod, revision=revision)
         failed += any(see(found, now=scrape, asked=asked).verdict.value == "Failed" for scrape in range(6, 61, 6))
     assert failed <= 60 * 0.05 + 1
+
+
+def test_a_restart_that_only_another_checks_counter_shows_is_doubt() -> None:
+    """Small counters may have grown again by the next scrape: what they had counted since the last one is lost."""
+    errors = pair([40, 20, 10, 500, 900, 1400], [0] * 6)
+    small = [pair([1, 1, 1, 110, 200, 320], [1] * 6, check=SCRIPT.name)]
+    alone = evaluate(question(SCRIPT, births=["c1"]), samples(*small), at(6)).looks["pool", SCRIPT.name]
+    assert summary(alone) == ("Passed", "", 320, 1)
+    asked = question(ERRORS, SCRIPT, births=["c1"])
+    found = evaluate(asked, samples(errors, *small), at(6)).looks["pool", SCRIPT.name]
+    assert summary(found) == ("Inconclusive", "InvalidData", 320, 1)

@@ -70,6 +70,33 @@ def test_bad_values_of_the_label_fail_it_beside_a_stable_of_the_same_kind() -> N
     assert look(asked, samples(vllm(10, 0), vllm(10, 0, **STABLE)))[0] == "Passed"
 
 
+@pytest.mark.parametrize("bake", [0, 60])
+def test_a_value_whose_newest_sample_is_not_stored_yet_is_awaited(bake: int) -> None:
+    """Without it the sum would fall, as if the process were new, and all that it has counted would count again."""
+    scrapes = 241
+    pods = [
+        [ends("stop", course(20, scrapes), pod=pod), ends("error", course(0.1, scrapes), pod=pod)]
+        for pod in ("c1", "c2")
+    ]
+    late = [[replace(stop, times=stop.times[:-1], values=stop.values[:-1]), error] for stop, error in pods]
+    asked = question(ENDS, births=["c1", "c2"], bake_intervals=bake)
+    assert look(asked, samples(*pods), scrapes) == ("Passed", "", 9648, 48)
+    assert look(asked, samples(*late), scrapes) == ("Passed", "", 9606, 46), "one scrape less"
+
+
+def test_a_value_that_is_gone_for_good_holds_nothing_up_and_takes_nothing_away() -> None:
+    scrapes = 100
+    gone = [*course(10, 30), *[None] * (scrapes - 30)]
+    found = samples([ends("stop", course(10, scrapes)), ends("length", gone), ends("error", course(0, scrapes))])
+    assert look(one_pod(), found, scrapes) == ("Passed", "", 990 + 290, 0)
+
+
+def test_a_value_that_a_new_process_has_not_counted_yet_is_not_waited_for() -> None:
+    stop: list[float | None] = [*course(10, 11), *course(10, 10)]
+    error: list[float | None] = [*course(0.1, 11), *[None] * 10]
+    assert look(one_pod(), samples([ends("stop", stop), ends("error", error)]))[2] == 191
+
+
 def test_a_value_that_appears_late_counts_from_zero() -> None:
     late: list[float | None] = [*[None] * 10, *[float(n) for n in range(1, 12)]]
     found = samples([ends("stop", course(10)), ends("error", late)])

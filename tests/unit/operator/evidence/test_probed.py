@@ -76,6 +76,15 @@ def test_nothing_passes_while_users_requests_speak_against_the_build() -> None:
     found = look(pair(course(1), alone), probes(500, 0))
     assert (found.verdict, found.bad) == ("Inconclusive", 3)
     assert look(users(1, 0), probes(500, 0)).verdict == "Passed"
+    # Beside stable too, as long as nothing shows that it is the worse one: 18 of 240 beside 2 of 60.
+    arms = [pair(_up_to(240), _up_to(18)), probes(150, 0)]
+    stable = [pair(_up_to(60), _up_to(2), **STABLE), probes(150, 0, **STABLE)]
+    found = look(*arms, *stable, compared=True, tests=8)
+    assert (found.verdict, found.bad) == ("Inconclusive", 18)
+
+
+def _up_to(whole: int) -> list[float]:
+    return [float(whole * scrape // (SCRAPES - 1)) for scrape in range(SCRAPES)]
 
 
 @pytest.mark.parametrize(("bad", "verdict"), [(4, "Passed"), (16, "Failed")])

@@ -285,6 +285,34 @@ def test_a_limit_that_stable_is_above_says_nothing_of_the_candidate() -> None:
     assert judge.findings(asked, state, sure, totals(state)).failed[0]
 
 
+@pytest.mark.parametrize(("candidate", "stable", "failed"), [(50, 50, True), (90, 10, False)])
+def test_stable_with_the_fewer_requests_may_just_have_been_spared(candidate: int, stable: int, failed: bool) -> None:
+    """At 90 % bursts that strike both seldom hit stable: 20 is no proof there that it is the better one."""
+    asked = margins(max_rate=0.001)
+    bad = 1 if stable == candidate else 7
+    state = folded(asked, rows(*((cell, *arm) for cell in range(8)
+                                 for arm in ((False, candidate, bad), (True, stable, 0)))))  # fmt: skip
+    sure = terms(threshold=math.log(4000))
+    seen = judge.evidence(asked, state, sure, leave_one_out=False)
+    assert math.log(20) <= float(seen.above_one[0]) < math.log(8000) < float(seen.unproven[0])
+    found = judge.findings(asked, state, sure, totals(state))
+    assert (bool(found.failed[0]), bool(found.unconfirmed[0])) == (failed, not failed)
+
+
+def test_good_answers_after_an_outage_turn_nothing_into_a_failure() -> None:
+    """They dilute what stable showed in it, and with it the doubt in what the candidate did."""
+    asked = margins(max_rate=0.005)
+    out = [(cell, stable, 50, 3 if stable else 7) for cell in range(15) for stable in (False, True)]
+    after = [(cell, stable, 50, 0) for cell in range(15, 165) for stable in (False, True)]
+    sure = terms(threshold=math.log(7000))
+    for found in (out, [*out, *after]):
+        state = folded(asked, rows(*found))
+        seen = judge.evidence(asked, state, sure, leave_one_out=True)
+        assert math.log(20) < float(seen.above_one[0]) < math.log(14_000) < float(seen.unproven[0])
+        assert not judge.findings(asked, state, sure, totals(state)).failed[0]
+    assert not judge.findings(asked, state, sure, totals(state)).shared[0], "stable is well again"
+
+
 def test_leaving_out_what_stable_did_well_can_show_it_above_its_limit() -> None:
     """A long clean interval of stable is all that speaks for its limit: without it the proof would not be enough."""
     asked = margins(max_rate=0.01)
