@@ -13,11 +13,13 @@ import typer
 from samplerctl.answering import Json, refuse, show
 from samplerctl.errors import InputError
 from samplerctl.live_app import Context, Kubeconfig, Name, Namespace, connect
+from samplerctl.progress import progress
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.act import Acts
 
     from samplerctl.acting import Word
+    from samplerctl.kube import Rollouts
 
 Reason = Annotated[str, typer.Option("--reason", help="why; kept with the act, and shown as self-reported")]
 By = Annotated[str | None, typer.Option("--by", help="who; default: the name of your account here")]
@@ -159,7 +161,7 @@ def selftest(
     name: Annotated[str | None, typer.Argument(help="the SamplerRollout of a cluster; or --file")] = None,
     file: Annotated[Path | None, typer.Option("-f", "--file", help="YAML: the SamplerRollout")] = None,
     rps: Annotated[
-        float | None, typer.Option(min=1e-6, help="each pool's checked requests a second; default: as observed")
+        float | None, typer.Option(help="each pool's checked requests a second; default: as observed")
     ] = None,
     traffic: Annotated[str, typer.Option(help="independent, sticky, bursty or diurnal")] = "independent",
     runs: Annotated[int, typer.Option(min=1, max=1000, help="rollouts for each incident")] = 20,
@@ -172,6 +174,7 @@ def selftest(
     """Which check would catch each known incident at this traffic, and after how many requests: 1 if one is missed."""
     from samplerctl import acting_shown  # noqa: PLC0415  (as above)
     from samplerctl import selftest as core  # noqa: PLC0415
+    from samplerctl.incidents import INCIDENTS  # noqa: PLC0415
     from samplerctl.rollout_file import read_rollout  # noqa: PLC0415
 
     try:
@@ -182,14 +185,23 @@ def selftest(
                 raise InputError("--rps: a file has no traffic: give the checked requests a second of a pool")
             rollout = read_rollout(file)
         else:
-            body = connect(kubeconfig, context, namespace).get(name or "")
+            body = _cluster(kubeconfig, context, namespace).get(name or "")
             rollout, rps = core.of_cluster(body), rps or core.observed_rps(body, time.time())
-        found = core.selftest(rollout, rps, traffic, runs, seed)
+        with progress("rollouts", runs * len(INCIDENTS)) as tell:
+            found = core.selftest(rollout, rps, traffic, runs, seed, tell)
     except InputError as error:
         refuse(error)
     show(found, acting_shown.selftested, as_json)
     if not found["trusted"]:
         raise typer.Exit(NOT_DONE)
+
+
+def _cluster(kubeconfig: Path | None, context: str | None, namespace: str | None) -> Rollouts:
+    """The self-test needs none: InputError says so where there is none."""
+    try:
+        return connect(kubeconfig, context, namespace)
+    except InputError as error:
+        raise InputError(f"{error}; without a cluster: selftest -f FILE --rps N") from None
 
 
 def _word(act: str, by: str | None, reason: str, release: str) -> Word:

@@ -67,7 +67,7 @@ def selftested(found: Found) -> None:
     for one in found["incidents"]:
         caught = Text(f"{one['caught']} of {found['runs']}", style="green" if one["right"] else "red")
         after = "" if one["seconds"] is None else duration(one["seconds"])
-        requests = "" if one["requests"] is None else f"{one['requests']:,}"
+        requests = "" if one["requests"] is None else f"{one['requests']:,.0f}"
         table.add_row(one["incident"], caught, ", ".join(one["by"]), requests, after, one["what"])
     console().print(table)
     for one in found["incidents"]:

@@ -13,6 +13,7 @@ import typer
 from samplerctl import act_app, attribution_app, live_app, numbers, output, report_app
 from samplerctl.answering import Json, refuse, show
 from samplerctl.errors import InputError
+from samplerctl.progress import progress
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -51,38 +52,46 @@ def power(
     baseline: Annotated[str, typer.Option(help="stable's rate of bad requests: 0.05% or 0.0005")],
     regression: Annotated[str, typer.Option(help="the candidate's rate that is to be found")],
     share: Annotated[str, typer.Option(help="the candidate's share of the pool's traffic")] = "10%",
-    alpha: Annotated[str, typer.Option(help="chance of a false alarm, over all tests and looks")] = "0.1%",
+    alpha: Annotated[
+        str,
+        typer.Option(help="chance of a false alarm, over all tests and looks: half of falseRollbackRate"),
+    ] = "0.1%",
     max_rate: Annotated[str | None, typer.Option(help="the check's maxRate; default: the baseline")] = None,
     max_ratio: Annotated[
         str | None, typer.Option(help="the check's maxRatio; default: 1, or none where --max-rate is given")
     ] = None,
     ignore_below: Annotated[str, typer.Option(help="the check's ignoreBelow")] = "0",
-    tests: Annotated[int, typer.Option(min=1, help="checks times pools that share alpha")] = 1,
+    tests: Annotated[int, typer.Option(min=1, max=10_000, help="checks times pools, without the replay audit")] = 1,
+    design_effect: Annotated[str, typer.Option(help="designEffect: so many times the requests are needed")] = "1",
     pass_confidence: Annotated[str, typer.Option(help="passConfidence")] = "95%",  # noqa: S107 - no password
     honest: Annotated[str | None, typer.Option(help="an honest build's rate, for Passed; default: baseline")] = None,
-    rps: Annotated[float | None, typer.Option(min=0.0, help="the pool's checked requests a second")] = None,
+    rps: Annotated[float | None, typer.Option(help="the pool's checked requests a second")] = None,
     runs: Annotated[int, typer.Option(min=20, max=100_000, help="simulated rollouts")] = 1000,
-    seed: Annotated[int, typer.Option(help="of the simulation")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="of the simulation")] = 1,
     as_json: Json = False,
 ) -> None:
     """How many candidate requests a check needs to find a regression, beside the fewest that any test needs."""
     from samplerctl import power as core  # noqa: PLC0415  (NumPy loads here: help need not wait for it)
 
     try:
-        rate = numbers.rate("--baseline", baseline)
+        if rps is not None:
+            numbers.amount("--rps", rps)
+        least = core.LEAST_RATE
+        rate = numbers.rate("--baseline", baseline, least=least)
         asked = core.Question(
             baseline=rate,
-            regression=numbers.rate("--regression", regression),
-            share=numbers.rate("--share", share),
-            alpha=numbers.rate("--alpha", alpha),
-            max_rate=rate if max_rate is None else numbers.rate("--max-rate", max_rate),
+            regression=numbers.rate("--regression", regression, least=least),
+            share=numbers.rate("--share", share, least=least),
+            alpha=numbers.rate("--alpha", alpha, least=core.LEAST_ALPHA, below=0.5),
+            max_rate=rate if max_rate is None else numbers.rate("--max-rate", max_rate, least=least),
             max_ratio=_max_ratio(max_ratio, alone=max_rate is not None),
-            ignore_below=numbers.rate("--ignore-below", ignore_below, zero=True),
+            ignore_below=numbers.rate("--ignore-below", ignore_below, zero=True, least=least),
             tests=tests,
             pass_confidence=numbers.rate("--pass-confidence", pass_confidence),
-            honest=rate if honest is None else numbers.rate("--honest", honest),
+            honest=rate if honest is None else numbers.rate("--honest", honest, least=least),
             runs=runs,
             seed=seed,
+            design_effect=numbers.at_least("--design-effect", design_effect, 1.0, most=1e3),
         )
         if asked.ignore_below and math.isnan(asked.max_ratio):
             raise InputError("--ignore-below: softens --max-ratio: add for example --max-ratio 2, or leave it out")
@@ -91,7 +100,15 @@ def power(
                 f"--regression: {regression} is allowed by the margins (up to {numbers.percent(asked.allowed)}): "
                 "nothing would find it"
             )
-        found = output.power_result(asked, core.detection(asked), core.requests_to_pass(asked), rps)
+        if asked.fewest * asked.regression > core.MOST_BAD:
+            raise InputError(
+                f"--regression: {regression} is too near to what the margins allow, {numbers.percent(asked.allowed)}: "
+                f"no test finds it within {asked.fewest:,.0f} requests: ask for a larger one"
+            )
+        with progress("rollouts that failed", runs) as tell:
+            detected = core.detection(asked, tell)
+        with progress("honest rollouts that passed", runs) as tell:
+            found = output.power_result(asked, detected, core.requests_to_pass(asked, tell), rps)
     except InputError as error:
         refuse(error)
     show(found, partial(output.power_table, asked), as_json)
@@ -101,13 +118,13 @@ def _max_ratio(text: str | None, *, alone: bool) -> float:
     """As in the resource, a check with a maxRate ``alone`` has no ratio: NaN."""
     if text is None:
         return math.nan if alone else 1.0
-    return numbers.at_least("--max-ratio", text, 1.0)
+    return numbers.at_least("--max-ratio", text, 1.0, most=1e4)
 
 
 @app.command()
 def replay(
     file: Annotated[Path, typer.Argument(help="CSV: time,check,pool,release,pod,checked_total,bad_total")],
-    quality: Annotated[Path, typer.Option(help="YAML: the quality block of a SamplerRollout")],
+    quality: Annotated[Path, typer.Option(help="YAML: a SamplerRollout, or its quality block alone")],
     plot: Annotated[Path | None, typer.Option(help="write the course of every check as an HTML page")] = None,
     as_json: Json = False,
 ) -> None:
@@ -115,12 +132,14 @@ def replay(
     from samplerctl import recording as recordings  # noqa: PLC0415  (as above)
     from samplerctl import replay as core  # noqa: PLC0415
     from samplerctl.plot import page  # noqa: PLC0415
+    from samplerctl.rollout_file import read_quality  # noqa: PLC0415
 
     try:
-        recording, block = recordings.read(file), core.read_quality(quality)
-        courses = core.replay(recording, block)
+        recording, block = recordings.read(file), read_quality(quality)
+        with progress("looks", len(recording.looks)) as tell:
+            courses = core.replay(recording, block, tell)
         if plot is not None:
-            _write(plot, page(courses, recording.start))
+            _write(plot, page(courses, recording.start, block))
     except InputError as error:
         refuse(error)
     for name in core.unknown_checks(recording, block):
@@ -128,14 +147,14 @@ def replay(
     for name in core.unrecorded_checks(block):
         typer.echo(f"check {name}: a recording holds counts, not nats, so it was not looked at", err=True)
     found = output.replay_result(courses, recording.start, block)
-    show(found, output.replay_table, as_json)
+    show(found, partial(output.replay_table, block), as_json)
 
 
 @app.command()
 def simulate(
     file: Annotated[Path, typer.Option("-f", "--file", help="YAML: the SamplerRollout")],
     incident: Annotated[str, typer.Option(help="I1, I2, I3a, I3b or honest")],
-    rps: Annotated[float, typer.Option(min=1e-6, help="each pool's checked requests a second")],
+    rps: Annotated[float, typer.Option(help="each pool's checked requests a second")],
     traffic: Annotated[
         list[str] | None, typer.Option(help="independent, sticky, bursty, diurnal; again for more")
     ] = None,
@@ -156,11 +175,12 @@ def simulate(
 ) -> None:
     """Whole rollouts through the operator's own decision, with simulated traffic: promoted, rolled back or held."""
     from samplerctl import simulation_shown as shown  # noqa: PLC0415  (as above)
-    from samplerctl.simulate import simulate_kinds  # noqa: PLC0415
+    from samplerctl.simulate import DEFAULT_TRAFFIC, simulate_kinds  # noqa: PLC0415
 
     try:
         asked = shown.setting(file, incident, rps, rate, usual or [], runs, seed, scrape, ready_after, tokens)
-        found = shown.result(incident, asked, *simulate_kinds(asked, traffic or [], jobs))
+        with progress("rollouts", runs * len(traffic or DEFAULT_TRAFFIC)) as tell:
+            found = shown.result(incident, asked, *simulate_kinds(asked, traffic or [], jobs, tell))
         if plot is not None:
             _write(plot, shown.page(found, asked.incident))
     except InputError as error:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import urllib3
+import yaml
 from kubernetes import client, config
 from sampler_rollouts.domain.render import LABEL_REVISION
 from sampler_rollouts.domain.resource import GROUP, KIND, VERSION
@@ -57,11 +60,15 @@ class KubernetesRollouts:
     def __init__(self, kubeconfig: Path | None, context: str | None, namespace: str | None) -> None:
         # Read here: the client library looks at the variable once, when it is imported.
         file = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG")
+        named = file or str(Path(config.KUBE_CONFIG_DEFAULT_LOCATION).expanduser())
         try:
             self._client = config.new_client_from_config(config_file=file, context=context)
-            self.namespace = namespace or _namespace(file, context)
-        except (config.ConfigException, OSError, ValueError) as error:
-            raise InputError(f"--kubeconfig: no cluster to ask: {' '.join(str(error).split())}") from None
+            chosen = _context(file, context)
+        except (config.ConfigException, OSError, ValueError, LookupError, TypeError, yaml.YAMLError) as error:
+            # The client library looks into what it has read as if it had the right shape.
+            raise InputError(f"no cluster to ask: {named} {_why(error, context, named)}") from None
+        self.namespace = namespace or str(chosen["context"].get("namespace") or "default")
+        self._from = f"context {chosen['name']} of {named}"
         self._client.configuration.retries = urllib3.Retry(total=1, connect=1, read=0, redirect=0)
 
     def get(self, name: str) -> dict[str, Any]:
@@ -124,7 +131,7 @@ class KubernetesRollouts:
             response = self._client.call_api(*prepared, _request_timeout=TIMEOUT)
             payload = response.read() or b""
         except (client.ApiException, urllib3.exceptions.HTTPError) as error:
-            raise InputError(f"the API server does not answer: {type(error).__name__}: {error}"[:300]) from None
+            raise InputError(f"{self._client.configuration.host} {_silence(error)} ({self._from})") from None
         if response.status == 404 and name:
             raise InputError(f"there is no SamplerRollout {name} in namespace {self.namespace}: name another with -n")
         if response.status != 200:
@@ -132,11 +139,44 @@ class KubernetesRollouts:
         return _decoded(payload)
 
 
-def _namespace(file: str | None, context: str | None) -> str:
-    """The context's own."""
+def _context(file: str | None, context: str | None) -> dict[str, Any]:
+    """The one that is named, or the current one."""
     contexts, active = config.list_kube_config_contexts(config_file=file)
-    chosen = next((one for one in contexts if one["name"] == context), active)
-    return str(chosen["context"].get("namespace") or "default")
+    chosen: dict[str, Any] = next((one for one in contexts if one["name"] == context), active)
+    return chosen
+
+
+def _why(error: Exception, context: str | None, named: str) -> str:
+    """The client library says the same of a file that is missing and of one that names nothing."""
+    said, remedy = " ".join(str(error).split()), "set KUBECONFIG or --kubeconfig to a file that names one"
+    if not any(Path(one).exists() for one in named.split(os.pathsep)):
+        return f"does not exist: {remedy}"
+    if context and f"name {context}" in said:
+        return f"has no context {context}: name another with --context"
+    return f"cannot be used ({said}): {remedy}"
+
+
+_SILENCES: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (ConnectionRefusedError, "refused the connection: is the cluster up?"),
+    (socket.gaierror, "is on an unknown host: correct the server's address"),
+    (ssl.SSLCertVerificationError, "has a certificate that is not trusted: correct certificate-authority"),
+    (ssl.SSLError, "does not speak TLS as it should: correct the server's address"),
+    (TimeoutError, "did not answer in time: is the cluster up?"),
+    (urllib3.exceptions.TimeoutError, "did not answer in time: is the cluster up?"),
+    (ConnectionError, "broke the connection off: is the cluster up?"),
+)
+
+
+def _silence(error: BaseException) -> str:
+    """Why there is no answer, by what is at the bottom: what the library says names objects of its own."""
+    chain: list[BaseException] = []
+    deeper: BaseException | None = error
+    while deeper is not None and deeper not in chain:
+        chain.append(deeper)
+        reason = getattr(deeper, "reason", None)
+        deeper = reason if isinstance(reason, BaseException) else deeper.__cause__ or deeper.__context__
+    told = (words for one in reversed(chain) for kind, words in _SILENCES if isinstance(one, kind))
+    return next(told, f"does not answer: {type(error).__name__}: {' '.join(str(error).split())}"[:300])
 
 
 def _decoded(payload: bytes) -> dict[str, Any]:

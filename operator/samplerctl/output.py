@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
-from samplerctl.numbers import duration, percent
+from samplerctl.numbers import duration, figure, percent
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.evidence.look import CheckLook
@@ -25,19 +25,19 @@ MOST_POINTS = 20
 
 def power_result(asked: Question, found: Detection, to_pass: int | None, rps: float | None) -> dict[str, Any]:
     """All counts are candidate requests; seconds are null without traffic, or where the requests are."""
-    from samplerctl.power import sprt_bound  # noqa: PLC0415  (NumPy loads here)
 
     def seconds(requests: int | None) -> float | None:
         return round(requests / (rps * asked.share), 3) if requests is not None and rps else None
 
     return {
-        "sprt_bound": math.ceil(sprt_bound(asked.allowed, asked.regression, asked.alpha / asked.tests)),
+        "sprt_bound": math.ceil(asked.fewest),
         "median": found.median,
         "p95": found.p95,
         "confirmed_median": found.confirmed_median,
         "confirmed_p95": found.confirmed_p95,
         "passed_median": to_pass,
         "seconds": seconds(found.median),
+        "p95_seconds": seconds(found.p95),
         "confirmed_seconds": seconds(found.confirmed_median),
         "passed_seconds": seconds(to_pass),
     }
@@ -52,7 +52,7 @@ def power_table(asked: Question, found: Mapping[str, Any]) -> None:
     rows = (
         ("fewest that any test needs (SPRT)", "sprt_bound", ""),
         ("found, median", "median", "seconds"),
-        ("found, 95 of 100", "p95", ""),
+        ("found, 95 of 100", "p95", "p95_seconds"),
         ("confirmed by a second pod-interval, median", "confirmed_median", "confirmed_seconds"),
         ("confirmed by a second pod-interval, 95 of 100", "confirmed_p95", ""),
         ("honest build Passed, median", "passed_median", "passed_seconds"),
@@ -76,8 +76,11 @@ def _wider(asked: Question) -> str:
 
 
 def console() -> Console:
-    """As wide as the terminal; what is piped or kept in a file is not wrapped at 80 columns."""
-    return Console(width=None if sys.stdout.isatty() else 160)
+    """As wide as the terminal; what is piped or kept in a file is not wrapped at 80 columns.
+
+    Names from files and clusters are shown as they are: brackets and colons in them mean nothing.
+    """
+    return Console(width=None if sys.stdout.isatty() else 160, markup=False, emoji=False)
 
 
 def _requests(count: int | None) -> str:
@@ -124,6 +127,8 @@ def _result(course: Course, start: float, quality: Quality) -> dict[str, Any]:
         "ratio_lower": look.ratio_bounds[0],
         "ratio_upper": look.ratio_bounds[1] if math.isfinite(look.ratio_bounds[1]) else None,
         "dropped": dict(course.points[-1][1].dropped),
+        "stable_dropped": dict(course.stable_dropped),
+        "stable_unusable": course.stable_unusable,
         "failed": _first(course.failed, start),
         "passed": _first(course.passed, start),
         "course": [
@@ -149,41 +154,67 @@ def _changes(course: Course) -> list[tuple[float, CheckLook]]:
     ]
 
 
-def replay_table(found: Mapping[str, Any]) -> None:
+def replay_table(quality: Quality, found: Mapping[str, Any]) -> None:
     """For people."""
     out = console()
+    sure, ratio_sure = _confidences(quality)
+    out.print("Numbers are those at the first Failed, where there is one, else those of the last look.")
     table = Table(box=None, pad_edge=False)
-    for name in ("pool", "check", "verdict", "requests", "bad", "rate", "bounds", "times stable's", "dropped"):
-        table.add_column(name, justify="left" if name in ("pool", "check", "verdict", "dropped") else "right")
+    left = ("pool", "check", "verdict")
+    for name in (*left, "requests", "bad", "rate", f"bounds ({sure} each)", f"times stable's ({ratio_sure} each)"):
+        table.add_column(name, justify="left" if name in left else "right")
     for one in found["results"]:
-        verdict = one["verdict"] + (f" ({one['reason']})" if one["reason"] else "")
-        dropped = ", ".join(f"{count} {reason}" for reason, count in one["dropped"].items())
-        rate = "" if one["rate"] is None else percent(one["rate"])
-        bounds = f"{percent(one['lower'])} to {percent(one['upper'])}"
         table.add_row(
             one["pool"],
             one["check"],
-            verdict,
+            one["verdict"] + (f" ({one['reason']})" if one["reason"] else ""),
             f"{one['checked']:,}",
-            str(one["bad"]),
-            rate,
-            bounds,
+            f"{one['bad']:,}",
+            "" if one["rate"] is None else percent(one["rate"]),
+            f"{percent(one['lower'])} to {percent(one['upper'])}",
             _ratio(one),
-            dropped,
         )
     out.print(table)
+    if any(_ratio(one).endswith("?") for one in found["results"]):
+        out.print("?: the data do not bound yet how many times stable's rate it may be.")
     for one in found["results"]:
         for name in ("failed", "passed"):
             if one[name] is not None:
                 first = one[name]
                 at = f"after {first['checked']:,} requests and {duration(first['seconds'])}"
                 out.print(f"{one['pool']}, {one['check']}: {name.capitalize()} {at}")
+    for line in _drops(found["results"]):
+        out.print(line, soft_wrap=True)
     if found["first_failed"] is None:
         out.print("Nothing failed.")
+
+
+def _drops(results: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """What was not believed, of the whole recording: the candidate's and stable's, and where the names are told."""
+    some = False
+    for one in results:
+        for arm, key in (("candidate", "dropped"), ("stable", "stable_dropped")):
+            if one[key]:
+                some = True
+                named = ", ".join(f"{count:,} {reason}" for reason, count in sorted(one[key].items()))
+                yield f"{one['pool']}, {one['check']}: dropped of {arm}: {named}"
+        if one["stable_unusable"]:
+            yield f"{one['pool']}, {one['check']}: stable has no sample that can be used: nothing was compared with it"
+    if some:
+        yield "What these names mean: docs/evidence.md#counting"
+
+
+def _confidences(quality: Quality) -> tuple[str, str]:
+    """Of each bound of the rate, and of each of the ratio, as people write them."""
+    from sampler_rollouts.domain.evidence.judge import RATIO_SHARE  # noqa: PLC0415
+    from sampler_rollouts.domain.quantities import ratio  # noqa: PLC0415
+
+    sure = ratio(quality.pass_confidence)
+    return f"{100 * sure:.6g}%", f"{100 * (1 - RATIO_SHARE * (1 - sure)):.6g}%"
 
 
 def _ratio(one: Mapping[str, Any]) -> str:
     if not one["stable_checked"]:
         return ""
-    upper = "?" if one["ratio_upper"] is None else f"{one['ratio_upper']:.3g}"
-    return f"{one['ratio_lower']:.3g} to {upper}"
+    upper = "?" if one["ratio_upper"] is None else figure(one["ratio_upper"])
+    return f"{figure(one['ratio_lower'])} to {upper}"

@@ -15,12 +15,21 @@ from sampler_rollouts.domain.evidence import judge
 from sampler_rollouts.domain.evidence.grid import BoolArray, FloatArray, IntArray
 from sampler_rollouts.domain.evidence.streams import Margins, PodIntervals, State, begin, fold, part
 
+from samplerctl.progress import Tell, untold
+
 MISSED = 0.05
 """The chance of missing the regression that the bound allows any other test."""
 LOOKS_A_BOUND = 100
 """Looks before the bound: what comes between two of them makes figures at most 1 % too large."""
 MOST_BOUNDS = 40
 """How many times the bound is simulated at the most."""
+MOST_STABLE_PODS = 50
+"""However small the candidate's share: stable's requests are put together in as many pods."""
+LEAST_RATE = 1e-7
+"""Rates and shares below one in ten million are no question that traffic answers."""
+LEAST_ALPHA = 1e-10
+MOST_BAD = 2_000
+"""Bad requests of a run at the bound: more are not simulated in any time that a person waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +51,12 @@ class Question:
     honest: float
     runs: int
     seed: int
+    design_effect: float = 1.0
+
+    @property
+    def fewest(self) -> float:
+        """What any test needs; the design effect divides what requests say, and so multiplies them."""
+        return self.design_effect * sprt_bound(self.allowed, self.regression, self.alpha / self.tests)
 
     @property
     def allowed(self) -> float:
@@ -87,9 +102,9 @@ def _relative_entropy(p: float, q: float) -> float:
     return p * math.log(p / q) + (1 - p) * math.log((1 - p) / (1 - q))
 
 
-def detection(asked: Question) -> Detection:
-    """Simulate candidates at the regression until they fail."""
-    step = max(1, math.ceil(sprt_bound(asked.allowed, asked.regression, asked.alpha / asked.tests) / LOOKS_A_BOUND))
+def detection(asked: Question, tell: Tell = untold) -> Detection:
+    """Simulate candidates at the regression until they fail, and ``tell`` of each that has."""
+    step = max(1, math.ceil(asked.fewest / LOOKS_A_BOUND))
     first, confirmed = (np.full(asked.runs, np.inf) for _ in range(2))
     for look in _looks(asked, asked.regression, step, LOOKS_A_BOUND * MOST_BOUNDS):
         whole, without = (
@@ -99,12 +114,13 @@ def detection(asked: Question) -> Detection:
         first[look.runs[reached]] = np.minimum(first[look.runs[reached]], look.requests)
         look.done = without.combined >= look.terms.log_threshold
         confirmed[look.runs[look.done]] = look.requests
+        tell(int(look.done.sum()))
     return Detection(
         _quantile(first, 0.5), _quantile(first, 0.95), _quantile(confirmed, 0.5), _quantile(confirmed, 0.95)
     )
 
 
-def requests_to_pass(asked: Question) -> int | None:
+def requests_to_pass(asked: Question, tell: Tell = untold) -> int | None:
     """Median candidate requests until an honest build has ``Passed``; None where most never do.
 
     A build that is not inside the margins has nothing to pass by, whatever it is given.
@@ -112,12 +128,13 @@ def requests_to_pass(asked: Question) -> int | None:
     if asked.too_tight:
         return None
     margin = max(asked.allowed, asked.honest)
-    step = max(1, math.ceil(-math.log(1 - asked.pass_confidence) / margin / LOOKS_A_BOUND))
+    step = max(1, math.ceil(-asked.design_effect * math.log(1 - asked.pass_confidence) / margin / LOOKS_A_BOUND))
     passed = np.full(asked.runs, np.inf)
     for look in _looks(asked, asked.honest, step, LOOKS_A_BOUND * MOST_BOUNDS):
         totals = judge.Totals(look.state.checked, look.state.bad, np.zeros(look.runs.size, dtype=np.int64))
         look.done = judge.passed(look.margins, look.state, look.terms, totals)
         passed[look.runs[look.done]] = look.requests
+        tell(int(look.done.sum()))
         if np.isfinite(passed).mean() > 0.5:
             break
     return _quantile(passed, 0.5)
@@ -142,7 +159,7 @@ def _looks(asked: Question, rate: float, step: int, most: int) -> Iterator[_Look
     terms = judge.Terms(
         np.full(asked.runs, math.log(asked.tests / asked.alpha)),
         np.full(asked.runs, asked.pass_confidence),
-        np.ones(asked.runs),
+        np.full(asked.runs, asked.design_effect),
     )
     look = _Look(0, np.arange(asked.runs), margins, begin(asked.runs), terms, np.zeros(asked.runs, dtype=np.bool_))
     for cell in range(most):
@@ -173,9 +190,9 @@ def _margins(asked: Question) -> Margins:
 
 def _cell(asked: Question, rate: float, step: int, cell: int, runs: int, random: np.random.Generator) -> PodIntervals:
     """One cell of each run: every bad candidate request a row of its own, the good ones another, and stable's pods,
-    each with about as many requests as the candidate."""
+    each with about as many requests as the candidate, or more where they would be too many."""
     candidate_bad = random.binomial(step, rate, runs)
-    pods = max(1, round((1 - asked.share) / asked.share))
+    pods = min(MOST_STABLE_PODS, max(1, round((1 - asked.share) / asked.share)))
     per_pod = step * (1 - asked.share) / asked.share / pods
     stable_each = math.floor((cell + 1) * per_pod) - math.floor(cell * per_pod)
     stable_bad = random.binomial(stable_each, asked.baseline, (pods, runs))

@@ -19,6 +19,12 @@ from samplerctl.errors import InputError
 COLUMNS = ("time", "check", "pool", "release", "pod", "checked_total", "bad_total")
 CANDIDATE, STABLE = "candidate", "stable"
 DEFAULT_SCRAPE = 15.0
+LATEST = 1e10
+"""Unix seconds of the year 2286. What is larger is in another unit: in milliseconds it would be April 1970."""
+UNITS = (("milliseconds", 1e14), ("microseconds", 1e17), ("nanoseconds", 1e20))
+"""What a time in another unit looks like, below so much."""
+LONGEST = 366 * 86400.0
+"""A recording of more than a year holds a wrong time: no rollout takes as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +50,24 @@ def read(path: Path) -> Recording:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)
-            missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
-            if missing:
-                raise InputError(
-                    f"{path}: the columns {', '.join(missing)} are missing: a file has {','.join(COLUMNS)}"
-                )
+            _need_columns(path, list(rows.fieldnames or ()))
             return _recording(path, _samples(path, rows))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not in UTF-8 ({error.reason}, byte {error.start}): save as UTF-8") from None
+    except (OSError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
+
+
+def _need_columns(path: Path, found: list[str]) -> None:
+    whole = ",".join(COLUMNS)
+    if not found:
+        raise InputError(f"{path}: is empty: its first line is {whole}")
+    missing = [name for name in COLUMNS if name not in found]
+    for mark, name in ((";", "semicolons"), ("\t", "tabs")):
+        if missing and any(mark in one for one in found):
+            raise InputError(f"{path}, line 1: the columns are separated by {name}: separate them by commas: {whole}")
+    if missing:
+        raise InputError(f"{path}: the columns {', '.join(missing)} are missing: a file has {whole}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +85,7 @@ def _samples(path: Path, rows: csv.DictReader[str]) -> _Samples:
     found: _Samples = defaultdict(list)
     for row in rows:
         where = f"{path}, line {rows.line_num}"
+        _need_cells(where, row, len(rows.fieldnames or ()))
         if row["release"] not in (CANDIDATE, STABLE):
             raise InputError(f"{where}: release is {row['release']!r}: write {CANDIDATE} or {STABLE}")
         place = _Place(row["check"], row["pool"], row["release"], row["pod"])
@@ -77,16 +94,36 @@ def _samples(path: Path, rows: csv.DictReader[str]) -> _Samples:
     return found
 
 
-def _time(where: str, text: str | None) -> float:
+def _need_cells(where: str, row: Mapping[str | None, object], columns: int) -> None:
+    """The reader puts None where cells are missing, and what is too much under the key None."""
+    more, missing = row.get(None), sum(cell is None for cell in row.values())
+    cells = columns + len(more) if isinstance(more, list) else columns - missing
+    if cells != columns:
+        remedy = "write one for each column" if cells < columns else "write numbers with a point, and nothing more"
+        raise InputError(f"{where}: has {cells} cells, the first line {columns}: {remedy}")
+
+
+def _time(where: str, text: str) -> float:
     """Unix seconds, or ISO 8601; without a zone it is UTC."""
+    found = _seconds(text)
+    if found is None:
+        raise InputError(f"{where}: time is {text!r}: write Unix seconds or 2026-11-23T12:00:00Z")
+    if not 0 <= found < LATEST:  # never so for NaN
+        unit = next((name for name, most in UNITS if LATEST <= found < most), "")
+        looks = f"it looks like {unit}, write Unix seconds" if unit else "write Unix seconds or 2026-11-23T12:00:00Z"
+        raise InputError(f"{where}: time {text} is not in seconds since 1970: {looks}")
+    return found
+
+
+def _seconds(text: str) -> float | None:
     try:
-        return float(text or "")
+        return float(text)
     except ValueError:
         pass
     try:
-        read = datetime.fromisoformat(text or "")
+        read = datetime.fromisoformat(text)
     except ValueError:
-        raise InputError(f"{where}: time is {text!r}: write Unix seconds or 2026-11-23T12:00:00Z") from None
+        return None
     return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
 
 
@@ -100,14 +137,19 @@ def _count(where: str, name: str, text: str | None) -> float:
 
 def _recording(path: Path, found: _Samples) -> Recording:
     candidates = {place: samples for place, samples in found.items() if place.release == CANDIDATE}
-    times = sorted(time for samples in candidates.values() for time, _, _ in samples if math.isfinite(time))
+    times = sorted(time for samples in candidates.values() for time, _, _ in samples)
     if not times:
         raise InputError(f"{path}: there is no row of the release {CANDIDATE}")
+    if times[-1] - times[0] > LONGEST:
+        raise InputError(
+            f"{path}: the candidate's times go from {times[0]:.10g} to {times[-1]:.10g}, more than a year: "
+            "correct the one that is wrong"
+        )
     scrape = _scrape(found)
     last: dict[tuple[str, str], float] = {}
     for place, samples in candidates.items():
         key = (place.pool, place.pod)
-        last[key] = max(last.get(key, -math.inf), *(time for time, _, _ in samples))
+        last[key] = max(last.get(key, 0.0), *(time for time, _, _ in samples))
     return Recording(
         series=tuple(one for place, samples in found.items() for one in _pair(place, samples)),
         checks=tuple(dict.fromkeys(place.check for place in found)),

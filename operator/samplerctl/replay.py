@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
-import yaml
-from pydantic import ValidationError
 from sampler_rollouts.domain.decision.quality import check_plan, check_spec
 from sampler_rollouts.domain.evidence.counters import milliseconds
 from sampler_rollouts.domain.evidence.evaluate import count_tests, evaluate
 from sampler_rollouts.domain.evidence.fold import fold
 from sampler_rollouts.domain.evidence.look import CheckLook, Verdict
-from sampler_rollouts.domain.evidence.samples import Arm, CheckPlan, Question, SampleSet, is_calibration, is_scored
+from sampler_rollouts.domain.evidence.reading import Reader, window_of
+from sampler_rollouts.domain.evidence.samples import (
+    Arm,
+    CheckPlan,
+    Question,
+    SampleSet,
+    is_calibration,
+    is_compared,
+    is_scored,
+)
 from sampler_rollouts.domain.quality_spec import Quality
 from sampler_rollouts.domain.quantities import ratio
-from sampler_rollouts.domain.rules import violations
 
-from samplerctl.errors import InputError
+from samplerctl.progress import Tell, untold
 from samplerctl.recording import CANDIDATE, STABLE, Recording
 
 FOLD_SCRAPES, OVERLAP_SCRAPES = 40, 4
@@ -33,6 +39,10 @@ class Course:
     points: list[tuple[float, CheckLook]] = field(default_factory=list)
     failed: tuple[float, CheckLook] | None = None
     passed: tuple[float, CheckLook] | None = None
+    stable_dropped: Mapping[str, int] = field(default_factory=dict)
+    """What of stable's samples was not believed, at the end, by reason."""
+    stable_unusable: bool = False
+    """Whether stable has rows, and no sample of them can be believed: nothing was compared with anything."""
 
     def add(self, time: float, look: CheckLook) -> None:
         """The next look."""
@@ -48,33 +58,11 @@ class Course:
         return self.failed[1] if self.failed else self.points[-1][1]
 
 
-def read_quality(path: Path) -> Quality:
-    """The ``quality`` block of a SamplerRollout, alone or under its key."""
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
-    block = found.get("quality", found) if isinstance(found, dict) else None
-    if not isinstance(block, dict):
-        raise InputError(f"{path}: is not a quality block: write designEffect and checks as in the resource")
-    try:
-        quality = Quality.model_validate(block)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(str(part) for part in problem["loc"])
-        said = {"extra_forbidden": "unknown field: remove it", "missing": "is required: add it"}
-        raise InputError(f"{path}: quality.{place}: {said.get(problem['type'], problem['msg'])}") from None
-    problems = list(violations(quality, "quality"))
-    if problems:
-        raise InputError(f"{path}: {problems[0]}")
-    return quality
-
-
-def replay(recording: Recording, quality: Quality) -> dict[tuple[str, str], Course]:
-    """Look at every scrape of the recording. By (check, pool), for each check of the quality block."""
+def replay(recording: Recording, quality: Quality, tell: Tell = untold) -> dict[tuple[str, str], Course]:
+    """Look at every scrape of the recording, and ``tell`` of each. By (check, pool), for each check of the block."""
     samples = SampleSet(series=recording.series, scrape_interval=recording.scrape)
     courses: dict[tuple[str, str], Course] = {
-        (plan.name, pool): Course() for plan in _looked_at(quality) for pool in recording.pools
+        (plan.name, pool): Course() for plan in looked_at(quality) for pool in recording.pools
     }
     for number, time in enumerate(recording.looks):
         asked = _question(recording, quality, time)
@@ -84,7 +72,21 @@ def replay(recording: Recording, quality: Quality) -> dict[tuple[str, str], Cour
         if number % FOLD_SCRAPES == FOLD_SCRAPES - 1:
             horizon = time - OVERLAP_SCRAPES * recording.scrape
             samples = fold(asked, samples, milliseconds(horizon), FOLD_SCRAPES // 2)
+        tell(1)
+    _note_stable(courses, _question(recording, quality, recording.looks[-1]), samples, recording.looks[-1])
     return courses
+
+
+def _note_stable(courses: Mapping[tuple[str, str], Course], asked: Question, samples: SampleSet, now: float) -> None:
+    """What of stable's samples was dropped: the evidence tells that of the candidate's alone."""
+    reader = Reader(samples, window_of(asked, samples, _moment(now)))
+    for arm in asked.arms:
+        for plan in asked.checks:
+            if arm.compared and is_compared(plan):
+                found = reader.stable(arm, plan).values()
+                course = courses[plan.name, arm.pool]
+                course.stable_dropped = sum((one.drops for one in found), Counter())
+                course.stable_unusable = all(one.newest is None for one in found)
 
 
 def unknown_checks(recording: Recording, quality: Quality) -> list[str]:
@@ -97,7 +99,7 @@ def unrecorded_checks(quality: Quality) -> list[str]:
     return [check.name for check in quality.checks if check.max_bias_nats is not None or check.max_drop is not None]
 
 
-def _looked_at(quality: Quality) -> tuple[CheckPlan, ...]:
+def looked_at(quality: Quality) -> tuple[CheckPlan, ...]:
     """What is recorded are two counters by the check's name, whatever histogram or template they are read from."""
     counted = (plan for plan in _plans(quality) if not (is_calibration(plan) or is_scored(plan)))
     return tuple(replace(plan, slower_than=0.0, metrics=(), problem="") for plan in counted)
@@ -122,7 +124,7 @@ def _question(recording: Recording, quality: Quality, now: float) -> Question:
         source="",
         since=since,
         arms=tuple(_arm(recording, pool, since, now) for pool in recording.pools),
-        checks=_looked_at(quality),
+        checks=looked_at(quality),
         alpha=ratio(quality.false_rollback_rate) / 2,
         pass_confidence=ratio(quality.pass_confidence),
         design_effect=float(quality.design_effect),

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from sampler_rollouts.domain.resource import KIND, Spec, SpecError, parse_spec
+from sampler_rollouts.domain.quality_spec import Quality
+from sampler_rollouts.domain.resource import KIND, Spec, parse_spec
 
 from samplerctl.errors import InputError
+from samplerctl.wording import quality_problems, spec_problems
 
 STANDARD_INPUT: Final = Path("-")
 LISTS: Final = ("List", f"{KIND}List")
@@ -54,12 +56,30 @@ def read_rollout(path: Path) -> RolloutFile:
     body = rollouts[0]
     metadata, raw = body.get("metadata"), body.get("spec")
     name = str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
-    if not isinstance(raw, dict) or not name:
-        raise InputError(f"{path}: needs metadata.name and spec")
-    try:
-        return RolloutFile(name, raw, parse_spec(raw, name))
-    except SpecError as error:
-        raise InputError(f"{path}: {error}") from None
+    if not name:
+        raise InputError(f"{path}: metadata.name: is required: add it")
+    if not isinstance(raw, dict):
+        raise InputError(f"{path}: spec: is required: add it")
+    if problems := list(spec_problems(raw, name)):
+        raise InputError(f"{path}: {'; '.join(problems)}")
+    return RolloutFile(name, raw, parse_spec(raw, name))
+
+
+def read_quality(path: Path) -> Quality:
+    """The quality block of a file: alone, under its key, or as a whole SamplerRollout has it."""
+    documents = _documents(path)
+    rollouts = list(_rollouts(documents))
+    if len(rollouts) > 1:
+        raise InputError(f"{path}: holds {len(rollouts)} objects of kind {KIND}: give a file with one")
+    found = rollouts[0].get("spec") if rollouts else documents[0] if len(documents) == 1 else None
+    block = found.get("quality", None if rollouts else found) if isinstance(found, dict) else None
+    if not isinstance(block, dict):
+        raise InputError(
+            f"{path}: holds no quality block: write designEffect and checks as in the resource, or give a {KIND}"
+        )
+    if problems := list(quality_problems(block)):
+        raise InputError(f"{path}: {'; '.join(problems)}")
+    return Quality.model_validate(block)
 
 
 class _OnceLoader(yaml.SafeLoader):

@@ -6,11 +6,11 @@ Each incident goes as simulated requests through the checks of the rollout, the 
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from statistics import median
 from typing import Any, Final
 
 from sampler_rollouts.domain.decision.context import counted_since
@@ -19,9 +19,11 @@ from sampler_rollouts.domain.evidence.samples import is_calibration
 from sampler_rollouts.domain.resource import SpecError, parse_spec
 from sampler_rollouts.domain.status import Status
 
+from samplerctl import numbers
 from samplerctl.errors import InputError
 from samplerctl.incidents import INCIDENTS, need_check
 from samplerctl.not_simulated import simulated, without_checks
+from samplerctl.progress import Tell, untold
 from samplerctl.rollout_file import RolloutFile
 from samplerctl.simulate import TRAFFIC, Ending, Setting, simulate
 
@@ -51,13 +53,17 @@ def observed_rps(body: Mapping[str, Any], now: float) -> float:
     return min(counts) / watched
 
 
-def selftest(file: RolloutFile, rps: float, traffic: str, runs: int, seed: int) -> dict[str, Any]:
-    """What each incident comes to, and an honest build; InputError where the rollout cannot be simulated."""
+def selftest(file: RolloutFile, rps: float, traffic: str, runs: int, seed: int, tell: Tell = untold) -> dict[str, Any]:
+    """What each incident comes to, and an honest build; InputError where the rollout cannot be simulated.
+
+    ``tell`` is called for the rollouts that were simulated, ``runs`` for each of the incidents.
+    """
+    numbers.amount("--rps", rps)
     if traffic not in TRAFFIC:
         raise InputError(f"--traffic: {traffic!r} is not simulated: write one of {', '.join(TRAFFIC)}")
     tested = _simulated(file)
     setting = Setting(tested, INCIDENTS["honest"], traffic, rps, runs, seed)
-    found = [_one(name, replace(setting, incident=incident)) for name, incident in INCIDENTS.items()]
+    found = [_one(name, replace(setting, incident=incident), tell) for name, incident in INCIDENTS.items()]
     return {
         "rollout": file.name,
         "rps": rps,
@@ -76,15 +82,16 @@ def _simulated(file: RolloutFile) -> RolloutFile:
     return without_checks(going, [one.name for one in checks if one.template or is_calibration(check_plan(one))])
 
 
-def _one(name: str, setting: Setting) -> dict[str, Any]:
+def _one(name: str, setting: Setting, tell: Tell) -> dict[str, Any]:
     incident, spec = setting.incident, setting.file.spec
     pools = [pool.name for pool in spec.pools]
     told = {"incident": name, "what": incident.words, "rate": incident.rate if incident.check else None}
     try:
         need_check(incident, quality_plan(spec, pools), pools)
     except InputError as error:
+        tell(setting.runs)
         return {**told, "right": False, "caught": 0, "by": {}, "requests": None, "seconds": None, "remedy": str(error)}
-    return told | _counted(simulate(setting), honest=not incident.check)
+    return told | _counted(simulate(setting, tell=tell), honest=not incident.check)
 
 
 def _counted(endings: Sequence[Ending], *, honest: bool) -> dict[str, Any]:
@@ -107,5 +114,5 @@ def _remedy(missed: Counter[str]) -> str:
 
 
 def _median(values: list[Any]) -> Any:
-    """The lower one of the two in the middle; None of nothing."""
-    return sorted(values)[math.ceil(len(values) / 2) - 1] if values else None
+    """None of nothing."""
+    return median(values) if values else None

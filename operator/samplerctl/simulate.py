@@ -27,6 +27,7 @@ from sampler_rollouts.domain.status import Stage, Status
 
 from samplerctl.errors import InputError
 from samplerctl.incidents import Incident, need_check, simulated_plans, usual_rates
+from samplerctl.progress import Tell, untold
 from samplerctl.rollout_file import RolloutFile
 from samplerctl.simulated_cluster import SimulatedCluster
 from samplerctl.simulated_evidence import Courses, Layout
@@ -37,6 +38,8 @@ DAY, HOUR = 86400.0, 3600.0
 SESSION_SECONDS, SESSION_REQUESTS = 300.0, 5.0
 """A sticky session: how long it lasts and how many requests it has on average."""
 TRAFFIC = ("independent", "sticky", "bursty", "diurnal")
+DEFAULT_TRAFFIC = TRAFFIC[1:]
+"""What users have."""
 TOGETHER = 50
 """Runs simulated side by side in one process."""
 LONGER = timedelta(hours=1)
@@ -75,8 +78,11 @@ class Ending:
     message: str = ""
 
 
-def simulate(setting: Setting, jobs: int | None = None) -> list[Ending]:
-    """Run all rollouts; InputError where the file cannot be simulated. Equal settings give equal endings."""
+def simulate(setting: Setting, jobs: int | None = None, tell: Tell = untold) -> list[Ending]:
+    """Run all rollouts, and ``tell`` of those that ended; InputError where the file cannot be simulated.
+
+    Equal settings give equal endings.
+    """
     if setting.file.spec.paused:
         raise InputError("spec.paused: a paused rollout never starts: set it to false")
     some = [
@@ -84,25 +90,29 @@ def simulate(setting: Setting, jobs: int | None = None) -> list[Ending]:
         for first in range(0, setting.runs, TOGETHER)
     ]
     if len(some) == 1:
-        return _together(some[0])
+        return _together(some[0], tell)
+    found: list[Ending] = []
     with ProcessPoolExecutor(min(len(some), jobs or os.cpu_count() or 1)) as pool:
-        return [ending for endings in pool.map(_together, some) for ending in endings]
+        for endings in pool.map(_together, some):
+            found += endings
+            tell(len(endings))
+    return found
 
 
 def simulate_kinds(
-    setting: Setting, kinds: Sequence[str], jobs: int | None = None
+    setting: Setting, kinds: Sequence[str], jobs: int | None = None, tell: Tell = untold
 ) -> tuple[dict[str, list[Ending]], dict[str, float]]:
     """Endings by kind of traffic, those that users have unless others are named, and both releases' usual rates."""
     for kind in kinds:
         if kind not in TRAFFIC:
             raise InputError(f"--traffic: {kind!r} is not simulated: write one of {', '.join(TRAFFIC)}")
     rates = _Simulation(replace(setting, runs=1)).rates
-    found = {kind: simulate(replace(setting, traffic=kind), jobs) for kind in kinds or TRAFFIC[1:]}
+    found = {kind: simulate(replace(setting, traffic=kind), jobs, tell) for kind in kinds or DEFAULT_TRAFFIC}
     return found, rates
 
 
-def _together(setting: Setting) -> list[Ending]:
-    return _Simulation(setting).run()
+def _together(setting: Setting, tell: Tell = untold) -> list[Ending]:
+    return _Simulation(setting).run(tell)
 
 
 def sessions(scrape: float) -> Sticky:
@@ -145,7 +155,7 @@ class _Simulation:
         self.limit = timedelta(seconds=seconds(spec.strategy.deadline)) + LONGER
         self.runs: list[_Run] = []
 
-    def run(self) -> list[Ending]:
+    def run(self, tell: Tell) -> list[Ending]:
         """How each run ends."""
         first = _established(self)
         self.runs = [_Run(first.status, first.cluster.copy()) for _ in range(self.setting.runs)]
@@ -159,6 +169,8 @@ class _Simulation:
                 self._decide(self._look(active))
                 for place in active:
                     self._end(int(place), began)
+                tell(active.size - self._active().size)
+        tell(self._active().size)  # those that come to no end
         return [run.ending or self._ended(place, "unfinished", began) for place, run in enumerate(self.runs)]
 
     def _active(self) -> IntArray:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from html import escape
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rich.table import Table
@@ -18,12 +19,17 @@ from samplerctl.incidents import INCIDENTS, Incident
 from samplerctl.not_simulated import simulated, words
 from samplerctl.numbers import duration, percent
 from samplerctl.output import console
-from samplerctl.plot import HEIGHT, LEFT, STYLE, TOP, WIDTH
 from samplerctl.rollout_file import read_rollout
 from samplerctl.simulate import TRAFFIC, Ending, Setting
 
 OUTCOMES = ("promoted", "rolled back", "held", "unfinished")
 COLOURS = dict(zip(OUTCOMES, ("#1b7f3b", "#b3261e", "#b07400", "#777777"), strict=True))
+WIDTH, HEIGHT, LEFT, TOP = 720.0, 180.0, 56.0, 12.0
+STYLE = """
+body { font: 14px system-ui, sans-serif; margin: 2em; color: #222; max-width: 60em }
+svg { background: #fafafa; border: 1px solid #ddd; display: block; margin: .3em 0 1.2em }
+text { font-size: 11px; fill: #555 }
+"""
 
 Found = dict[str, Any]
 
@@ -43,6 +49,9 @@ def setting(
     """What the command line asks for; InputError names the option that cannot be understood."""
     if incident not in INCIDENTS:
         raise InputError(f"--incident: {incident!r} is unknown: write one of {', '.join(INCIDENTS)}")
+    for name, value in (("--rps", rps), ("--scrape", scrape), ("--tokens", tokens)):
+        numbers.amount(name, value)
+    numbers.amount("--ready-after", ready_after, zero=True)
     found = INCIDENTS[incident]
     if rate is not None:
         if not found.check:
@@ -106,7 +115,7 @@ def _of_traffic(kind: str, endings: Sequence[Ending]) -> dict[str, Any]:
 
 def _quantiles(endings: Sequence[Ending], outcome: str, name: str) -> dict[str, float]:
     values = sorted(getattr(ending, name) for ending in endings if ending.outcome == outcome)
-    return {key: values[math.ceil(part * len(values)) - 1] for key, part in (("median", 0.5), ("p95", 0.95))}
+    return {"median": median(values), "p95": values[math.ceil(0.95 * len(values)) - 1]}
 
 
 def table(found: Found) -> None:
@@ -126,7 +135,7 @@ def table(found: Found) -> None:
                 *counts,
                 outcome.replace("_", " "),
                 f"{duration(times['median'])}, {duration(times['p95'])}",
-                f"{requests['median']:,}, {requests['p95']:,}",
+                f"{requests['median']:,.0f}, {requests['p95']:,}",
             )
     out.print(shown)
     for one in found["results"]:

@@ -92,6 +92,14 @@ class Plot:
         if text:
             self._text(self.left + 5, at - 5, text, f"label {kind}-text")
 
+    def beside(self, y: float, kind: str, text: str, *, above: float) -> float:
+        """Draw a horizontal line with its text in the right margin, below the pixel ``above``; the text's own pixel."""
+        at = self.y(y)
+        self._line(self.left, at, self.right, at, kind)
+        place = max(at + 4, above + 13)
+        self._text(self.right + 6, place, text, f"label {kind}-text")
+        return place
+
     def upright(self, x: float, kind: str, text: str = "", *, before: bool = False) -> None:
         """Draw a vertical line with its text at the top, after it or before; one outside the drawing is left out."""
         if not self.x.low <= x <= self.x.high:

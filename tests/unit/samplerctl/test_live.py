@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
+import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 from sampler_rollouts.domain.evidence.bound import upper_bound
 from samplerctl.app import app
+from samplerctl.kube import _silence
 from typer.testing import CliRunner
 
 from tests.unit.operator.domain.examining import RUNNING
@@ -153,7 +158,7 @@ def test_a_status_that_a_stranger_wrote_is_shown_as_far_as_it_goes(tmp_path: Pat
     [
         (["explain", "other"], "there is no SamplerRollout other in namespace demo: name another with -n"),
         (["status", "forbidden"], "samplerrollouts is forbidden: ask your administrator"),
-        (["status", "chat", "--context", "nowhere"], "--kubeconfig: no cluster to ask"),
+        (["status", "chat", "--context", "nowhere"], "kubeconfig has no context nowhere: name another with --context"),
     ],
 )
 def test_refusals_name_the_remedy(tmp_path: Path, words: list[str], said: str) -> None:
@@ -166,7 +171,46 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     with api_server(tmp_path, [{}]) as kubeconfig:
         pass
     answer = CliRunner().invoke(app, ["status", "chat", "--kubeconfig", str(kubeconfig)])
-    assert (answer.exit_code, "the API server does not answer" in answer.output) == (2, True)
+    assert answer.exit_code == 2
+    assert re.fullmatch(
+        r"http://127.0.0.1:\d+ refused the connection: is the cluster up\? \(context here of .*/kubeconfig\)\n",
+        answer.output,
+    )
+
+
+@pytest.mark.parametrize(("words", "more"), [(["status"], ""), (["selftest"], "; without a cluster: selftest -f FILE")])
+def test_without_a_kubeconfig_it_says_which_one_was_tried(tmp_path: Path, words: list[str], more: str) -> None:
+    file = tmp_path / "none"
+    remedy = f"no cluster to ask: {file} does not exist: set KUBECONFIG or --kubeconfig to a file that names one{more}"
+    for given, env in ((["--kubeconfig", str(file)], {}), ([], {"KUBECONFIG": str(file)})):
+        answer = CliRunner().invoke(app, [*words, "chat", *given], env=env)
+        assert (answer.exit_code, remedy in answer.output) == (2, True), answer.output
+
+
+@pytest.mark.parametrize("content", ["a: [b", "- a", "", "contexts: 5", "current-context: x\ncontexts: []"])
+def test_a_file_that_is_no_kubeconfig_is_told(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "odd"
+    file.write_text(content)
+    answer = CliRunner().invoke(app, ["status", "chat", "--kubeconfig", str(file)])
+    assert (answer.exit_code, f"no cluster to ask: {file} cannot be used (" in answer.output) == (2, True), (
+        answer.output
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ConnectionResetError("reset"), "broke the connection off"),
+        (socket.gaierror(-2, "unknown"), "is on an unknown host"),
+        (ssl.SSLCertVerificationError("self-signed"), "has a certificate that is not trusted"),
+        (TimeoutError("timed out"), "did not answer in time"),
+        (urllib3.exceptions.HTTPError("odd"), "does not answer: HTTPError: odd"),
+    ],
+)
+def test_why_there_is_no_answer_is_told_by_what_is_at_the_bottom(error: Exception, said: str) -> None:
+    whole = urllib3.exceptions.MaxRetryError(None, "/", urllib3.exceptions.ProtocolError("broken", error))  # type: ignore[arg-type]
+    whole.reason.__cause__ = error  # type: ignore[union-attr]
+    assert _silence(error if said.startswith("does") else whole).startswith(said)
 
 
 def test_calibration_is_told_in_nats(tmp_path: Path) -> None:

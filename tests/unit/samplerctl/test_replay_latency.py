@@ -7,7 +7,8 @@ from pathlib import Path
 import yaml
 from sampler_rollouts.domain.evidence.look import Verdict
 from samplerctl.recording import read
-from samplerctl.replay import read_quality, replay
+from samplerctl.replay import replay
+from samplerctl.rollout_file import read_quality
 
 HEADER = "time,check,pool,release,pod,checked_total,bad_total"
 
