@@ -9,9 +9,10 @@ stable.
 E(ratio <= 1) of 20 shows it as long as the limit holds for whoever is well. The more stable itself speaks against the
 limit, the less the limit says of the candidate: what is asked is 20 times the most that E(stable's rate <= max_rate)
 has been, looked at whenever the candidate had a bad request, and at most twice the threshold, by which the comparison
-carries the whole promise alone. Twice the threshold is asked also where stable has had fewer requests than the
-candidate, and may just have been spared. Otherwise bursts that strike both releases might roll back one honest stream
-in 20; and clean requests after an outage, which dilute what stable showed in it, would turn it into a failure.
+carries the whole promise alone. It is ten times as much where stable has had as many requests as the candidate, in
+proportion, and all of it where stable has had fewer and may just have been spared. Otherwise bursts that strike both
+releases might roll back one honest stream in 20; and clean requests after an outage, which dilute what stable showed in
+it, would turn it into a failure.
 
 What is above its limit without that proof is one of two things. ``Shared``: stable is shown to be above the limit too,
 by E(stable's rate <= max_rate) >= 20 over the same cells. ``Unconfirmed``: neither is shown yet, as where a candidate
@@ -41,6 +42,8 @@ from sampler_rollouts.domain.evidence.streams import Margins, State, part
 
 WORSE_THAN_STABLE = math.log(20)
 """ln of the evidence against "ratio <= 1" from which on the absolute limit counts (R12), while stable is well."""
+SEEN_ENOUGH = 10
+"""Requests of stable for each of the candidate's from which on a fault of both would show in stable."""
 STABLE_ABOVE_LIMIT = WORSE_THAN_STABLE
 """The same against "stable's rate is at most the limit", from which on the fault is shared."""
 BLOCK = 512
@@ -100,10 +103,15 @@ def _worse_than_stable(
     near = np.flatnonzero(margins.paired & counts & (above_one < whole) & (margins.max_rate > 0))
     if near.size:
         shown = _stable_above_limit(part(margins, near), part(state, near), part(terms, near), leave_one_out)
-        spared = state.stable_checked[near] < state.checked[near]
-        bar = np.where(spared, whole[near], np.minimum(whole[near], WORSE_THAN_STABLE + shown))
-        counts[near] = above_one[near] >= bar
+        asked = WORSE_THAN_STABLE + shown + _spared(part(state, near))
+        counts[near] = above_one[near] >= np.minimum(whole[near], asked)
     return counts
+
+
+def _spared(state: State) -> FloatArray:
+    """ln of how much more is asked where stable has had few requests beside the candidate's; all of them if fewer."""
+    few = SEEN_ENOUGH * state.checked / np.maximum(state.stable_checked, 1)
+    return np.where(state.stable_checked < state.checked, np.inf, np.log(np.maximum(1.0, few)))
 
 
 def _stable_above_limit(margins: Margins, state: State, terms: Terms, leave_one_out: bool) -> FloatArray:

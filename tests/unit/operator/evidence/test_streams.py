@@ -285,12 +285,16 @@ def test_a_limit_that_stable_is_above_says_nothing_of_the_candidate() -> None:
     assert judge.findings(asked, state, sure, totals(state)).failed[0]
 
 
-@pytest.mark.parametrize(("candidate", "stable", "failed"), [(50, 50, True), (90, 10, False)])
-def test_stable_with_the_fewer_requests_may_just_have_been_spared(candidate: int, stable: int, failed: bool) -> None:
-    """At 90 % bursts that strike both seldom hit stable: 20 is no proof there that it is the better one."""
+@pytest.mark.parametrize(
+    ("candidate", "stable", "bad", "cells", "failed"),
+    [(10, 100, 1, 4, True), (50, 50, 1, 8, False), (50, 50, 1, 12, True), (90, 10, 7, 12, False)],
+)
+def test_stable_with_few_requests_may_just_have_been_spared(
+    candidate: int, stable: int, bad: int, cells: int, failed: bool
+) -> None:
+    """Bursts that strike both seldom hit stable there: 20 is no proof that it is the better one."""
     asked = margins(max_rate=0.001)
-    bad = 1 if stable == candidate else 7
-    state = folded(asked, rows(*((cell, *arm) for cell in range(8)
+    state = folded(asked, rows(*((cell, *arm) for cell in range(cells)
                                  for arm in ((False, candidate, bad), (True, stable, 0)))))  # fmt: skip
     sure = terms(threshold=math.log(4000))
     seen = judge.evidence(asked, state, sure, leave_one_out=False)
