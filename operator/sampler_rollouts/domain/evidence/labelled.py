@@ -31,18 +31,19 @@ def told_apart(found: Tracks, plan: CheckPlan) -> tuple[dict[LabelKey, Track], d
         groups.setdefault(tuple(part for part in key if part[0] != plan.bad_label), {})[key] = track
     checked, bad = {}, {}
     for rest, group in groups.items():
-        times = _whole(group.values())
+        restarts = restart_times(group.values())
+        times = _whole(group.values(), restarts)
         among = [one for key, one in group.items() if dict(key).get(plan.bad_label) in plan.bad_values]
         seen = (min(one.first_seen for one in group.values()), max(one.last_seen for one in group.values()))
-        checked[rest] = Track(times, _sum(group.values(), times), *seen)
-        bad[rest] = Track(times, _sum(among, times), *seen)
+        checked[rest] = Track(times, _sum(group.values(), times, restarts), *seen)
+        bad[rest] = Track(times, _sum(among, times, restarts), *seen)
     return checked, bad
 
 
-def _whole(group: Iterable[Track]) -> IntArray:
+def _whole(group: Iterable[Track], restarts: IntArray) -> IntArray:
     """The times at which each of them has a sample, or none yet, or no more."""
     group = list(group)
-    times, restarts = every_time(group), restart_times(group)
+    times = every_time(group)
     keep = np.ones(times.size, dtype=np.bool_)
     for one in group:
         there = np.isin(times, one.times, assume_unique=True)
@@ -52,24 +53,24 @@ def _whole(group: Iterable[Track]) -> IntArray:
 
 def _over(one: Track, times: IntArray, restarts: IntArray) -> int:
     """From when on a counter is not waited for: a new process has none yet, or it has been silent for long."""
-    later = restarts[restarts > one.last_seen]
     silent = times[times > one.last_seen]
-    ends = [int(later[0])] if later.size else []
-    ends += [int(silent[SILENT_SCRAPES])] if silent.size > SILENT_SCRAPES else []
-    return min(ends, default=int(np.iinfo(np.int64).max))
+    ended = _ended(one, restarts)
+    return min(ended, int(silent[SILENT_SCRAPES])) if silent.size > SILENT_SCRAPES else ended
 
 
-def _sum(group: Iterable[Track], times: IntArray) -> IntArray:
+def _ended(one: Track, restarts: IntArray) -> int:
+    """When the process is new that has not counted it: the first restart of any of the group after its last sample."""
+    later = restarts[restarts > one.last_seen]
+    return int(later[0]) if later.size else int(np.iinfo(np.int64).max)
+
+
+def _sum(group: Iterable[Track], times: IntArray, restarts: IntArray) -> IntArray:
     """What all have counted. One that is silent stays at its last value, until a restart."""
-    group = list(group)
-    restarts = restart_times(group)
     total = np.zeros(times.size, dtype=np.int64)
     for one in group:
         there = np.isin(one.times, times, assume_unique=True)
         total[np.searchsorted(times, one.times[there])] += one.values[there]
         if not one.values.size:
             continue
-        later = restarts[restarts > one.last_seen]
-        until = int(later[0]) if later.size else np.iinfo(np.int64).max
-        total[(times > one.last_seen) & (times < until)] += one.values[-1]
+        total[(times > one.last_seen) & (times < _ended(one, restarts))] += one.values[-1]
     return total

@@ -95,6 +95,9 @@ def test_a_value_that_a_new_process_has_not_counted_yet_is_not_waited_for() -> N
     stop: list[float | None] = [*course(10, 11), *course(10, 10)]
     error: list[float | None] = [*course(0.1, 11), *[None] * 10]
     assert look(one_pod(), samples([ends("stop", stop), ends("error", error)]))[2] == 191
+    busy: list[float | None] = [*course(10, 11), *[value + 5 for value in course(10, 10) if value is not None]]
+    found = look(one_pod(), samples([ends("stop", busy), ends("error", error)]))
+    assert found[2:] == (196, 1), "what the old one had counted is not the new one's"
 
 
 def test_a_value_that_appears_late_counts_from_zero() -> None:
