@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.decision.changes import changes, template_of
@@ -37,7 +37,7 @@ def abort_while_baking(turn: Turn) -> None:
     look = next((one for one in every if one.verdict is Verdict.FAILED), None)
     if look is None:
         return
-    target = None if bake.test else _target(turn, stable, look.pool)
+    target = None if bake.test else _target(turn, stable, [look.pool])
     if target is None:
         note_fault(turn, CHECK_FAILED, look.pool, look.check, failed_check(look))
     else:
@@ -46,9 +46,9 @@ def abort_while_baking(turn: Turn) -> None:
         roll_back(turn, Trigger.CHECK_FAILED, CHECK_FAILED, look.pool, why)
 
 
-def _target(turn: Turn, stable: Release, pool: str) -> Release | None:
-    """The release to go back to: with other pods where the fault shows."""
-    return next((one for one in _others(turn) if _differs(one, stable, pool)), None)
+def _target(turn: Turn, stable: Release, pools: Sequence[str]) -> Release | None:
+    """The release to go back to: the first that differs in some of these pools."""
+    return next((one for one in _others(turn) if any(_differs(one, stable, pool) for pool in pools)), None)
 
 
 def _others(turn: Turn) -> Iterator[Release]:
@@ -65,11 +65,9 @@ def _differs(one: Release, stable: Release, pool: str) -> bool:
 
 
 def target_for(turn: Turn) -> Release | None:
-    """The release to go back to where a person asks for it: the first that differs in some pool."""
+    """The release to go back to where a person asks for it: one that differs in any pool."""
     stable = turn.status.stable
-    if stable is None:
-        return None
-    return next((one for one in _others(turn) if any(_differs(one, stable, pool) for pool in stable.names())), None)
+    return _target(turn, stable, stable.names()) if stable else None
 
 
 def _known(turn: Turn, release: Release) -> bool:

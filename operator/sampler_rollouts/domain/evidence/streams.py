@@ -203,7 +203,7 @@ def _note_stable(margins: Margins, state: State, cells: _Cells, compared: BoolAr
     stream, counts = cells.stream[order], cells.counts[2:, order]
     starts = _starts(stream)
     sums = np.cumsum(counts, axis=1)
-    earlier = np.repeat((sums - counts)[:, starts], np.append(starts[1:], stream.size) - starts, axis=1)
+    earlier = np.repeat((sums - counts)[:, starts], _sizes(starts, stream.size), axis=1)
     checked, bad = sums - earlier + np.stack([state.stable_checked, state.stable_bad])[:, stream]
     asked = np.flatnonzero((cells.counts[1, order] > 0) & (bad > 0) & (margins.max_rate[stream] > 0))
     if asked.size == 0:
@@ -212,7 +212,7 @@ def _note_stable(margins: Margins, state: State, cells: _Cells, compared: BoolAr
     found = eprocess.log_e_value(checked, bad, margins.max_rate[stream])
     starts = _starts(stream)
     highest = np.maximum.reduceat(found, starts)
-    first = np.flatnonzero(found == np.repeat(highest, np.append(starts[1:], stream.size) - starts))
+    first = np.flatnonzero(found == np.repeat(highest, _sizes(starts, stream.size)))
     first = first[_starts(stream[first])]  # of each stream
     worse = found[first] > state.worst_log_e[stream[first]]
     place, which = first[worse], stream[first[worse]]
@@ -224,6 +224,11 @@ def _note_stable(margins: Margins, state: State, cells: _Cells, compared: BoolAr
 def _starts(ordered: IntArray) -> IntArray:
     """Where each stretch of equal values begins. Shape (n,), at least one."""
     return np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+
+
+def _sizes(starts: IntArray, total: int) -> IntArray:
+    """How long each stretch is."""
+    return np.append(starts[1:], total) - starts
 
 
 def _add_in_order(total: FloatArray, stream: IntArray, number: IntArray, logs: FloatArray) -> None:
@@ -295,7 +300,7 @@ def _raise_to(most: FloatArray, stream: IntArray, added: FloatArray) -> None:
     if stream.size == 0:
         return
     starts = _starts(stream)
-    which, sizes = stream[starts], np.append(starts[1:], stream.size) - starts
+    which, sizes = stream[starts], _sizes(starts, stream.size)
     if (rows_of_one := int(sizes.max())) > FEW_ROWS:
         most[which] = np.maximum(most[which], np.maximum.reduceat(added, starts, axis=0))
         return
