@@ -66,6 +66,12 @@ LABEL_INTENDED: Final = "intended"
 LABEL_ACTUAL: Final = "actual"
 
 REQUESTS_STARTED: Final = "sampler_requests_started_total"
+"""Users' requests that were taken on: given to what draws the tokens."""
+REQUESTS_NOT_STARTED: Final = "sampler_requests_not_started_total"
+"""Users' requests of any kind that were answered without being taken on: refused, a list of models, a rating.
+
+With REQUESTS_STARTED it accounts for all that a gateway has sent. Probes, and the kubelet's questions, are in neither.
+"""
 REQUESTS: Final = "sampler_requests_total"
 TOKENS: Final = "sampler_tokens_total"
 REQUESTS_WAITING: Final = "sampler_requests_waiting"

@@ -51,7 +51,8 @@ def operator(cluster: Cluster, image: str) -> None:
 
 def values(cluster: Cluster, image: str) -> dict[str, object]:
     """The chart's values: our image by digest, and where the samples are."""
-    source = {"url": PROMETHEUS, "scrapeInterval": cluster.settings.scrape_interval}
+    gateway = {"metric": "envoy_cluster_endpoint_rq_total"}
+    source = {"url": PROMETHEUS, "scrapeInterval": cluster.settings.scrape_interval, "gatewayRequests": gateway}
     repository, _, digest = image.partition("@")
     return {"image": {"repository": repository, "digest": digest}, "metricsSources": {"default": source}}
 

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+from sampler_rollouts.domain.evidence.unaccounted import NO_SAMPLES, NOT_ASKED
 
 from samplerctl.numbers import percent
 from samplerctl.output import console
@@ -141,9 +142,18 @@ def _details(found: Found) -> Iterator[Text]:
             yield Text(
                 f"{pool['pool']}: share wanted {share['wanted']}, seen {share['observed'] or 'nothing yet'}{interval}"
             )
+        if lost := pool["unaccounted"]:
+            yield Text(f"{pool['pool']}: requests that the gateway sent and no pod accounts for: {_lost(lost)}")
         for check in pool["checks"]:
             if check["verdict"] and check["detail"]:
                 yield Text(f"{pool['pool']}, {check['check']}: {check['detail']}")
+
+
+def _lost(found: str) -> str:
+    return {
+        NOT_ASKED: "unknown (the operator's metrics source names no counter of the gateway: gatewayRequests)",
+        NO_SAMPLES: "unknown (the gateway's counter has no fresh sample of pods that have had requests)",
+    }.get(found, found)
 
 
 def _verdict(verdict: str | None, reason: str | None) -> Text:

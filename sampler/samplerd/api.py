@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+from collections.abc import Callable
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -36,6 +37,9 @@ _LARGEST_RATING = 1 << 12
 _BODY_SECONDS = 30.0
 """In which a request's body must have come."""
 _DEFAULT_COMPLETION_TOKENS = 16
+_STARTED = "samplerd.started"
+_OF_THE_KUBELET = frozenset({"/healthz", "/readyz"})
+"""No user asks for these, and no gateway sends them on."""
 
 
 class Api:
@@ -56,7 +60,10 @@ class Api:
                 Route("/readyz", self._readyz),
             ],
             exception_handlers={HTTPException: self._http_error},
-            middleware=[Middleware(_SendAway, service=self._service)],
+            middleware=[
+                Middleware(_SendAway, service=self._service),
+                Middleware(_NotStarted, count=self._service.metrics.not_started.inc),
+            ],
         )
 
     def answering(self) -> list[Route]:
@@ -100,6 +107,7 @@ class Api:
         self._check_model(engine, asked.model)
         exchange = Exchange(engine, choices(ask, asked.n), self._service.settings.request_timeout)
         record = self._service.accounting.begin(self._caller(request), prompt=prompt_text, prompt_tokens=len(prompt))
+        request.scope[_STARTED] = True
         exchange.follow(request, record)
         form_of_it = form(engine.model.name, self._fingerprint(request))
         if asked.stream:
@@ -168,6 +176,23 @@ class Api:
         response = self._refuse(request, ApiError(error.status_code, error.detail))
         response.headers.update(error.headers or {})
         return response
+
+
+class _NotStarted:
+    """Counts users' requests that are answered without having been taken on, whatever they asked for and are told."""
+
+    def __init__(self, app: ASGIApp, count: Callable[[], None]) -> None:
+        self._app = app
+        self._count = count
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Message) -> None:
+            begins = message["type"] == "http.response.start"
+            if begins and not scope.get(_STARTED) and scope["path"] not in _OF_THE_KUBELET:
+                self._count()
+            await send(message)
+
+        await self._app(scope, receive, sending)
 
 
 class _SendAway:

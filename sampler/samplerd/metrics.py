@@ -50,6 +50,7 @@ class Metrics:
         self.variance = self._counter(names.AUDIT_VARIANCE, "The variance of their surprisal.", shape)
         self.audit_dropped = self._counter(names.AUDIT_DROPPED, "Tokens that the audit had no time for.")
         self.started = self._counter(names.REQUESTS_STARTED, "Requests taken on.")
+        self.not_started = self._counter(names.REQUESTS_NOT_STARTED, "Requests answered without being taken on.")
         self.requests = self._counter(names.REQUESTS, "Requests answered, by status code.", [names.LABEL_CODE])
         self.probes = self._counter(names.PROBE_REQUESTS, "Probes answered, by status code.", [names.LABEL_CODE])
         self.tokens = self._counter(names.TOKENS, "Tokens drawn for requests.")

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 
 from local.cluster import Cluster
 from local.demo.load import LoadGenerator
 from local.demo.tally import failures_by_phase
 from local.gateway.install import Edge
+from tests.support.faults import kill_servers
 from tests.support.gateways import routed_by, sent, steady_load
 from tests.support.rollouts import Rollouts, manifest, synthetic_pool
 from tests.support.waiting import wait_for
@@ -80,6 +82,41 @@ def test_weights_change_under_load_and_no_request_fails(
     assert len(book) >= sum(load.tally.fingerprints().values()) / 2, "the proxy's book is not of this load"
     assert [one for one in book if one.failed] == []
     assert {one.server for one in book if one.at > over} <= addresses(rollouts)
+
+
+@pytest.mark.timeout(600)
+def test_what_a_candidate_lost_is_known_from_the_gateway(
+    established: Rollouts, images: dict[str, str], edge: Edge
+) -> None:
+    """It accounts for every request, however it was answered, until a process of its dies in the middle of some."""
+    rollouts, made = established, release(images["sampler"], "2", edge)
+    made["spec"]["strategy"]["steps"] = [{"weight": 50, "minDuration": "5s"}, {"pause": {}}]
+    with steady_load(edge) as load:
+        rollouts.apply(made)
+        wait_for(
+            "requests on the candidate", lambda: pool(rollouts).get("requests", {}).get("exposed", 0) > 100, timeout=180
+        )
+        # Refused ones, and others that no engine sees, are not lost.
+        asked = [httpx.get(f"{edge.url}/v1/{path}", trust_env=False) for path in ("models", "nothing") * 8]
+        assert {one.status_code for one in asked} == {200, 404}
+        load.stop()
+        wait_for("an account without a loss", lambda: pool(rollouts).get("unaccounted") == "0", timeout=60)
+
+    with steady_load(edge) as load:
+        revision = rollouts.status(NAME)["candidate"]["pools"][0]["revision"]
+        pods = rollouts.get("pods")["items"]
+        mine = [one for one in pods if one["metadata"]["labels"].get("samplerrollouts.io/revision") == revision]
+        assert kill_servers(mine)
+        wait_for("answers after that", lambda: len(load.tally.records()) > 200, timeout=60)
+    lost = wait_for("the loss", lambda: int(pool(rollouts).get("unaccounted", "") or 0), timeout=90)
+    errors = next(one for one in pool(rollouts)["checks"] if one["name"] == "errors")
+    assert f"{lost} requests that the gateway sent are accounted for by no pod" in errors["detail"]
+
+
+def pool(rollouts: Rollouts) -> dict[str, Any]:
+    """Of the only one."""
+    found: dict[str, Any] = rollouts.status(NAME)["pools"][0]
+    return found
 
 
 def addresses(rollouts: Rollouts) -> set[str]:

@@ -17,6 +17,11 @@ RELEASE = "sampler-rollouts"
 OPERATOR_NAMESPACE = "sampler-rollouts"
 CANARY_WEIGHT = 50
 CHART = "charts/sampler-rollouts"
+SOURCE = {
+    "url": "http://prometheus.monitoring.svc:9090",
+    "scrapeInterval": "2s",
+    "gatewayRequests": {"metric": "envoy_cluster_endpoint_rq_total"},
+}
 
 
 def install_operator(cluster: Cluster, image: str) -> None:
@@ -24,7 +29,7 @@ def install_operator(cluster: Cluster, image: str) -> None:
     repository, digest = image.split("@")
     values = {
         "image": {"repository": repository, "digest": digest},
-        "metricsSources": {"default": {"url": "http://prometheus.monitoring.svc:9090", "scrapeInterval": "2s"}},
+        "metricsSources": {"default": SOURCE},
     }
     cluster.helm(
         "upgrade", "--install", RELEASE, CHART, "-n", OPERATOR_NAMESPACE, "--create-namespace",

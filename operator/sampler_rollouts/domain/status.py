@@ -162,6 +162,9 @@ class PoolStatus(Loose):
     warm: WarmPods | None = None
     share: Share | None = None
     requests: Requests | None = None
+    unaccounted: Figure = ""
+    """How many requests the gateway sent to the release under test that its pods do not account for; ``NotConfigured``
+    or ``NoSamples`` where that is not known, empty where there is no gateway."""
     verdict: Literal["", "Passed", "Failed", "Inconclusive"] = ""
     reason: Reason = ""
     passed_at: AwareDatetime | None = None
@@ -179,6 +182,7 @@ class PoolStatus(Loose):
     def forget_verdict(self) -> None:
         """What was found says nothing about the release that the pool serves from now on."""
         self.verdict, self.reason, self.passed_at, self.worst_check, self.checks = "", "", None, None, []
+        self.unaccounted = ""
 
 
 class HistoryEntry(Loose):

@@ -12,7 +12,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.utils import floatToGoString
 
 from sampler_rollouts.domain.decision.context import table_wave
-from sampler_rollouts.domain.decision.replicas import FORWARD
+from sampler_rollouts.domain.decision.stages import FORWARD
 from sampler_rollouts.metrics import told
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ _FAMILIES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     told.WEIGHT_OBSERVED: ("That revision's share of the pool: by the route in force, or by ready pods.", _POOL),
     told.TABLE_WEIGHT: ("Weight wanted for the route table that is tried: 0 before its wave and as it leaves.", WHOSE),
     "pool_replicas_ready": ("Ready pods of a pool.", _POOL),
+    "pool_requests_unaccounted": ("Requests that the gateway sent and no pod under test accounts for.", _POOL),
     told.CHECK_REQUESTS: ("Checked requests (or audited tokens) of the release under test.", _CHECK),
     told.CHECK_BAD: ("How many of them were bad.", _CHECK),
     told.CHECK_BOUND: ("Upper confidence bound of the share of bad requests.", _CHECK),
@@ -86,6 +87,8 @@ def _of_rollout(whose: tuple[str, ...], status: Status, available: bool | None) 
         yield told.WEIGHT_WANTED, labels, pool.weight / 100
         yield told.WEIGHT_OBSERVED, labels, pool.observed_weight / 100
         yield "pool_replicas_ready", labels, pool.ready
+        if pool.unaccounted.isdigit():
+            yield "pool_requests_unaccounted", labels, int(pool.unaccounted)
 
 
 def _of_looks(whose: tuple[str, ...], looks: Mapping[tuple[str, str], CheckLook]) -> Iterator[_Said]:

@@ -29,6 +29,17 @@ def _plain_url(url: str) -> str:
     return url.rstrip("/")
 
 
+class GatewayRequests(BaseModel):
+    """Where gateways count what they send: a counter of requests for each endpoint."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    metric: Annotated[str, Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]{0,127}$")]
+    """The counter's name; Envoy's is ``envoy_cluster_endpoint_rq_total``."""
+    address_label: Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,127}$")] = "envoy_endpoint_address"
+    """The label that holds an endpoint's address and port."""
+
+
 class MetricsSource(BaseModel):
     """One Prometheus or a store that speaks its query API."""
 
@@ -43,6 +54,8 @@ class MetricsSource(BaseModel):
     ca_file: MountedFile | None = None
     max_response_mebibytes: Annotated[int, Field(ge=1, le=1024)] = 8
     """Limit of one answer, unpacked. Reading takes about six times as much memory, in each of four threads at most."""
+    gateway_requests: GatewayRequests | None = None
+    """The same source has the gateways' own counter: what they sent and no pod accounts for lets nothing pass."""
 
 
 class ConfiguredSource(MetricsSource):
@@ -107,4 +120,6 @@ def _model_of(place: tuple[Any, ...]) -> type[BaseModel]:
         return MetricsSources
     if place[0] == "notifications":
         return Notifications if len(place) == 2 else Receiver
-    return Allowed if place[0] == "authors" else MetricsSource
+    if place[0] == "authors":
+        return Allowed
+    return GatewayRequests if len(place) == 4 else MetricsSource

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -82,11 +83,9 @@ def series_of(result: list[Any]) -> tuple[dict[Identity, Series], int]:
     found: dict[Identity, Series] = {}
     unplaced = 0
     for item in result:
-        try:
-            labels = {sys.intern(name): sys.intern(value) for name, value in item["metric"].items()}
+        with _well_formed():
+            labels = _labels(item)
             identity, one = frozenset(labels.items()), _series(labels, item)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-            raise SourceProblem("InvalidAnswer", "the source's answer holds a malformed series") from None
         if identity in found:
             raise SourceProblem("InvalidAnswer", "the source's answer holds a series twice")
         if one is None:
@@ -94,6 +93,24 @@ def series_of(result: list[Any]) -> tuple[dict[Identity, Series], int]:
         else:
             found[identity] = one
     return found, unplaced
+
+
+def samples_of(item: Any) -> tuple[dict[str, str], FloatArray, FloatArray]:
+    """Labels, Unix seconds and values of one series of ``data.result``, whatever its labels. Raises SourceProblem."""
+    with _well_formed():
+        return _labels(item), *_samples(item["values"])
+
+
+@contextlib.contextmanager
+def _well_formed() -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        raise SourceProblem("InvalidAnswer", "the source's answer holds a malformed series") from None
+
+
+def _labels(item: Any) -> dict[str, str]:
+    return {sys.intern(name): sys.intern(value) for name, value in item["metric"].items()}
 
 
 def _series(labels: Mapping[str, str], item: Mapping[str, Any]) -> Series | None:

@@ -17,6 +17,7 @@ from sampler_rollouts.domain.evidence.counters import SILENT_SCRAPES, millisecon
 from sampler_rollouts.domain.evidence.fold import copies, fold
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet, Series
 from sampler_rollouts.metrics.envelope import Identity
+from sampler_rollouts.metrics.gateway import Sent
 
 OVERLAP_SCRAPES = 4
 """Asked for again at each look: a scrape is stored after its time, and the series of one scrape one after the other."""
@@ -40,7 +41,7 @@ def key_of(question: Question) -> Key:
         )
         for plan in question.checks
     )
-    return question.namespace, question.rollout, question.since, arms, checks, question.probes
+    return question.namespace, question.rollout, question.since, arms, checks, question.probes, question.routed
 
 
 def births_of(question: Question) -> dict[str, datetime]:
@@ -64,6 +65,8 @@ class History:
     floor: int = 0
     births: dict[str, datetime] = field(default_factory=dict)
     samples: SampleSet = field(default_factory=SampleSet)
+    sent: Sent = field(default_factory=Sent)
+    """What gateways count of the requests that they sent to these pods."""
     _series: dict[bytes, Series] = field(default_factory=dict)
     """By a digest of all labels: the labels themselves are larger than the samples."""
 
@@ -93,6 +96,7 @@ class History:
 
     def take(self, answer: Mapping[Identity, Series], start: int, pods: Iterable[str] = ()) -> None:
         """Put an answer in the place of what was known from ``start`` on: of all series, or of these pods' only."""
+        self.sent.meet(answer)
         only = frozenset(pods)
         found = {_short(identity): one for identity, one in answer.items()}
         known = {

@@ -68,12 +68,12 @@ class PrometheusSource:
             Exchange(self._config, deadline) as exchange,
         ):
             limit = self._config.max_response_mebibytes << 20
-            Reading(exchange, history, question, limit, self._shared.within(deadline)).up_to(until)
-            samples = history.samples
+            together, gateway = self._shared.within(deadline), self._config.gateway_requests
+            Reading(exchange, history, question, limit, together, gateway).up_to(until)
+            samples, sent = history.samples, history.sent.series if gateway and question.routed else None
         message = f"{exchange.unplaced} series without pod, pool and revision were ignored" if exchange.unplaced else ""
-        return SampleSet(
-            samples.series, now, self._config.scrape_interval, message=message, folded=dict(samples.folded)
-        )
+        folded = dict(samples.folded)
+        return SampleSet(samples.series, now, self._config.scrape_interval, message=message, folded=folded, sent=sent)
 
 
 class Sources:

@@ -15,6 +15,8 @@ from quality_contract import (
     CHECK_REPLAY_AUDIT,
     CHECKED,
     LABEL_CHECK,
+    REQUESTS_NOT_STARTED,
+    REQUESTS_STARTED,
     TARGET_NAMESPACE,
     TARGET_POD,
     TARGET_REVISION,
@@ -148,6 +150,7 @@ def _metrics(question: Question) -> list[str]:
         *(CHECKED, BAD),
         *((AUDIT_TOKENS, AUDIT_MISMATCH) if audited else ()),
         *(draws.COUNTERS if calibrated else ()),
+        *((REQUESTS_STARTED, REQUESTS_NOT_STARTED) if question.routed else ()),
         *_histograms(plan for plan in question.checks if is_latency(plan) and not plan.metrics),
         *_named(question),
     ]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
+from sampler_rollouts.domain.evidence.counters import milliseconds
 from sampler_rollouts.domain.evidence.samples import Question, Series
-from sampler_rollouts.metrics import selectors
+from sampler_rollouts.metrics import gateway, selectors
+from sampler_rollouts.metrics.config import GatewayRequests
 from sampler_rollouts.metrics.envelope import Identity, SourceProblem
 from sampler_rollouts.metrics.exchange import Exchange
-from sampler_rollouts.metrics.history import History, births_of
+from sampler_rollouts.metrics.gateway import Pod
+from sampler_rollouts.metrics.history import OVERLAP_SCRAPES, History, births_of
 from sampler_rollouts.metrics.selectors import Selector
 from sampler_rollouts.metrics.shared import Asked, Together
 
@@ -20,14 +23,23 @@ SAMPLES_A_SERIES = 16
 FIRST_SERIES = 100
 """Series of a pod, before the first answer: two or four for a check, one for each kind of mismatch and batch size."""
 SHORTEST_SCRAPES = 8
+GATEWAYS = 8
+"""Processes of gateways that count for one pod, before the first answer."""
 
 
 class Reading:
     """One fetch's progress with one history."""
 
     def __init__(
-        self, exchange: Exchange, history: History, question: Question, max_bytes: int, together: Together
+        self,
+        exchange: Exchange,
+        history: History,
+        question: Question,
+        max_bytes: int,
+        together: Together,
+        gateway: GatewayRequests | None = None,
     ) -> None:
+        self._gateway = gateway
         self._exchange = exchange
         self._together = together
         self._history = history
@@ -44,6 +56,7 @@ class Reading:
             self._births()
             self._on(now)
             self._anew(self._history.copied(), now)
+            self._sent(now)
         except SourceProblem as problem:
             raise self._told(problem) from None
         if not self._history.samples.series:
@@ -62,7 +75,9 @@ class Reading:
         history, births = self._history, births_of(self._question)
         if history.read_until is not None:
             self._anew(births.keys() - history.births.keys(), history.read_until)
-            history.forget(history.births.keys() - births.keys())
+            gone = history.births.keys() - births.keys()
+            history.forget(gone)
+            history.sent.forget(gone)
         history.births = births
 
     def _anew(self, pods: Iterable[str], until: int) -> None:
@@ -95,6 +110,32 @@ class Reading:
         for begin, end, found in self._windows(asked, start, now, len(births)):
             self._history.take(found, begin)
             self._history.advance(self._question, end)
+
+    def _sent(self, now: int) -> None:
+        """What gateways count for the addresses of the candidate's pods: of a pod that is new, from its birth on."""
+        if self._gateway is None or not self._question.routed:
+            return
+        sent = self._history.sent
+        births = {pod: milliseconds(at.timestamp()) for pod, at in births_of(self._question).items()}
+        pods = {pod: address for pod, address in sent.pods.items() if pod[2] in births}
+        for new in (True, False):
+            some = {pod: address for pod, address in pods.items() if (pod not in sent.read_until) is new}
+            start = self._history.first if new else min((sent.read_until[pod] for pod in some), default=now)
+            self._sent_to(some, births, start - (0 if new else OVERLAP_SCRAPES * self._history.scrape), now)
+
+    def _sent_to(self, pods: Mapping[Pod, str], births: Mapping[str, int], start: int, now: int) -> None:
+        """Read on of some pods, by windows as any history."""
+        assert self._gateway is not None
+        span = self._target // max(1, len(pods)) // GATEWAYS * self._history.scrape
+        while pods and start < now:
+            end = min(now, start + max(SHORTEST_SCRAPES * self._history.scrape, span))
+            for selector in gateway.selectors(self._gateway, pods.values()):
+                answer = self._exchange.ranges(selector, start, end)
+                found = gateway.by_pod(answer, self._gateway, pods)
+                self._history.sent.take(found, start, births, end - OVERLAP_SCRAPES * self._history.scrape)
+            self._history.sent.read_until |= dict.fromkeys(pods, end)
+            self._done += 1
+            start = end
 
     def _windows(
         self, asked: list[Selector], start: int, until: int, pods: int

@@ -14,6 +14,7 @@ from sampler_rollouts.domain.decision.bake_alarm import go_back, target_for
 from sampler_rollouts.domain.decision.baking import serves
 from sampler_rollouts.domain.decision.leave import roll_back
 from sampler_rollouts.domain.decision.memory import LONGEST_WORD, spoken
+from sampler_rollouts.domain.decision.stages import BY_STEPS, TESTED
 from sampler_rollouts.domain.decision.suspects import clear_suspects, suspected
 from sampler_rollouts.domain.decision.transitions import Trigger
 from sampler_rollouts.domain.limits import clip
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
     from sampler_rollouts.domain.plan import Rollout
 
 BY_PERSON: Final = "ByPerson"
-UNDER_WAY: Final = frozenset({Stage.PROGRESSING, Stage.HOLDING, Stage.RESTORING})
 RETRIABLE: Final = frozenset({Stage.HOLDING, Stage.ESTABLISHING})
-CONTINUABLE: Final = frozenset({Stage.PROGRESSING, Stage.HOLDING})
 
 
 def hear(turn: Turn) -> None:
@@ -109,7 +108,7 @@ def _refuse_promote(turn: Turn) -> None:
     said, rollout = new_word(turn, Acts.PROMOTE), turn.status.rollout
     if said is None or said.value == turn.status.promoted_by:
         return
-    if rollout is None or turn.status.stage not in CONTINUABLE:
+    if rollout is None or turn.status.stage not in TESTED:
         _refuse(turn, said, "no release is under way that could go on")
     elif said.release != rollout.release:
         _refuse(turn, said, f"release {rollout.release} is under way")
@@ -155,11 +154,11 @@ def _clear_suspect(turn: Turn, said: Act) -> None:
 
 def _abort(turn: Turn, said: Act) -> None:
     rollout, stage = turn.status.rollout, turn.status.stage
-    if rollout is not None and stage in UNDER_WAY and said.release == rollout.release:
+    if rollout is not None and stage in BY_STEPS and said.release == rollout.release:
         _take_back(turn, said)
     elif stage is Stage.ESTABLISHING:
         _refuse(turn, said, "it has no stable release to go back to: ask for another in the spec")
-    elif rollout is not None and stage in UNDER_WAY:
+    elif rollout is not None and stage in BY_STEPS:
         _refuse(turn, said, f"release {rollout.release} is under way")
     else:
         _refuse(turn, said, "no release is under way; to take back what serves, use rollback")
@@ -167,7 +166,7 @@ def _abort(turn: Turn, said: Act) -> None:
 
 def _roll_back(turn: Turn, said: Act) -> None:
     status, rollout = turn.status, turn.status.rollout
-    if rollout is not None and status.stage in UNDER_WAY and said.release == rollout.release:
+    if rollout is not None and status.stage in BY_STEPS and said.release == rollout.release:
         _take_back(turn, said)
     elif status.stable is None or not serves(status) or status.stable.hash != said.release:
         _refuse(turn, said, "it is neither under way nor does it serve alone")

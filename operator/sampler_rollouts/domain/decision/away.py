@@ -7,8 +7,9 @@ from typing import Final
 from sampler_rollouts.domain.decision import gateway
 from sampler_rollouts.domain.decision.context import Turn, moving, revision_in
 from sampler_rollouts.domain.decision.memory import unready_for
-from sampler_rollouts.domain.decision.replicas import LEAVING, in_place_of, wanted
+from sampler_rollouts.domain.decision.replicas import in_place_of, wanted
 from sampler_rollouts.domain.decision.route_rules import class_parts
+from sampler_rollouts.domain.decision.stages import LEAVING
 from sampler_rollouts.domain.render import Child
 
 STABLE_NOT_READY: Final = "StableNotReady"

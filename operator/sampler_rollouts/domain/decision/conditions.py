@@ -23,8 +23,9 @@ from sampler_rollouts.domain.decision.remains import (
     pods_not_gone,
 )
 from sampler_rollouts.domain.decision.removed import served_by_removed
-from sampler_rollouts.domain.decision.replicas import LEAVING, pods_settled
+from sampler_rollouts.domain.decision.replicas import pods_settled
 from sampler_rollouts.domain.decision.share import stable_short
+from sampler_rollouts.domain.decision.stages import LEAVING
 from sampler_rollouts.domain.decision.suspects import suspected
 from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED, said_of_shared
 from sampler_rollouts.domain.decision.word import Word

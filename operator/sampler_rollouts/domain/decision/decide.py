@@ -35,8 +35,9 @@ from sampler_rollouts.domain.decision.objects import manifests
 from sampler_rollouts.domain.decision.question import on_watch
 from sampler_rollouts.domain.decision.refused import remember_refusals
 from sampler_rollouts.domain.decision.remains import note_remains, remains_are_new
-from sampler_rollouts.domain.decision.replicas import FORWARD, LEAVING, wanted
+from sampler_rollouts.domain.decision.replicas import wanted
 from sampler_rollouts.domain.decision.report import write_pools
+from sampler_rollouts.domain.decision.stages import FORWARD, LEAVING
 from sampler_rollouts.domain.decision.start import choose
 from sampler_rollouts.domain.decision.verdicts import remember_verdicts
 from sampler_rollouts.domain.decision.warm import warm

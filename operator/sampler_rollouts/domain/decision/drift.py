@@ -5,16 +5,16 @@ from __future__ import annotations
 from sampler_rollouts.domain.decision.context import Turn, Wish, moving
 from sampler_rollouts.domain.decision.preflight import plan_of
 from sampler_rollouts.domain.decision.quality import quality_plan
+from sampler_rollouts.domain.decision.stages import TESTED
 from sampler_rollouts.domain.plan import Rollout
 from sampler_rollouts.domain.quantities import seconds
 from sampler_rollouts.domain.resource import Spec
-from sampler_rollouts.domain.status import Stage
 
 
 def drift(turn: Turn) -> list[str]:
     """Names of the spec's fields whose plan differs from the copy."""
     rollout, wish = turn.status.rollout, turn.wish
-    under_way = turn.status.stage in (Stage.PROGRESSING, Stage.HOLDING)
+    under_way = turn.status.stage in TESTED
     if rollout is None or wish is None or not under_way or wish.release.hash != rollout.release:
         return []
     found = [name for name, differs in _differences(rollout, wish) if differs]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.decision.context import Turn, moving, revision_in
+from sampler_rollouts.domain.decision.stages import TESTED
 from sampler_rollouts.domain.plan import PreflightPlan
 from sampler_rollouts.domain.preflight import PreflightResult
 from sampler_rollouts.domain.render import Child
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 PREFLIGHT_FAILED: Final = "PreflightFailed"
 NO_ANSWER: Final = "NoAnswer"
 """The reason of a reading where nobody answered."""
-EXAMINED: Final = frozenset({Stage.ESTABLISHING, Stage.PROGRESSING, Stage.HOLDING})
+EXAMINED: Final = TESTED | {Stage.ESTABLISHING}
 
 
 def pending(rollout: Rollout | None) -> PreflightPlan | None:

@@ -7,26 +7,22 @@ the weights. What was written is not yet what traffic follows: that is what the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.decision.changes import class_names
 from sampler_rollouts.domain.decision.context import met_since, revision_in
 from sampler_rollouts.domain.decision.route_rules import class_rules, lent, name_of, route_hash, table_release
+from sampler_rollouts.domain.decision.stages import COMPARING, LEAVING
 from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.render_route import header, http_route, total_weights
 from sampler_rollouts.domain.route_plan import GatewayPlan, Parent
-from sampler_rollouts.domain.status import Stage
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.decision.context import Turn
     from sampler_rollouts.domain.outcome import Manifest
     from sampler_rollouts.domain.render_route import ClassRule
     from sampler_rollouts.domain.resource import Spec
-
-
-COMPARING: Final = frozenset({Stage.PROGRESSING, Stage.HOLDING, Stage.ROLLING_BACK, Stage.WITHDRAWING})
-"""Stages in which a candidate may have traffic beside stable."""
 
 
 def note_gateway(turn: Turn) -> None:
@@ -125,7 +121,7 @@ def arms_in_force(turn: Turn, plan: dict[Child, int]) -> bool:
     rules = class_rules(turn, plan)
     active, idle = (_arms(gateway, [rule for rule in rules if rule.idle is idle]) for idle in (False, True))
     # On the way back a table that nobody serves is gone as soon as no gateway names it.
-    named = bool(active or idle) or turn.status.stage in (Stage.ROLLING_BACK, Stage.WITHDRAWING)
+    named = bool(active or idle) or turn.status.stage in LEAVING
     return named and (dict(live.arms), dict(live.idle_arms)) == (active, idle)
 
 

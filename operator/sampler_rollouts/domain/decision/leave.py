@@ -22,9 +22,10 @@ from sampler_rollouts.domain.decision.examined import PREFLIGHT_FAILED
 from sampler_rollouts.domain.decision.faults import said_of_stable
 from sampler_rollouts.domain.decision.gateway import lends
 from sampler_rollouts.domain.decision.removed import remember_removed
-from sampler_rollouts.domain.decision.replicas import LEAVING, unserved, wanted
+from sampler_rollouts.domain.decision.replicas import unserved, wanted
 from sampler_rollouts.domain.decision.route_rules import fingerprinted
 from sampler_rollouts.domain.decision.sentence import ending, exposure
+from sampler_rollouts.domain.decision.stages import LEAVING
 from sampler_rollouts.domain.decision.table import arms_leave
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED

@@ -18,8 +18,9 @@ from sampler_rollouts.domain.decision.context import (
     untried,
 )
 from sampler_rollouts.domain.decision.question import alone, release_under_test
-from sampler_rollouts.domain.decision.replicas import FORWARD, LEAVING, candidate_wanted
+from sampler_rollouts.domain.decision.replicas import candidate_wanted
 from sampler_rollouts.domain.decision.share import in_force
+from sampler_rollouts.domain.decision.stages import FORWARD, LEAVING
 from sampler_rollouts.domain.decision.table import table_in_force
 from sampler_rollouts.domain.loose import Clock
 from sampler_rollouts.domain.plan import Release, Rollout

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
-from sampler_rollouts.domain.decision.question import TESTED
+from sampler_rollouts.domain.decision.stages import TESTED
 from sampler_rollouts.domain.limits import DETAIL, LABEL, clip
 from sampler_rollouts.domain.quantities import nats_text, ratio_text
 from sampler_rollouts.domain.slowness import bound_text
@@ -35,6 +35,7 @@ _FLOWING: Final = {"checked", "bad", "upper_bound", "log_e", "bias_nats", "drop"
 _SHARE: Final = {"observed", "low", "high", "requests", "counted_to"}
 _POOL: Final[dict[str, Any]] = {
     "requests": True,
+    "unaccounted": True,
     "share": _SHARE,
     "worst_check": _FLOWING,
     "checks": {"__all__": _FLOWING},
@@ -75,6 +76,8 @@ def note_numbers(turn: Turn, pool: PoolStatus, looks: list[CheckLook]) -> None:
     """All checks of a pool; while the source gives no answer, as they were last found."""
     if turn.evidence is not None and turn.evidence.available:
         pool.checks = [_numbers(look) for look in looks]
+        account = turn.evidence.accounts.get(pool.name)
+        pool.unaccounted = "" if account is None else account.unknown or str(account.lost)
 
 
 def as_said(before: Status, after: Status) -> Status:
@@ -90,12 +93,15 @@ def as_said(before: Status, after: Status) -> Status:
 
 def _same_pool(before: PoolStatus, after: PoolStatus, off: float) -> bool:
     rows = zip_longest([before.worst_check, *before.checks], [after.worst_check, *after.checks])
+    if before.unaccounted.isdigit() is not after.unaccounted.isdigit():
+        return False
     counts = list(zip(_counts(before), _counts(after), strict=True))
     return all(_near(*pair, off) for pair in counts) and all(_same_check(*pair, off) for pair in rows)
 
 
 def _counts(pool: PoolStatus) -> Iterator[float]:
     """Of requests, in a fixed order."""
+    yield float(pool.unaccounted) if pool.unaccounted.isdigit() else -math.inf
     share = pool.share
     for requests in (pool.requests, share.requests if share else None, share.counted_to if share else None):
         yield from _of_requests(requests)

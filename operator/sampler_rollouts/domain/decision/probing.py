@@ -9,7 +9,7 @@ from quality_contract import PROBE_CHECKS
 from sampler_rollouts.domain.decision.baking import serves
 from sampler_rollouts.domain.decision.changes import image_of, template_of
 from sampler_rollouts.domain.decision.context import begun, revision_in, untried
-from sampler_rollouts.domain.decision.question import TESTED
+from sampler_rollouts.domain.decision.stages import TESTED
 from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.render_probes import probe_service, prober
 

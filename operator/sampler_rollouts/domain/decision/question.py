@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from sampler_rollouts.domain.decision.context import begun, counted_since, table_wave, untried, weight_of
 from sampler_rollouts.domain.decision.quality import by_route, check_plan
+from sampler_rollouts.domain.decision.stages import TESTED
 from sampler_rollouts.domain.evidence.samples import Arm, Question
 from sampler_rollouts.domain.evidence.shiryaev import intervals_in
 from sampler_rollouts.domain.quantities import ratio
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from sampler_rollouts.domain.decision.context import ResourceMeta
     from sampler_rollouts.domain.plan import Bake, QualityPlan, Release, Rollout, Watch
     from sampler_rollouts.domain.route_plan import TableMove
-
-TESTED: Final = frozenset({Stage.PROGRESSING, Stage.HOLDING})
 
 
 def question(meta: ResourceMeta, spec: Mapping[str, Any], status: Status, now: datetime) -> Question | None:
@@ -39,7 +38,7 @@ def question(meta: ResourceMeta, spec: Mapping[str, Any], status: Status, now: d
         if rollout is not None and under_test is not None:
             arms = [_arm(status, rollout, under_test, pool) for wave in rollout.waves for pool in wave]
             seconds = _bake_seconds(status, rollout) if status.stage is Stage.SERVING else None
-            return _question(meta, rollout.quality, counted_since(rollout), arms, seconds)
+            return _question(meta, status, rollout.quality, counted_since(rollout), arms, seconds)
         return _of_what_serves(meta, status)
     except ValueError:  # A plan that cannot be read: nothing can be asked, so nothing passes or fails.
         return None
@@ -115,7 +114,7 @@ def _of_what_serves(meta: ResourceMeta, status: Status) -> Question | None:
     if under is None or plan is None or since is None or status.stable is None:
         return None
     arms = [_own_arm(under, item.name, item.revision, "") for item in status.stable.pools]
-    return _question(meta, plan, since, arms, under.seconds)
+    return _question(meta, status, plan, since, arms, under.seconds)
 
 
 def _of_table(meta: ResourceMeta, status: Status, rollout: Rollout, release: Release) -> Question | None:
@@ -132,7 +131,7 @@ def _of_table(meta: ResourceMeta, status: Status, rollout: Rollout, release: Rel
     quality = rollout.quality.model_copy(update={"checks": checks, "probes": ""})
     arms = [_table_arm(rollout, table, table.since, pool, release.revision(pool)) for pool in table.pools]
     arms += [_arm(status, rollout, release, pool) for pool in begun(rollout) if pool not in table.pools]
-    return _question(meta, quality, table.since, arms, None)
+    return _question(meta, status, quality, table.since, arms, None)
 
 
 def _table_arm(rollout: Rollout, table: TableMove, since: datetime, pool: str, revision: str) -> Arm:
@@ -147,7 +146,7 @@ def _bake_seconds(status: Status, rollout: Rollout) -> int:
 
 
 def _question(
-    meta: ResourceMeta, plan: QualityPlan, since: datetime, arms: list[Arm], bake_seconds: int | None
+    meta: ResourceMeta, status: Status, plan: QualityPlan, since: datetime, arms: list[Arm], bake_seconds: int | None
 ) -> Question:
     """``bake_seconds`` is of a release that serves all traffic; None of a candidate."""
     return Question(
@@ -163,6 +162,7 @@ def _question(
         design_effect=float(plan.design_effect),
         tests=max(1, plan.tests),
         probes=plan.probes != "",
+        routed=status.gateway is not None and not status.gateway.ended,
         bake_intervals=0 if bake_seconds is None else intervals_in(bake_seconds),
     )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.decision import entrance, gateway
-from sampler_rollouts.domain.decision.replicas import LEAVING
+from sampler_rollouts.domain.decision.stages import LEAVING
 from sampler_rollouts.domain.plan import Remains
 from sampler_rollouts.domain.quantities import duration_text, seconds
 from sampler_rollouts.domain.render import Child

@@ -4,22 +4,19 @@ the candidate's pods come beside all of stable's, and the route carries the weig
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from sampler_rollouts.domain.decision import gateway
 from sampler_rollouts.domain.decision.changes import class_name
 from sampler_rollouts.domain.decision.context import Turn, begun, moving, names, revision_in, this_wave, weight_of
 from sampler_rollouts.domain.decision.examined import pending
 from sampler_rollouts.domain.decision.removed import last_servers
+from sampler_rollouts.domain.decision.stages import FORWARD, LEAVING
 from sampler_rollouts.domain.evidence.proportion import TOLERANCE
 from sampler_rollouts.domain.render import Child
-from sampler_rollouts.domain.status import Stage
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.plan import ReleasePool, Rollout
-
-LEAVING: Final = frozenset({Stage.ROLLING_BACK, Stage.WITHDRAWING})
-FORWARD: Final = frozenset({Stage.ESTABLISHING, Stage.PROGRESSING, Stage.HOLDING, Stage.RESTORING})
 
 
 def candidate_count(weight: int, replicas: int) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.decision.context import Turn, begun, names, revision_in, weight_of
 from sampler_rollouts.domain.decision.progress import position
-from sampler_rollouts.domain.decision.replicas import FORWARD, LEAVING, observed_weight
+from sampler_rollouts.domain.decision.replicas import observed_weight
+from sampler_rollouts.domain.decision.stages import FORWARD, LEAVING, TESTED
 from sampler_rollouts.domain.decision.warm import rows
 from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.status import PoolStatus, Stage
@@ -57,7 +58,7 @@ def _budget(turn: Turn, pool: PoolStatus) -> int:
 
 def _progress(turn: Turn) -> str:
     rollout, stage = turn.status.rollout, turn.status.stage
-    if rollout and stage in (Stage.PROGRESSING, Stage.HOLDING):
+    if rollout and stage in TESTED:
         where = position(turn, rollout)
         return f"{where}, holding" if stage is Stage.HOLDING else f"{where}, waiting" if rollout.waiting else where
     return stage.value

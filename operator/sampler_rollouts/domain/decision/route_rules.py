@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 from sampler_rollouts.domain.decision.changes import class_name
 from sampler_rollouts.domain.decision.context import begun, revision_in, table_wave, weight_of
 from sampler_rollouts.domain.decision.removed import last_servers
+from sampler_rollouts.domain.decision.stages import BY_STEPS, COMPARING, LEAVING, TESTED
 from sampler_rollouts.domain.release import NO_ROUTE, child_name, digest
 from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.render_route import Backend, ClassRule
-from sampler_rollouts.domain.status import Stage
 from sampler_rollouts.domain.tables import mix
 
 if TYPE_CHECKING:
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
 FINENESS: Final = 1000
 """Units of weight for each replica of a pool: 200 replicas stay far below the API's 1,000,000."""
-_BY_STEPS: Final = frozenset({Stage.PROGRESSING, Stage.HOLDING, Stage.RESTORING})
-"""A candidate has what its step says, beside stable. Otherwise what is ready serves."""
-_ON_THE_WAY: Final = frozenset({Stage.PROGRESSING, Stage.HOLDING})
-_ON_THE_WAY_BACK: Final = frozenset({Stage.ROLLING_BACK, Stage.WITHDRAWING})
 
 Plan = dict[Child, int]
 
@@ -47,7 +43,7 @@ def table_release(turn: Turn) -> Release | None:
 def _closes(turn: Turn) -> bool:
     """Whether the candidate's table has passed, and requests go by it alone."""
     table = turn.status.rollout.table if turn.status.rollout else None
-    return table is not None and table.closing and turn.status.stage in _ON_THE_WAY
+    return table is not None and table.closing and turn.status.stage in TESTED
 
 
 def route_hash(turn: Turn, release: Release | None) -> str:
@@ -93,7 +89,7 @@ def arms(turn: Turn) -> TableMove | None:
     """The table's wave while both tables' backends are named, with requests or without."""
     rollout, stage = turn.status.rollout, turn.status.stage
     table = rollout.table if rollout else None
-    if table is None or table.since is None or table.gone or stage not in _ON_THE_WAY | _ON_THE_WAY_BACK:
+    if table is None or table.since is None or table.gone or stage not in COMPARING:
         return None
     return table
 
@@ -125,7 +121,7 @@ def _by_class(turn: Turn, plan: Plan) -> dict[str, list[Child]]:
 
 def lent(turn: Turn, plan: Plan) -> list[str]:
     """Classes whose requests go by the table of a release that leaves: no pod is ready where stable's sends them."""
-    if turn.status.stage not in _ON_THE_WAY_BACK:
+    if turn.status.stage not in LEAVING:
         return []
     return [
         name
@@ -138,7 +134,7 @@ def lent(turn: Turn, plan: Plan) -> list[str]:
 def _by_both(turn: Turn) -> bool:
     """Whether requests go by both tables, and not by one beside which the other only is, or still is, known."""
     table = arms(turn)
-    return table is not None and table.prepared and not table.closing and turn.status.stage in _ON_THE_WAY
+    return table is not None and table.prepared and not table.closing and turn.status.stage in TESTED
 
 
 def _rule(turn: Turn, plan: Plan, name: str, of_class: list[Child]) -> ClassRule | None:
@@ -166,7 +162,7 @@ def _other(turn: Turn) -> Release | None:
     rollout = turn.status.rollout
     if _closes(turn):
         return turn.status.stable
-    if rollout is None or turn.status.stage not in _ON_THE_WAY_BACK:
+    if rollout is None or turn.status.stage not in LEAVING:
         return None
     untried = rollout.table is not None and not (table_wave(rollout) and rollout.weight)
     return None if untried else turn.status.candidate
@@ -184,7 +180,7 @@ def _by_table(turn: Turn, plan: Plan, written: dict[str, int], of_class: list[Ch
 def _by_pool(turn: Turn, plan: Plan, children: list[Child], written: dict[str, int]) -> dict[Child, int]:
     """Weights by the table, else by replicas; none where nothing is ready."""
     found: dict[Child, int] = {}
-    back = turn.status.stage in _ON_THE_WAY_BACK and not written
+    back = turn.status.stage in LEAVING and not written
     by_ready = back and any(not revision_in(turn.status.stable, child.pool) for child in children)
     for pool in dict.fromkeys(child.pool for child in children):
         whole = written.get(pool) or turn.replicas(pool) * FINENESS
@@ -246,7 +242,7 @@ def _fractions(turn: Turn, plan: Plan, pool: str) -> dict[Child, float]:
 
 def _step_share(turn: Turn, pool: str) -> float | None:
     rollout = turn.status.rollout
-    if rollout is None or turn.status.stage not in _BY_STEPS or pool not in begun(rollout):
+    if rollout is None or turn.status.stage not in BY_STEPS or pool not in begun(rollout):
         return None
     return weight_of(rollout, pool) / 100
 
@@ -300,5 +296,5 @@ def _reachable(turn: Turn, plan: Plan, parts: dict[str, int]) -> dict[str, int]:
 def _arm(turn: Turn, plan: Plan, pool: str) -> Child:
     """One revision of a pool, so that no backend comes and goes with a pod's readiness."""
     fractions, moved = _fractions(turn, plan, pool), Child(pool, revision_in(turn.status.candidate, pool))
-    on_the_way = turn.status.stage in _ON_THE_WAY and moved in fractions
+    on_the_way = turn.status.stage in TESTED and moved in fractions
     return moved if on_the_way else max(fractions, key=lambda child: fractions[child])

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.decision import gateway
 from sampler_rollouts.domain.decision.context import Turn
-from sampler_rollouts.domain.decision.question import TESTED
 from sampler_rollouts.domain.decision.replicas import (
     compared,
     pods_settled,
@@ -21,6 +20,7 @@ from sampler_rollouts.domain.decision.replicas import (
     share_is_off,
     step_pods,
 )
+from sampler_rollouts.domain.decision.stages import TESTED
 from sampler_rollouts.domain.evidence.proportion import is_skewed, share_interval
 from sampler_rollouts.domain.evidence.reading import FRESH_SCRAPES
 from sampler_rollouts.domain.quantities import duration_text, ratio_text

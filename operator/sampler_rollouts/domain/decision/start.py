@@ -17,7 +17,7 @@ from sampler_rollouts.domain.decision.preflight import begin, plan_of, restart
 from sampler_rollouts.domain.decision.quality import quality_plan
 from sampler_rollouts.domain.decision.question import watched_since
 from sampler_rollouts.domain.decision.remains import pods_not_gone
-from sampler_rollouts.domain.decision.replicas import LEAVING
+from sampler_rollouts.domain.decision.stages import BY_STEPS, LEAVING
 from sampler_rollouts.domain.decision.suspects import clear_suspects
 from sampler_rollouts.domain.decision.table import begin_table, move_of
 from sampler_rollouts.domain.decision.transitions import Trigger, move
@@ -43,7 +43,7 @@ def choose(turn: Turn) -> None:
         _retry_first(turn)
     elif stage is Stage.SERVING:
         _start_next(turn, turn.wish)
-    elif stage in (Stage.PROGRESSING, Stage.HOLDING, Stage.RESTORING) and _asks_for_other(turn):
+    elif stage in BY_STEPS and _asks_for_other(turn):
         withdraw(turn, Trigger.OTHER_RELEASE)
     elif stage is Stage.HOLDING and retry:
         withdraw(turn, Trigger.RETRY)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.decision.context import table_wave
 from sampler_rollouts.domain.decision.gateway import arms_in_force, routed
-from sampler_rollouts.domain.decision.replicas import LEAVING, wanted
+from sampler_rollouts.domain.decision.replicas import wanted
 from sampler_rollouts.domain.decision.route_rules import arms, changed_classes, class_parts, route_hash, without_pods
+from sampler_rollouts.domain.decision.stages import LEAVING
 from sampler_rollouts.domain.pool import STANDARD
 from sampler_rollouts.domain.route_plan import TableMove
 

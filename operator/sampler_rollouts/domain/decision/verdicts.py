@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from sampler_rollouts.domain.decision.context import Turn, begun, table_wave, tested_pools, untried
 from sampler_rollouts.domain.decision.numbers import note_numbers, shown
 from sampler_rollouts.domain.decision.quality import by_route
-from sampler_rollouts.domain.decision.question import TESTED, watched_plan
+from sampler_rollouts.domain.decision.question import watched_plan
 from sampler_rollouts.domain.decision.share import SKEWED, skew
+from sampler_rollouts.domain.decision.stages import TESTED
 from sampler_rollouts.domain.evidence.look import ABOVE_LIMIT, SHARED_DEGRADATION, CheckLook, Verdict
 from sampler_rollouts.domain.evidence.samples import AUDITED
 from sampler_rollouts.domain.limits import REASON

@@ -13,7 +13,7 @@ from sampler_rollouts.domain.decision import gateway
 from sampler_rollouts.domain.decision.bake_alarm import target_for
 from sampler_rollouts.domain.decision.changes import template_of
 from sampler_rollouts.domain.decision.context import begun, revision_in, weight_of
-from sampler_rollouts.domain.decision.question import TESTED
+from sampler_rollouts.domain.decision.stages import TESTED
 from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.status import Stage, WarmPods
 

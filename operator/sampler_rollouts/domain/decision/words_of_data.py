@@ -7,8 +7,9 @@ import re
 from sampler_rollouts.domain.decision.baking import serves, standing
 from sampler_rollouts.domain.decision.context import Turn
 from sampler_rollouts.domain.decision.faults import FIRST_RELEASE_FAILED
-from sampler_rollouts.domain.decision.question import TESTED, tested_alone
+from sampler_rollouts.domain.decision.question import tested_alone
 from sampler_rollouts.domain.decision.replicas import wanted
+from sampler_rollouts.domain.decision.stages import TESTED
 from sampler_rollouts.domain.decision.warm import said_of_warm
 from sampler_rollouts.domain.decision.word import Word
 from sampler_rollouts.domain.quantities import duration_text

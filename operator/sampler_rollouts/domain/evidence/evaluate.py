@@ -34,6 +34,7 @@ from sampler_rollouts.domain.evidence.samples import (
 )
 from sampler_rollouts.domain.evidence.scored import judge_scores
 from sampler_rollouts.domain.evidence.tally import Tally
+from sampler_rollouts.domain.evidence.unaccounted import UNACCOUNTED
 from sampler_rollouts.domain.evidence.verdict import of_audit, of_rate
 
 MOST_PODS_NAMED = 3
@@ -64,6 +65,7 @@ def evaluate(question: Question, samples: SampleSet, now: datetime) -> Evidence:
         message=samples.message,
         looks=_looks(question, reader, milliseconds(samples.scrape_interval)),
         traffic={arm.pool: reader.traffic(arm) for arm in question.arms},
+        accounts={arm.pool: reader.account(arm) for arm in question.arms if question.routed and not arm.route},
         fresh={arm.pool: not _missing(arm, reader.newest(arm), reader.window) for arm in question.arms},
         scrape_interval=samples.scrape_interval,
     )
@@ -188,7 +190,9 @@ def _bound(question: Question, tally: Tally, doubtful: int) -> float:
 
 def _not_yet(question: Question, plan: CheckPlan, tally: Tally, otherwise: str) -> str:
     """Why nothing is shown yet: the doubtful requests, if without them it would have passed."""
-    return "InvalidData" if tally.doubtful and _bound(question, tally, 0) < plan.max_rate else otherwise
+    if not tally.doubtful or _bound(question, tally, 0) >= plan.max_rate:
+        return otherwise
+    return UNACCOUNTED if tally.drops()[UNACCOUNTED] else "InvalidData"
 
 
 def _check_look(

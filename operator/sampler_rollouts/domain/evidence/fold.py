@@ -14,6 +14,7 @@ import numpy as np
 from sampler_rollouts.domain.evidence.intervals import Folded, Increments, no_counts
 from sampler_rollouts.domain.evidence.reading import Reader, Window
 from sampler_rollouts.domain.evidence.samples import (
+    BEGUN,
     TRAFFIC,
     Arm,
     Place,
@@ -91,6 +92,8 @@ def _pod(
                 probes = reader.pod(*place, plan, pod, birth, probes=True)
                 yield (*place, pod, probed(plan.name)), Folded(cut, probes)
     yield (*place, pod, TRAFFIC), Folded(cut, _total(reader.ended(*place, pod, birth)))
+    if question.routed:
+        yield (*place, pod, BEGUN), Folded(cut, _total(reader.begun(*place, pod, birth)))
 
 
 def _total(ended: Increments) -> Increments:

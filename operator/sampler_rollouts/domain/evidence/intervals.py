@@ -33,7 +33,8 @@ class Increments:
 
     ``newest`` is the time of the last paired scrape in Unix milliseconds, also when nothing was gained; ``last_seen``
     that of the last sample of any kind. ``contradicted`` counts the requests of intervals that were dropped because the
-    two counters contradict each other, ``cut_off`` those seen in the intervals of restarts. ``by_label`` splits the bad
+    two counters contradict each other, ``cut_off`` those seen in the intervals of restarts; ``unaccounted`` are those
+    that a gateway sent and the pod does not account for (never of a part of the samples). ``by_label`` splits the bad
     ones by label set. ``sums`` is of calibration alone (``draws``), of shape (3, intervals).
     """
 
@@ -46,6 +47,7 @@ class Increments:
     last_seen: int | None = None
     contradicted: int = 0
     cut_off: int = 0
+    unaccounted: int = 0
     drops: Drops = field(default_factory=Counter)
     by_label: Mapping[LabelKey, int] = field(default_factory=dict)
 
@@ -54,9 +56,11 @@ class Increments:
         """Requests that are no evidence of a fault, though ``Passed`` must hold even if all of them were bad.
 
         The contradicted ones, and what restarts may have hidden: the requests that they cut off were never counted, and
-        they are the bad ones. As many as were seen in the interval of the restart, and at least one a restart.
+        they are the bad ones. As many as were seen in the interval of the restart, and at least one a restart; or all
+        that a gateway has sent and the pod does not account for, these among them.
         """
-        return self.contradicted + max(self.cut_off, min(self.drops[RESTART], MOST_RESTARTS))
+        hidden = max(self.cut_off, min(self.drops[RESTART], MOST_RESTARTS))
+        return self.contradicted + max(hidden, self.unaccounted)
 
     def then(self, later: Increments) -> Increments:
         """These and what the samples after them gave."""

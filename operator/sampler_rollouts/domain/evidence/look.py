@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from sampler_rollouts.domain.evidence.unaccounted import UNACCOUNTED, Account
+
 SHARED_DEGRADATION: Final = "SharedDegradation"
 """Above the limit in both releases, and not shown beyond doubt to be worse: what both depend on is out (R12)."""
 UNCONFIRMED_AGAINST_STABLE: Final = "UnconfirmedAgainstStable"
@@ -35,6 +37,7 @@ UNDECIDED: Final = frozenset(
         "NothingToCompare",
         SHARED_DEGRADATION,
         UNCONFIRMED_AGAINST_STABLE,
+        UNACCOUNTED,
     }
 )
 """Reasons of data that can be believed and do not show enough yet; every other reason says that data are lacking."""
@@ -108,3 +111,5 @@ class Evidence:
     """By pool: every candidate pod that is expected to serve has samples at most three scrapes old."""
     scrape_interval: float = 0.0
     """Seconds between two scrapes of a pod: a look that only waits for samples need not come more often."""
+    accounts: Mapping[str, Account] = field(default_factory=dict)
+    """By pool, of those that are reached through a gateway and whose pods count from zero."""

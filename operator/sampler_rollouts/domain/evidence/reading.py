@@ -6,7 +6,7 @@ import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain
 
@@ -20,6 +20,8 @@ from quality_contract import (
     LABEL_CHECK,
     LABEL_ROUTE_HASH,
     PROBE_ROUTE_HASH,
+    REQUESTS_NOT_STARTED,
+    REQUESTS_STARTED,
 )
 
 from sampler_rollouts.domain.evidence import draws, labelled, latency, scores
@@ -36,24 +38,28 @@ from sampler_rollouts.domain.evidence.intervals import (
 from sampler_rollouts.domain.evidence.latency import is_latency
 from sampler_rollouts.domain.evidence.look import Traffic
 from sampler_rollouts.domain.evidence.samples import (
+    BEGUN,
     TRAFFIC,
     Arm,
     CheckPlan,
     Question,
     SampleSet,
     Series,
+    counts_requests,
     is_calibration,
     is_compared,
     is_judged,
     is_scored,
     probed,
 )
+from sampler_rollouts.domain.evidence.unaccounted import NOT_ASKED, UNACCOUNTED, Account, account_of, total_of
 
 BIRTH_TOLERANCE = timedelta(seconds=2)
 """Kubernetes cuts creation times to whole seconds: a pod seen this little before the rollout is the rollout's."""
 FRESH_SCRAPES = 3
 _TWINS = ((AUDIT_TOKENS, AUDIT_MISMATCH), *latency.PAIRS)
-_FAMILIES = (CHECKED, BAD, *(metric for pair in _TWINS for metric in pair), *draws.COUNTERS)
+_ACCOUNTED = (REQUESTS_STARTED, REQUESTS_NOT_STARTED)
+_FAMILIES = (CHECKED, BAD, *(metric for pair in _TWINS for metric in pair), *draws.COUNTERS, *_ACCOUNTED)
 _PROBED = (LABEL_ROUTE_HASH, PROBE_ROUTE_HASH)
 
 
@@ -82,6 +88,9 @@ class Reader:
     def __init__(self, samples: SampleSet, window: Window) -> None:
         self.window = window
         self._folded = samples.folded
+        self._sent = samples.sent
+        self._scrape = milliseconds(samples.scrape_interval)
+        self._accounts: dict[tuple[str, str, str], Account | None] = {}
         self._restarted: dict[tuple[str, str, str, int | None], IntArray] = {}
         self._by_place: dict[tuple[str, str, str], dict[str, list[Series]]] = {}
         for series in samples.series:
@@ -118,7 +127,34 @@ class Reader:
             # The prober's pods are none of the release: they count from their first sample, as stable's.
             births = dict.fromkeys(sorted(self._seen(*place) - arm.births.keys()))
         route = arm.route
-        return {pod: self.pod(*place, plan, pod, birth, probes=probes, route=route) for pod, birth in births.items()}
+        found = {pod: self.pod(*place, plan, pod, birth, probes=probes, route=route) for pod, birth in births.items()}
+        if probes or not counts_requests(plan):
+            return found
+        return {pod: _with_lost(one, self._account(arm, pod)) for pod, one in found.items()}
+
+    def account(self, arm: Arm) -> Account:
+        """What the gateway sent to the candidate's pods, and how much of it they do not account for."""
+        if self._sent is None:
+            return Account(unknown=NOT_ASKED)
+        return total_of([self._account(arm, pod) for pod in arm.births])
+
+    def _account(self, arm: Arm, pod: str) -> Account | None:
+        """None of a pod of which it is not known when it began to count, and where two arms are of the same pods."""
+        birth = arm.births[pod]
+        if self._sent is None or arm.route or not self.window.from_zero(birth):
+            return None
+        place = (arm.pool, arm.revision, pod)
+        if place not in self._accounts:  # every check asks
+            sent = [one for one in self._sent if (one.pool, one.revision, one.pod) == place]
+            self._accounts[place] = account_of(sent, self.begun(*place, birth), birth, self._scrape)
+        return self._accounts[place]
+
+    def begun(self, pool: str, revision: str, pod: str, birth: datetime | None) -> Increments:
+        """Users' requests of one pod that it has taken on, or answered without that."""
+        after, drops = self._after(birth), Counter[str]()
+        every = [self._tracks(pool, revision, metric, pod, {}, after, drops) for metric in _ACCOUNTED]
+        before = self._folded.get((pool, revision, pod, BEGUN))
+        return pod_increments([PairedTracks(one, one) for one in every if one], after is None, drops, before)
 
     def traffic(self, arm: Arm) -> Traffic:
         """Requests of both arms that the ``errors`` check counted since the question's start."""
@@ -294,6 +330,13 @@ class Reader:
     ) -> dict[LabelKey, Track]:
         series = self._pods(pool, revision, metric).get(pod, [])
         return tracks(_matching(series, wanted), after, self.window.until, drops, draws.unit(metric))
+
+
+def _with_lost(found: Increments, account: Account | None) -> Increments:
+    if account is None or not account.lost:
+        return found
+    drops = found.drops + Counter({UNACCOUNTED: account.lost})
+    return replace(found, unaccounted=account.lost, drops=drops)
 
 
 def _matching(series: Iterable[Series], wanted: Mapping[str, str]) -> list[Series]:

@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from quality_contract import CHECK_CALIBRATION, CHECK_REPLAY_AUDIT, PROBE_CHECKS, PROBE_ROUTE_HASH
+from quality_contract import CHECK_CALIBRATION, CHECK_FEEDBACK, CHECK_REPLAY_AUDIT, PROBE_CHECKS, PROBE_ROUTE_HASH
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.evidence.grid import FloatArray
     from sampler_rollouts.domain.evidence.intervals import Folded
 
 Place: TypeAlias = tuple[str, str, str, str]
-"""Pool, revision, pod, and what is counted: the name of a check, or ``TRAFFIC``."""
+"""Pool, revision, pod, and what is counted: the name of a check, ``TRAFFIC`` or ``BEGUN``."""
 TRAFFIC = ""
+BEGUN = ":begun"
+"""All that a pod has answered or is answering, in a Place: no check's name holds a colon."""
 
 
 def probed(check: str) -> str:
@@ -56,6 +58,9 @@ class SampleSet:
     unavailable: str = ""
     message: str = ""
     folded: Mapping[Place, Folded] = field(default_factory=dict)
+    sent: tuple[Series, ...] | None = None
+    """What gateways count of the requests that they sent to the candidate's pods, a series for each gateway's process;
+    None where the source names no such counter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,8 @@ class Question:
     ``count_tests``."""
     probes: bool = False
     """Whether synthetic probes count as evidence beside users' requests. Otherwise they are not read."""
+    routed: bool = False
+    """Whether users come through a gateway: then what it has sent can be compared with what pods account for."""
     bake_intervals: int = 0
     """Of a release at full traffic: the minutes of its bake time, and ``since`` is when they began. 0 before."""
 
@@ -162,6 +169,11 @@ def is_judged(plan: CheckPlan) -> bool:
 def has_users(plan: CheckPlan) -> bool:
     """Whether a check is about a rate of users' requests, to which probes may be added."""
     return is_compared(plan) and not is_judged(plan)
+
+
+def counts_requests(plan: CheckPlan) -> bool:
+    """Whether every request that is lost may have been a bad one of a check: what was lost was rated by nobody."""
+    return has_users(plan) and plan.name != CHECK_FEEDBACK
 
 
 def spends_alpha(plan: CheckPlan) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from sampler_rollouts.domain.evidence.grid import IntArray
 from sampler_rollouts.domain.evidence.intervals import RESTART, Increments
+from sampler_rollouts.domain.evidence.unaccounted import UNACCOUNTED
 
 NO_PROBES: Mapping[str, Increments] = {}
 
@@ -57,10 +58,12 @@ class Tally:
     def detail(self, *said: str) -> str:
         """What is to be said, then what was dropped."""
         drops = self.drops()
-        restarts = drops.pop(RESTART, 0)
+        restarts, lost = drops.pop(RESTART, 0), drops.pop(UNACCOUNTED, 0)
         parts = list(said)
         if drops:
             parts.append("not believed: " + ", ".join(f"{count} {reason}" for reason, count in sorted(drops.items())))
+        if lost:
+            parts.append(f"{lost} requests that the gateway sent are accounted for by no pod")
         if restarts:
             parts.append(f"counters started anew {restarts} times")
         return "; ".join(filter(None, parts))

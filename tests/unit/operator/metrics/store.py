@@ -34,13 +34,32 @@ class Store:
     answered: list[int] = field(default_factory=list)
     """Samples of each answer."""
     unplaced: int = 0
+    addresses: dict[str, str] = field(default_factory=dict)
+    """By pod, the address and port by which it is scraped."""
+    gateways: Sequence[tuple[dict[str, str], Sequence[float], Sequence[float]]] = ()
+    """Labels, times and values of counters that are no pod's."""
+
+    def ranges(self, selector: str, start: int, end: int) -> list[object]:
+        """An answer of counters that are no pod's, as the source would write it."""
+        matchers = [(name, pattern) for name, _, pattern in _MATCHER.findall(selector)]
+        found: list[object] = []
+        for labels, times, values in self.gateways:
+            pairs = [
+                [time, str(value)]
+                for time, value in zip(times, values, strict=True)
+                if start <= time * 1000 <= end and time <= self.clock
+            ]
+            if pairs and all(re.fullmatch(pattern, labels.get(name, "")) for name, pattern in matchers):
+                found.append({"metric": labels, "values": pairs})
+        self.answered.append(len(found))
+        return found
 
     def raw(self, selector: str, start: int, end: int) -> dict[Identity, Series]:
         """One answer, with a sample at ``start - 1`` too, as before Prometheus 3."""
         if self.fails:
             self.fails -= 1
             raise SourceProblem("SourceTimeout", "the source did not answer in time")
-        found = {identity: self._seen(one, start - 1, end) for identity, one in _named(self.series, selector).items()}
+        found = {identity: self._seen(one, start - 1, end) for identity, one in self._named(selector).items()}
         found = {identity: one for identity, one in found.items() if len(one.times)}
         samples = sum(len(one.times) for one in found.values())
         if samples > self.most_samples:
@@ -54,28 +73,27 @@ class Store:
         seen = (times * 1000 >= start) & (times * 1000 <= end) & (times + late <= self.clock)
         return replace(one, times=times[seen], values=values[seen])
 
+    def _named(self, selector: str) -> dict[Identity, Series]:
+        matchers = [(name, pattern) for name, _, pattern in _MATCHER.findall(selector)]
+        found: dict[Identity, Series] = {}
+        for one in self.series:
+            labels = self._labels(one)
+            while (identity := frozenset(labels.items())) in found:
+                labels["instance"] += "+"  # a copy: another target with the same counter
+            if all(re.fullmatch(pattern, labels.get(name, "")) for name, pattern in matchers):
+                found[identity] = one
+        return found
+
+    def _labels(self, one: Series) -> dict[str, str]:
+        place = {TARGET_NAMESPACE: "team", TARGET_ROLLOUT: "chat", TARGET_POD: one.pod, TARGET_POOL: one.pool}
+        instance = self.addresses.get(one.pod, one.pod)
+        return {**one.labels, **place, TARGET_REVISION: one.revision, "__name__": one.metric, "instance": instance}
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         pass
-
-
-def _named(series: Sequence[Series], selector: str) -> dict[Identity, Series]:
-    matchers = [(name, pattern) for name, _, pattern in _MATCHER.findall(selector)]
-    found: dict[Identity, Series] = {}
-    for one in series:
-        labels = _labels(one)
-        while (identity := frozenset(labels.items())) in found:
-            labels["instance"] += "+"  # a copy: another target with the same counter
-        if all(re.fullmatch(pattern, labels.get(name, "")) for name, pattern in matchers):
-            found[identity] = one
-    return found
-
-
-def _labels(one: Series) -> dict[str, str]:
-    place = {TARGET_NAMESPACE: "team", TARGET_ROLLOUT: "chat", TARGET_POD: one.pod, TARGET_POOL: one.pool}
-    return {**one.labels, **place, TARGET_REVISION: one.revision, "__name__": one.metric, "instance": one.pod}
 
 
 def use(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:

@@ -60,6 +60,21 @@ def told(receiver: str) -> str:
         ("metricsSources: {a: {url: 'http://p', timeout: true}}", "metricsSources.a.timeout", "such as 15s"),
         ("metricsSources: {a: {url: 'http://p', caFile: ca.pem}}", "metricsSources.a.caFile", "absolute"),
         ("metricsSources: {a: {url: 'http://p', token: hunter2}}", "metricsSources.a.token", "bearerTokenFile"),
+        (
+            "metricsSources: {a: {url: 'http://p', gatewayRequests: {}}}",
+            "metricsSources.a.gatewayRequests.metric",
+            "add it",
+        ),
+        (
+            "metricsSources: {a: {url: 'http://p', gatewayRequests: {metric: 'rate(x[1m])'}}}",
+            "metricsSources.a.gatewayRequests.metric",
+            "pattern",
+        ),
+        (
+            "metricsSources: {a: {url: 'http://p', gatewayRequests: {metric: x, label: y}}}",
+            "metricsSources.a.gatewayRequests.label",
+            "metric, addressLabel",
+        ),
         ("metricsSources: {a: {url: 'http://p'}}\nextra: 1", "extra", "remove it or correct its name (metricsSources"),
         ("metricsSources: {a: {url: 'http://p'}}\nauthors: {image: [a]}", "authors.image", "images, imageTags"),
         ("metricsSources: {a: {url: 'http://p'}}\nauthors: {images: a}", "authors.images", "valid tuple"),

@@ -1,0 +1,136 @@
+"""What gateways count of a rollout's pods, read by address from a store: live, after a restart, and of pods alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from quality_contract import REQUESTS_NOT_STARTED, REQUESTS_STARTED
+from sampler_rollouts.domain.evidence.evaluate import evaluate
+from sampler_rollouts.domain.evidence.look import Evidence
+from sampler_rollouts.domain.evidence.samples import Question, Series
+from sampler_rollouts.domain.evidence.unaccounted import NO_SAMPLES, NOT_ASKED, Account
+from sampler_rollouts.metrics import gateway, windows
+from sampler_rollouts.metrics.config import GatewayRequests
+from sampler_rollouts.metrics.gateway import address_of
+from sampler_rollouts.metrics.prometheus import PrometheusSource
+
+from tests.unit.operator.evidence.build import at, pair, question, series
+from tests.unit.operator.metrics.store import Store, config, use
+
+METRIC = "envoy_cluster_endpoint_rq_total"
+LABEL = "envoy_endpoint_address"
+ASKED = question(births={"c1": at(0.2), "c2": at(0.2)}, routed=True)
+LENGTH = 200
+
+
+def told(pod: str, each: int = 20, length: int = LENGTH) -> list[Series]:
+    counts, zeros = [each * (place + 1) for place in range(length)], [0] * length
+    own = [series(REQUESTS_STARTED, counts, pod=pod), series(REQUESTS_NOT_STARTED, zeros, pod=pod)]
+    return own + pair(counts, zeros, pod=pod)
+
+
+def sent(address: str, each: int = 20, length: int = LENGTH, **labels: str) -> tuple[dict[str, str], Any, Any]:
+    own = {"__name__": METRIC, LABEL: address, "instance": "10.0.9.9:19001", "namespace": "edge", "pod": "envoy-1"}
+    times = [at(0.4 + place).timestamp() for place in range(length)]
+    return own | labels, times, [each * (place + 1) for place in range(length)]
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Store:
+    """Two pods, of which the second has lost a request in ten, and an address that is nobody's."""
+    found = Store(
+        told("c1") + told("c2"),
+        addresses={"c1": "10.0.0.1:9100", "c2": "10.0.0.2:9100"},
+        gateways=[sent("10.0.0.1:8000"), sent("10.0.0.2:8000", 22), sent("10.0.0.12:8000", 500)],
+    )
+    use(monkeypatch, found)
+    return found
+
+
+def source(**changes: Any) -> PrometheusSource:
+    return PrometheusSource(config(gateway_requests=GatewayRequests(metric=METRIC), **changes))
+
+
+def look(found: PrometheusSource, store: Store, scrape: float, asked: Question = ASKED) -> Evidence:
+    store.clock = at(scrape).timestamp()
+    return evaluate(asked, found.fetch(asked, at(scrape)), at(scrape))
+
+
+def test_pods_are_found_by_the_address_that_they_are_scraped_at(store: Store) -> None:
+    assert look(source(), store, 20).accounts == {"pool": Account(sent=840, lost=40)}
+
+
+def test_reading_on_is_reading_all(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows, "SHORTEST_SCRAPES", 2)
+    monkeypatch.setattr(windows, "BYTES_A_SAMPLE", 20_000)
+    live = source()
+    for scrape in (3, 3.5, 9, 40, 41.2, 120, 199):
+        seen = look(live, store, scrape)
+        assert seen == look(source(), store, scrape)
+        assert seen.accounts["pool"].lost == 2 * int(scrape)
+    assert len(live.fetch(ASKED, at(199)).sent or ()) == 2
+
+
+def test_a_long_history_is_kept_thinned_out(store: Store) -> None:
+    live = source()
+    for scrape in range(2, LENGTH, 7):
+        look(live, store, scrape)
+
+    kept = live.fetch(ASKED, at(LENGTH)).sent or ()
+    assert [len(one.times) < 20 for one in kept] == [True, True]
+
+
+def test_two_gateways_are_added_and_what_was_scraped_twice_is_not(store: Store) -> None:
+    other = {"instance": "10.0.9.8:19001", "pod": "envoy-2"}
+    store.gateways = [
+        *(sent("10.0.0.1:8000", 12), sent("10.0.0.1:8000", 8, **other)),
+        *(sent("10.0.0.2:8000"), sent("10.0.0.2:8000", job="again"), sent("10.0.0.2:8000", prometheus_replica="b")),
+    ]
+    assert look(source(), store, 20).accounts == {"pool": Account(sent=800)}
+
+
+def test_a_pod_that_comes_later_is_read_from_its_birth_and_one_that_goes_is_forgotten(store: Store) -> None:
+    live, first = source(), question(births={"c1": at(0.2)}, routed=True)
+    assert look(live, store, 20, first).accounts == {"pool": Account(sent=400)}
+    assert look(live, store, 30).accounts == {"pool": Account(sent=1260, lost=60)}
+    assert look(live, store, 40, first).accounts == {"pool": Account(sent=800)}
+    assert {one.pod for one in live.fetch(first, at(40)).sent or ()} == {"c1"}
+
+
+def test_nothing_is_asked_where_there_is_no_gateway(store: Store) -> None:
+    direct = replace(ASKED, routed=False)
+    plain = PrometheusSource(config())
+
+    assert look(source(), store, 20, direct).accounts == {}
+    assert look(plain, store, 20).accounts == {"pool": Account(unknown=NOT_ASKED)}
+
+
+def test_pods_whose_address_is_hidden_are_not_known(store: Store) -> None:
+    store.addresses = {"c1": "c1", "c2": "c2:9100"}
+    assert look(source(), store, 20).accounts["pool"].unknown == NO_SAMPLES
+
+
+@pytest.mark.parametrize(
+    ("instance", "address"),
+    [
+        ("10.0.0.1:9100", "10.0.0.1"),
+        ("[fd00:0::1]:9100", "[fd00::1]"),
+        ("pod-a:9100", ""),
+        ("10.0.0.1", ""),
+        ("", ""),
+        ("10.0.0.1|.*:9", ""),
+    ],
+)
+def test_only_an_address_is_one(instance: str, address: str) -> None:
+    assert address_of(instance) == address
+
+
+def test_an_address_matches_itself_alone() -> None:
+    found = list(gateway.selectors(GatewayRequests(metric="m", address_label="a"), ["[fd00::1]", "10.0.0.1"]))
+    assert found == ['{__name__="m",a=~"(?:10[.]0[.]0[.]1|[[]fd00::1[]]):[0-9]+"}']
+
+
+def test_many_addresses_are_asked_for_in_several_queries() -> None:
+    assert len(list(gateway.selectors(GatewayRequests(metric="m"), [f"10.0.0.{i}" for i in range(120)]))) == 3
