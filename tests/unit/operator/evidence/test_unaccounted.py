@@ -163,6 +163,16 @@ def test_checks_of_which_no_lost_request_is_one_are_as_before() -> None:
     assert verdicts == {"errors": "Inconclusive", "feedback": "Passed", "replay-audit": "Passed"}
 
 
+def test_of_two_arms_of_the_same_pods_neither_is_accounted_for() -> None:
+    """The gateway's counter does not tell one route table's requests from the other's."""
+    arm = replace(ASKED.arms[0], route="beef", stable_route="cafe", stable_revision="new")
+    found = told(steadily(20)) + pair(steadily(20), [0.0] * 20, route_hash="beef")
+    evidence = seen(found, [by_gateway(steadily(4000))], replace(ASKED, arms=(arm,)))
+
+    assert evidence.accounts == {}
+    assert errors(evidence).verdict == "Passed"
+
+
 STEPS = st.lists(st.one_of(st.integers(0, 30), st.just(-1)), min_size=1, max_size=20)
 """What a counter gains from scrape to scrape; -1 is a process that starts anew."""
 
