@@ -68,7 +68,7 @@ LABEL_ACTUAL: Final = "actual"
 REQUESTS_STARTED: Final = "sampler_requests_started_total"
 """Users' requests that were taken on: given to what draws the tokens."""
 REQUESTS_NOT_STARTED: Final = "sampler_requests_not_started_total"
-"""Users' requests of any kind that were answered without being taken on: refused, a list of models, a rating.
+"""Requests with a gateway's route header that were answered without being taken on: refused, or of another kind.
 
 With REQUESTS_STARTED it accounts for all that a gateway has sent. Probes, and the kubelet's questions, are in neither.
 """

@@ -86,7 +86,7 @@ def _pool(pool: PoolStatus) -> dict[str, Any]:
         "blocked": pool.blocked or None,
         "exposed": requests.exposed if requests else None,
         "requests": requests.total if requests else None,
-        "unaccounted": pool.unaccounted or None,
+        "unaccounted": pool.unaccounted.model_dump() if pool.unaccounted else None,
         "share": None
         if share is None
         else {name: getattr(share, name) or None for name in ("wanted", "observed", "low", "high", "skewed")},

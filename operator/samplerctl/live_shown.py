@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
-from sampler_rollouts.domain.evidence.unaccounted import NO_SAMPLES, NOT_ASKED
+from sampler_rollouts.domain.evidence.unaccounted import NO_SAMPLES, NOT_ASKED, NOT_COUNTED
 
 from samplerctl.numbers import percent
 from samplerctl.output import console
@@ -149,11 +149,15 @@ def _details(found: Found) -> Iterator[Text]:
                 yield Text(f"{pool['pool']}, {check['check']}: {check['detail']}")
 
 
-def _lost(found: str) -> str:
-    return {
-        NOT_ASKED: "unknown (the operator's metrics source names no counter of the gateway: gatewayRequests)",
-        NO_SAMPLES: "unknown (the gateway's counter has no fresh sample of pods that have had requests)",
-    }.get(found, found)
+def _lost(found: Found) -> str:
+    """In words: how many, and why there may be more."""
+    why = {
+        NOT_ASKED: "the operator's metrics source names no counter of the gateway (gatewayRequests)",
+        NOT_COUNTED: "the servers have no counters that account for every request",
+        NO_SAMPLES: "the gateway's counter has no fresh samples of all pods",
+    }.get(found["unknown"], found["unknown"])
+    number = f"{found['lost']:,} of {found['sent']:,}"
+    return number if not why else f"not known: {why}" if not found["lost"] else f"at least {number}; {why}"
 
 
 def _verdict(verdict: str | None, reason: str | None) -> Text:

@@ -38,8 +38,7 @@ _BODY_SECONDS = 30.0
 """In which a request's body must have come."""
 _DEFAULT_COMPLETION_TOKENS = 16
 _STARTED = "samplerd.started"
-_OF_THE_KUBELET = frozenset({"/healthz", "/readyz"})
-"""No user asks for these, and no gateway sends them on."""
+_ROUTE_HEADER = ROUTE_HEADER.lower().encode()
 
 
 class Api:
@@ -179,7 +178,10 @@ class Api:
 
 
 class _NotStarted:
-    """Counts users' requests that are answered without having been taken on, whatever they asked for and are told."""
+    """Counts what a gateway sent and is answered without having been taken on, whatever it asked for and is told.
+
+    Such requests have the gateway's header; the kubelet's, and those of who calls a Service, have not.
+    """
 
     def __init__(self, app: ASGIApp, count: Callable[[], None]) -> None:
         self._app = app
@@ -188,7 +190,7 @@ class _NotStarted:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def sending(message: Message) -> None:
             begins = message["type"] == "http.response.start"
-            if begins and not scope.get(_STARTED) and scope["path"] not in _OF_THE_KUBELET:
+            if begins and not scope.get(_STARTED) and any(name == _ROUTE_HEADER for name, _ in scope["headers"]):
                 self._count()
             await send(message)
 

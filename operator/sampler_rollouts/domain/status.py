@@ -112,6 +112,17 @@ class Requests(Loose):
     total: Count = 0
 
 
+class Unaccounted(Loose):
+    """Requests that the gateway sent and no pod accounts for."""
+
+    lost: Count = 0
+    """At least so many."""
+    sent: Count = 0
+    """Of so many."""
+    unknown: Reason = ""
+    """Why there may be more: ``NotConfigured``, ``NotCounted``, ``NoSamples``, or why the source did not say."""
+
+
 class Share(Loose):
     """What requests show of a step's weight (R8): the candidate's share of those counted while it was in force."""
 
@@ -162,9 +173,8 @@ class PoolStatus(Loose):
     warm: WarmPods | None = None
     share: Share | None = None
     requests: Requests | None = None
-    unaccounted: Figure = ""
-    """How many requests the gateway sent to the release under test that its pods do not account for; ``NotConfigured``
-    or ``NoSamples`` where that is not known, empty where there is no gateway."""
+    unaccounted: Unaccounted | None = None
+    """Of the release under test; absent without a gateway, and for pods that are older than what is asked."""
     verdict: Literal["", "Passed", "Failed", "Inconclusive"] = ""
     reason: Reason = ""
     passed_at: AwareDatetime | None = None
@@ -182,7 +192,7 @@ class PoolStatus(Loose):
     def forget_verdict(self) -> None:
         """What was found says nothing about the release that the pool serves from now on."""
         self.verdict, self.reason, self.passed_at, self.worst_check, self.checks = "", "", None, None, []
-        self.unaccounted = ""
+        self.unaccounted = None
 
 
 class HistoryEntry(Loose):

@@ -87,8 +87,8 @@ def _of_rollout(whose: tuple[str, ...], status: Status, available: bool | None) 
         yield told.WEIGHT_WANTED, labels, pool.weight / 100
         yield told.WEIGHT_OBSERVED, labels, pool.observed_weight / 100
         yield "pool_replicas_ready", labels, pool.ready
-        if pool.unaccounted.isdigit():
-            yield "pool_requests_unaccounted", labels, int(pool.unaccounted)
+        if pool.unaccounted and not pool.unaccounted.unknown:
+            yield "pool_requests_unaccounted", labels, pool.unaccounted.lost
 
 
 def _of_looks(whose: tuple[str, ...], looks: Mapping[tuple[str, str], CheckLook]) -> Iterator[_Said]:

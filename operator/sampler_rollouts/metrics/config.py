@@ -29,6 +29,11 @@ def _plain_url(url: str) -> str:
     return url.rstrip("/")
 
 
+LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,127}$")]
+LabelValue = Annotated[str, Field(pattern=r"^[-._/:a-zA-Z0-9]{0,253}$")]
+"""What needs no escape in a query."""
+
+
 class GatewayRequests(BaseModel):
     """Where gateways count what they send: a counter of requests for each endpoint."""
 
@@ -36,8 +41,10 @@ class GatewayRequests(BaseModel):
 
     metric: Annotated[str, Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]{0,127}$")]
     """The counter's name; Envoy's is ``envoy_cluster_endpoint_rq_total``."""
-    address_label: Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,127}$")] = "envoy_endpoint_address"
+    address_label: LabelName = "envoy_endpoint_address"
     """The label that holds an endpoint's address and port."""
+    labels: Annotated[dict[LabelName, LabelValue], Field(max_length=8)] = Field(default_factory=dict)
+    """Labels that its series have: where one store holds several clusters, whose addresses may be the same."""
 
 
 class MetricsSource(BaseModel):
@@ -122,4 +129,4 @@ def _model_of(place: tuple[Any, ...]) -> type[BaseModel]:
         return Notifications if len(place) == 2 else Receiver
     if place[0] == "authors":
         return Allowed
-    return GatewayRequests if len(place) == 4 else MetricsSource
+    return GatewayRequests if "gatewayRequests" in place[:-1] else MetricsSource

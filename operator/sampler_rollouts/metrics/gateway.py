@@ -1,78 +1,123 @@
-"""What gateways count for each endpoint, as counters of the pods at those addresses.
+"""What gateways count for each endpoint, read for the addresses of pods.
 
-A gateway knows addresses, not pods. Which pod was at an address says the label ``instance`` of the pod's own samples:
-the address by which it was scraped.
+A gateway knows addresses, not pods. Which pod was at an address, and from when to when, say the pod's own samples:
+their label ``instance`` is the address by which it was scraped.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
-from typing import TypeAlias
+from typing import Final
 
 import numpy as np
 from quality_contract import REQUESTS_STARTED
 
-from sampler_rollouts.domain.evidence.counters import milliseconds
-from sampler_rollouts.domain.evidence.samples import Series
-from sampler_rollouts.domain.evidence.unaccounted import SETTLE, thinned
+from sampler_rollouts.domain.evidence.counters import SILENT_SCRAPES, milliseconds
+from sampler_rollouts.domain.evidence.samples import Pod, Sent, Series
+from sampler_rollouts.domain.evidence.unaccounted import LASTING, SETTLE, thinned
+from sampler_rollouts.domain.render import HTTP_PORT
 from sampler_rollouts.metrics.config import GatewayRequests
-from sampler_rollouts.metrics.envelope import Identity, SourceProblem, samples_of
+from sampler_rollouts.metrics.envelope import SCRAPE_LABELS, Identity, SourceProblem, samples_of
 from sampler_rollouts.metrics.selectors import PODS_A_QUERY
 
-INSTANCE = "instance"
-COPY_LABELS = frozenset(
-    {"job", "container", "endpoint", "service", "prometheus", "prometheus_replica", "replica", "receive", "tenant_id"}
-)
-"""Labels that say who read a sample, not of which gateway's process: series that differ in nothing else are copies."""
+INSTANCE: Final = "instance"
+OVERLAP_SCRAPES: Final = 4
+"""Asked for again at each look: a scrape is stored after its time, and the series of one scrape one after the other. So
+far before a pod's own first sample reading of its address begins, too."""
+KEPT_SCRAPES: Final = 240
+"""A pod's own samples may be stored so much later than the gateways': until then these are kept as they are."""
 
-Pod: TypeAlias = tuple[str, str, str]
-"""Pool, revision, name."""
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """A pod at an address, from its first sample there to its last. Unix milliseconds."""
+
+    address: str
+    first: int
+    last: int
 
 
 @dataclass
-class Sent:
-    """What was read of gateways' counters so far, thinned out. Times in Unix milliseconds."""
+class SentBook:
+    """What was read of gateways' counters so far, by address and thinned out. Times in Unix milliseconds."""
 
-    pods: dict[Pod, str] = field(default_factory=dict)
-    """Their addresses, as far as they are known."""
-    read_until: dict[Pod, int] = field(default_factory=dict)
-    newest: dict[Pod, int] = field(default_factory=dict)
-    """When their own samples end: up to there gateways' are compared with them."""
-    _series: dict[bytes, Series] = field(default_factory=dict)
+    scrape: int
+    stays: dict[Pod, Stay] = field(default_factory=dict)
+    """Where each pod is now: of several addresses that with the newest sample."""
+    read_until: dict[str, int] = field(default_factory=dict)
+    problem: str = ""
+    span: int = 0
+    _series: dict[str, dict[bytes, Series]] = field(default_factory=dict)
 
     def meet(self, answer: Mapping[Identity, Series]) -> None:
-        """Learn addresses from samples of the pods themselves."""
+        """Learn from the pods' own samples where they are."""
         for identity, one in answer.items():
-            if one.metric == REQUESTS_STARTED:
-                address, pod = address_of(dict(identity).get(INSTANCE, "")), (one.pool, one.revision, one.pod)
-                if address:
-                    self.pods[pod] = address
-                if len(one.times):
-                    self.newest[pod] = max(milliseconds(float(one.times[-1])), self.newest.get(pod, 0))
+            if one.metric != REQUESTS_STARTED or not len(one.times):
+                continue
+            address, pod = address_of(dict(identity).get(INSTANCE, "")), (one.pool, one.revision, one.pod)
+            first, last = (milliseconds(float(one.times[place])) for place in (0, -1))
+            known = self.stays.get(pod)
+            if address and known and known.address == address:
+                self.stays[pod] = Stay(address, min(first, known.first), max(last, known.last))
+            elif address and (known is None or last > known.last):
+                self.stays[pod] = Stay(address, first, last)
 
     def forget(self, pods: Iterable[str]) -> None:
         """They are asked about no more."""
         gone = frozenset(pods)
-        self.pods = {pod: address for pod, address in self.pods.items() if pod[2] not in gone}
-        self.newest = {pod: time for pod, time in self.newest.items() if pod[2] not in gone}
-        self.read_until = {pod: time for pod, time in self.read_until.items() if pod[2] not in gone}
-        self._series = {name: one for name, one in self._series.items() if one.pod not in gone}
+        self.stays = {pod: stay for pod, stay in self.stays.items() if pod[2] not in gone}
+        there = {stay.address for stay in self.stays.values()}
+        self.read_until = {address: time for address, time in self.read_until.items() if address in there}
+        self._series = {address: one for address, one in self._series.items() if address in there}
 
-    def take(self, found: Mapping[bytes, Series], start: int, births: Mapping[str, int], floor: int) -> None:
-        """Put what was read from ``start`` on in the place of what was known; of each pod only what counts."""
-        for name, one in found.items():
-            old = self._series.get(name)
-            joined = _since(_joined(old, one, start), births.get(one.pod, start))
-            newest = self.newest.get((one.pool, one.revision, one.pod), 0)
-            self._series[name] = thinned(joined, min(floor, newest - SETTLE))
+    def begin(self, address: str) -> int:
+        """From where on an address is to be read: a little before what is known, or before its first pod's samples.
 
-    @property
-    def series(self) -> tuple[Series, ...]:
-        """All of it."""
-        return tuple(self._series.values())
+        A store that is behind is waited for, as for the pods' own samples.
+        """
+        overlap = OVERLAP_SCRAPES * self.scrape
+        until = self.read_until.get(address)
+        if until is None:
+            return min(stay.first for stay in self.stays.values() if stay.address == address) - overlap
+        newest = [milliseconds(float(one.times[-1])) for one in self._series.get(address, {}).values()]
+        awaited = [time for time in newest if time >= until - SILENT_SCRAPES * self.scrape]
+        return min([until, *awaited]) - overlap
+
+    def take(self, answer: Sequence[object], gateway: GatewayRequests, start: int, end: int) -> None:
+        """Put an answer in the place of what was known from ``start`` on. What cannot be read of it is left out."""
+        for item in answer:
+            try:
+                labels, times, values = samples_of(item)
+            except SourceProblem:
+                self.problem = "InvalidAnswer"
+                continue
+            address = address_of(labels.get(gateway.address_label, ""))
+            own = {name: text for name, text in labels.items() if name not in SCRAPE_LABELS or name == INSTANCE}
+            finite = np.isfinite(values)
+            found = Series(gateway.metric, "", "", "", own, times[finite], values[finite])
+            name = hashlib.blake2b(repr(sorted(labels.items())).encode(), digest_size=16).digest()
+            known = self._series.setdefault(address, {})
+            known[name] = self._thin(address, _joined(known.get(name), found, start), end)
+
+    def _thin(self, address: str, series: Series, end: int) -> Series:
+        """Without what changes no account of a pod that is, or was, at the address."""
+        stays = [stay for stay in self.stays.values() if stay.address == address]
+        ends = [stay.last - SETTLE for stay in stays]
+        horizon = min(end - OVERLAP_SCRAPES * self.scrape, max([end - KEPT_SCRAPES * self.scrape, *ends]))
+        every = [*self._series.get(address, {}).values(), series]
+        ends += [milliseconds(float(one.times[-1])) for one in every if len(one.times)]
+        marks = [time - back * self.scrape for time in ends for back in range(LASTING)]
+        return thinned(series, horizon - LASTING * self.scrape, [*(stay.first for stay in stays), *marks])
+
+    def sent(self) -> dict[Pod, Sent]:
+        """All of it, by pod."""
+        return {
+            pod: Sent(stay.first, stay.last, tuple(self._series.get(stay.address, {}).values()))
+            for pod, stay in self.stays.items()
+        }
 
 
 def address_of(instance: str) -> str:
@@ -86,26 +131,12 @@ def address_of(instance: str) -> str:
 
 
 def selectors(gateway: GatewayRequests, addresses: Iterable[str]) -> Iterator[str]:
-    """Selectors, each of a bounded number of addresses at any port."""
+    """Selectors, each of a bounded number of addresses, at the port that servers listen on."""
     every = sorted(set(addresses))
+    places = "".join(f',{name}="{value}"' for name, value in sorted(gateway.labels.items()))
     for first in range(0, len(every), PODS_A_QUERY):
-        hosts = "|".join("".join(map(_plain, one)) for one in every[first : first + PODS_A_QUERY])
-        yield f'{{__name__="{gateway.metric}",{gateway.address_label}=~"(?:{hosts}):[0-9]+"}}'
-
-
-def by_pod(result: list[object], gateway: GatewayRequests, pods: Mapping[Pod, str]) -> dict[bytes, Series]:
-    """An answer as counters of the pods, by a digest of what tells gateways' processes apart. Raises SourceProblem."""
-    at = {address: pod for pod, address in pods.items()}
-    found: dict[bytes, Series] = {}
-    for item in result:
-        labels, times, values = samples_of(item)
-        pod = at.get(address_of(labels.get(gateway.address_label, "")))
-        if pod is None:
-            raise SourceProblem("InvalidAnswer", "the source's answer holds a series that nobody asked for")
-        own = {name: value for name, value in labels.items() if name not in COPY_LABELS}
-        name = hashlib.blake2b(repr((pod, sorted(labels.items()))).encode(), digest_size=16).digest()
-        found[name] = Series(gateway.metric, pod[2], pod[0], pod[1], own, times, values)
-    return found
+        hosts = "|".join("".join(map(_plain, f"{one}:{HTTP_PORT}")) for one in every[first : first + PODS_A_QUERY])
+        yield f'{{__name__="{gateway.metric}"{places},{gateway.address_label}=~"{hosts}"}}'
 
 
 def _plain(character: str) -> str:
@@ -120,13 +151,3 @@ def _joined(old: Series | None, new: Series, start: int) -> Series:
     kept, fresh = np.round(before * 1000.0) < start, np.round(after * 1000.0) >= start
     values = np.concatenate([np.asarray(old.values)[kept], np.asarray(new.values)[fresh]])
     return replace(new, times=np.concatenate([before[kept], after[fresh]]), values=values)
-
-
-def _since(series: Series, birth: int) -> Series:
-    """From the last sample before the pod was created: its base line, if the address was another's then."""
-    times = np.round(np.asarray(series.times) * 1000.0)
-    before = int(np.searchsorted(times, birth, side="right"))
-    if before <= 1:
-        return series
-    kept = slice(before - 1, None)
-    return replace(series, times=np.asarray(series.times)[kept], values=np.asarray(series.values)[kept])

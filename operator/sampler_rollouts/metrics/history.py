@@ -17,10 +17,8 @@ from sampler_rollouts.domain.evidence.counters import SILENT_SCRAPES, millisecon
 from sampler_rollouts.domain.evidence.fold import copies, fold
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet, Series
 from sampler_rollouts.metrics.envelope import Identity
-from sampler_rollouts.metrics.gateway import Sent
+from sampler_rollouts.metrics.gateway import OVERLAP_SCRAPES, SentBook
 
-OVERLAP_SCRAPES = 4
-"""Asked for again at each look: a scrape is stored after its time, and the series of one scrape one after the other."""
 BEFORE_SCRAPES = 3
 """How far before the rollout's start reading begins; the evidence decides what of it counts."""
 FOLD_SCRAPES = 40
@@ -65,10 +63,13 @@ class History:
     floor: int = 0
     births: dict[str, datetime] = field(default_factory=dict)
     samples: SampleSet = field(default_factory=SampleSet)
-    sent: Sent = field(default_factory=Sent)
+    sent: SentBook = field(init=False)
     """What gateways count of the requests that they sent to these pods."""
     _series: dict[bytes, Series] = field(default_factory=dict)
     """By a digest of all labels: the labels themselves are larger than the samples."""
+
+    def __post_init__(self) -> None:
+        self.sent = SentBook(self.scrape)
 
     @classmethod
     def begin(cls, question: Question, scrape_interval: float, folding: bool) -> History:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from quality_contract import CHECKED
@@ -70,10 +71,11 @@ class PrometheusSource:
             limit = self._config.max_response_mebibytes << 20
             together, gateway = self._shared.within(deadline), self._config.gateway_requests
             Reading(exchange, history, question, limit, together, gateway).up_to(until)
-            samples, sent = history.samples, history.sent.series if gateway and question.routed else None
+            samples, book = history.samples, history.sent if gateway and question.routed else None
         message = f"{exchange.unplaced} series without pod, pool and revision were ignored" if exchange.unplaced else ""
         folded = dict(samples.folded)
-        return SampleSet(samples.series, now, self._config.scrape_interval, message=message, folded=folded, sent=sent)
+        found = SampleSet(samples.series, now, self._config.scrape_interval, message=message, folded=folded)
+        return replace(found, sent=book.sent(), sent_problem=book.problem) if book else found
 
 
 class Sources:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Any, Protocol, TypeVar
 
-from sampler_rollouts.domain.evidence.counters import milliseconds
+from sampler_rollouts.domain.evidence.reading import from_zero
 from sampler_rollouts.domain.evidence.samples import Question, Series
 from sampler_rollouts.metrics import gateway, selectors
 from sampler_rollouts.metrics.config import GatewayRequests
 from sampler_rollouts.metrics.envelope import Identity, SourceProblem
 from sampler_rollouts.metrics.exchange import Exchange
-from sampler_rollouts.metrics.gateway import Pod
-from sampler_rollouts.metrics.history import OVERLAP_SCRAPES, History, births_of
+from sampler_rollouts.metrics.history import History, births_of
 from sampler_rollouts.metrics.selectors import Selector
 from sampler_rollouts.metrics.shared import Asked, Together
 
@@ -25,6 +25,14 @@ FIRST_SERIES = 100
 SHORTEST_SCRAPES = 8
 GATEWAYS = 8
 """Processes of gateways that count for one pod, before the first answer."""
+
+T = TypeVar("T")
+
+
+class Spanned(Protocol):
+    """What is read by windows, and remembers how long they may be, in milliseconds; 0 before the first."""
+
+    span: int
 
 
 class Reading:
@@ -89,7 +97,7 @@ class Reading:
         revisions = {one for arm in arms for one in (arm.revision, arm.stable_revision) if one}
         self._history.forget(names)
         asked = list(selectors.of_pods(self._question, names, revisions))
-        for start, _, found in self._windows(asked, self._history.first, until, len(names)):
+        for start, _, found in self._of_pods(asked, self._history.first, until, len(names)):
             self._history.take(found, start, names)
             self._history.condense(self._question)
 
@@ -107,54 +115,54 @@ class Reading:
             self._history.take(found, start)
             self._history.advance(self._question, end)
             return
-        for begin, end, found in self._windows(asked, start, now, len(births)):
+        for begin, end, found in self._of_pods(asked, start, now, len(births)):
             self._history.take(found, begin)
             self._history.advance(self._question, end)
 
     def _sent(self, now: int) -> None:
-        """What gateways count for the addresses of the candidate's pods: of a pod that is new, from its birth on."""
-        if self._gateway is None or not self._question.routed:
+        """What gateways count for the addresses of the candidate's pods. Whatever is wrong with it is theirs alone."""
+        source, sent = self._gateway, self._history.sent
+        if source is None or not self._question.routed:
             return
-        sent = self._history.sent
-        births = {pod: milliseconds(at.timestamp()) for pod, at in births_of(self._question).items()}
-        pods = {pod: address for pod, address in sent.pods.items() if pod[2] in births}
-        for new in (True, False):
-            some = {pod: address for pod, address in pods.items() if (pod not in sent.read_until) is new}
-            start = self._history.first if new else min((sent.read_until[pod] for pod in some), default=now)
-            self._sent_to(some, births, start - (0 if new else OVERLAP_SCRAPES * self._history.scrape), now)
+        sent.problem = ""
+        new = {pod for pod, birth in births_of(self._question).items() if from_zero(birth, self._question.since)}
+        known = {stay.address for pod, stay in sent.stays.items() if pod[2] in new}
+        try:
+            for some in (known & sent.read_until.keys(), known - sent.read_until.keys()):
+                self._sent_to(source, some, now)
+        except SourceProblem as problem:
+            sent.problem = problem.reason
 
-    def _sent_to(self, pods: Mapping[Pod, str], births: Mapping[str, int], start: int, now: int) -> None:
-        """Read on of some pods, by windows as any history."""
-        assert self._gateway is not None
-        span = self._target // max(1, len(pods)) // GATEWAYS * self._history.scrape
-        while pods and start < now:
-            end = min(now, start + max(SHORTEST_SCRAPES * self._history.scrape, span))
-            for selector in gateway.selectors(self._gateway, pods.values()):
-                answer = self._exchange.ranges(selector, start, end)
-                found = gateway.by_pod(answer, self._gateway, pods)
-                self._history.sent.take(found, start, births, end - OVERLAP_SCRAPES * self._history.scrape)
-            self._history.sent.read_until |= dict.fromkeys(pods, end)
-            self._done += 1
-            start = end
+    def _sent_to(self, source: GatewayRequests, addresses: set[str], now: int) -> None:
+        """Read on of some addresses, by windows as any history."""
+        if not addresses:
+            return
+        asked, sent = list(gateway.selectors(source, addresses)), self._history.sent
+
+        def read(start: int, end: int) -> tuple[list[object], int]:
+            answers = [self._exchange.ranges(selector, start, end) for selector in asked]
+            return [item for answer in answers for item in answer], max(map(_size, answers))
+
+        first = GATEWAYS * max(1, min(len(addresses), selectors.PODS_A_QUERY))
+        for start, end, found in self._windows(sent, min(map(sent.begin, addresses)), now, first, read):
+            sent.take(found, source, start, end)
+            sent.read_until |= dict.fromkeys(addresses, end)
 
     def _windows(
-        self, asked: list[Selector], start: int, until: int, pods: int
-    ) -> Iterator[tuple[int, int, dict[Identity, Series]]]:
+        self, of: Spanned, start: int, until: int, first_series: int, read: Callable[[int, int], tuple[T, int]]
+    ) -> Iterator[tuple[int, int, T]]:
         """Start, end and content of one window after the other, each as long as the answers before suggest."""
-        history = self._history
-        shortest = SHORTEST_SCRAPES * history.scrape
-        if not history.span:
-            a_scrape = FIRST_SERIES * max(1, min(pods, selectors.PODS_A_QUERY))
-            history.span = max(shortest, self._target // a_scrape * history.scrape)
+        shortest = SHORTEST_SCRAPES * self._history.scrape
+        of.span = of.span or max(shortest, self._target // first_series * self._history.scrape)
         start = min(start, until)
         while True:
-            end = min(until, start + history.span)
+            end = min(until, start + of.span)
             try:
-                found, largest = self._window(asked, start, end)
+                found, largest = read(start, end)
             except SourceProblem as problem:
                 # A time-out after other windows says that the history is long, not that a window is.
                 if problem.reason == "AnswerTooLarge" or (problem.reason == "SourceTimeout" and not self._done):
-                    history.span = max(shortest, (end - start) // 2)
+                    of.span = max(shortest, (end - start) // 2)
                 if problem.reason != "AnswerTooLarge" or end - start <= shortest:
                     raise
                 continue
@@ -163,8 +171,15 @@ class Reading:
             if end == until:
                 return
             if largest < self._target // 4:
-                history.span *= 2
+                of.span *= 2
             start = end
+
+    def _of_pods(
+        self, asked: list[Selector], start: int, until: int, pods: int
+    ) -> Iterator[tuple[int, int, dict[Identity, Series]]]:
+        """Windows of the pods' own samples."""
+        first = FIRST_SERIES * max(1, min(pods, selectors.PODS_A_QUERY))
+        return self._windows(self._history, start, until, first, lambda *window: self._window(asked, *window))
 
     def _window(self, asked: list[Selector], start: int, end: int) -> tuple[dict[Identity, Series], int]:
         """What all selectors find, and the size of the largest answer in samples."""
@@ -185,3 +200,8 @@ class Reading:
             raise SourceProblem(
                 "LabelsMissing", "the samples lack the labels pod, pool and revision: add them when scraping"
             )
+
+
+def _size(answer: Sequence[Any]) -> int:
+    """Of an answer in samples, as far as it can be read."""
+    return sum(len(item.get("values", ())) + SAMPLES_A_SERIES for item in answer if isinstance(item, dict))

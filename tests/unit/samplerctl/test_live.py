@@ -229,6 +229,27 @@ def test_calibration_is_told_in_nats(tmp_path: Path) -> None:
     assert "%" not in table.split("calibration")[1].split("cpu-b")[0]
 
 
+@pytest.mark.parametrize(
+    ("account", "told"),
+    [
+        ({"lost": 0, "sent": 9000}, "accounts for: 0 of 9,000"),
+        ({"lost": 12, "sent": 9000}, "accounts for: 12 of 9,000"),
+        ({"unknown": "NotConfigured"}, "not known: the operator's metrics source names no counter of the gateway"),
+        (
+            {"lost": 12, "sent": 9000, "unknown": "NoSamples"},
+            "at least 12 of 9,000; the gateway's counter has no fresh",
+        ),
+        ({"unknown": "AnswerTooLarge"}, "not known: AnswerTooLarge"),
+    ],
+)
+def test_what_nobody_accounts_for_is_told(tmp_path: Path, account: dict[str, Any], told: str) -> None:
+    found = body()
+    found["status"]["pools"][0]["unaccounted"] = account
+    assert told in " ".join(ask(tmp_path, "explain", "chat", bodies=[found]).output.split())
+    shown = json.loads(ask(tmp_path, "explain", "chat", "--json", bodies=[found]).output)["pools"][0]["unaccounted"]
+    assert shown == {"lost": 0, "sent": 0, "unknown": ""} | account
+
+
 def test_scores_are_told_as_scores(tmp_path: Path) -> None:
     found = body()
     pool = found["status"]["pools"][0]

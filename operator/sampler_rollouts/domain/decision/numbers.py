@@ -15,10 +15,10 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 from sampler_rollouts.domain.decision.stages import TESTED
-from sampler_rollouts.domain.limits import DETAIL, LABEL, clip
+from sampler_rollouts.domain.limits import DETAIL, LABEL, REASON, clip
 from sampler_rollouts.domain.quantities import nats_text, ratio_text
 from sampler_rollouts.domain.slowness import bound_text
-from sampler_rollouts.domain.status import CheckNumbers, CheckStatus
+from sampler_rollouts.domain.status import CheckNumbers, CheckStatus, Unaccounted
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.decision.context import Turn
@@ -31,11 +31,13 @@ OFF_ALONE: Final = 0.5
 """The same where a release serves alone: nobody waits for the next one."""
 HALF_A_NAT: Final = 0.5
 """Evidence may differ by so much: a factor of 1.6 in the odds."""
+LARGEST_NOISE: Final = 3.0
+"""Counts that are read at two places and times differ by chance: in square roots of them, as many make no news."""
 _FLOWING: Final = {"checked", "bad", "upper_bound", "log_e", "bias_nats", "drop", "detail"}
 _SHARE: Final = {"observed", "low", "high", "requests", "counted_to"}
 _POOL: Final[dict[str, Any]] = {
     "requests": True,
-    "unaccounted": True,
+    "unaccounted": {"lost", "sent"},
     "share": _SHARE,
     "worst_check": _FLOWING,
     "checks": {"__all__": _FLOWING},
@@ -77,7 +79,10 @@ def note_numbers(turn: Turn, pool: PoolStatus, looks: list[CheckLook]) -> None:
     if turn.evidence is not None and turn.evidence.available:
         pool.checks = [_numbers(look) for look in looks]
         account = turn.evidence.accounts.get(pool.name)
-        pool.unaccounted = "" if account is None else account.unknown or str(account.lost)
+        pool.unaccounted = None
+        if account is not None:
+            told = account.unknown[:REASON]
+            pool.unaccounted = Unaccounted(lost=account.lost, sent=account.sent, unknown=told)
 
 
 def as_said(before: Status, after: Status) -> Status:
@@ -93,15 +98,17 @@ def as_said(before: Status, after: Status) -> Status:
 
 def _same_pool(before: PoolStatus, after: PoolStatus, off: float) -> bool:
     rows = zip_longest([before.worst_check, *before.checks], [after.worst_check, *after.checks])
-    if before.unaccounted.isdigit() is not after.unaccounted.isdigit():
-        return False
     counts = list(zip(_counts(before), _counts(after), strict=True))
-    return all(_near(*pair, off) for pair in counts) and all(_same_check(*pair, off) for pair in rows)
+    lost = [pool.unaccounted.lost if pool.unaccounted else 0 for pool in (before, after)]
+    return (
+        all(_near(*pair, off) for pair in counts)
+        and abs(lost[1] - lost[0]) <= max(off * max(lost), LARGEST_NOISE * math.sqrt(max(lost)))
+        and all(_same_check(*pair, off) for pair in rows)
+    )
 
 
 def _counts(pool: PoolStatus) -> Iterator[float]:
     """Of requests, in a fixed order."""
-    yield float(pool.unaccounted) if pool.unaccounted.isdigit() else -math.inf
     share = pool.share
     for requests in (pool.requests, share.requests if share else None, share.counted_to if share else None):
         yield from _of_requests(requests)

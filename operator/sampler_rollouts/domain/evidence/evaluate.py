@@ -34,7 +34,7 @@ from sampler_rollouts.domain.evidence.samples import (
 )
 from sampler_rollouts.domain.evidence.scored import judge_scores
 from sampler_rollouts.domain.evidence.tally import Tally
-from sampler_rollouts.domain.evidence.unaccounted import UNACCOUNTED
+from sampler_rollouts.domain.evidence.unaccounted import UNACCOUNTED, Account
 from sampler_rollouts.domain.evidence.verdict import of_audit, of_rate
 
 MOST_PODS_NAMED = 3
@@ -65,10 +65,15 @@ def evaluate(question: Question, samples: SampleSet, now: datetime) -> Evidence:
         message=samples.message,
         looks=_looks(question, reader, milliseconds(samples.scrape_interval)),
         traffic={arm.pool: reader.traffic(arm) for arm in question.arms},
-        accounts={arm.pool: reader.account(arm) for arm in question.arms if question.routed and not arm.route},
+        accounts=_accounts(question, reader),
         fresh={arm.pool: not _missing(arm, reader.newest(arm), reader.window) for arm in question.arms},
         scrape_interval=samples.scrape_interval,
     )
+
+
+def _accounts(question: Question, reader: Reader) -> Mapping[str, Account]:
+    found = ((arm.pool, reader.account(arm)) for arm in question.arms if question.routed)
+    return {pool: account for pool, account in found if account is not None}
 
 
 def _looks(question: Question, reader: Reader, scrape: int) -> dict[tuple[str, str], CheckLook]:

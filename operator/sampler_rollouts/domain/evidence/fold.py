@@ -92,8 +92,8 @@ def _pod(
                 probes = reader.pod(*place, plan, pod, birth, probes=True)
                 yield (*place, pod, probed(plan.name)), Folded(cut, probes)
     yield (*place, pod, TRAFFIC), Folded(cut, _total(reader.ended(*place, pod, birth)))
-    if question.routed:
-        yield (*place, pod, BEGUN), Folded(cut, _total(reader.begun(*place, pod, birth)))
+    if question.routed and (begun := reader.begun(*place, pod, birth)) is not None:
+        yield (*place, pod, BEGUN), Folded(cut, begun)
 
 
 def _total(ended: Increments) -> Increments:

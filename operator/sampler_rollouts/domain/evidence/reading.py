@@ -73,7 +73,12 @@ class Window:
 
     def from_zero(self, birth: datetime) -> bool:
         """Whether a pod first seen at ``birth`` was created by this rollout."""
-        return birth >= self.since - BIRTH_TOLERANCE
+        return from_zero(birth, self.since)
+
+
+def from_zero(birth: datetime, since: datetime) -> bool:
+    """Whether a pod first seen at ``birth`` was created since then, and counts from zero."""
+    return birth >= since - BIRTH_TOLERANCE
 
 
 def window_of(question: Question, samples: SampleSet, now: datetime) -> Window:
@@ -88,7 +93,7 @@ class Reader:
     def __init__(self, samples: SampleSet, window: Window) -> None:
         self.window = window
         self._folded = samples.folded
-        self._sent = samples.sent
+        self._samples = samples
         self._scrape = milliseconds(samples.scrape_interval)
         self._accounts: dict[tuple[str, str, str], Account | None] = {}
         self._restarted: dict[tuple[str, str, str, int | None], IntArray] = {}
@@ -103,6 +108,9 @@ class Reader:
     def _seen(self, pool: str, revision: str) -> set[str]:
         """Every pod that has any of the metrics that were asked for: a server need not have all."""
         return {pod for place, pods in self._by_place.items() if place[:2] == (pool, revision) for pod in pods}
+
+    def _seen_of(self, pool: str, revision: str, pod: str) -> bool:
+        return pod in self._seen(pool, revision)
 
     def _all_of(self, pool: str, revision: str, pod: str) -> list[Series]:
         places = ((place, pods) for place, pods in self._by_place.items() if place[:2] == (pool, revision))
@@ -128,33 +136,39 @@ class Reader:
             births = dict.fromkeys(sorted(self._seen(*place) - arm.births.keys()))
         route = arm.route
         found = {pod: self.pod(*place, plan, pod, birth, probes=probes, route=route) for pod, birth in births.items()}
-        if probes or not counts_requests(plan):
+        if probes or not counts_requests(plan) or not self._samples.sent:
             return found
         return {pod: _with_lost(one, self._account(arm, pod)) for pod, one in found.items()}
 
-    def account(self, arm: Arm) -> Account:
-        """What the gateway sent to the candidate's pods, and how much of it they do not account for."""
-        if self._sent is None:
+    def account(self, arm: Arm) -> Account | None:
+        """What gateways sent to the candidate's pods, and how much of it they do not account for.
+
+        None where no pod is known to count from zero, and where two arms are of the same pods.
+        """
+        if arm.route or not any(map(self.window.from_zero, arm.births.values())):
+            return None
+        if self._samples.sent is None:
             return Account(unknown=NOT_ASKED)
-        return total_of([self._account(arm, pod) for pod in arm.births])
+        found = total_of([one for one in (self._account(arm, pod) for pod in arm.births) if one is not None])
+        return replace(found, unknown=found.unknown or self._samples.sent_problem)
 
     def _account(self, arm: Arm, pod: str) -> Account | None:
-        """None of a pod of which it is not known when it began to count, and where two arms are of the same pods."""
-        birth = arm.births[pod]
-        if self._sent is None or arm.route or not self.window.from_zero(birth):
+        birth, place = arm.births[pod], (arm.pool, arm.revision, pod)
+        if self._samples.sent is None or arm.route or not self.window.from_zero(birth):
             return None
-        place = (arm.pool, arm.revision, pod)
         if place not in self._accounts:  # every check asks
-            sent = [one for one in self._sent if (one.pool, one.revision, one.pod) == place]
-            self._accounts[place] = account_of(sent, self.begun(*place, birth), birth, self._scrape)
+            sent = self._samples.sent.get(place)
+            self._accounts[place] = account_of(sent, self.begun(*place, birth), self._scrape)
         return self._accounts[place]
 
-    def begun(self, pool: str, revision: str, pod: str, birth: datetime | None) -> Increments:
-        """Users' requests of one pod that it has taken on, or answered without that."""
+    def begun(self, pool: str, revision: str, pod: str, birth: datetime | None) -> Increments | None:
+        """Users' requests of one pod taken on, or answered without that; None if it does not say both."""
         after, drops = self._after(birth), Counter[str]()
         every = [self._tracks(pool, revision, metric, pod, {}, after, drops) for metric in _ACCOUNTED]
         before = self._folded.get((pool, revision, pod, BEGUN))
-        return pod_increments([PairedTracks(one, one) for one in every if one], after is None, drops, before)
+        if not all(every):
+            return None if any(every) or self._seen_of(pool, revision, pod) else Increments()
+        return pod_increments([PairedTracks(one, one) for one in every], after is None, drops, before)
 
     def traffic(self, arm: Arm) -> Traffic:
         """Requests of both arms that the ``errors`` check counted since the question's start."""

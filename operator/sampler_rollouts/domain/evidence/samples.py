@@ -43,6 +43,22 @@ class Series:
     values: Sequence[float] | FloatArray
 
 
+Pod: TypeAlias = tuple[str, str, str]
+"""Pool, revision and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What gateways count for a pod's address, a series for each gateway's process.
+
+    ``first`` and ``last``: when the pod's own samples at that address begin and end, in Unix milliseconds.
+    """
+
+    first: int
+    last: int
+    series: tuple[Series, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class SampleSet:
     """The answer to one question to the metrics source.
@@ -58,9 +74,11 @@ class SampleSet:
     unavailable: str = ""
     message: str = ""
     folded: Mapping[Place, Folded] = field(default_factory=dict)
-    sent: tuple[Series, ...] | None = None
-    """What gateways count of the requests that they sent to the candidate's pods, a series for each gateway's process;
-    None where the source names no such counter."""
+    sent: Mapping[Pod, Sent] | None = None
+    """What gateways count of the requests that they sent to the candidate's pods; None where the source names no such
+    counter."""
+    sent_problem: str = ""
+    """Why that could not be read on: a CamelCase reason, as ``unavailable``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,91 +1,137 @@
 """Requests that the gateway sent to a pod, and that the pod accounts for nowhere: each may have been a bad one (R13).
 
-A build that crashes, or hangs before it has begun, loses the very counts that would speak against it. What the gateway
-has counted for the pod's address by one time, less what the pod had counted a little later, is at least what was lost.
-So ``Passed`` holds even if all of that was bad, and no count is made of it.
+A build that dies, or hangs before it has begun, takes the very counts with it that would speak against it. What
+gateways had counted for the pod's address at some time, less all that the pod has counted up to its next scrape, is at
+least what was lost. ``Passed`` holds even if all of that was bad; nothing fails by it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from sampler_rollouts.domain.evidence.counters import Track, milliseconds, tracks
+from sampler_rollouts.domain.evidence.counters import Track, tracks
+from sampler_rollouts.domain.evidence.grid import BoolArray, IntArray
 from sampler_rollouts.domain.evidence.intervals import Increments
-from sampler_rollouts.domain.evidence.samples import Series
+from sampler_rollouts.domain.evidence.samples import Sent, Series
 
 UNACCOUNTED: Final = "Unaccounted"
 """The reason under which they stand among what was dropped, and why a check has not passed yet."""
 SETTLE: Final = 1000
-"""Milliseconds from the gateway's count of a request to the pod's: it is on its way, and its body is being read."""
+"""Milliseconds between a gateway's count of a request and the pod's: it is on its way."""
+LASTING: Final = 3
+"""Scrapes of the pod after which a request is still missing before it counts as lost: its body may have come slowly."""
 STALE_SCRAPES: Final = 3
+MOST_FALLS: Final = 3
+"""A counter that falls more often is two processes behind one address."""
 NOT_ASKED: Final = "NotConfigured"
 """The metrics source names no counter of a gateway's."""
+NOT_COUNTED: Final = "NotCounted"
+"""The servers lack one of the two counters that account for everything."""
 NO_SAMPLES: Final = "NoSamples"
-"""It names one, and that has no fresh sample of pods that have had requests."""
+"""The gateway's counter has no fresh sample of a pod that has had requests, or its samples cannot be right."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What one pool's pods were sent, and how much of it they do not account for; ``unknown`` says why if not known."""
+    """What pods were sent and how much of it they do not account for, as far as it is known.
+
+    ``unknown`` says why there may be more; empty if there is not.
+    """
 
     sent: int = 0
     lost: int = 0
     unknown: str = ""
 
 
-def account_of(sent: Sequence[Series], begun: Increments, birth: datetime, scrape: int) -> Account | None:
-    """Of one pod that counts from zero. None where it has told of no request yet.
+def account_of(sent: Sent | None, begun: Increments | None, scrape: int) -> Account | None:
+    """Of one pod that counts from zero. None where it has told of nothing yet.
 
-    ``sent`` are the gateways' series of its address, ``begun`` what the pod accounts for. ``scrape`` in milliseconds.
+    ``begun`` is all that the pod accounts for, None if it does not say. ``scrape`` is the interval in milliseconds.
     """
+    if begun is None:
+        return Account(unknown=NOT_COUNTED)
     if begun.newest is None:
         return None
-    until = begun.newest - SETTLE
-    found = tracks(sent, None, until, Counter()).values()
-    newest = max((int(track.times[-1]) for track in found if track.times.size), default=None)
     accounted = int(begun.checked.sum())
-    if newest is None or newest < until - STALE_SCRAPES * scrape:
+    if sent is None:
         return Account(unknown=NO_SAMPLES) if accounted else None
-    total = sum(_gained(track, milliseconds(birth.timestamp())) for track in found)
-    return Account(total, max(0, total - accounted))
+    told = min(sent.last, begun.newest) - SETTLE
+    found = [track for track in tracks(sent.series, None, told, Counter()).values() if track.times.size]
+    # Where gateways have forgotten the address what was lost until then stays lost.
+    until = max((int(track.times[-1]) for track in found), default=told)
+    fresh = bool(found) and until >= told - STALE_SCRAPES * scrape
+    own = [_own(track, sent.first) for track in found]
+    steady = [one for one in own if one.falls <= MOST_FALLS]
+    known = len(steady) == len(own) and (fresh or not accounted)
+    lost = min(
+        sum(one.at(time) for one in steady) - (accounted - _later(begun, time))
+        for time in range(until, until - LASTING * scrape, -scrape)
+    )
+    return Account(sum(one.at(until) for one in steady), max(0, lost), "" if known else NO_SAMPLES)
 
 
-def total_of(accounts: Sequence[Account | None]) -> Account:
-    """Of a pool. Not known as soon as it is not known of one of its pods."""
-    known = [one for one in accounts if one is not None]
-    unknown = next((one.unknown for one in known if one.unknown), "")
-    return Account(sum(one.sent for one in known), sum(one.lost for one in known), unknown)
+def total_of(accounts: Sequence[Account]) -> Account:
+    """Of a pool. There may be more as soon as there may be more of one of its pods."""
+    unknown = next((one.unknown for one in accounts if one.unknown), "")
+    return Account(sum(one.sent for one in accounts), sum(one.lost for one in accounts), unknown)
 
 
-def _gained(track: Track, birth: int) -> int:
-    """What a counter has gained since a time: all, where its address was nobody's before.
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """What one gateway's process had sent to a pod by each of its samples. Shapes (n,)."""
 
-    After a fall (another gateway process, or another pod at the address) the new value is the gain.
+    times: IntArray
+    totals: IntArray
+    falls: int
+
+    def at(self, time: int) -> int:
+        """By a time."""
+        place = int(np.searchsorted(self.times, time, side="right"))
+        return int(self.totals[place - 1]) if place else 0
+
+
+def _own(track: Track, first: int) -> _Own:
+    """From where the address was surely this pod's: what it had by the pod's own first sample, at ``first``, may be of
+    another that was there before, unless the counter has started anew until then.
     """
-    before = int(np.searchsorted(track.times, birth, side="right"))
-    values = track.values[before:]
-    base = int(track.values[before - 1]) if before else 0
-    steps = np.diff(values, prepend=base)
-    return int(np.where(steps < 0, values, steps).sum())
+    fell, before = _fell(track.values), int(np.searchsorted(track.times, first, side="right"))
+    starts = np.flatnonzero(fell[:before])
+    begin = int(starts[-1]) if starts.size else max(0, before - 1)
+    times, values, fell = track.times[begin:], track.values[begin:], fell[begin:]
+    of_others = values[:1] if before and not starts.size else np.zeros(1, dtype=np.int64)
+    gained = np.where(fell, values, np.diff(values, prepend=of_others))
+    return _Own(times, np.cumsum(gained), int(fell[1:].sum()))
 
 
-def thinned(series: Series, horizon: int) -> Series:
-    """The same without samples up to ``horizon`` (Unix milliseconds) that change no sum: those inside of a rise."""
-    times, values = np.asarray(series.times, dtype=np.float64), np.asarray(series.values, dtype=np.float64)
-    keep = np.round(times * 1000.0) > horizon
-    old = int(keep.size - keep.sum())
-    if old <= 2 or keep[:old].any() or not np.isfinite(values).all():
-        return series
-    steps = np.diff(values)
-    turns = np.zeros(values.size, dtype=np.bool_)
-    turns[1:] |= steps < 0
-    turns[:-1] |= steps < 0
-    keep |= turns
-    keep[0] = keep[old - 1] = True
-    return Series(series.metric, series.pod, series.pool, series.revision, series.labels, times[keep], values[keep])
+def _fell(values: IntArray) -> BoolArray:
+    """Where a counter has started anew. A small dip is a store's that mixes copies: no process counts so fast."""
+    before = np.concatenate([values[:1], values[:-1]])
+    return np.asarray((values < before) & (values <= before // 2))
+
+
+def _later(begun: Increments, time: int) -> int:
+    """What the pod has counted in intervals that began at or after a time; nobody knows when one from zero began."""
+    return int(begun.checked[(begun.started >= time) & (begun.started < begun.ended)].sum())
+
+
+def thinned(series: Series, horizon: int, marks: Sequence[int]) -> Series:
+    """The same without samples up to ``horizon`` that change no account: those inside of a rise. Unix milliseconds.
+
+    The last sample up to each of ``marks`` stays. Values must be finite.
+    """
+    times, values = np.round(np.asarray(series.times) * 1000.0), np.asarray(series.values)
+    keep = times > horizon
+    steps = np.diff(values) < 0
+    keep[1:] |= steps
+    keep[:-1] |= steps
+    keep[:1] = True
+    for mark in (horizon, *marks):
+        place = int(np.searchsorted(times, mark, side="right"))
+        if place:
+            keep[place - 1] = True
+    return replace(series, times=np.asarray(series.times)[keep], values=values[keep])

@@ -9,7 +9,8 @@ import pytest
 from sampler_rollouts.domain.decision import decide
 from sampler_rollouts.domain.decision.numbers import as_said
 from sampler_rollouts.domain.evidence.look import CheckLook, Evidence, Traffic, Verdict
-from sampler_rollouts.domain.status import PoolStatus, Requests, Share, Stage, Status
+from sampler_rollouts.domain.evidence.unaccounted import Account
+from sampler_rollouts.domain.status import PoolStatus, Requests, Share, Stage, Status, Unaccounted
 
 from tests.unit.operator.domain.story import rolling
 from tests.unit.operator.domain.world import World, pool, spec
@@ -95,6 +96,36 @@ def test_requests_and_shares_count_as_numbers(seen: tuple[int, int], written: bo
     before, after = counted(Requests(exposed=100, total=1000)), counted(Requests(exposed=seen[0], total=seen[1]))
     assert (as_said(before, after) is after) == written
     assert as_said(counted(None), before) is before
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "written"),
+    [
+        ({"lost": 0, "sent": 900}, {"lost": 0, "sent": 9000}, False),
+        ({"lost": 2, "sent": 900}, {"lost": 5, "sent": 900}, False),
+        ({"lost": 100, "sent": 900}, {"lost": 125, "sent": 900}, False),
+        ({"lost": 0, "sent": 900}, {"lost": 12, "sent": 900}, True),
+        ({"lost": 12, "sent": 900}, {"lost": 0, "sent": 900}, True),
+        ({"lost": 0, "sent": 900}, {"lost": 0, "sent": 900, "unknown": "NoSamples"}, True),
+        ({"lost": 0, "sent": 900}, None, True),
+    ],
+)
+def test_losses_that_come_and_go_by_chance_are_not_written(
+    one: dict[str, Any], other: dict[str, Any] | None, written: bool
+) -> None:
+    """They are counted at two places and times."""
+    before, after = status(unaccounted=one), status(unaccounted=other)
+    assert (as_said(before, after) is after) == written
+
+
+def test_what_no_pod_accounts_for_is_in_status() -> None:
+    world = rolling()
+    accounts = {"cpu-a": Account(900, 12), "cpu-b": Account(unknown="NoSamples")}
+    evidence = Evidence(True, looks={}, fresh={"cpu-a": True}, accounts=accounts)
+    outcome = decide(world.meta, world.spec, world.status, world.observe(), evidence, world.now)
+    found = {pool.name: pool.unaccounted for pool in outcome.status.pools}
+    assert found["cpu-a"] == Unaccounted(lost=12, sent=900)
+    assert found["cpu-b"] in (None, Unaccounted(unknown="NoSamples"))
 
 
 def growing(world: World, looks: int) -> int:

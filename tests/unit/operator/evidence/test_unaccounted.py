@@ -9,16 +9,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from quality_contract import REQUESTS_NOT_STARTED, REQUESTS_STARTED
+from sampler_rollouts.domain.evidence.counters import milliseconds
 from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.fold import fold
 from sampler_rollouts.domain.evidence.look import CheckLook, Evidence
-from sampler_rollouts.domain.evidence.samples import CheckPlan, Question, SampleSet, Series
-from sampler_rollouts.domain.evidence.unaccounted import NO_SAMPLES, NOT_ASKED, Account, thinned
+from sampler_rollouts.domain.evidence.samples import CheckPlan, Pod, Question, SampleSet, Sent, Series
+from sampler_rollouts.domain.evidence.unaccounted import LASTING, NO_SAMPLES, NOT_ASKED, NOT_COUNTED, Account, thinned
 
 from tests.support.examples import examples
-from tests.unit.operator.evidence.build import ERRORS, Values, at, audit, pair, question, samples, series, summary
+from tests.unit.operator.evidence.build import (
+    ERRORS,
+    SCRAPE,
+    Values,
+    at,
+    audit,
+    pair,
+    question,
+    samples,
+    series,
+    summary,
+)
 
-ASKED = question(births={"c1": at(0.2)}, routed=True)
+ASKED = question(births={"c1": at(-0.1)}, routed=True)
 NOTHING: list[float] = [0.0]
 
 
@@ -27,10 +39,11 @@ def steadily(each: int, count: int = 20) -> list[float]:
 
 
 def told(started: Values, other: Values = (), *, pod: str = "c1") -> list[Series]:
-    """A pod's own account of users' requests, all of them good."""
-    zeros = [0.0] * len(started)
-    found = [series(REQUESTS_STARTED, started, pod=pod), series(REQUESTS_NOT_STARTED, other or zeros, pod=pod)]
-    return found + pair(started, zeros, pod=pod)
+    """A pod's own account of users' requests, all of them good: from scrape 0 on, at which there was none yet."""
+    zeros = [0.0] * (1 + len(started))
+    begun, others = [0.0, *started], [0.0, *other] if other else zeros
+    found = [series(REQUESTS_STARTED, begun, pod=pod, first=0), series(REQUESTS_NOT_STARTED, others, pod=pod, first=0)]
+    return found + pair(begun, zeros, pod=pod, first=0)
 
 
 def by_gateway(values: Values, *, pod: str = "c1", gateway: str = "edge-1", first: float = 0.4) -> Series:
@@ -39,8 +52,24 @@ def by_gateway(values: Values, *, pod: str = "c1", gateway: str = "edge-1", firs
     return replace(one, times=tuple(at(first + place).timestamp() for place in range(len(values))))
 
 
+def sent_to(found: list[Series], sent: list[Series]) -> dict[Pod, Sent]:
+    """As the store's reader puts it together: what was counted for the address of each pod."""
+    times = {one.pod: one.times for one in found if one.metric == REQUESTS_STARTED}
+    stays = {pod: (milliseconds(every[0]), milliseconds(every[-1])) for pod, every in times.items()}
+    return {
+        ("pool", "new", pod): Sent(*stay, tuple(one for one in sent if one.pod == pod)) for pod, stay in stays.items()
+    }
+
+
 def seen(found: list[Series], sent: list[Series] | None, asked: Question = ASKED, now: float = 20) -> Evidence:
-    return evaluate(asked, samples(found, sent=None if sent is None else tuple(sent)), at(now))
+    known = [replace(one, **cut(one, now)) for one in found]
+    return evaluate(asked, samples(found, sent=None if sent is None else sent_to(known, sent)), at(now))
+
+
+def cut(one: Series, now: float) -> dict[str, Values]:
+    """What is there by a scrape."""
+    count = sum(time <= at(now).timestamp() for time in one.times)
+    return {"times": one.times[:count], "values": one.values[:count]}
 
 
 def errors(evidence: Evidence) -> CheckLook:
@@ -117,13 +146,64 @@ def test_gateways_are_added_and_copies_are_not() -> None:
     assert seen(told(steadily(20)), [one, one, other]).accounts == {"pool": Account(sent=400)}
 
 
-def test_what_the_address_had_before_the_pod_was_there_is_not_its() -> None:
-    """Born after scrape 0: by then another pod at its address had had 700."""
-    inherited = by_gateway([700.0, *[700.0 + count for count in steadily(20)]], first=-0.6)
-    anew = by_gateway([700.0, 700.0, *steadily(20, 19)], first=-0.6)
+@pytest.mark.parametrize(
+    "values",
+    [
+        [650.0, 700.0, *[700.0 + count for count in steadily(20)]],
+        [700.0, 700.0, *steadily(20)],
+        [700.0, 0.0, *steadily(20)],
+        [700.0, 700.0, 700.0, *steadily(20, 19)],
+    ],
+    ids=["goes on", "starts anew", "had started anew", "starts anew later"],
+)
+def test_what_the_address_had_before_the_pod_was_there_is_not_its(values: list[float]) -> None:
+    """By its first sample another pod at its address had had 700, the last while this one waited for a node."""
+    evidence = seen(told(steadily(20)), [by_gateway(values, first=-1.6)])
 
-    assert seen(told(steadily(20)), [inherited]).accounts["pool"].lost == 0
-    assert seen(told(steadily(20)), [anew]).accounts["pool"].lost == 0
+    assert evidence.accounts["pool"].lost == 0
+    assert evidence.accounts["pool"].sent in (380, 400)
+
+
+def test_a_loss_stays_known_when_the_gateway_forgets_the_address() -> None:
+    """A pod that hangs is taken out of its Service, and its counter with it; it is still scraped."""
+    found = told([*steadily(20, 10), *[200.0] * 30])
+    sent = by_gateway([*steadily(20, 10), *[280.0] * 4])
+    asked = replace(ASKED, arms=(replace(ASKED.arms[0], serving=frozenset()),))
+
+    for now in (14, 20, 40):
+        evidence = seen(found, [sent], asked, now)
+        assert (evidence.accounts["pool"].lost, errors(evidence).reason) == (80, "Unaccounted"), now
+    assert evidence.accounts["pool"].unknown == NO_SAMPLES
+
+
+def test_a_request_is_not_lost_before_it_has_been_missing_for_some_scrapes() -> None:
+    """Its body comes slowly: the gateway has counted it, and the server begins when it is whole."""
+    found = told([*steadily(20, 10), 230.0, 260.0, *[260.0 + 20 * place for place in range(1, 9)]])
+    sent = by_gateway([*steadily(20, 9), 210.0, 240.0, *[260.0 + 20 * place for place in range(9)]])
+
+    assert [seen(found, [sent], now=now).accounts["pool"].lost for now in range(9, 20)] == [0] * 11
+
+
+def test_a_counter_that_keeps_falling_is_not_believed() -> None:
+    """Two processes behind one address, which are read in turn."""
+    both = by_gateway([value for place in range(1, 11) for value in (1000.0 + place, float(place))])
+    evidence = seen(told(steadily(20)), [both])
+
+    assert evidence.accounts["pool"] == Account(unknown=NO_SAMPLES)
+
+
+def test_a_dip_is_no_new_start() -> None:
+    """A store that mixes two readers' samples of one counter."""
+    evidence = seen(told(steadily(20)), [by_gateway([*steadily(20, 12), 238.0, *steadily(20)[13:]])])
+
+    assert evidence.accounts["pool"].lost == 0
+
+
+def test_gateways_that_could_not_be_read_leave_what_is_known() -> None:
+    found, sent = told(steadily(20)), by_gateway([20.0 * place + 16 for place in range(1, 21)])
+    known = samples(found, sent=sent_to(found, [sent]), sent_problem="AnswerTooLarge")
+
+    assert evaluate(ASKED, known, at(20)).accounts == {"pool": Account(sent=416, lost=16, unknown="AnswerTooLarge")}
 
 
 @pytest.mark.parametrize(
@@ -139,23 +219,41 @@ def test_what_is_not_known_is_said_and_keeps_nothing_back(sent: list[Series] | N
 
 
 def test_a_pool_is_not_known_as_soon_as_one_of_its_pods_is_not() -> None:
-    asked = question(births={"c1": at(0.2), "c2": at(0.2)}, routed=True)
+    asked = question(births={"c1": at(-0.1), "c2": at(-0.1)}, routed=True)
     evidence = seen(told(steadily(20)) + told(steadily(20), pod="c2"), [by_gateway(steadily(21))], asked)
 
-    assert evidence.accounts == {"pool": Account(sent=420, lost=20, unknown=NO_SAMPLES)}
+    # Two of the twenty have not been missing for long.
+    assert evidence.accounts == {"pool": Account(sent=420, lost=18, unknown=NO_SAMPLES)}
 
 
 def test_a_server_that_keeps_no_account_is_not_suspected() -> None:
     """Another server than ours, that has the two counters of the contract and nothing else."""
     evidence = seen(pair(steadily(20), [0.0] * 20), [by_gateway(steadily(90))])
 
-    assert evidence.accounts == {"pool": Account()}
+    assert evidence.accounts == {"pool": Account(unknown=NOT_COUNTED)}
     assert errors(evidence).verdict == "Passed"
+
+
+@pytest.mark.parametrize("lacking", [REQUESTS_STARTED, REQUESTS_NOT_STARTED])
+def test_one_of_the_two_counters_is_no_account(lacking: str) -> None:
+    found = [one for one in told(steadily(20), steadily(2)) if one.metric != lacking]
+    sent = {("pool", "new", "c1"): Sent(milliseconds(at(0).timestamp()), milliseconds(at(20).timestamp()))}
+    evidence = evaluate(ASKED, samples(found, sent=sent), at(20))
+
+    assert evidence.accounts == {"pool": Account(unknown=NOT_COUNTED)}
+    assert errors(evidence).verdict == "Passed"
+
+
+def test_pods_that_were_there_before_are_not_accounted_for() -> None:
+    """Nobody knows what they had before: a release in its bake."""
+    asked = replace(ASKED, since=at(10))
+
+    assert seen(told(steadily(20)), [by_gateway(steadily(4000))], asked).accounts == {}
 
 
 def test_checks_of_which_no_lost_request_is_one_are_as_before() -> None:
     plans = (ERRORS, CheckPlan("feedback", 0.03), CheckPlan("replay-audit", 0.03))
-    asked = question(*plans, births={"c1": at(0.2)}, routed=True)
+    asked = question(*plans, births={"c1": at(-0.1)}, routed=True)
     found = told(steadily(20)) + pair(steadily(20), [0.0] * 20, check="feedback") + audit(steadily(20), [0.0] * 20)
     looks = seen(found, [by_gateway(steadily(40))], asked).looks
 
@@ -192,21 +290,23 @@ def test_thinned_out_and_folded_or_not_the_account_is_the_same(
 ) -> None:
     found, whole = told(counted(pods)), by_gateway(counted(gateways))
     sent, folded = whole, samples(found)
-    for horizon in sorted(horizon for horizon in horizons if horizon < len(pods)):
-        sent = thinned(sent, round(at(horizon).timestamp() * 1000))
-        folded = fold(ASKED, folded, round(at(horizon).timestamp() * 1000))
+    first, last = milliseconds(at(0).timestamp()), milliseconds(at(len(pods)).timestamp())
+    newest = milliseconds(whole.times[-1])
+    for horizon in sorted(min(horizon, len(pods) - 4) for horizon in horizons):
+        marks = [first, *(newest - back * milliseconds(SCRAPE) for back in range(LASTING))]
+        sent = thinned(sent, milliseconds(at(horizon).timestamp()), marks)
+        folded = fold(ASKED, folded, milliseconds(at(horizon).timestamp()))
 
-    asked = evaluate(ASKED, replace(folded, sent=(sent,)), at(len(pods)))
-    assert asked == seen(found, [whole], now=len(pods))
+    known = replace(folded, sent={("pool", "new", "c1"): Sent(first, last, (sent,))})
+    assert evaluate(ASKED, known, at(len(pods))) == seen(found, [whole], now=len(pods))
 
 
 def test_thinning_leaves_a_few_samples_of_a_rise() -> None:
     rise = by_gateway(steadily(20, 100))
+    horizon, mark = (milliseconds(at(scrape).timestamp()) for scrape in (90, 40))
 
-    assert np.asarray(thinned(rise, round(at(90).timestamp() * 1000)).values).tolist() == [
-        20.0,
-        *(20.0 * count for count in range(90, 101)),
-    ]
+    kept = np.asarray(thinned(rise, horizon, [mark]).values).tolist()
+    assert kept == [20.0, 800.0, *(20.0 * count for count in range(90, 101))]
 
 
 def test_without_an_answer_nothing_is_known() -> None:

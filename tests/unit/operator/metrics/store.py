@@ -38,11 +38,19 @@ class Store:
     """By pod, the address and port by which it is scraped."""
     gateways: Sequence[tuple[dict[str, str], Sequence[float], Sequence[float]]] = ()
     """Labels, times and values of counters that are no pod's."""
+    gateway_problem: SourceProblem | None = None
+    most_gateway_samples: int = 10**9
+    instances: Sequence[str] = ()
+    """The address and port of each series, where a pod has several."""
+    asked_of_gateways: int = 0
 
     def ranges(self, selector: str, start: int, end: int) -> list[object]:
         """An answer of counters that are no pod's, as the source would write it."""
+        self.asked_of_gateways += 1
+        if self.gateway_problem is not None:
+            raise self.gateway_problem
         matchers = [(name, pattern) for name, _, pattern in _MATCHER.findall(selector)]
-        found: list[object] = []
+        found: list[dict[str, Any]] = []
         for labels, times, values in self.gateways:
             pairs = [
                 [time, str(value)]
@@ -51,8 +59,9 @@ class Store:
             ]
             if pairs and all(re.fullmatch(pattern, labels.get(name, "")) for name, pattern in matchers):
                 found.append({"metric": labels, "values": pairs})
-        self.answered.append(len(found))
-        return found
+        if sum(len(one["values"]) for one in found) > self.most_gateway_samples:
+            raise SourceProblem("AnswerTooLarge", "too large")
+        return list[object](found)
 
     def raw(self, selector: str, start: int, end: int) -> dict[Identity, Series]:
         """One answer, with a sample at ``start - 1`` too, as before Prometheus 3."""
@@ -76,8 +85,10 @@ class Store:
     def _named(self, selector: str) -> dict[Identity, Series]:
         matchers = [(name, pattern) for name, _, pattern in _MATCHER.findall(selector)]
         found: dict[Identity, Series] = {}
-        for one in self.series:
+        for place, one in enumerate(self.series):
             labels = self._labels(one)
+            if self.instances:
+                labels["instance"] = self.instances[place]
             while (identity := frozenset(labels.items())) in found:
                 labels["instance"] += "+"  # a copy: another target with the same counter
             if all(re.fullmatch(pattern, labels.get(name, "")) for name, pattern in matchers):
