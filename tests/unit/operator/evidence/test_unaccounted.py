@@ -164,6 +164,28 @@ def test_what_the_address_had_before_the_pod_was_there_is_not_its(values: list[f
     assert evidence.accounts["pool"].sent in (380, 400)
 
 
+def test_what_a_pod_was_sent_before_its_first_sample_counts_where_the_counter_has_started_anew() -> None:
+    """It had had 30 by then, of which it tells, and the address had been another's before."""
+    counts = [30.0, *[30.0 + count for count in steadily(20)]]
+    zeros = [0.0] * len(counts)
+    found = [
+        series(name, values, first=0) for name, values in ((REQUESTS_STARTED, counts), (REQUESTS_NOT_STARTED, zeros))
+    ]
+    evidence = seen(found + pair(counts, zeros, first=0), [by_gateway([700.0, *counts], first=-1.6)])
+
+    assert evidence.accounts == {"pool": Account(sent=430)}
+
+
+def test_a_gateway_that_is_read_no_more_before_a_pod_is_read_first_shows_no_loss() -> None:
+    found = [
+        series(name, [60.0 + value] * 8, first=3)
+        for name, value in ((REQUESTS_STARTED, 0), (REQUESTS_NOT_STARTED, -60))
+    ]
+    evidence = seen([*found, *pair([60.0] * 8, [0.0] * 8, first=3)], [by_gateway([700.0, 30.0, 60.0])], now=10)
+
+    assert evidence.accounts["pool"].lost == 0
+
+
 def test_a_loss_stays_known_when_the_gateway_forgets_the_address() -> None:
     """A pod that hangs is taken out of its Service, and its counter with it; it is still scraped."""
     found = told([*steadily(20, 10), *[200.0] * 30])
@@ -271,7 +293,7 @@ def test_of_two_arms_of_the_same_pods_neither_is_accounted_for() -> None:
     assert errors(evidence).verdict == "Passed"
 
 
-STEPS = st.lists(st.one_of(st.integers(0, 30), st.just(-1)), min_size=1, max_size=20)
+STEPS = st.lists(st.one_of(st.integers(0, 30), st.just(-1)), min_size=8, max_size=20)
 """What a counter gains from scrape to scrape; -1 is a process that starts anew."""
 
 
@@ -288,7 +310,7 @@ def counted(steps: list[int]) -> list[float]:
 def test_thinned_out_and_folded_or_not_the_account_is_the_same(
     pods: list[int], gateways: list[int], horizons: list[int]
 ) -> None:
-    found, whole = told(counted(pods)), by_gateway(counted(gateways))
+    found, whole = told(counted(pods)), by_gateway(counted(gateways), first=-1.6)
     sent, folded = whole, samples(found)
     first, last = milliseconds(at(0).timestamp()), milliseconds(at(len(pods)).timestamp())
     newest = milliseconds(whole.times[-1])

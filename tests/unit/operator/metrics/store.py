@@ -43,6 +43,8 @@ class Store:
     instances: Sequence[str] = ()
     """The address and port of each series, where a pod has several."""
     asked_of_gateways: int = 0
+    gateway_delay: float = 0.0
+    """Seconds after which a gateway's sample is stored."""
 
     def ranges(self, selector: str, start: int, end: int) -> list[object]:
         """An answer of counters that are no pod's, as the source would write it."""
@@ -55,7 +57,7 @@ class Store:
             pairs = [
                 [time, str(value)]
                 for time, value in zip(times, values, strict=True)
-                if start <= time * 1000 <= end and time <= self.clock
+                if start <= time * 1000 <= end and time + self.gateway_delay <= self.clock
             ]
             if pairs and all(re.fullmatch(pattern, labels.get(name, "")) for name, pattern in matchers):
                 found.append({"metric": labels, "values": pairs})

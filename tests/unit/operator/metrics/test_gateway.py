@@ -84,6 +84,23 @@ def test_reading_on_is_reading_all(store: Store, monkeypatch: pytest.MonkeyPatch
         assert seen.accounts["pool"].lost == 2 * (int(scrape) - 2)
 
 
+def test_a_store_that_is_behind_with_gateways_loses_nothing(store: Store) -> None:
+    """A gateway that had started anew just then."""
+    labels, times, values = store.gateways[1]
+    store.gateways = [(labels, times, [*values[:25], *(22 * n for n in range(LENGTH - 25))]), store.gateways[0]]
+    live = source()
+    for scrape, delay in ((20, 0.0), (30, 22.0), (40, 0.0), (50, 0.0)):
+        store.gateway_delay = delay
+        assert look(live, store, scrape) == look(source(), store, scrape)
+
+
+def test_a_sample_that_is_no_number_is_none(store: Store) -> None:
+    labels, times, values = store.gateways[0]
+    store.gateways = [(labels, times, [*values[:9], float("nan"), *values[10:]]), store.gateways[1]]
+
+    assert look(source(), store, 20).accounts == {"pool": Account(sent=840, lost=36)}
+
+
 def test_a_long_history_is_kept_thinned_out(store: Store) -> None:
     live = source()
     for scrape in range(2, LENGTH, 7):
