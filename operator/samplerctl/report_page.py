@@ -71,8 +71,8 @@ def _pools(life: Life) -> str:
     rows = [_pool(name, place) for name, place in life.places.items()]
     # Of a rollout that has ended the whole release's verdict is kept, not each pool's.
     if not any(place.verdict for place in life.places.values()):
-        return table(head, [row[:-1] for row in rows], numbers=[3, 4, 5])
-    return table([*head, "verdict"], rows, numbers=[3, 4, 5])
+        return table(head, [row[:-1] for row in rows], numbers=[3, 4, 5], wide=[2])
+    return table([*head, "verdict"], rows, numbers=[3, 4, 5], wide=[2])
 
 
 def _pool(name: str, place: Place) -> list[str]:
