@@ -61,7 +61,7 @@ def test_a_decision_stands_though_the_route_cannot_be_written(
         asked = load.tally.count()
         wait_for("more answers", lambda: load.tally.count() > asked + 50, timeout=60)
         status = rollouts.status(NAME)
-        assert status["phase"] == "RollingBack", status
+        assert status["stage"] == "RollingBack", status
         assert status["stable"]["hash"] == stable
         assert backends(rollouts) == 2, "the policy let the candidate out"
     load.phase = "after"
