@@ -82,6 +82,8 @@ TEXT: Final = 1024
 SENTENCE: Final = 320
 """One among many: what the cluster said of a write, what a preflight found."""
 REASON: Final = 128
+UNKNOWN: Final = 20
+"""Why a number is not known: a word of the metrics adapter's."""
 _CUT: Final = "…"
 
 

@@ -119,7 +119,7 @@ class Unaccounted(Loose):
     """At least so many."""
     sent: Count = 0
     """Of so many."""
-    unknown: Reason = ""
+    unknown: Annotated[str, Field(max_length=limits.UNKNOWN)] = ""
     """Why there may be more: ``NotConfigured``, ``NotCounted``, ``NoSamples``, or why the source did not say."""
 
 

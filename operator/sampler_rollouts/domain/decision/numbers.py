@@ -15,7 +15,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 from sampler_rollouts.domain.decision.stages import TESTED
-from sampler_rollouts.domain.limits import DETAIL, LABEL, REASON, clip
+from sampler_rollouts.domain.limits import DETAIL, LABEL, UNKNOWN, clip
 from sampler_rollouts.domain.quantities import nats_text, ratio_text
 from sampler_rollouts.domain.slowness import bound_text
 from sampler_rollouts.domain.status import CheckNumbers, CheckStatus, Unaccounted
@@ -81,7 +81,7 @@ def note_numbers(turn: Turn, pool: PoolStatus, looks: list[CheckLook]) -> None:
         account = turn.evidence.accounts.get(pool.name)
         pool.unaccounted = None
         if account is not None:
-            told = account.unknown[:REASON]
+            told = account.unknown[:UNKNOWN]
             pool.unaccounted = Unaccounted(lost=account.lost, sent=account.sent, unknown=told)
 
 
