@@ -58,7 +58,7 @@ def account_of(sent: Sent | None, begun: Increments | None, scrape: int) -> Acco
     if begun.newest is None:
         return None
     accounted = int(begun.checked.sum())
-    if sent is None:
+    if sent is None or begun.newest < sent.last - STALE_SCRAPES * scrape:  # what it said last cannot be believed
         return Account(unknown=NO_SAMPLES) if accounted else None
     told = min(sent.last, begun.newest) - SETTLE
     found = [track for track in tracks(sent.series, None, told, Counter()).values() if track.times.size]

@@ -293,7 +293,7 @@ def test_of_two_arms_of_the_same_pods_neither_is_accounted_for() -> None:
     assert errors(evidence).verdict == "Passed"
 
 
-STEPS = st.lists(st.one_of(st.integers(0, 30), st.just(-1)), min_size=8, max_size=20)
+STEPS = st.lists(st.one_of(st.integers(0, 30), st.just(-1)), min_size=12, max_size=20)
 """What a counter gains from scrape to scrape; -1 is a process that starts anew."""
 
 
@@ -314,13 +314,21 @@ def test_thinned_out_and_folded_or_not_the_account_is_the_same(
     sent, folded = whole, samples(found)
     first, last = milliseconds(at(0).timestamp()), milliseconds(at(len(pods)).timestamp())
     newest = milliseconds(whole.times[-1])
-    for horizon in sorted(min(horizon, len(pods) - 4) for horizon in horizons):
+    for horizon in sorted(min(horizon, len(pods) - 8) for horizon in horizons):
         marks = [first, *(newest - back * milliseconds(SCRAPE) for back in range(LASTING))]
         sent = thinned(sent, milliseconds(at(horizon).timestamp()), marks)
         folded = fold(ASKED, folded, milliseconds(at(horizon).timestamp()))
 
     known = replace(folded, sent={("pool", "new", "c1"): Sent(first, last, (sent,))})
     assert evaluate(ASKED, known, at(len(pods))) == seen(found, [whole], now=len(pods))
+
+
+def test_a_pod_whose_own_counters_cannot_be_believed_is_not_accounted_for() -> None:
+    """They have started anew more often than a process may."""
+    falling = [float(place % 2 + 1) for place in range(1, 21)]
+    evidence = seen(told(falling), [by_gateway(steadily(20))])
+
+    assert evidence.accounts == {"pool": Account(unknown=NO_SAMPLES)}
 
 
 def test_thinning_leaves_a_few_samples_of_a_rise() -> None:
