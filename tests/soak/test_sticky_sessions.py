@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sampler_rollouts.domain.resource import ACT_PREFIX
 
 from local.gateway.install import Edge
 from tests.support.gateways import routed_by
@@ -38,8 +39,9 @@ def sessions(edge: Edge) -> Iterator[list[httpx.Client]]:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("rolled_back", [True, False], ids=["rolled back", "withdrawn"])
 def test_a_session_stays_and_moves_when_its_release_leaves(
-    rollouts: Rollouts, images: dict[str, str], edge: Edge, sessions: list[httpx.Client]
+    rollouts: Rollouts, images: dict[str, str], edge: Edge, sessions: list[httpx.Client], rolled_back: bool
 ) -> None:
     rollouts.apply(release(images["sampler"], "1", edge))
     rollouts.wait_condition(NAME, "Ready", timeout=180)
@@ -53,8 +55,13 @@ def test_a_session_stays_and_moves_when_its_release_leaves(
     for _ in range(5):
         assert [revision_for(session) for session in sessions] == first, "a session went from one release to the other"
 
-    rollouts.apply(release(images["sampler"], "1", edge))
-    rollouts.wait_condition(NAME, "Ready", timeout=120)
+    if rolled_back:
+        said = f"{ACT_PREFIX}abort={status['candidate']['hash']}"
+        rollouts.kubectl("annotate", "samplerrollout", NAME, said, "--overwrite")
+        assert rollouts.wait_condition(NAME, "Stalled", timeout=120)["reason"] == "RolledBack"
+    else:
+        rollouts.apply(release(images["sampler"], "1", edge))
+        rollouts.wait_condition(NAME, "Ready", timeout=120)
     assert {revision_for(session) for session in sessions} == {stable}
 
 
