@@ -14,6 +14,7 @@ from local.demo.manifests import NAME, NAMESPACE
 from local.demo.options import TREE
 from local.demo.waiting import until
 from local.errors import LocalError
+from local.gateway.install import REQUESTS
 
 CHART = TREE / "charts" / "sampler-rollouts"
 RELEASE = "sampler-rollouts"
@@ -51,8 +52,7 @@ def operator(cluster: Cluster, image: str) -> None:
 
 def values(cluster: Cluster, image: str) -> dict[str, object]:
     """The chart's values: our image by digest, and where the samples are."""
-    gateway = {"metric": "envoy_cluster_endpoint_rq_total"}
-    source = {"url": PROMETHEUS, "scrapeInterval": cluster.settings.scrape_interval, "gatewayRequests": gateway}
+    source = {"url": PROMETHEUS, "scrapeInterval": cluster.settings.scrape_interval, "gatewayRequests": REQUESTS}
     repository, _, digest = image.partition("@")
     return {"image": {"repository": repository, "digest": digest}, "metricsSources": {"default": source}}
 

@@ -21,6 +21,8 @@ from local.shell import Arg
 
 SYSTEM = "envoy-gateway-system"
 EDGE = "edge"
+REQUESTS = {"metric": "envoy_cluster_endpoint_rq_total"}
+"""The Envoys' own count of what they sent, as `gatewayRequests` of the operator's metrics source names it."""
 _RELEASE = "eg"
 _MANIFEST = Path(__file__).parent / "edge.yaml"
 

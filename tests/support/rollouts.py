@@ -10,6 +10,7 @@ from sampler_rollouts.domain.resource import GROUP, PROMOTE_ANNOTATION
 
 from local.cluster import Cluster
 from local.errors import LocalError
+from local.gateway.install import REQUESTS
 from tests.support.definition import OF_TESTS
 from tests.support.waiting import wait_for
 
@@ -20,7 +21,7 @@ CHART = "charts/sampler-rollouts"
 SOURCE = {
     "url": "http://prometheus.monitoring.svc:9090",
     "scrapeInterval": "2s",
-    "gatewayRequests": {"metric": "envoy_cluster_endpoint_rq_total"},
+    "gatewayRequests": REQUESTS,
 }
 
 

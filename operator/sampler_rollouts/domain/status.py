@@ -287,6 +287,11 @@ class Status(Loose):
         """The status as JSON."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
+    @property
+    def routed(self) -> bool:
+        """Whether users come through a gateway, by an HTTPRoute of ours."""
+        return self.gateway is not None and not self.gateway.ended
+
     def kept(self) -> list[Release]:
         """Every release that serves, or may serve or come back."""
         return [one for one in (self.stable, self.candidate, self.verified, self.previous) if one]

@@ -6,9 +6,8 @@ their label ``instance`` is the address by which it was scraped.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final
 
@@ -21,12 +20,10 @@ from sampler_rollouts.domain.evidence.unaccounted import LASTING, SETTLE, thinne
 from sampler_rollouts.domain.render import HTTP_PORT
 from sampler_rollouts.metrics.config import GatewayRequests
 from sampler_rollouts.metrics.envelope import SCRAPE_LABELS, Identity, SourceProblem, samples_of
+from sampler_rollouts.metrics.overlap import OVERLAP_SCRAPES, cut, digest, joined
 from sampler_rollouts.metrics.selectors import PODS_A_QUERY
 
 INSTANCE: Final = "instance"
-OVERLAP_SCRAPES: Final = 4
-"""Asked for again at each look: a scrape is stored after its time, and the series of one scrape one after the other. So
-far before a pod's own first sample reading of its address begins, too."""
 KEPT_SCRAPES: Final = 240
 """A pod's own samples may be stored so much later than the gateways': until then these are kept as they are."""
 
@@ -98,9 +95,11 @@ class SentBook:
             own = {name: text for name, text in labels.items() if name not in SCRAPE_LABELS or name == INSTANCE}
             finite = np.isfinite(values)
             found = Series(gateway.metric, "", "", "", own, times[finite], values[finite])
-            name = hashlib.blake2b(repr(sorted(labels.items())).encode(), digest_size=16).digest()
-            known = self._series.setdefault(address, {})
-            known[name] = self._thin(address, _joined(known.get(name), found, start), end)
+            name, known = digest(labels.items()), self._series.setdefault(address, {})
+            fresh = cut(found, lambda times: times >= start)
+            if name in known:
+                fresh = joined(cut(known[name], lambda times: times < start), fresh)
+            known[name] = self._thin(address, fresh, end)
 
     def _thin(self, address: str, series: Series, end: int) -> Series:
         """Without what changes no account of a pod that is, or was, at the address."""
@@ -142,12 +141,3 @@ def selectors(gateway: GatewayRequests, addresses: Iterable[str]) -> Iterator[st
 def _plain(character: str) -> str:
     """A character of an address in an expression: letters, digits, colons as they are, others as a class of one."""
     return character if character.isalnum() or character == ":" else f"[{character}]"
-
-
-def _joined(old: Series | None, new: Series, start: int) -> Series:
-    if old is None:
-        return new
-    before, after = np.asarray(old.times), np.asarray(new.times)
-    kept, fresh = np.round(before * 1000.0) < start, np.round(after * 1000.0) >= start
-    values = np.concatenate([np.asarray(old.values)[kept], np.asarray(new.values)[fresh]])
-    return replace(new, times=np.concatenate([before[kept], after[fresh]]), values=values)

@@ -6,8 +6,7 @@ question) everything is read once more, and the evidence is the same (R3).
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -17,7 +16,8 @@ from sampler_rollouts.domain.evidence.counters import SILENT_SCRAPES, millisecon
 from sampler_rollouts.domain.evidence.fold import copies, fold
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet, Series
 from sampler_rollouts.metrics.envelope import Identity
-from sampler_rollouts.metrics.gateway import OVERLAP_SCRAPES, SentBook
+from sampler_rollouts.metrics.gateway import SentBook
+from sampler_rollouts.metrics.overlap import OVERLAP_SCRAPES, cut, digest, joined
 
 BEFORE_SCRAPES = 3
 """How far before the rollout's start reading begins; the evidence decides what of it counts."""
@@ -66,7 +66,7 @@ class History:
     sent: SentBook = field(init=False)
     """What gateways count of the requests that they sent to these pods."""
     _series: dict[bytes, Series] = field(default_factory=dict)
-    """By a digest of all labels: the labels themselves are larger than the samples."""
+    """By a digest of all labels."""
 
     def __post_init__(self) -> None:
         self.sent = SentBook(self.scrape)
@@ -99,14 +99,14 @@ class History:
         """Put an answer in the place of what was known from ``start`` on: of all series, or of these pods' only."""
         self.sent.meet(answer)
         only = frozenset(pods)
-        found = {_short(identity): one for identity, one in answer.items()}
+        found = {digest(identity): one for identity, one in answer.items()}
         known = {
-            identity: _cut(one, lambda times: times < start) if not only or one.pod in only else one
+            identity: cut(one, lambda times: times < start) if not only or one.pod in only else one
             for identity, one in self._series.items()
         }
         for identity, one in found.items():
-            fresh = _cut(one, lambda times: times >= start)
-            known[identity] = _joined(known[identity], fresh) if identity in known else fresh
+            fresh = cut(one, lambda times: times >= start)
+            known[identity] = joined(known[identity], fresh) if identity in known else fresh
         self._keep({identity: one for identity, one in known.items() if len(one.times)}, self.samples)
 
     def advance(self, question: Question, end: int) -> None:
@@ -144,10 +144,6 @@ class History:
         self.samples = replace(samples, series=tuple(self._series.values()))
 
 
-def _short(identity: Identity) -> bytes:
-    return hashlib.blake2b(repr(sorted(identity)).encode(), digest_size=16).digest()
-
-
 def _sharing(series: Mapping[bytes, Series]) -> dict[bytes, Series]:
     """The same with each array once: a pod's series are read at the same times, and most of them stay at zero."""
     arrays: dict[bytes, np.ndarray] = {}
@@ -157,14 +153,3 @@ def _sharing(series: Mapping[bytes, Series]) -> dict[bytes, Series]:
         return arrays.setdefault(array.tobytes(), array if array.base is None else array.copy())
 
     return {name: replace(one, times=once(one.times), values=once(one.values)) for name, one in series.items()}
-
-
-def _cut(one: Series, keep: Callable[[np.ndarray], np.ndarray]) -> Series:
-    times, values = np.asarray(one.times), np.asarray(one.values)
-    kept = keep(np.round(times * 1000.0))
-    return one if kept.all() else replace(one, times=times[kept], values=values[kept])
-
-
-def _joined(old: Series, new: Series) -> Series:
-    times = np.concatenate([np.asarray(old.times), np.asarray(new.times)])
-    return replace(old, times=times, values=np.concatenate([np.asarray(old.values), np.asarray(new.values)]))

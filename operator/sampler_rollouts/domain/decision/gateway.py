@@ -93,7 +93,7 @@ def _default_first(turn: Turn, wanted: list[str], before: list[str]) -> list[str
 
 def routed(turn: Turn) -> bool:
     """Whether the HTTPRoute carries the weights; otherwise a pool's share is its ready pods."""
-    return turn.status.gateway is not None and not turn.status.gateway.ended
+    return turn.status.routed
 
 
 def calls_services(turn: Turn) -> bool:

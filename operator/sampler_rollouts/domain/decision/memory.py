@@ -20,7 +20,7 @@ from sampler_rollouts.domain.decision.context import (
 from sampler_rollouts.domain.decision.question import alone, release_under_test
 from sampler_rollouts.domain.decision.replicas import candidate_wanted
 from sampler_rollouts.domain.decision.share import in_force
-from sampler_rollouts.domain.decision.stages import FORWARD, LEAVING
+from sampler_rollouts.domain.decision.stages import BY_STEPS, FORWARD, LEAVING
 from sampler_rollouts.domain.decision.table import table_in_force
 from sampler_rollouts.domain.loose import Clock
 from sampler_rollouts.domain.plan import Release, Rollout
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 LONGEST_WORD: Final = 253
 MISSING: Final = "its Deployment does not exist or is not as wanted"
-MOVING_STAGES: Final = (FORWARD | LEAVING) - {Stage.ESTABLISHING}
+MOVING_STAGES: Final = BY_STEPS | LEAVING
 
 
 def repair(status: Status) -> None:

@@ -162,7 +162,7 @@ def _question(
         design_effect=float(plan.design_effect),
         tests=max(1, plan.tests),
         probes=plan.probes != "",
-        routed=status.gateway is not None and not status.gateway.ended,
+        routed=status.routed,
         bake_intervals=0 if bake_seconds is None else intervals_in(bake_seconds),
     )
 

@@ -21,8 +21,8 @@ from sampler_rollouts.domain.decision.replicas import (
     step_pods,
 )
 from sampler_rollouts.domain.decision.stages import TESTED
+from sampler_rollouts.domain.evidence.counters import FRESH_SCRAPES
 from sampler_rollouts.domain.evidence.proportion import is_skewed, share_interval
-from sampler_rollouts.domain.evidence.reading import FRESH_SCRAPES
 from sampler_rollouts.domain.quantities import duration_text, ratio_text
 from sampler_rollouts.domain.status import Requests, Share
 

@@ -16,6 +16,8 @@ LabelKey: TypeAlias = tuple[tuple[str, str], ...]
 Drops: TypeAlias = Counter[str]
 """How many samples or intervals were not believed, by CamelCase reason."""
 
+FRESH_SCRAPES = 3
+"""Data that are older than so many are stale: they pass nothing."""
 SILENT_SCRAPES = 40
 """A series that is this far behind the newest one is waited for no longer: a store takes in what it has in order."""
 _LARGEST_EXACT = 2.0**53

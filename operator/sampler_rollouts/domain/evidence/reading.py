@@ -25,7 +25,7 @@ from quality_contract import (
 )
 
 from sampler_rollouts.domain.evidence import draws, labelled, latency, scores
-from sampler_rollouts.domain.evidence.counters import Drops, LabelKey, Track, milliseconds, tracks
+from sampler_rollouts.domain.evidence.counters import FRESH_SCRAPES, Drops, LabelKey, Track, milliseconds, tracks
 from sampler_rollouts.domain.evidence.grid import IntArray
 from sampler_rollouts.domain.evidence.intervals import (
     Increments,
@@ -56,7 +56,6 @@ from sampler_rollouts.domain.evidence.unaccounted import NOT_ASKED, UNACCOUNTED,
 
 BIRTH_TOLERANCE = timedelta(seconds=2)
 """Kubernetes cuts creation times to whole seconds: a pod seen this little before the rollout is the rollout's."""
-FRESH_SCRAPES = 3
 _TWINS = ((AUDIT_TOKENS, AUDIT_MISMATCH), *latency.PAIRS)
 _ACCOUNTED = (REQUESTS_STARTED, REQUESTS_NOT_STARTED)
 _FAMILIES = (CHECKED, BAD, *(metric for pair in _TWINS for metric in pair), *draws.COUNTERS, *_ACCOUNTED)
@@ -108,9 +107,6 @@ class Reader:
     def _seen(self, pool: str, revision: str) -> set[str]:
         """Every pod that has any of the metrics that were asked for: a server need not have all."""
         return {pod for place, pods in self._by_place.items() if place[:2] == (pool, revision) for pod in pods}
-
-    def _seen_of(self, pool: str, revision: str, pod: str) -> bool:
-        return pod in self._seen(pool, revision)
 
     def _all_of(self, pool: str, revision: str, pod: str) -> list[Series]:
         places = ((place, pods) for place, pods in self._by_place.items() if place[:2] == (pool, revision))
@@ -167,7 +163,7 @@ class Reader:
         every = [self._tracks(pool, revision, metric, pod, {}, after, drops) for metric in _ACCOUNTED]
         before = self._folded.get((pool, revision, pod, BEGUN))
         if not all(every):
-            return None if any(every) or self._seen_of(pool, revision, pod) else Increments()
+            return None if any(every) or pod in self._seen(pool, revision) else Increments()
         return pod_increments([PairedTracks(one, one) for one in every], after is None, drops, before)
 
     def traffic(self, arm: Arm) -> Traffic:

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from sampler_rollouts.domain.evidence.counters import Track, tracks
+from sampler_rollouts.domain.evidence.counters import FRESH_SCRAPES, Track, tracks
 from sampler_rollouts.domain.evidence.grid import BoolArray, IntArray
 from sampler_rollouts.domain.evidence.intervals import Increments
 from sampler_rollouts.domain.evidence.samples import Sent, Series
@@ -25,7 +25,6 @@ SETTLE: Final = 1000
 """Milliseconds between a gateway's count of a request and the pod's: it is on its way."""
 LASTING: Final = 3
 """Scrapes of the pod after which a request is still missing before it counts as lost: its body may have come slowly."""
-STALE_SCRAPES: Final = 3
 MOST_FALLS: Final = 3
 """A counter that falls more often is two processes behind one address."""
 NOT_ASKED: Final = "NotConfigured"
@@ -58,13 +57,13 @@ def account_of(sent: Sent | None, begun: Increments | None, scrape: int) -> Acco
     if begun.newest is None:
         return None
     accounted = int(begun.checked.sum())
-    if sent is None or begun.newest < sent.last - STALE_SCRAPES * scrape:  # what it said last cannot be believed
+    if sent is None or begun.newest < sent.last - FRESH_SCRAPES * scrape:  # what it said last cannot be believed
         return Account(unknown=NO_SAMPLES) if accounted else None
     told = min(sent.last, begun.newest) - SETTLE
     found = [track for track in tracks(sent.series, None, told, Counter()).values() if track.times.size]
     # Where gateways have forgotten the address what was lost until then stays lost.
     until = max((int(track.times[-1]) for track in found), default=told)
-    fresh = bool(found) and until >= told - STALE_SCRAPES * scrape
+    fresh = bool(found) and until >= told - FRESH_SCRAPES * scrape
     own = [_own(track, sent.first) for track in found]
     steady = [one for one in own if one.falls <= MOST_FALLS]
     known = len(steady) == len(own) and (fresh or not accounted)

@@ -29,6 +29,7 @@ from tests.unit.operator.evidence.build import (
     series,
     summary,
 )
+from tests.unit.operator.evidence.histories import between
 
 ASKED = question(births={"c1": at(-0.1)}, routed=True)
 NOTHING: list[float] = [0.0]
@@ -62,14 +63,8 @@ def sent_to(found: list[Series], sent: list[Series]) -> dict[Pod, Sent]:
 
 
 def seen(found: list[Series], sent: list[Series] | None, asked: Question = ASKED, now: float = 20) -> Evidence:
-    known = [replace(one, **cut(one, now)) for one in found]
+    known = [between(one, at(-1000).timestamp(), at(now).timestamp()) for one in found]
     return evaluate(asked, samples(found, sent=None if sent is None else sent_to(known, sent)), at(now))
-
-
-def cut(one: Series, now: float) -> dict[str, Values]:
-    """What is there by a scrape."""
-    count = sum(time <= at(now).timestamp() for time in one.times)
-    return {"times": one.times[:count], "values": one.values[:count]}
 
 
 def errors(evidence: Evidence) -> CheckLook:

@@ -1,0 +1,33 @@
+"""What is read once more, and how it takes the place of what was known of a series."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from sampler_rollouts.domain.evidence.samples import Series
+
+OVERLAP_SCRAPES: Final = 4
+"""Asked for again at each look: a scrape is stored after its time, and the series of one scrape one after the other."""
+
+
+def digest(labels: Iterable[tuple[str, str]]) -> bytes:
+    """What tells a series from all others: the labels themselves are larger than its samples."""
+    return hashlib.blake2b(repr(sorted(labels)).encode(), digest_size=16).digest()
+
+
+def cut(one: Series, keep: Callable[[np.ndarray], np.ndarray]) -> Series:
+    """The samples whose times, in Unix milliseconds, are kept."""
+    times, values = np.asarray(one.times), np.asarray(one.values)
+    kept = keep(np.round(times * 1000.0))
+    return one if kept.all() else replace(one, times=times[kept], values=values[kept])
+
+
+def joined(old: Series, new: Series) -> Series:
+    """The samples of both, one after the other."""
+    times = np.concatenate([np.asarray(old.times), np.asarray(new.times)])
+    return replace(old, times=times, values=np.concatenate([np.asarray(old.values), np.asarray(new.values)]))
