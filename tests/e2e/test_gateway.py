@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import httpx
@@ -15,7 +16,7 @@ from local.cluster import Cluster
 from local.demo.load import LoadGenerator
 from local.demo.tally import failures_by_phase
 from local.gateway.install import Edge
-from tests.support.faults import kill_servers
+from tests.support.faults import hang_servers, kill_servers
 from tests.support.gateways import routed_by, sent, steady_load
 from tests.support.rollouts import Rollouts, manifest, synthetic_pool
 from tests.support.waiting import wait_for
@@ -88,7 +89,7 @@ def test_weights_change_under_load_and_no_request_fails(
 def test_what_a_candidate_lost_is_known_from_the_gateway(
     established: Rollouts, images: dict[str, str], edge: Edge
 ) -> None:
-    """It accounts for every request, however it was answered, until a process of its dies in the middle of some."""
+    """It accounts for every request, however it was answered, until a process of its hangs and dies with some."""
     rollouts, made = established, release(images["sampler"], "2", edge)
     made["spec"]["strategy"]["steps"] = [{"weight": 50, "minDuration": "5s"}, {"pause": {}}]
     with steady_load(edge) as load:
@@ -97,20 +98,33 @@ def test_what_a_candidate_lost_is_known_from_the_gateway(
             "requests on the candidate", lambda: pool(rollouts).get("requests", {}).get("exposed", 0) > 100, timeout=180
         )
         # Refused ones, and others that no engine sees, are not lost.
-        asked = [httpx.get(f"{edge.url}/v1/{path}", trust_env=False) for path in ("models", "nothing") * 8]
-        assert {one.status_code for one in asked} == {200, 404}
+        others = [httpx.get(f"{edge.url}/v1/{path}", trust_env=False) for path in ("models", "nothing") * 8]
+        assert {one.status_code for one in others} == {200, 404}
         load.stop()
         wait_for("an account without a loss", lambda: lost(rollouts) == 0, timeout=60)
 
+    revision = rollouts.status(NAME)["candidate"]["pools"][0]["revision"]
+    pods = rollouts.get("pods")["items"]
+    mine = [one for one in pods if one["metadata"]["labels"].get("samplerrollouts.io/revision") == revision]
+    assert hang_servers(mine)
+    asked = (unanswered(edge) for _ in range(1000))
+    assert list(islice(filter(None, asked), 3)) == [True] * 3, "no request has reached the servers that hang"
+    assert kill_servers(mine)
     with steady_load(edge) as load:
-        revision = rollouts.status(NAME)["candidate"]["pools"][0]["revision"]
-        pods = rollouts.get("pods")["items"]
-        mine = [one for one in pods if one["metadata"]["labels"].get("samplerrollouts.io/revision") == revision]
-        assert kill_servers(mine)
         wait_for("answers after that", lambda: len(load.tally.records()) > 200, timeout=60)
     wait_for("the loss", lambda: lost(rollouts), timeout=90)
     errors = next(one for one in pool(rollouts)["checks"] if one["name"] == "errors")
     assert "requests that the gateway sent are accounted for by no pod" in errors["detail"]
+
+
+def unanswered(edge: Edge) -> bool:
+    """Whether a request gets no answer within a second: long enough for the gateway's counter to be read."""
+    body = {"model": "synthetic", "prompt": "A clock", "max_tokens": 1}
+    try:
+        httpx.post(f"{edge.url}/v1/completions", json=body, timeout=1.0, trust_env=False)
+    except httpx.ReadTimeout:
+        return True
+    return False
 
 
 def lost(rollouts: Rollouts) -> int | None:

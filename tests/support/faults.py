@@ -50,10 +50,19 @@ def kill_component(cluster: Cluster, name: str) -> None:
 
 def kill_servers(pods: Iterable[Mapping[str, Any]]) -> int:
     """SIGKILL the processes in these pods, as many as are there."""
+    return _signal_servers(pods, signal.SIGKILL)
+
+
+def hang_servers(pods: Iterable[Mapping[str, Any]]) -> int:
+    """Stop the processes in these pods, as many as are there: connections are taken, and nothing is ever answered."""
+    return _signal_servers(pods, signal.SIGSTOP)
+
+
+def _signal_servers(pods: Iterable[Mapping[str, Any]], number: signal.Signals) -> int:
     pids = [pid for pod in pods for pid in _processes(pod["metadata"]["uid"])]
     for pid in pids:
         with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)
     return len(pids)
 
 
