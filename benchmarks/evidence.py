@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 import gates
 import numpy as np
 from quality_contract import BAD, CHECKED, LABEL_CHECK
+from sampler_rollouts import memory
 from sampler_rollouts.domain.evidence import judge
 from sampler_rollouts.domain.evidence.evaluate import count_tests, evaluate
 from sampler_rollouts.domain.evidence.samples import Arm, CheckPlan, Question, SampleSet, Series
@@ -172,6 +173,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1000, help="simulated rollouts of each row")
     parser.add_argument("--gates", type=int, default=300, help="rollouts through each gate; 0: no such table")
     options = parser.parse_args()
+    memory.keep_freed()  # as the operator's process does
     print(f"{'what':<46} {'found':<48} {'goal':<26}")
     for some in (
         detection(options.runs),

@@ -7,12 +7,14 @@ import sys
 
 from kubernetes.config import ConfigException
 
+from sampler_rollouts import memory
 from sampler_rollouts.handlers import app, logs, options
 from sampler_rollouts.metrics.config import ConfigError
 
 
 def main() -> int:
     """Run the operator; the exit status."""
+    memory.keep_freed()
     chosen = options.parse(sys.argv[1:])
     logs.configure(chosen.log_level, chosen.log_format)
     try:

@@ -77,7 +77,7 @@ class Courses:
         number = np.full(place.size, self._cells)
         rows = PodIntervals(streams[place], number, pod >= candidates, checked[pod, place], bad[pod, place])
         fold(self._margins[True], self._states[True], rows)
-        fold(self._margins[False], self._states[False], rows.of(~rows.stable))
+        fold(self._margins[False], self._states[False], rows.of(np.flatnonzero(~rows.stable)))
         self._cells += 1
         self._checked[streams] += checked[:candidates].sum(axis=0)
         self._bad[streams] += bad[:candidates].sum(axis=0)

@@ -6,7 +6,7 @@ their label ``instance`` is the address by which it was scraped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final
@@ -14,13 +14,13 @@ from typing import Final
 import numpy as np
 from quality_contract import REQUESTS_STARTED
 
-from sampler_rollouts.domain.evidence.counters import SILENT_SCRAPES, milliseconds
+from sampler_rollouts.domain.evidence.counters import milliseconds
 from sampler_rollouts.domain.evidence.samples import Pod, Sent, Series
 from sampler_rollouts.domain.evidence.unaccounted import LASTING, SETTLE, thinned
 from sampler_rollouts.domain.render import HTTP_PORT
 from sampler_rollouts.metrics.config import GatewayRequests
 from sampler_rollouts.metrics.envelope import SCRAPE_LABELS, Identity, SourceProblem, samples_of
-from sampler_rollouts.metrics.overlap import OVERLAP_SCRAPES, cut, digest, joined
+from sampler_rollouts.metrics.overlap import OVERLAP_SCRAPES, cut, digest, going_on, joined, newest_of
 from sampler_rollouts.metrics.selectors import PODS_A_QUERY
 
 INSTANCE: Final = "instance"
@@ -35,6 +35,39 @@ class Stay:
     address: str
     first: int
     last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """From when on (Unix milliseconds) gateways' counters of some addresses are to be read."""
+
+    addresses: frozenset[str]
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """One series of gateways' counter. Its ``name`` tells it from all others of its address. Times in Unix seconds."""
+
+    address: str
+    name: bytes
+    series: Series
+
+
+def counted(answer: Iterable[object], gateway: GatewayRequests) -> tuple[list[Counted], bool]:
+    """The series in an answer, and whether there were others that cannot be read."""
+    found, unread = [], False
+    for item in answer:
+        try:
+            labels, times, values = samples_of(item)
+        except SourceProblem:
+            unread = True
+            continue
+        own = {name: text for name, text in labels.items() if name not in SCRAPE_LABELS or name == INSTANCE}
+        finite = np.isfinite(values)
+        series = Series(gateway.metric, "", "", "", own, times[finite], values[finite])
+        found.append(Counted(address_of(labels.get(gateway.address_label, "")), digest(labels.items()), series))
+    return found, unread
 
 
 @dataclass
@@ -71,35 +104,33 @@ class SentBook:
         self._series = {address: one for address, one in self._series.items() if address in there}
 
     def begin(self, address: str) -> int:
-        """From where on an address is to be read: a little before what is known, or before its first pod's samples.
-
-        A store that is behind is waited for, as for the pods' own samples.
-        """
-        overlap = OVERLAP_SCRAPES * self.scrape
+        """From where on an address is to be read: a little before what is known, or before its first pod's samples."""
         until = self.read_until.get(address)
         if until is None:
-            return min(stay.first for stay in self.stays.values() if stay.address == address) - overlap
-        newest = [milliseconds(float(one.times[-1])) for one in self._series.get(address, {}).values()]
-        awaited = [time for time in newest if time >= until - SILENT_SCRAPES * self.scrape]
-        return min([until, *awaited]) - overlap
+            first = min(stay.first for stay in self.stays.values() if stay.address == address)
+            return first - OVERLAP_SCRAPES * self.scrape
+        front = max((time for some in self._series.values() for time in newest_of(some.values())), default=until)
+        return going_on(until, newest_of(self._series.get(address, {}).values()), front, self.scrape)
 
-    def take(self, answer: Sequence[object], gateway: GatewayRequests, start: int, end: int) -> None:
-        """Put an answer in the place of what was known from ``start`` on. What cannot be read of it is left out."""
-        for item in answer:
-            try:
-                labels, times, values = samples_of(item)
-            except SourceProblem:
-                self.problem = "InvalidAnswer"
-                continue
-            address = address_of(labels.get(gateway.address_label, ""))
-            own = {name: text for name, text in labels.items() if name not in SCRAPE_LABELS or name == INSTANCE}
-            finite = np.isfinite(values)
-            found = Series(gateway.metric, "", "", "", own, times[finite], values[finite])
-            name, known = digest(labels.items()), self._series.setdefault(address, {})
-            fresh = cut(found, lambda times: times >= start)
-            if name in known:
-                fresh = joined(cut(known[name], lambda times: times < start), fresh)
-            known[name] = self._thin(address, fresh, end)
+    def wanted(self, pods: Iterable[str]) -> Wanted | None:
+        """What is to be read on where these pods are: of addresses that have been read before."""
+        addresses = self.at(pods) & self.read_until.keys()
+        return Wanted(addresses, min(map(self.begin, addresses))) if addresses else None
+
+    def at(self, pods: Iterable[str]) -> frozenset[str]:
+        """The addresses of these pods, as far as they are known."""
+        names = frozenset(pods)
+        return frozenset(stay.address for pod, stay in self.stays.items() if pod[2] in names)
+
+    def take(self, found: Iterable[Counted], addresses: Iterable[str], start: int, end: int) -> None:
+        """Put all that was found of some addresses in the place of what was known of them from ``start`` on."""
+        for one in found:
+            known = self._series.setdefault(one.address, {})
+            fresh = cut(one.series, lambda times: times >= start)
+            if one.name in known:
+                fresh = joined(cut(known[one.name], lambda times: times < start), fresh)
+            known[one.name] = self._thin(one.address, fresh, end)
+        self.read_until |= dict.fromkeys(addresses, end)
 
     def _thin(self, address: str, series: Series, end: int) -> Series:
         """Without what changes no account of a pod that is, or was, at the address."""
@@ -107,7 +138,7 @@ class SentBook:
         ends = [stay.last - SETTLE for stay in stays]
         horizon = min(end - OVERLAP_SCRAPES * self.scrape, max([end - KEPT_SCRAPES * self.scrape, *ends]))
         every = [*self._series.get(address, {}).values(), series]
-        ends += [milliseconds(float(one.times[-1])) for one in every if len(one.times)]
+        ends += newest_of(every)
         marks = [time - back * self.scrape for time in ends for back in range(LASTING)]
         return thinned(series, horizon - LASTING * self.scrape, [*(stay.first for stay in stays), *marks])
 

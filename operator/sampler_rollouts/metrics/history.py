@@ -12,12 +12,12 @@ from datetime import datetime
 
 import numpy as np
 
-from sampler_rollouts.domain.evidence.counters import SILENT_SCRAPES, milliseconds
+from sampler_rollouts.domain.evidence.counters import milliseconds
 from sampler_rollouts.domain.evidence.fold import copies, fold
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet, Series
 from sampler_rollouts.metrics.envelope import Identity
 from sampler_rollouts.metrics.gateway import SentBook
-from sampler_rollouts.metrics.overlap import OVERLAP_SCRAPES, cut, digest, joined
+from sampler_rollouts.metrics.overlap import cut, digest, going_on, joined, newest_of
 
 BEFORE_SCRAPES = 3
 """How far before the rollout's start reading begins; the evidence decides what of it counts."""
@@ -84,16 +84,11 @@ class History:
         return same and self.key == key_of(question) and (self.read_until is None or now >= self.read_until)
 
     def resume(self) -> int:
-        """Where the next look begins: a few scrapes before the last one's end, or before the series furthest behind.
-
-        The store itself may be behind by hours (a queue of remote writes), and catches up in order.
-        """
-        newest = [milliseconds(float(one.times[-1])) for one in self._series.values()]
+        """Where the next look begins."""
+        newest = newest_of(self._series.values())
         if self.read_until is None or not newest:
             return self.first
-        awaited = max(newest) - SILENT_SCRAPES * self.scrape
-        behind = min([self.read_until, *(time for time in newest if time >= awaited)])
-        return max(self.floor, behind - OVERLAP_SCRAPES * self.scrape)
+        return max(self.floor, going_on(self.read_until, newest, max(newest), self.scrape))
 
     def take(self, answer: Mapping[Identity, Series], start: int, pods: Iterable[str] = ()) -> None:
         """Put an answer in the place of what was known from ``start`` on: of all series, or of these pods' only."""

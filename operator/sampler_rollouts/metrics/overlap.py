@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
+from sampler_rollouts.domain.evidence.counters import SILENT_SCRAPES, milliseconds
 from sampler_rollouts.domain.evidence.samples import Series
 
 OVERLAP_SCRAPES: Final = 4
 """Asked for again at each look: a scrape is stored after its time, and the series of one scrape one after the other."""
+
+
+def going_on(until: int, newest: Sequence[int], front: int, scrape: int) -> int:
+    """Where reading goes on after ``until``: a few scrapes before it, or before the series that is furthest behind.
+
+    ``newest`` has the newest sample of each series. The store itself may be behind by hours (a queue of remote writes),
+    and catches up in order: what is far behind its ``front``, the newest sample of all, is waited for no longer. All in
+    Unix milliseconds.
+    """
+    awaited = front - SILENT_SCRAPES * scrape
+    return min([until, *(time for time in newest if time >= awaited)]) - OVERLAP_SCRAPES * scrape
+
+
+def newest_of(series: Iterable[Series]) -> list[int]:
+    """The time of the last sample of each that has one, in Unix milliseconds."""
+    return [milliseconds(float(one.times[-1])) for one in series if len(one.times)]
 
 
 def digest(labels: Iterable[tuple[str, str]]) -> bytes:

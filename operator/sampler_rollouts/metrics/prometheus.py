@@ -32,7 +32,7 @@ class PrometheusSource:
     def __init__(self, config: MetricsSource, *, folding: bool = True) -> None:
         self._config = config
         self._histories = Histories(config.scrape_interval, folding)
-        self._shared = Shared(config.scrape_interval)
+        self._shared = Shared(config.scrape_interval, config.gateway_requests)
 
     def fetch(self, question: Question, now: datetime) -> SampleSet:
         """The raw samples of the candidate's pods and of stable's traffic up to ``now``, old ones folded. Never raises.

@@ -12,7 +12,7 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -20,9 +20,11 @@ from quality_contract import TARGET_NAMESPACE, TARGET_POD, TARGET_ROLLOUT
 
 from sampler_rollouts.domain.evidence.counters import milliseconds
 from sampler_rollouts.domain.evidence.samples import Question, Series
+from sampler_rollouts.metrics.config import GatewayRequests
 from sampler_rollouts.metrics.deadline import Deadline
 from sampler_rollouts.metrics.envelope import Identity, SourceProblem
 from sampler_rollouts.metrics.exchange import Exchange
+from sampler_rollouts.metrics.gateway import Counted, Wanted, counted, selectors
 from sampler_rollouts.metrics.selectors import Selector, covers, united
 
 logger = logging.getLogger(__name__)
@@ -42,25 +44,36 @@ LONGEST_QUERY: Final = 4000
 
 Place: TypeAlias = tuple[str, str]
 """Namespace and rollout."""
-Found: TypeAlias = tuple[int, dict[Identity, Series]]
-"""Up to when was read (Unix milliseconds), and what."""
 _OF_THE_SOURCE: Final = frozenset({"SourceUnreachable", "SourceForbids", "SourceUntrusted", "SourceMisconfigured"})
 """Problems that who asks for himself has as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What one look wants: series by selectors, from ``start`` on; ``known`` is up to when it has read already."""
+    """What one look wants: series by selectors, from ``start`` on; ``known`` is up to when it has read already.
+
+    ``sent`` is what it wants to know of gateways' counters.
+    """
 
     question: Question
     selectors: tuple[Selector, ...]
     start: int
     known: int | None
+    sent: Wanted | None = None
 
     @property
     def place(self) -> Place:
         """Whose look it is."""
         return self.question.namespace, self.question.rollout
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was read for one look, and up to when (Unix milliseconds). ``sent`` None: let it ask for that itself."""
+
+    end: int
+    series: Mapping[Identity, Series]
+    sent: Sequence[Counted] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +90,20 @@ Together: TypeAlias = Callable[[Exchange, Asked, int], Found | None]
 
 
 @dataclass(frozen=True, slots=True)
+class _Sent:
+    """What gateways had counted from ``asked.start`` on for all of ``asked.addresses``."""
+
+    asked: Wanted
+    series: Mapping[str, list[Counted]]
+
+    def of(self, one: Wanted) -> list[Counted] | None:
+        """What one look would have found for itself, if all of that was asked."""
+        if not one.addresses <= self.asked.addresses or one.start < self.asked.start:
+            return None
+        return [found for address in one.addresses for found in self.series.get(address, ())]
+
+
+@dataclass(frozen=True, slots=True)
 class _Answer:
     """What was read for all: everything that ``selectors`` match from ``start`` to ``end``."""
 
@@ -84,29 +111,49 @@ class _Answer:
     end: int
     selectors: tuple[Selector, ...] = ()
     series: Mapping[Place, dict[Identity, Series]] = field(default_factory=dict)
+    sent: _Sent | None = None
 
     def serves(self, asked: Asked, now: int, age: int) -> bool:
         """Whether it holds what a look at ``now`` wants, and nothing has been read since."""
         timely = self.start <= asked.start and max(now - age, asked.known or 0) <= self.end <= now
         return timely and all(any(covers(one, other) for one in self.selectors) for other in asked.selectors)
 
-    def of(self, asked: Asked) -> dict[Identity, Series]:
+    def of(self, asked: Asked) -> Found:
         """What one look would have found for itself."""
         own = self.series.get(asked.place, {})
-        return {name: one for name, one in own.items() if any(sel.matches(dict(name)) for sel in asked.selectors)}
+        found = {name: one for name, one in own.items() if any(sel.matches(dict(name)) for sel in asked.selectors)}
+        return Found(self.end, found, self.sent.of(asked.sent) if self.sent and asked.sent else None)
+
+
+@dataclass
+class Apart:
+    """Until when, of the monotonic clock, everybody asks for himself."""
+
+    until: float = 0.0
+    _next: float = APART_SECONDS
+
+    def begin(self) -> None:
+        """What came for all could not be used."""
+        self.until = time.monotonic() + self._next
+        self._next = min(2 * self._next, LONGEST_APART)
+
+    def end(self) -> None:
+        """What came for all could be used."""
+        self._next = APART_SECONDS
 
 
 class Shared:
     """Of one source. Thread-safe: one reads, the others wait for what it finds."""
 
-    def __init__(self, scrape_interval: float) -> None:
+    def __init__(self, scrape_interval: float, gateway: GatewayRequests | None = None) -> None:
+        self._gateway = gateway
         self._serves = min(OLD_SECONDS, scrape_interval / 2)
         self._age = milliseconds(self._serves)
         self._longest = LONGEST_SCRAPES * milliseconds(scrape_interval)
         self._active = max(ACTIVE_SECONDS, ACTIVE_SCRAPES * scrape_interval)
         self._looks: dict[Place, _Look] = {}
         self._answer: _Answer | None = None
-        self._apart, self._apart_until = APART_SECONDS, 0.0
+        self._apart, self._sent_apart = Apart(), Apart()
         self._lock = threading.Lock()
 
     def within(self, deadline: Deadline) -> Together:
@@ -128,13 +175,13 @@ class Shared:
             return None
         last = self._looks.get(asked.place)
         self._looks[asked.place] = _Look(clock, asked, clock - last.at if last else 0.0)
-        if clock < self._apart_until:
+        if clock < self._apart.until:
             return None
         if self._answer is None or not now - self._age <= self._answer.end <= now:
             self._answer = self._anew(exchange, now, clock)
         if self._answer is None or not self._answer.serves(asked, now, self._age):
             return None
-        return self._answer.end, self._answer.of(asked)
+        return self._answer.of(asked)
 
     def _anew(self, exchange: Exchange, now: int, clock: float) -> _Answer | None:
         """Ask for all that are about to be looked at. None if that is one, or if what came cannot be used for all;
@@ -147,10 +194,10 @@ class Shared:
         if len(looks) < 2:
             return None
         start = min(asked.start for asked in looks)
-        selectors = tuple(_grouped(one for asked in looks for one in asked.selectors))
+        grouped = tuple(_grouped(one for asked in looks for one in asked.selectors))
         series: dict[Place, dict[Identity, Series]] = {}
         try:
-            for selector in selectors:
+            for selector in grouped:
                 for name, one in exchange.raw(str(selector), start, now).items():
                     labels = dict(name)
                     place = labels.get(TARGET_NAMESPACE, ""), labels.get(TARGET_ROLLOUT, "")
@@ -160,13 +207,34 @@ class Shared:
                 raise
             # One rollout's malformed series, or too many of all: nobody suffers for another's.
             logger.info("rollouts are read one by one for a while", extra={"reason": problem.reason})
-            self._apart_until = time.monotonic() + self._apart
-            self._apart = min(2 * self._apart, LONGEST_APART)
+            self._apart.begin()
             if problem.reason == "SourceTimeout":  # no time is left to ask for oneself in this look
                 raise
             return None
-        self._apart = APART_SECONDS
-        return _Answer(start, now, selectors, series)
+        self._apart.end()
+        sent = self._sent([asked.sent for asked in looks if asked.sent is not None], exchange, now, clock)
+        return _Answer(start, now, grouped, series, sent)
+
+    def _sent(self, wanted: list[Wanted], exchange: Exchange, now: int, clock: float) -> _Sent | None:
+        """What gateways have counted for all of them. None: let each ask for himself, and see what is wrong with it."""
+        wanted = [one for one in wanted if now - one.start <= self._longest]
+        if self._gateway is None or len(wanted) < 2 or clock < self._sent_apart.until:
+            return None
+        asked = Wanted(frozenset().union(*(one.addresses for one in wanted)), min(one.start for one in wanted))
+        series: dict[str, list[Counted]] = {}
+        try:
+            for selector in selectors(self._gateway, asked.addresses):
+                found, unread = counted(exchange.ranges(selector, asked.start, now), self._gateway)
+                if unread:
+                    raise SourceProblem("InvalidAnswer", "some series cannot be read")
+                for one in found:
+                    series.setdefault(one.address, []).append(one)
+        except SourceProblem as problem:
+            logger.info("gateways' counters are read one by one for a while", extra={"reason": problem.reason})
+            self._sent_apart.begin()
+            return None
+        self._sent_apart.end()
+        return _Sent(asked, series)
 
 
 def _grouped(selectors: Iterable[Selector]) -> list[Selector]:

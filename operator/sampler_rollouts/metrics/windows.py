@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from sampler_rollouts.domain.evidence.reading import from_zero
 from sampler_rollouts.domain.evidence.samples import Question, Series
@@ -12,6 +12,7 @@ from sampler_rollouts.metrics import gateway, selectors
 from sampler_rollouts.metrics.config import GatewayRequests
 from sampler_rollouts.metrics.envelope import Identity, SourceProblem
 from sampler_rollouts.metrics.exchange import Exchange
+from sampler_rollouts.metrics.gateway import Counted
 from sampler_rollouts.metrics.history import History, births_of
 from sampler_rollouts.metrics.selectors import Selector
 from sampler_rollouts.metrics.shared import Asked, Together
@@ -55,6 +56,11 @@ class Reading:
         # Half of what is allowed: what comes next may be denser than what came last.
         self._target = max_bytes // BYTES_A_SAMPLE // 2
         self._done = 0
+        born = births_of(question).items() if gateway and question.routed else ()
+        # Only of pods that count from zero it can be said what they lost.
+        self._accounted = frozenset(pod for pod, birth in born if from_zero(birth, question.since))
+        self._served: frozenset[str] = frozenset()
+        """Addresses of which gateways' counters have been read by now, for all rollouts together."""
 
     def up_to(self, now: int) -> None:
         """Read all that is not known yet. Raises SourceProblem; what was read until then is kept."""
@@ -106,14 +112,15 @@ class Reading:
         births = self._history.births
         asked = [*selectors.of_pods(self._question, births), *selectors.of_stable(self._question)]
         asked += selectors.of_judged(self._question)
-        start = self._history.resume()
-        shared = self._together(
-            self._exchange, Asked(self._question, tuple(asked), start, self._history.read_until), now
-        )
+        start, sent = self._history.resume(), self._history.sent.wanted(self._accounted)
+        wanted = Asked(self._question, tuple(asked), start, self._history.read_until, sent)
+        shared = self._together(self._exchange, wanted, now)
         if shared is not None:
-            end, found = shared
-            self._history.take(found, start)
-            self._history.advance(self._question, end)
+            self._history.take(shared.series, start)
+            self._history.advance(self._question, shared.end)
+            if sent is not None and shared.sent is not None:
+                self._history.sent.take(shared.sent, sent.addresses, sent.start, shared.end)
+                self._served = sent.addresses
             return
         for begin, end, found in self._of_pods(asked, start, now, len(births)):
             self._history.take(found, begin)
@@ -125,28 +132,28 @@ class Reading:
         if source is None or not self._question.routed:
             return
         sent.problem = ""
-        new = {pod for pod, birth in births_of(self._question).items() if from_zero(birth, self._question.since)}
-        known = {stay.address for pod, stay in sent.stays.items() if pod[2] in new}
+        left = sent.at(self._accounted) - self._served
         try:
-            for some in (known & sent.read_until.keys(), known - sent.read_until.keys()):
+            for some in (left & sent.read_until.keys(), left - sent.read_until.keys()):
                 self._sent_to(source, some, now)
         except SourceProblem as problem:
             sent.problem = problem.reason
 
-    def _sent_to(self, source: GatewayRequests, addresses: set[str], now: int) -> None:
+    def _sent_to(self, source: GatewayRequests, addresses: frozenset[str], now: int) -> None:
         """Read on of some addresses, by windows as any history."""
         if not addresses:
             return
         asked, sent = list(gateway.selectors(source, addresses)), self._history.sent
 
-        def read(start: int, end: int) -> tuple[list[object], int]:
-            answers = [self._exchange.ranges(selector, start, end) for selector in asked]
-            return [item for answer in answers for item in answer], max(map(_size, answers))
+        def read(start: int, end: int) -> tuple[list[Counted], int]:
+            answers = [gateway.counted(self._exchange.ranges(selector, start, end), source) for selector in asked]
+            sent.problem = "InvalidAnswer" if any(unread for _, unread in answers) else sent.problem
+            largest = max(_size(one.series for one in found) for found, _ in answers)
+            return [one for found, _ in answers for one in found], largest
 
         first = GATEWAYS * max(1, min(len(addresses), selectors.PODS_A_QUERY))
         for start, end, found in self._windows(sent, min(map(sent.begin, addresses)), now, first, read):
-            sent.take(found, source, start, end)
-            sent.read_until |= dict.fromkeys(addresses, end)
+            sent.take(found, addresses, start, end)
 
     def _windows(
         self, of: Spanned, start: int, until: int, first_series: int, read: Callable[[int, int], tuple[T, int]]
@@ -187,8 +194,7 @@ class Reading:
         largest = 0
         for selector in asked:
             answer = self._exchange.raw(str(selector), start, end)
-            size = sum(len(one.times) + SAMPLES_A_SERIES for one in answer.values())
-            largest = max(largest, size)
+            largest = max(largest, _size(answer.values()))
             found |= answer
         return found, largest
 
@@ -202,6 +208,6 @@ class Reading:
             )
 
 
-def _size(answer: Sequence[Any]) -> int:
-    """Of an answer in samples, as far as it can be read."""
-    return sum(len(item.get("values", ())) + SAMPLES_A_SERIES for item in answer if isinstance(item, dict))
+def _size(found: Iterable[Series]) -> int:
+    """Of an answer, in samples."""
+    return sum(len(one.times) + SAMPLES_A_SERIES for one in found)

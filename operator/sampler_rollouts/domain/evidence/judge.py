@@ -82,7 +82,7 @@ def evidence(margins: Margins, state: State, terms: Terms, *, leave_one_out: boo
     effect = terms.design_effect
     logs, above = state.logs.T, state.logs.T[MARGIN + 1 :] - state.logs.T[MARGIN]
     if leave_one_out:
-        logs, above = logs - state.most_above_one.T, above - state.most_above_ratio.T
+        logs, above = logs - state.most_above_one.T, above - state.above_margin(margins).T
     above_one = ratio.log_e_above_one(margins.ratio_margin, logs / effect)
     above_ratio = log_mixture(above / effect, LOG_WEIGHTS)
     ignored = _above_limit(margins.ignore_below, state, leave_one_out * state.most_above_ignored, effect)
@@ -231,7 +231,7 @@ def _findings(margins: Margins, state: State, terms: Terms, totals: Totals) -> F
     burst = np.zeros(failed.shape, dtype=np.bool_)
     # Leaving a pod-interval out takes at most what it added: most streams are far from the threshold either way.
     near = np.flatnonzero(
-        ~failed & ~above & (found.unproven + _most(state) / terms.design_effect >= terms.log_threshold)
+        ~failed & ~above & (found.unproven + _most(margins, state) / terms.design_effect >= terms.log_threshold)
     )
     if near.size:
         whole = evidence(part(margins, near), part(state, near), part(terms, near), leave_one_out=False)
@@ -240,7 +240,7 @@ def _findings(margins: Margins, state: State, terms: Terms, totals: Totals) -> F
     return Findings(failed, good, shared, above & ~shared, burst, found.combined, found.unproven)
 
 
-def _most(state: State) -> FloatArray:
+def _most(margins: Margins, state: State) -> FloatArray:
     """The most that leaving one pod-interval out takes from any part, in nats."""
-    every = (state.most_above_ratio, state.most_above_rate, state.most_above_ignored)
+    every = (state.above_margin(margins), state.most_above_rate, state.most_above_ignored)
     return np.asarray(np.maximum.reduce([most.max(axis=1) for most in every]))

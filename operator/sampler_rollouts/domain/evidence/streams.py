@@ -59,9 +59,9 @@ class PodIntervals:
     checked: IntArray
     bad: IntArray
 
-    def of(self, rows: BoolArray | IntArray) -> PodIntervals:
-        """Some of the rows."""
-        return PodIntervals(*(getattr(self, field.name)[rows] for field in fields(self)))
+    def of(self, rows: IntArray) -> PodIntervals:
+        """Some of the rows, by their places."""
+        return PodIntervals(*(getattr(self, field.name).take(rows) for field in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,8 @@ class State:
     checked in one cell. ``worst_checked`` and ``worst_bad`` are stable's sums at the worst of all cells in which the
     candidate had a bad request: where they spoke most against "stable's rate <= max_rate", by ``worst_log_e``.
     ``logs`` is the ratio's log likelihood. The other ``most_...`` are the most, at least 0, that a single pod-interval
-    added: to the ratio's evidence against 1 (0 at ratios up to 1) and against ``max_ratio``, to the rate's against
-    ``max_rate`` and against ``ignore_below``.
+    added: to the ratio's evidence against 1 (0 at ratios up to 1) and against ``max_ratio`` (only where that is not 1,
+    see ``above_margin``), to the rate's against ``max_rate`` and against ``ignore_below``.
     """
 
     checked: IntArray
@@ -90,6 +90,11 @@ class State:
     most_above_ratio: FloatArray
     most_above_rate: FloatArray
     most_above_ignored: FloatArray
+
+    def above_margin(self, margins: Margins) -> FloatArray:
+        """The most that a single pod-interval added to the evidence against ``max_ratio``. Shape (streams, points)."""
+        is_one = (margins.ratio_margin == 1.0)[:, None]
+        return np.where(is_one, self.most_above_one[:, MARGIN + 1 :], self.most_above_ratio)
 
 
 Streams = TypeVar("Streams")
@@ -116,7 +121,7 @@ def fold(margins: Margins, state: State, rows: PodIntervals) -> None:
     of_row = margins.ratio_margin[rows.stream]
     different = np.unique(of_row)
     for margin in different:
-        of_margin = rows if different.size == 1 else rows.of(of_row == margin)
+        of_margin = rows if different.size == 1 else rows.of(np.flatnonzero(of_row == margin))
         for some in _portions(of_margin):
             _fold(margins, state, some, float(margin))
 
@@ -155,10 +160,10 @@ def _cut(rows: PodIntervals, key: IntArray) -> Iterator[PodIntervals]:
 
 def _cells(rows: PodIntervals, streams: int) -> _Cells:
     key, of_row = _numbered(rows.cell * streams + rows.stream)
-    counts = np.zeros((4, key.size), dtype=np.int64)
-    arm = np.where(rows.stable, 2, 0)
-    np.add.at(counts, (arm, of_row), rows.checked)
-    np.add.at(counts, (arm + 1, of_row), rows.bad)
+    counts = np.empty((4, key.size), dtype=np.int64)
+    place = np.where(rows.stable, of_row + key.size, of_row)
+    for first, counted in enumerate((rows.checked, rows.bad)):  # sums of doubles: exact, as counters are doubles
+        counts[first::2] = np.bincount(place, counted, 2 * key.size).reshape(2, key.size)
     return _Cells(key % streams, key // streams, counts, of_row)
 
 
@@ -265,6 +270,8 @@ def _note_ratio(
     added = logs[:, first:][in_cell[against]]
     added -= ratio.contributions(margin, *left.astype(np.float64), first=first)
     _raise_to(state.most_above_one[:, above:], stream, added[:, above - first :])
+    if margin == 1.0:
+        return  # the very same
     over_margin = added[:, MARGIN + 1 - first :]
     over_margin -= added[:, MARGIN - first, None]
     _raise_to(state.most_above_ratio, stream, over_margin)
@@ -290,8 +297,7 @@ def _largest(rows: PodIntervals, cells: _Cells) -> BoolArray:
 def _note_rate(margins: Margins, state: State, rows: PodIntervals) -> None:
     """What each pod-interval with bad requests added to the rate's evidence."""
     for limits, most in ((margins.max_rate, state.most_above_rate), (margins.ignore_below, state.most_above_ignored)):
-        limited = limits[rows.stream] > 0
-        some = rows.of(limited)
+        some = rows.of(np.flatnonzero(limits[rows.stream] > 0))
         _raise_to(most, some.stream, eprocess.log_ratios(some.checked, some.bad, limits[some.stream]).T)
 
 
@@ -306,7 +312,7 @@ def _raise_to(most: FloatArray, stream: IntArray, added: FloatArray) -> None:
         return
     # Many streams of a few rows each, as at a look: their first rows, their second, ...
     for place in range(rows_of_one):
-        have = sizes > place
+        have = np.flatnonzero(sizes > place)
         some = which[have]
         larger = added[starts[have] + place]
         most[some] = np.maximum(larger, most[some], out=larger)

@@ -109,7 +109,48 @@ class Store:
         pass
 
 
-def use(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
+@dataclass
+class Shop:
+    """Stores of several rollouts behind one address."""
+
+    stores: dict[str, Store]
+    queries: list[str] = field(default_factory=list)
+    fails: dict[str, str] = field(default_factory=dict)
+    """Reason of a problem that a query has if it reaches this rollout."""
+    gateways: Store = field(default_factory=lambda: Store(()))
+    """What gateways count, of all rollouts' addresses."""
+    unplaced = 0
+
+    def raw(self, selector: str, start: int, end: int) -> dict[Identity, Series]:
+        self.queries.append(selector)
+        (pattern,) = re.findall(r'rollout=~?"([^"]*)"', selector)
+        chosen = [name for name in self.stores if re.fullmatch(pattern, name)]
+        for name in chosen:
+            if name in self.fails and (len(chosen) > 1 or self.fails[name] == "SourceUnreachable"):
+                raise SourceProblem(self.fails[name], "no")
+        inner = re.sub(r'rollout=~?"[^"]*"', 'rollout="chat"', selector)
+        return {
+            identity - {("rollout", "chat")} | {("rollout", name)}: one
+            for name in chosen
+            for identity, one in self.stores[name].raw(inner, start, end).items()
+        }
+
+    def ranges(self, selector: str, start: int, end: int) -> list[object]:
+        return self.gateways.ranges(selector, start, end)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        pass
+
+    def show(self, clock: float) -> None:
+        """It is that late, in seconds of Unix."""
+        for one in (*self.stores.values(), self.gateways):
+            one.clock = clock
+
+
+def use(monkeypatch: pytest.MonkeyPatch, store: Store | Shop) -> None:
     """Let every source ask this store."""
     monkeypatch.setattr(prometheus, "Exchange", lambda *_: store)
 

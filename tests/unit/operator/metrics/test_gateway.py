@@ -94,6 +94,16 @@ def test_a_store_that_is_behind_with_gateways_loses_nothing(store: Store) -> Non
         assert look(live, store, scrape) == look(source(), store, scrape)
 
 
+def test_a_store_that_has_been_behind_with_gateways_for_long_loses_nothing(store: Store) -> None:
+    """A gateway that had started anew meanwhile."""
+    labels, times, values = store.gateways[1]
+    store.gateways = [(labels, times, [*values[:25], *(22 * n for n in range(LENGTH - 25))]), store.gateways[0]]
+    live = source()
+    for scrape, behind in ((20, 0), (40, 20), (60, 40), (90, 70), (110, 0), (120, 0)):
+        store.gateway_delay = 2.0 * behind
+        assert look(live, store, scrape) == look(source(), store, scrape)
+
+
 def test_a_sample_that_is_no_number_is_none(store: Store) -> None:
     labels, times, values = store.gateways[0]
     store.gateways = [(labels, times, [*values[:9], float("nan"), *values[10:]]), store.gateways[1]]

@@ -11,7 +11,7 @@ from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.look import Evidence
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet, Series
 from sampler_rollouts.metrics import histories as all_histories
-from sampler_rollouts.metrics import history, windows
+from sampler_rollouts.metrics import history, overlap, windows
 from sampler_rollouts.metrics.prometheus import PrometheusSource
 
 from tests.support.examples import examples
@@ -40,7 +40,7 @@ LOOKS = st.lists(st.floats(0.6, SCRAPES).map(lambda x: round(x, 3)), min_size=1,
 
 @pytest.mark.long
 @pytest.mark.usefixtures("small")
-@given(histories(), LOOKS, st.lists(st.floats(0, history.OVERLAP_SCRAPES * SCRAPE), max_size=50), st.data())
+@given(histories(), LOOKS, st.lists(st.floats(0, overlap.OVERLAP_SCRAPES * SCRAPE), max_size=50), st.data())
 @settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_looks_read_what_one_full_read_would(
     found: list[Series], looks: list[float], delays: list[float], data: st.DataObject
@@ -105,7 +105,7 @@ def test_a_look_asks_for_what_has_come_since_the_last_one(store: Store) -> None:
     look(source, store, 390, ONE)
     store.answered.clear()
     assert look(source, store, 391, ONE).looks["pool", "errors"].checked == 1957
-    assert sum(store.answered) <= 4 * (history.OVERLAP_SCRAPES + 3)
+    assert sum(store.answered) <= 4 * (overlap.OVERLAP_SCRAPES + 3)
 
 
 def test_what_is_kept_does_not_grow_with_time(store: Store) -> None:
@@ -114,7 +114,7 @@ def test_what_is_kept_does_not_grow_with_time(store: Store) -> None:
     for scrape in range(100, 400, 10):
         store.clock = at(scrape).timestamp()
         kept.append(sum(len(one.times) for one in source.fetch(ONE, at(scrape)).series))
-    assert max(kept) <= 4 * (history.FOLD_SCRAPES + history.OVERLAP_SCRAPES + 13)
+    assert max(kept) <= 4 * (history.FOLD_SCRAPES + overlap.OVERLAP_SCRAPES + 13)
 
 
 def test_a_long_history_is_read_in_short_answers(store: Store) -> None:

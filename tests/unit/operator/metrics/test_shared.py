@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from types import TracebackType
-from typing import Self
+from dataclasses import replace
 
 import pytest
 from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.look import Evidence
 from sampler_rollouts.domain.evidence.samples import CheckPlan, Question, Series
-from sampler_rollouts.metrics import prometheus, shared
-from sampler_rollouts.metrics.envelope import Identity, SourceProblem
+from sampler_rollouts.metrics import shared
 from sampler_rollouts.metrics.prometheus import PrometheusSource
 from sampler_rollouts.metrics.selectors import Selector, covers, of_pods, of_stable, united
 
 from tests.unit.operator.evidence.build import AUDIT, ERRORS, LATENCY, at, audit, histogram, pair, question
-from tests.unit.operator.metrics.store import Store, config
+from tests.unit.operator.metrics.store import Shop, Store, config, use
 
 COUNTS = list(range(3, 1203, 3))
 NAMES = [f"r{number}" for number in range(12)]
@@ -33,47 +30,11 @@ def counters(number: int) -> list[Series]:
     return found + pair(values, bad, **stable) + histogram(values, values, **stable) + audit(values, bad, **stable)
 
 
-@dataclass
-class Shop:
-    """Stores of several rollouts behind one address."""
-
-    stores: dict[str, Store]
-    queries: list[str] = field(default_factory=list)
-    fails: dict[str, str] = field(default_factory=dict)
-    """Reason of a problem that a query has if it reaches this rollout."""
-    unplaced = 0
-
-    def raw(self, selector: str, start: int, end: int) -> dict[Identity, Series]:
-        self.queries.append(selector)
-        (pattern,) = re.findall(r'rollout=~?"([^"]*)"', selector)
-        chosen = [name for name in self.stores if re.fullmatch(pattern, name)]
-        for name in chosen:
-            if name in self.fails and (len(chosen) > 1 or self.fails[name] == "SourceUnreachable"):
-                raise SourceProblem(self.fails[name], "no")
-        inner = re.sub(r'rollout=~?"[^"]*"', 'rollout="chat"', selector)
-        return {
-            identity - {("rollout", "chat")} | {("rollout", name)}: one
-            for name in chosen
-            for identity, one in self.stores[name].raw(inner, start, end).items()
-        }
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        pass
-
-    def show(self, scrape: float) -> None:
-        """It is that late."""
-        for one in self.stores.values():
-            one.clock = at(scrape).timestamp()
-
-
 @pytest.fixture
 def shop() -> Iterator[Shop]:
     one = Shop({name: Store(counters(number)) for number, name in enumerate(NAMES)})
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(prometheus, "Exchange", lambda *_: one)
+        use(monkeypatch, one)
         yield one
 
 
@@ -83,7 +44,7 @@ def asked(name: str) -> Question:
 
 
 def look(source: PrometheusSource, shop: Shop, name: str, scrape: float) -> Evidence:
-    shop.show(scrape)
+    shop.show(at(scrape).timestamp())
     return evaluate(asked(name), source.fetch(asked(name), at(scrape)), at(scrape))
 
 
@@ -147,7 +108,7 @@ def test_who_is_looked_at_seldom_is_read_for_when_it_is_due(shop: Shop, monkeypa
     def read(names: list[str], seconds: float, scrape: float) -> set[str]:
         """Look at them after so many seconds; the rollouts that were asked for."""
         moments.now += seconds
-        shop.show(scrape)
+        shop.show(at(scrape).timestamp())
         shop.queries.clear()
         for name in names:
             assert not source.fetch(asked(name), at(scrape)).unavailable
@@ -218,17 +179,29 @@ def test_who_comes_back_is_read_from_where_it_was_left(shop: Shop) -> None:
     assert times[0] == times[1]
 
 
-def test_after_each_useless_answer_for_all_it_is_tried_later(shop: Shop) -> None:
+def test_after_each_useless_answer_for_all_it_is_tried_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments, apart = Moments(), shared.Apart()
+    monkeypatch.setattr(shared, "time", moments)
+    assert apart.until <= moments.now
+    waits = []
+    for _ in range(8):
+        apart.begin()
+        waits.append(apart.until - moments.now)
+        moments.now = apart.until
+    assert waits == [60, 120, 240, 480, 960, 1920, 3600, 3600]
+    apart.end()
+    apart.begin()
+    assert apart.until == moments.now + 60
+
+
+def test_a_useless_answer_for_all_is_not_asked_for_at_the_next_look(shop: Shop) -> None:
     source = begun(shop)
     shop.fails["r5"] = "InvalidAnswer"
-    for _ in range(9):
-        source._shared._apart_until = 0.0
-        look(source, shop, "r1", 302)
-    assert source._shared._apart == shared.LONGEST_APART
-    shop.fails.clear()
-    source._shared._apart_until = 0.0
+    look(source, shop, "r1", 302)
+    shop.queries.clear()
     look(source, shop, "r1", 303)
-    assert source._shared._apart == shared.APART_SECONDS
+    assert shop.queries
+    assert not any(re.search(r'rollout=~"r\d+\|', query) for query in shop.queries)
 
 
 def test_a_long_history_is_read_by_itself(shop: Shop) -> None:
