@@ -27,7 +27,7 @@ incidents: venv ## the incidents of 2025 and honest releases through a real gate
 
 test: lint ## what CI runs: lint, then unit, API-server and end-to-end tests on one shared cluster
 	@export SAME_EXAMPLES=1
-	@SLOW_TESTS_ONE_IN=2 $(PY) -m pytest tests/unit $(PARALLEL) -q --durations=5
+	@SLOW_TESTS_ONE_IN=3 $(PY) -m pytest tests/unit $(PARALLEL) -q --durations=5
 	@$(PY) -m pytest tests/cluster tests/e2e -q --durations=10
 
 soak: venv ## the long proofs: every long and slow test, many random histories, every scenario with a fault at each write, `up` stopped everywhere, then the real-model demo DEMOS times (default 5)

@@ -172,10 +172,13 @@ def _faults(status: Status) -> Iterator[tuple[datetime, dict[str, Any]]]:
 
 
 def _edits(status: Status) -> Iterator[tuple[datetime, dict[str, Any]]]:
-    """Changes by others of what the operator owns, which were put back; and routes of theirs to it."""
+    """Changes by others of what the operator owns, which were put back; what they added to its pods; their routes."""
     for edit in status.edits:
-        route = f"was written by {edit.by} with backends {edit.services}, and stays"
-        done = route if edit.services else f"was changed by {edit.by}, and put back"
+        done = f"was changed by {edit.by}, and put back"
+        if edit.services:
+            done = f"was written by {edit.by} with backends {edit.services}, and stays"
+        if edit.adds:
+            done = f"has had {edit.adds} added to its pods by {edit.by}, which stays"
         yield edit.at, _note("outside edit", "", "", f"{edit.kind} {edit.name} {done}")
 
 

@@ -18,6 +18,7 @@ from local.demo.tally import failures_by_phase
 from local.gateway.install import Edge
 from tests.support.faults import hang_servers, kill_servers
 from tests.support.gateways import routed_by, sent, steady_load
+from tests.support.installed import namespace_of
 from tests.support.rollouts import Rollouts, manifest, synthetic_pool
 from tests.support.waiting import wait_for
 
@@ -32,11 +33,15 @@ def release(image: str, build: str, edge: Edge) -> dict[str, Any]:
     return made
 
 
-@pytest.fixture
-def established(rollouts: Rollouts, images: dict[str, str], edge: Edge) -> Rollouts:
-    rollouts.apply(release(images["sampler"], "1", edge))
-    rollouts.wait_condition(NAME, "Ready", timeout=180)
-    return rollouts
+@pytest.fixture(scope="module")
+def established(
+    cluster: Cluster, operator: str, images: dict[str, str], edge: Edge, request: pytest.FixtureRequest
+) -> Iterator[Rollouts]:
+    """A release that serves; what it was before a test is none of the next one's concern."""
+    with namespace_of(cluster, request) as rollouts:
+        rollouts.apply(release(images["sampler"], "1", edge))
+        rollouts.wait_condition(NAME, "Ready", timeout=180)
+        yield rollouts
 
 
 @pytest.fixture
@@ -90,10 +95,11 @@ def test_what_a_candidate_lost_is_known_from_the_gateway(
     established: Rollouts, images: dict[str, str], edge: Edge
 ) -> None:
     """It accounts for every request, however it was answered, until a process of its hangs and dies with some."""
-    rollouts, made = established, release(images["sampler"], "2", edge)
+    rollouts, made = established, release(images["sampler"], "4", edge)
     made["spec"]["strategy"]["steps"] = [{"weight": 50, "minDuration": "5s"}, {"pause": {}}]
     with steady_load(edge) as load:
         rollouts.apply(made)
+        wait_for("this candidate", lambda: rollouts.condition(NAME, "Reconciling"), timeout=60)
         wait_for(
             "requests on the candidate", lambda: pool(rollouts).get("requests", {}).get("exposed", 0) > 100, timeout=180
         )

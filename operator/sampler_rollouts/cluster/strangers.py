@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from sampler_rollouts.cluster.kinds import HTTP_ROUTE, ROLLOUT, RolloutKey, metadata
+from sampler_rollouts.domain.limits import OBJECT
 from sampler_rollouts.domain.outcome import Manifest
 from sampler_rollouts.domain.plan import OutsideEdit
 from sampler_rollouts.domain.quantities import time_stamp
@@ -44,7 +45,7 @@ def stranger(route: Manifest) -> Stranger | None:
     at, by = max(written, default=(made, "somebody"))
     if at is None or not services:
         return None
-    return Stranger(name=meta["name"], by=by[:253], at=at, services=services)
+    return Stranger(name=meta["name"], by=by[:OBJECT], at=at, services=services)
 
 
 def _services(route: Manifest) -> Iterator[str]:

@@ -44,7 +44,7 @@ HISTORY: Final = 10
 CHANGES: Final = 16
 LEFTOVERS: Final = 8
 """Releases whose pods serve on while another takes their place."""
-REFUSALS: Final = 64
+REFUSALS: Final = 60
 """Writes that the cluster refused at the last look."""
 PREFLIGHTS: Final = 4 * POOLS
 """Results of preflights: of the releases that may serve or come back."""
@@ -57,6 +57,8 @@ SUSPECTS_HELD: Final = 64
 """Of all releases that were rolled back together, those of the newest."""
 SUSPECT: Final = IMAGE + 16
 """What names one."""
+OBJECT: Final = 253
+"""The name of an object of Kubernetes, or of a field manager."""
 EDITS: Final = 10
 """Changes by others, the last ones."""
 ALARMS: Final = 16

@@ -16,7 +16,7 @@ def _cut(value: object) -> object:
     return limits.clip(value, limits.SENTENCE) if isinstance(value, str) else value
 
 
-Name = Annotated[str, Field(max_length=253)]
+Name = Annotated[str, Field(max_length=limits.OBJECT)]
 Label = Annotated[str, Field(max_length=limits.LABEL)]
 """A pool, a revision, a release, a check: what is a label's value or shorter."""
 Reason = Annotated[str, Field(max_length=limits.REASON)]

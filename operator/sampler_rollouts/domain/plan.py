@@ -261,6 +261,8 @@ class OutsideEdit(Loose):
     at: AwareDatetime
     services: Sentence = ""
     """Services of the SamplerRollout that an HTTPRoute of somebody else names; that one stays as it is."""
+    adds: Name = ""
+    """What somebody else has added to the pods of a Deployment: fields that the operator does not name, which stay."""
 
 
 class RefusedWrite(Loose):

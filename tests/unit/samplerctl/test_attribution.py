@@ -256,16 +256,18 @@ def test_changes_tell_acts_and_edits() -> None:
         "edits": [
             {"kind": "HTTPRoute", "name": "x", "by": "argocd", "at": "2026-11-23T12:02:00Z", "services": "chat-a-r1"},
             {"kind": "Deployment", "name": "chat-a", "by": "kubectl-edit", "at": "2026-11-23T12:01:00Z"},
+            {"kind": "Deployment", "name": "b", "by": "x", "at": "2026-11-23T12:00:30Z", "adds": "spec.tty"},
         ],
     }
     assert len(Status.load(raw).acts) == 1
     bodies = [{"metadata": {"name": "chat", "namespace": "demo"}, "status": raw}]
     since = datetime(2026, 11, 23, 11, tzinfo=UTC)
     found = changes_result(bodies, since, since)["changes"]
-    assert [one["kind"] for one in found] == ["outside edit", "outside edit", "act"]
+    assert [one["kind"] for one in found] == ["outside edit", "outside edit", "outside edit", "act"]
     assert found[0]["message"] == "HTTPRoute x was written by argocd with backends chat-a-r1, and stays"
     assert found[1]["message"] == "Deployment chat-a was changed by kubectl-edit, and put back"
-    assert found[2]["message"] == "Aborted (self-reported: alice)"
+    assert found[2]["message"] == "Deployment b has had spec.tty added to its pods by x, which stays"
+    assert found[3]["message"] == "Aborted (self-reported: alice)"
 
 
 def test_a_time_that_is_none_is_refused(tmp_path: Path) -> None:

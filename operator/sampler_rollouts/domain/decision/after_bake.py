@@ -85,7 +85,7 @@ def _last_change(turn: Turn, stable: Release, watch: Watch, pool: str) -> str:
     came = f"at {moment(stable.since)}: {entry.message if entry else 'the release took all traffic.'}"
     pod = max(((birth.at, f"pod {birth.pod} was created") for birth in watch.births_in(pool)), default=None)
     edits = [one for one in turn.status.edits if not one.services]
-    edit = max(((one.at, f"{said(one)} (it was put back)") for one in edits), default=None)
+    edit = max(((one.at, said(one) + ("" if one.adds else " (it was put back)")) for one in edits), default=None)
     routes = [*turn.seen.calls, *(one for one in turn.status.edits if one.services)]  # this look's are not noted yet
     route = max(((one.at, said(one)) for one in routes), default=None)
     seen = sorted((one for one in (pod, edit, route) if one and one[0] > stable.since), reverse=True)

@@ -1,5 +1,5 @@
-"""What others have changed of the children is remembered before it is put back, and told (R22); and routes of theirs to
-these, which stay."""
+"""What others have changed of the children is remembered before it is put back, and told (R22); so are what they have
+added to pods, and routes of theirs to these, which stay."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sampler_rollouts.domain.plan import OutsideEdit
 
 CHANGED_OUTSIDE: Final = "ChangedOutside"
+ADDED_OUTSIDE: Final = "AddedOutside"
 ROUTE_OF_OTHERS: Final = "RouteOfOthers"
 AGAIN: Final = timedelta(seconds=60)
 """Somebody who changes the same thing again and again, a controller perhaps, is told once a minute."""
@@ -39,17 +40,24 @@ def said(edit: OutsideEdit) -> str:
     """In words, without the time."""
     if edit.services:
         return f"{edit.by} wrote {edit.kind} {edit.name} with backends {edit.services}"
+    if edit.adds:
+        return f"{edit.by} added to the pods of {edit.kind} {edit.name}: {edit.adds}"
     return f"{edit.by} changed {edit.kind} {edit.name}"
 
 
 def _event(edit: OutsideEdit) -> EventNote:
     if edit.services:  # where users come without a gateway of ours it may well be meant so
         return EventNote("Normal", ROUTE_OF_OTHERS, limits.clip(f"{said(edit)}; it is not the operator's, and stays."))
+    if edit.adds:
+        told = (
+            f"{said(edit)}. These pods were started anew without a gate; what was added stays until it is taken away."
+        )
+        return EventNote("Warning", ADDED_OUTSIDE, limits.clip(told))
     return EventNote("Warning", CHANGED_OUTSIDE, f"{said(edit)}; it is put back.")
 
 
-def _whose(edit: OutsideEdit) -> tuple[str, str, str]:
-    return edit.kind, edit.name, edit.by
+def _whose(edit: OutsideEdit) -> tuple[str, str, str, str]:
+    return edit.kind, edit.name, edit.by, edit.adds
 
 
 def _same(edit: OutsideEdit, known: OutsideEdit) -> bool:

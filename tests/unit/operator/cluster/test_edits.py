@@ -135,3 +135,60 @@ def test_books_that_make_no_sense_are_passed_over(cluster: KubernetesCluster, ro
     live = builders.deployment(replicas=9)
     live["metadata"]["managedFields"] = [entry | {"fieldsV1": {"f:spec": {"f:replicas": {}}}}]
     assert list(outside_edits(builders.deployment(), live)) == []
+
+
+def added(cluster: KubernetesCluster, rollout: Obj) -> list[tuple[str, str]]:
+    return [(one.by, one.adds) for one in cluster.edits(ALL, cluster.children(rollout))]
+
+
+def applied(api: MemoryApi, template: Obj, manager: str = "injector") -> None:
+    meta = {"name": "chat-a-r1", "namespace": "serving"}
+    same = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": {"template": template}}
+    path, query = f"{DEPLOYMENTS}/chat-a-r1", {"fieldManager": manager, "force": "true"}
+    api.answer("PATCH", path, query=query, body=same, content_type="application/apply-patch+yaml")
+
+
+def test_a_restart_of_all_pods_is_told(api: MemoryApi, cluster: KubernetesCluster, rollout: Obj) -> None:
+    apply_all(cluster, rollout, *ALL)
+    mark = {"kubectl.kubernetes.io/restartedAt": "2026-11-27T05:00:00Z"}
+    patched(
+        api, f"{DEPLOYMENTS}/chat-a-r1", {"spec": {"template": {"metadata": {"annotations": mark}}}}, "kubectl-rollout"
+    )
+    told = [("kubectl-rollout", "metadata.annotations.kubectl.kubernetes.io/restartedAt")]
+    assert added(cluster, rollout) == told
+    apply_all(cluster, rollout, *ALL)
+    assert added(cluster, rollout) == told, "it stays"
+
+
+def test_what_is_added_to_pods_is_named_without_what_it_says(
+    api: MemoryApi, cluster: KubernetesCluster, rollout: Obj
+) -> None:
+    apply_all(cluster, rollout, *ALL)
+    (ours,) = (one["name"] for one in builders.deployment()["spec"]["template"]["spec"]["containers"])
+    containers = [
+        {"name": "debug", "image": "shell", "env": [{"name": "A", "value": "a"}]},
+        {"name": ours, "env": [{"name": "HTTP_PROXY", "value": "secret"}], "tty": True},
+    ]
+    applied(api, {"spec": {"containers": containers, "hostNetwork": True}})
+    paths = [f"containers[{ours}].env[HTTP_PROXY]", f"containers[{ours}].tty", "containers[debug]", "hostNetwork"]
+    assert added(cluster, rollout) == [("injector", ", ".join(sorted(f"spec.{path}" for path in paths)))]
+
+
+def test_of_many_additions_some_are_named(api: MemoryApi, cluster: KubernetesCluster, rollout: Obj) -> None:
+    apply_all(cluster, rollout, *ALL)
+    applied(api, {"metadata": {"labels": {f"label-{number}": "x" for number in range(9)}}})
+    ((_, named),) = added(cluster, rollout)
+    assert named.startswith("metadata.labels.label-0, metadata.labels.label-1")
+    assert named.endswith("metadata.labels.label-4 and 4 more")
+
+
+def test_what_is_added_elsewhere_or_taken_away_again_is_not_told(
+    api: MemoryApi, cluster: KubernetesCluster, rollout: Obj
+) -> None:
+    apply_all(cluster, rollout, *ALL)
+    applied(api, {"metadata": {"labels": {"team": "x"}}})
+    assert len(added(cluster, rollout)) == 1
+    applied(api, {})
+    patched(api, f"{DEPLOYMENTS}/chat-a-r1", {"spec": {"minReadySeconds": 3}, "metadata": {"labels": {"team": "x"}}})
+    patched(api, f"{SERVICES}/chat-a-r1", {"metadata": {"labels": {"team": "x"}}})
+    assert added(cluster, rollout) == []

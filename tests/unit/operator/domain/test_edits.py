@@ -66,6 +66,41 @@ def test_an_edit_is_the_last_change_that_an_alarm_names(kind: str, name: str) ->
     assert f"Last change seen: {said}" in world.message("Degraded")
 
 
+def addition(adds: str, after: float = 0) -> OutsideEdit:
+    return edit(after=after).model_copy(update={"adds": adds})
+
+
+def test_an_addition_stays_and_is_told_with_what_it_did() -> None:
+    found = note_edits(outcome(edit()), [addition("spec.hostNetwork")])
+    assert [(event.type, event.reason) for event in found.events] == [("Warning", "AddedOutside")]
+    assert found.events[0].message == (
+        "kubectl-edit added to the pods of Deployment chat-a-r1: spec.hostNetwork. "
+        "These pods were started anew without a gate; what was added stays until it is taken away."
+    )
+    assert note_edits(found, [addition("spec.hostNetwork")]) is found
+
+
+def test_another_addition_is_told_at_once_and_the_same_again_once_a_minute() -> None:
+    more = "spec.tty, spec.hostNetwork"
+    found = note_edits(outcome(addition("spec.tty")), [addition(more, after=5)])
+    assert len(found.events) == 1
+    assert note_edits(found, [addition(more, after=64)]) is found
+    assert len(note_edits(outcome(*found.status.edits), [addition(more, after=65)]).events) == 1
+
+
+def test_an_addition_is_the_last_change_that_an_alarm_names() -> None:
+    world = verified()
+    at = world.now + timedelta(seconds=1)
+    changed = addition("spec.hostNetwork").model_copy(update={"at": at})
+    world.raw_status = note_edits(Outcome(status=world.status, objects=()), [changed]).status.dump()
+    world.judge = bad(world.revision_of("stable"))
+    world.run(60)
+    said = (
+        f"at {at:%Y-%m-%dT%H:%M:%SZ} kubectl-edit added to the pods of Deployment chat-a-r1: spec.hostNetwork; before"
+    )
+    assert said in world.message("Degraded")
+
+
 def route(after: float, name: str = "mine") -> OutsideEdit:
     return OutsideEdit(
         kind="HTTPRoute", name=name, by="kubectl-create", at=START + timedelta(seconds=after), services="chat-long-r1"
