@@ -176,11 +176,19 @@ def pod_increments(
 
 
 def _hidden(groups: Iterable[PairedTracks], restarts: IntArray) -> int:
-    """Checked requests that counters have at their first sample from each of these restarts on."""
+    """Checked requests that counters have at their first sample from each of these restarts on.
+
+    Of those that are there by the first such scrape. What a label set has that appears later has come since: it hides
+    nothing, and the restart may have been folded by then.
+    """
+    every = [track for group in groups for track in group.checked.values()]
     total = 0
-    for track in (track for group in groups for track in group.checked.values()):
-        place = np.searchsorted(track.times, restarts)
-        total += int(track.values[place[place < track.times.size]].sum())
+    for restart in restarts.tolist():
+        places = ((track, int(np.searchsorted(track.times, restart))) for track in every)
+        sampled = [(track, place) for track, place in places if place < track.times.size]
+        known = [int(track.times[place]) for track, place in sampled if track.first_seen <= restart]
+        seen = min(known, default=-1)
+        total += sum(int(track.values[place]) for track, place in sampled if track.first_seen <= seen)
     return total
 
 

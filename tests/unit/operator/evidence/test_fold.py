@@ -9,10 +9,23 @@ from hypothesis import strategies as st
 from quality_contract import AUDIT_TOKENS
 from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.fold import copies, fold
+from sampler_rollouts.domain.evidence.reading import Reader, window_of
 from sampler_rollouts.domain.evidence.samples import TRAFFIC, SampleSet, Series
 
 from tests.support.examples import examples
-from tests.unit.operator.evidence.build import AUDIT, ERRORS, NAN, SCRAPE, Values, at, audit, pair, question, samples
+from tests.unit.operator.evidence.build import (
+    AUDIT,
+    ERRORS,
+    NAN,
+    SCRAPE,
+    SCRIPT,
+    Values,
+    at,
+    audit,
+    pair,
+    question,
+    samples,
+)
 from tests.unit.operator.evidence.histories import ASKED, SCRAPES, between, histories
 
 
@@ -110,3 +123,19 @@ def test_counters_that_appear_after_the_fold_start_where_they_would_have_without
     done = fold(asked, samples(up_to(found, 4)), milliseconds(4))
     assert ("pool", "new", "c1", "errors") in done.folded
     assert evaluate(asked, appended(done, up_to(found, 8, 4)), at(8)) == evaluate(asked, samples(found), at(8))
+
+
+@pytest.mark.parametrize(("appears", "doubtful"), [(3, 3 + 7), (4, 3 + 7), (5, 3), (8, 3)])
+def test_what_appears_after_a_restart_that_only_another_check_shows_hides_nothing(appears: int, doubtful: int) -> None:
+    """Folded or not: the fold at the fifth scrape has seen the restart at the fourth, but not what came later."""
+    asked = question(ERRORS, SCRIPT, births=["c1"])
+    found = pair([40, 50, 60, 10, 20, 30, 40, 50, 60], [0] * 9)
+    small = {"check": SCRIPT.name, "pod": "c1"}
+    found += pair([1, 1, 1, 3, 5, 6, 6, 6, 6], [0] * 9, **small)
+    found += pair([7] * (10 - appears), [0] * (10 - appears), first=appears, route_hash="late", **small)
+    done = fold(asked, samples(up_to(found, 5)), milliseconds(5))
+    assert ("pool", "new", "c1", SCRIPT.name) in done.folded
+    whole = evaluate(asked, samples(found), at(9))
+    assert evaluate(asked, appended(done, up_to(found, 9, 5)), at(9)) == whole
+    reader = Reader(samples(found), window_of(asked, samples(found), at(9)))
+    assert reader.check(asked.arms[0], SCRIPT)["c1"].doubtful == doubtful

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.look import Evidence
@@ -16,7 +16,7 @@ from sampler_rollouts.metrics.prometheus import PrometheusSource
 
 from tests.support.examples import examples
 from tests.unit.operator.evidence.build import AUDIT, ERRORS, LATENCY, SCRAPE, at, audit, pair, question
-from tests.unit.operator.evidence.histories import ASKED, SCRAPES, born_by, histories
+from tests.unit.operator.evidence.histories import ASKED, SCRAPES, born_by, histories, history_of
 from tests.unit.operator.metrics.store import Store, config, use
 
 
@@ -35,23 +35,27 @@ def look(source: PrometheusSource, store: Store, scrape: float, asked: Question 
     return evaluate(asked, source.fetch(asked, now), now)
 
 
-LOOKS = st.lists(st.floats(0.6, SCRAPES).map(lambda x: round(x, 3)), min_size=1, max_size=10, unique=True).map(sorted)
+SCRAPED = st.floats(0.6, SCRAPES).map(lambda x: round(x, 3))
+HAPPENS = st.sampled_from(["", "", "", "restart", "failure"])
+LOOKS = st.lists(st.tuples(SCRAPED, HAPPENS), min_size=1, max_size=10, unique_by=lambda look: look[0]).map(sorted)
+"""When, and what happens just before. Drawn before anything is read: what is read decides nothing of it."""
+DELAYS = st.lists(st.floats(0, overlap.OVERLAP_SCRAPES * SCRAPE), max_size=50)
 
 
 @pytest.mark.long
 @pytest.mark.usefixtures("small")
-@given(histories(), LOOKS, st.lists(st.floats(0, overlap.OVERLAP_SCRAPES * SCRAPE), max_size=50), st.data())
+@given(histories(), LOOKS, DELAYS)
+@example(history_of(337589, 0.02), [(1.0, ""), (19.0, "")], [])
 @settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_looks_read_what_one_full_read_would(
-    found: list[Series], looks: list[float], delays: list[float], data: st.DataObject
+    found: list[Series], looks: list[tuple[float, str]], delays: list[float]
 ) -> None:
     """With late samples, pods that appear, restarts of the operator, and queries that fail between the looks."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         store = Store(found, delays)
         use(monkeypatch, store)
         source = PrometheusSource(config())
-        for scrape in looks:
-            event = data.draw(st.sampled_from(["", "", "", "restart", "failure"]))
+        for scrape, event in looks:
             if event == "restart":
                 source = PrometheusSource(config())
             store.fails = 1 if event == "failure" else 0
