@@ -107,11 +107,15 @@ class Telemetry:
                 self._rollbacks.labels(*key, *_cause(outcome.status, looks)).inc()
                 failed = {place: look for place, look in looks.items() if look.verdict is Verdict.FAILED}
                 self._deciding[key] = self._clock() + SHOWN_SECONDS, failed
+        self._known[key] = known.written(key, outcome.status, {**looks, **self._decisive(key, outcome)}, available)
+
+    def _decisive(self, key: RolloutKey, outcome: Outcome) -> Mapping[tuple[str, str], CheckLook]:
+        """The looks by which the last release was taken back, as long as they are shown."""
         until, failed = self._deciding.get(key, (0.0, {}))
-        if outcome.status.stage in FORWARD or until <= self._clock():
-            self._deciding.pop(key, None)
-            failed = {}
-        self._known[key] = known.written(key, outcome.status, {**looks, **failed}, available)
+        if outcome.status.stage not in FORWARD and self._clock() < until:
+            return failed
+        self._deciding.pop(key, None)
+        return {}
 
     def forget(self, key: RolloutKey) -> None:
         """The rollout is gone, and with it its series."""
