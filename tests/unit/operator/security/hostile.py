@@ -125,6 +125,7 @@ _FULL: Spec = {
                 ],
                 "pullSecrets": ["registry"],
                 "models": {"claimName": "smollm2"},
+                "compileCache": {"claimName": "programs"},
             },
         },
         {
@@ -135,6 +136,7 @@ _FULL: Spec = {
             "contextClass": "long",
             "replicas": 1,
             "image": IMAGE,
+            "template": {"compileCache": {"sizeLimit": "512Mi"}},
         },
     ],
     "strategy": {
