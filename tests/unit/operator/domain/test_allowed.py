@@ -66,6 +66,7 @@ def test_a_claim_that_is_written_must_be_named(named: tuple[str, ...], said: str
     claimed = {"template": TEMPLATE | {"compileCache": {"claimName": "programs"}}}
     found = problems(Allowed(compile_caches=named), **claimed)
     assert found == ((f"spec.pools[0].template.compileCache.claimName: {said}",) if said else ())
+    assert problems(BY_DEFAULT, **claimed) == problems(Allowed(compile_caches=()), **claimed)
 
 
 def test_the_probers_image_is_one_of_the_allowed_too() -> None:
