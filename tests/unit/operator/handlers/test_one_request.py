@@ -75,7 +75,7 @@ async def test_a_head_that_drips_is_let_go() -> None:
 
 
 async def test_a_body_without_end_is_not_waited_for() -> None:
-    async with served() as port:
+    async with served(seconds=60) as port:
         reader, writer = await opened(port, HEAD + b"content-length: 9\r\n\r\n")
         assert (await rest(reader)).startswith(b"HTTP/1.1 200")
         writer.close()
@@ -127,17 +127,17 @@ async def test_a_head_without_bounds_is_refused() -> None:
 
 
 async def test_the_operators_port_is_such_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With half-sent heads beyond its bound, the kubelet's probe is answered, and each of them goes in the end."""
+    """With half-sent heads beyond its bound, the kubelet's probe is answered; and each of them goes in the end."""
 
     async def never(_: object) -> None: ...
 
-    monkeypatch.setattr(OneRequestServer, "seconds", SLOW)
-    loop = ReconcileLoop(never, never)  # type: ignore[arg-type]
-    runner = await probes.serve(loop, lambda: b"", 0, "127.0.0.1")
+    runner = await probes.serve(ReconcileLoop(never, never), lambda: b"", 0, "127.0.0.1")  # type: ignore[arg-type]
     port = runner.addresses[0][1]
-    held = [await opened(port, HEAD) for _ in range(300)]
+    held = [await opened(port, HEAD) for _ in range(2 * one_request.MOST)]
     reader, writer = await opened(port, REQUEST.replace(b"metrics", b"healthz"))
     assert (await rest(reader)).startswith(b"HTTP/1.1 200")
+    monkeypatch.setattr(OneRequestServer, "seconds", SLOW)
+    held += [await opened(port, HEAD) for _ in range(one_request.MOST)]
     assert {await rest(reader) for reader, _ in held} == {b""}
     writer.close()
     for _, one in held:
