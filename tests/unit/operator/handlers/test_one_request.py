@@ -47,6 +47,13 @@ async def opened(port: int, said: bytes = b"") -> Ends:
     return reader, writer
 
 
+async def ended(writer: asyncio.StreamWriter) -> None:
+    """Close our side, whatever became of the other."""
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+
+
 async def rest(reader: asyncio.StreamReader) -> bytes:
     """All that comes until the other side ends the connection, however it does."""
     async with asyncio.timeout(10):
@@ -60,7 +67,7 @@ async def test_a_head_without_end_is_let_go(said: bytes) -> None:
     async with served() as port:
         reader, writer = await opened(port, said)
         assert await rest(reader) == b""
-        writer.close()
+        await ended(writer)
 
 
 async def test_a_head_that_drips_is_let_go() -> None:
@@ -71,14 +78,14 @@ async def test_a_head_that_drips_is_let_go() -> None:
                 writer.write(b"x")
                 await writer.drain()
                 await asyncio.sleep(SLOW / 10)
-        writer.close()
+        await ended(writer)
 
 
 async def test_a_body_without_end_is_not_waited_for() -> None:
     async with served(seconds=60) as port:
         reader, writer = await opened(port, HEAD + b"content-length: 9\r\n\r\n")
         assert (await rest(reader)).startswith(b"HTTP/1.1 200")
-        writer.close()
+        await ended(writer)
 
 
 async def test_who_reads_nothing_of_an_answer_is_let_go() -> None:
@@ -103,7 +110,7 @@ async def test_an_answer_ends_its_connection() -> None:
         answer = await rest(reader)
         assert answer.startswith(b"HTTP/1.1 200")
         assert b"connection: close" in answer.lower()
-        writer.close()
+        await ended(writer)
 
 
 async def test_of_too_many_the_oldest_go_and_the_newest_is_answered() -> None:
@@ -111,19 +118,19 @@ async def test_of_too_many_the_oldest_go_and_the_newest_is_answered() -> None:
         held = [await opened(port, HEAD) for _ in range(20)]
         reader, writer = await opened(port, REQUEST)
         assert (await rest(reader)).startswith(b"HTTP/1.1 200")
-        writer.close()
+        await ended(writer)
         gone = [await rest(reader) for reader, _ in held[:12]]
         assert gone == [b""] * 12
         assert not any(reader.at_eof() for reader, _ in held[13:]), "no more go than have to"
         for _, writer in held:
-            writer.close()
+            await ended(writer)
 
 
 async def test_a_head_without_bounds_is_refused() -> None:
     async with served(seconds=60) as port:
         reader, writer = await opened(port, HEAD + b"x: y\r\n" * (one_request.HEAD_FIELDS + 1) + b"\r\n")
         assert b" 400 " in (await rest(reader)).splitlines()[0]
-        writer.close()
+        await ended(writer)
 
 
 async def test_the_operators_port_is_such_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +146,7 @@ async def test_the_operators_port_is_such_a_server(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(OneRequestServer, "seconds", SLOW)
     held += [await opened(port, HEAD) for _ in range(one_request.MOST)]
     assert {await rest(reader) for reader, _ in held} == {b""}
-    writer.close()
+    await ended(writer)
     for _, one in held:
-        one.close()
+        await ended(one)
     await runner.cleanup()
