@@ -132,11 +132,7 @@ def history(
 def validate(
     files: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="FILE...",
-            help="YAML with one SamplerRollout or more; -: what comes by standard input",
-            autocompletion=completing.files,
-        ),
+        typer.Argument(metavar="FILE...", help="YAML with one SamplerRollout or more; -: what comes by standard input"),
     ],
     as_json: Json = False,
 ) -> None:
@@ -163,10 +159,7 @@ def selftest(
         str | None,
         typer.Argument(help="the SamplerRollout of a cluster; or --file", autocompletion=completing.rollouts),
     ] = None,
-    file: Annotated[
-        Path | None,
-        typer.Option("-f", "--file", help="YAML: the SamplerRollout", autocompletion=completing.files),
-    ] = None,
+    file: Annotated[Path | None, typer.Option("-f", "--file", help="YAML: the SamplerRollout")] = None,
     rps: Annotated[
         float | None, typer.Option(help="each pool's checked requests a second; default: as observed")
     ] = None,

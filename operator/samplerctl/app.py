@@ -123,20 +123,9 @@ def _max_ratio(text: str | None, *, alone: bool) -> float:
 
 @app.command(epilog=examples.of("replay"))
 def replay(
-    file: Annotated[
-        Path,
-        typer.Argument(
-            help="CSV: time,check,pool,release,pod,checked_total,bad_total", autocompletion=completing.files
-        ),
-    ],
-    quality: Annotated[
-        Path,
-        typer.Option(help="YAML: a SamplerRollout, or its quality block alone", autocompletion=completing.files),
-    ],
-    plot: Annotated[
-        Path | None,
-        typer.Option(help="write the course of every check as an HTML page", autocompletion=completing.files),
-    ] = None,
+    file: Annotated[Path, typer.Argument(help="CSV: time,check,pool,release,pod,checked_total,bad_total")],
+    quality: Annotated[Path, typer.Option(help="YAML: a SamplerRollout, or its quality block alone")],
+    plot: Annotated[Path | None, typer.Option(help="write the course of every check as an HTML page")] = None,
     as_json: Json = False,
 ) -> None:
     """What the operator would have said of recorded raw counters, look by look."""
@@ -163,9 +152,7 @@ def replay(
 
 @app.command(epilog=examples.of("simulate"))
 def simulate(
-    file: Annotated[
-        Path, typer.Option("-f", "--file", help="YAML: the SamplerRollout", autocompletion=completing.files)
-    ],
+    file: Annotated[Path, typer.Option("-f", "--file", help="YAML: the SamplerRollout")],
     incident: Annotated[str, typer.Option(help="I1, I2, I3a, I3b or honest", autocompletion=completing.incidents)],
     rps: Annotated[float, typer.Option(help="each pool's checked requests a second")],
     traffic: Annotated[
@@ -187,10 +174,7 @@ def simulate(
     tokens: Annotated[float, typer.Option(min=1.0, help="tokens of an answer, for the audit")] = 300.0,
     seed: Annotated[int, typer.Option(min=0, help="of the simulation")] = 1,
     jobs: Annotated[int | None, typer.Option(min=1, help="processes; default: one for each core")] = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(help="write when rollouts ended, and how, as an HTML page", autocompletion=completing.files),
-    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="write when rollouts ended, and how, as an HTML page")] = None,
     as_json: Json = False,
 ) -> None:
     """Whole rollouts through the operator's own decision, with simulated traffic: promoted, rolled back or held."""

@@ -1,6 +1,6 @@
 """What a shell offers for a word that is not finished: names from the cluster, from a file, or known here.
 
-A shell has no place for an error: what cannot be told is not offered.
+A shell has no place for an error: what cannot be told is not offered. Where nothing is, it completes names of files.
 """
 
 from __future__ import annotations
@@ -23,11 +23,6 @@ PATIENCE: Final = 3.0
 PLAIN: Final = re.compile(r"[\w.:/@%=+-]+")
 """What no shell understands otherwise. What a cluster says is never offered in other letters: zsh evaluates it."""
 ROLES: Final = ("candidate", "stable", "verified", "previous")
-
-
-def files() -> list[str]:
-    """Nothing: a shell completes names of files itself where nothing else is offered."""
-    return []
 
 
 def rollouts(context: typer.Context) -> list[str]:

@@ -23,9 +23,7 @@ Namespace = Annotated[
     str | None,
     typer.Option("-n", "--namespace", help="default: the context's", autocompletion=completing.namespaces),
 ]
-Kubeconfig = Annotated[
-    Path | None, typer.Option(help="default: $KUBECONFIG, or ~/.kube/config", autocompletion=completing.files)
-]
+Kubeconfig = Annotated[Path | None, typer.Option(help="default: $KUBECONFIG, or ~/.kube/config")]
 Context = Annotated[
     str | None,
     typer.Option(help="of the kubeconfig; default: the current one", autocompletion=completing.contexts),

@@ -25,18 +25,12 @@ def register(app: typer.Typer) -> None:
 
 def report(
     name: Name,
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="the HTML file to write", autocompletion=completing.files)
-    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="the HTML file to write")],
     metrics: Annotated[
         str | None, typer.Option(help="address of the Prometheus that scrapes the operator; without it less is drawn")
     ] = None,
-    metrics_token: Annotated[
-        Path | None, typer.Option(help="file with a bearer token for it", autocompletion=completing.files)
-    ] = None,
-    metrics_ca: Annotated[
-        Path | None, typer.Option(help="file with the CA of its certificate", autocompletion=completing.files)
-    ] = None,
+    metrics_token: Annotated[Path | None, typer.Option(help="file with a bearer token for it")] = None,
+    metrics_ca: Annotated[Path | None, typer.Option(help="file with the CA of its certificate")] = None,
     release: Annotated[
         str,
         typer.Option(help="the release's hash; default: the newest rollout", autocompletion=completing.releases),

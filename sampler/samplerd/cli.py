@@ -31,8 +31,8 @@ LINT_SHARDS = 2
 
 def _flag(name: str, text: str, env: str | None = None, words: tuple[str, ...] = ()) -> Any:
     """A shell offers the ``words``; where there are none it completes names of files."""
-    variable = env or f"SAMPLER_{name.upper().replace('-', '_')}"
-    return typer.Option(f"--{name}", envvar=variable, help=text, autocompletion=lambda: list(words))
+    variable, offered = env or f"SAMPLER_{name.upper().replace('-', '_')}", (lambda: list(words)) if words else None
+    return typer.Option(f"--{name}", envvar=variable, help=text, autocompletion=offered)
 
 
 def _words(model: type[BaseModel], field: str) -> tuple[str, ...]:

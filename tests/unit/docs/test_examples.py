@@ -129,6 +129,10 @@ def test_the_operators_help_ends_with_examples_that_it_takes(capsys: pytest.Capt
 
 
 def test_every_option_of_the_operator_has_the_variable_that_help_says() -> None:
-    given = {"log-level": "debug", "config": "there.yaml", "threads": "3", "namespace": "a,b"}
-    found = options.parse([], {options.variable(name): value for name, value in given.items()})
+    given = {"LOG_LEVEL": "debug", "CONFIG": "there.yaml", "THREADS": "3", "NAMESPACES": "a,b"}
+    found = options.parse([], {f"SAMPLER_ROLLOUTS_{name}": value for name, value in given.items()})
+    assert {options.variable(name) for name in ("config", "namespace")} == {
+        "SAMPLER_ROLLOUTS_CONFIG",
+        "SAMPLER_ROLLOUTS_NAMESPACES",
+    }
     assert (found.log_level, found.config, found.threads, found.namespaces) == ("debug", "there.yaml", 3, ("a", "b"))
