@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from samplerctl import completing, examples
 from samplerctl.answering import Json, refuse, show
 from samplerctl.errors import InputError
 from samplerctl.live_app import Context, Kubeconfig, Name, Namespace, connect
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
 Reason = Annotated[str, typer.Option("--reason", help="why; kept with the act, and shown as self-reported")]
 By = Annotated[str | None, typer.Option("--by", help="who; default: the name of your account here")]
 Release = Annotated[
-    str, typer.Option("--release", help="the hash that is meant; default: the one that it is about now")
+    str,
+    typer.Option(
+        "--release",
+        help="the hash that is meant; default: the one that it is about now",
+        autocompletion=completing.releases,
+    ),
 ]
 Wait = Annotated[float, typer.Option(min=0.0, help="seconds to wait for the operator's answer")]
 WAIT: Final = 30.0
@@ -38,25 +44,14 @@ HELP: Final = {
     "clear-suspect": "Say that a build which failed elsewhere may go on here.",
     "resume": "Take a pause back. (What spec.paused says is changed in the spec.)",
 }
-EXAMPLES: Final = {
-    "promote": 'samplerctl promote chat -n demo --reason "looked at the answers"',
-    "abort": 'samplerctl abort chat -n demo --reason "users report odd answers"',
-    "retry": 'samplerctl retry chat -n demo --reason "it was the balancer"',
-    "pause": 'samplerctl pause chat -n demo --reason "until the incident is over"',
-    "clear-suspect": 'samplerctl clear-suspect chat -n demo --reason "another model, looked at it"',
-    "resume": "samplerctl resume chat -n demo",
-    "rollback": "samplerctl rollback --suspect sha256:3f2a… -n demo",
-}
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     for act, text in HELP.items():
-        app.command(act, help=text, epilog=f"Example: {EXAMPLES[act]}")(_act(act))
-    app.command(epilog=f"Example: {EXAMPLES['rollback']}")(rollback)
-    app.command(epilog="Example: samplerctl history chat -n demo --json")(history)
-    app.command(epilog="Example: samplerctl validate rollout.yaml")(validate)
-    app.command(epilog="Example: samplerctl selftest chat -n demo --rps 20")(selftest)
+        app.command(act, help=text, epilog=examples.of(act))(_act(act))
+    for command in (rollback, history, validate, selftest):
+        app.command(epilog=examples.of(command.__name__))(command)
 
 
 def _act(act: str) -> Callable[..., None]:
@@ -85,7 +80,9 @@ def _act(act: str) -> Callable[..., None]:
 
 
 def rollback(
-    name: Annotated[str | None, typer.Argument(help="the SamplerRollout; or --suspect")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="the SamplerRollout; or --suspect", autocompletion=completing.rollouts)
+    ] = None,
     suspect: Annotated[
         str, typer.Option(help="image, or its digest: take back every SamplerRollout in which it is tried or serves")
     ] = "",
@@ -158,12 +155,17 @@ def validate(
 
 
 def selftest(
-    name: Annotated[str | None, typer.Argument(help="the SamplerRollout of a cluster; or --file")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="the SamplerRollout of a cluster; or --file", autocompletion=completing.rollouts),
+    ] = None,
     file: Annotated[Path | None, typer.Option("-f", "--file", help="YAML: the SamplerRollout")] = None,
     rps: Annotated[
         float | None, typer.Option(help="each pool's checked requests a second; default: as observed")
     ] = None,
-    traffic: Annotated[str, typer.Option(help="independent, sticky, bursty or diurnal")] = "independent",
+    traffic: Annotated[
+        str, typer.Option(help="independent, sticky, bursty or diurnal", autocompletion=completing.traffic)
+    ] = "independent",
     runs: Annotated[int, typer.Option(min=1, max=1000, help="rollouts for each incident")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="of the simulation")] = 1,
     namespace: Namespace = None,

@@ -10,12 +10,12 @@ from typing import Annotated
 
 import typer
 
-from samplerctl import act_app, attribution_app, live_app, numbers, output, report_app
+from samplerctl import act_app, attribution_app, completing, examples, live_app, numbers, output, report_app
 from samplerctl.answering import Json, refuse, show
 from samplerctl.errors import InputError
 from samplerctl.progress import progress
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def _version(asked: bool) -> None:
@@ -24,7 +24,7 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(epilog=examples.of("samplerctl"))
 def samplerctl(
     version: Annotated[  # its callback answers, before a command is asked for
         bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version, and end")
@@ -47,7 +47,7 @@ attribution_app.register(app)
 report_app.register(app)
 
 
-@app.command()
+@app.command(epilog=examples.of("power"))
 def power(
     baseline: Annotated[str, typer.Option(help="stable's rate of bad requests: 0.05% or 0.0005")],
     regression: Annotated[str, typer.Option(help="the candidate's rate that is to be found")],
@@ -121,7 +121,7 @@ def _max_ratio(text: str | None, *, alone: bool) -> float:
     return numbers.at_least("--max-ratio", text, 1.0, most=1e4)
 
 
-@app.command()
+@app.command(epilog=examples.of("replay"))
 def replay(
     file: Annotated[Path, typer.Argument(help="CSV: time,check,pool,release,pod,checked_total,bad_total")],
     quality: Annotated[Path, typer.Option(help="YAML: a SamplerRollout, or its quality block alone")],
@@ -150,18 +150,22 @@ def replay(
     show(found, partial(output.replay_table, block), as_json)
 
 
-@app.command()
+@app.command(epilog=examples.of("simulate"))
 def simulate(
     file: Annotated[Path, typer.Option("-f", "--file", help="YAML: the SamplerRollout")],
-    incident: Annotated[str, typer.Option(help="I1, I2, I3a, I3b or honest")],
+    incident: Annotated[str, typer.Option(help="I1, I2, I3a, I3b or honest", autocompletion=completing.incidents)],
     rps: Annotated[float, typer.Option(help="each pool's checked requests a second")],
     traffic: Annotated[
-        list[str] | None, typer.Option(help="independent, sticky, bursty, diurnal; again for more")
+        list[str] | None,
+        typer.Option(help="independent, sticky, bursty, diurnal; again for more", autocompletion=completing.traffic),
     ] = None,
     rate: Annotated[
         str | None, typer.Option(help="the candidate's rate of the incident, for another than its own")
     ] = None,
-    usual: Annotated[list[str] | None, typer.Option(help="CHECK=RATE of both releases; again for more")] = None,
+    usual: Annotated[
+        list[str] | None,
+        typer.Option(help="CHECK=RATE of both releases; again for more", autocompletion=completing.usual),
+    ] = None,
     runs: Annotated[int, typer.Option(min=1, max=10_000, help="rollouts for each kind of traffic")] = 200,
     scrape: Annotated[
         float, typer.Option(min=1.0, max=600.0, help="seconds between two scrapes, and two looks")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from samplerctl import examples
 from samplerctl.answering import Json, refuse, show
 from samplerctl.errors import InputError
 from samplerctl.live_app import Context, Kubeconfig, Namespace, connect
@@ -21,8 +22,8 @@ UNKNOWN: Final = 1
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    app.command(epilog="Example: samplerctl which 0f3c2a91be-none -n demo")(which)
-    app.command(epilog="Example: samplerctl changes --since 2h --all-namespaces")(changes)
+    for command in (which, changes):
+        app.command(epilog=examples.of(command.__name__))(command)
 
 
 def which(

@@ -139,6 +139,12 @@ class KubernetesRollouts:
         return _decoded(payload)
 
 
+def context_names(kubeconfig: Path | None) -> list[str]:
+    """All that a kubeconfig has. Raises what the client library raises where it cannot be used."""
+    contexts, _ = config.list_kube_config_contexts(str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG"))
+    return [str(one["name"]) for one in contexts]
+
+
 def _context(file: str | None, context: str | None) -> dict[str, Any]:
     """The one that is named, or the current one."""
     contexts, active = config.list_kube_config_contexts(config_file=file)

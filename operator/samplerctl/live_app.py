@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from samplerctl import completing, examples
 from samplerctl.answering import Json, refuse, show
 from samplerctl.errors import InputError
 
@@ -17,10 +18,16 @@ if TYPE_CHECKING:
     from samplerctl.kube import Rollouts
 
 T = TypeVar("T")
-Name = Annotated[str, typer.Argument(help="the SamplerRollout")]
-Namespace = Annotated[str | None, typer.Option("-n", "--namespace", help="default: the context's")]
+Name = Annotated[str, typer.Argument(help="the SamplerRollout", autocompletion=completing.rollouts)]
+Namespace = Annotated[
+    str | None,
+    typer.Option("-n", "--namespace", help="default: the context's", autocompletion=completing.namespaces),
+]
 Kubeconfig = Annotated[Path | None, typer.Option(help="default: $KUBECONFIG, or ~/.kube/config")]
-Context = Annotated[str | None, typer.Option(help="of the kubeconfig; default: the current one")]
+Context = Annotated[
+    str | None,
+    typer.Option(help="of the kubeconfig; default: the current one", autocompletion=completing.contexts),
+]
 
 DONE_BADLY = 1
 """The exit code of ``watch --until-done`` where the candidate did not come to serve."""
@@ -29,7 +36,7 @@ DONE_BADLY = 1
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     for command in (status, explain, watch):
-        app.command()(command)
+        app.command(epilog=examples.of(command.__name__))(command)
 
 
 def status(

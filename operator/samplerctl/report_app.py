@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from samplerctl import completing, examples
 from samplerctl.answering import refuse
 from samplerctl.errors import InputError
 from samplerctl.live_app import Context, Kubeconfig, Name, Namespace, connect
@@ -16,12 +17,10 @@ if TYPE_CHECKING:
     from samplerctl.kube import Rollouts
     from samplerctl.report import Event
 
-EXAMPLE = "Example: samplerctl report chat -n demo -o chat.html --metrics http://localhost:9090"
-
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command(epilog=EXAMPLE)(report)
+    app.command(epilog=examples.of("report"))(report)
 
 
 def report(
@@ -32,7 +31,10 @@ def report(
     ] = None,
     metrics_token: Annotated[Path | None, typer.Option(help="file with a bearer token for it")] = None,
     metrics_ca: Annotated[Path | None, typer.Option(help="file with the CA of its certificate")] = None,
-    release: Annotated[str, typer.Option(help="the release's hash; default: the newest rollout")] = "",
+    release: Annotated[
+        str,
+        typer.Option(help="the release's hash; default: the newest rollout", autocompletion=completing.releases),
+    ] = "",
     since: Annotated[str | None, typer.Option(help="draw from so long ago until now: 90m, 6h")] = None,
     namespace: Namespace = None,
     kubeconfig: Kubeconfig = None,

@@ -3,11 +3,12 @@
 import asyncio
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, get_args
 
 import typer
 from pydantic import BaseModel, ValidationError
 
+from samplerd import examples
 from samplerd.probing.settings import ProbeSettings
 from samplerd.settings import Settings
 
@@ -28,8 +29,15 @@ LINT_SHARDS = 2
 """Over how many devices lint reads the split step, where nothing says how many will serve."""
 
 
-def _flag(name: str, text: str, env: str | None = None) -> Any:
-    return typer.Option(f"--{name}", envvar=env or f"SAMPLER_{name.upper().replace('-', '_')}", help=text)
+def _flag(name: str, text: str, env: str | None = None, words: tuple[str, ...] = ()) -> Any:
+    """A shell offers the ``words``; where there are none it completes names of files."""
+    variable, offered = env or f"SAMPLER_{name.upper().replace('-', '_')}", (lambda: list(words)) if words else None
+    return typer.Option(f"--{name}", envvar=variable, help=text, autocompletion=offered)
+
+
+def _words(model: type[BaseModel], field: str) -> tuple[str, ...]:
+    """All that a field of a few words takes."""
+    return get_args(model.model_fields[field].annotation)
 
 
 def _probe(name: str) -> str:
@@ -37,9 +45,9 @@ def _probe(name: str) -> str:
     return f"SAMPLER_PROBE_{name}"
 
 
-ModelName = Annotated[str, _flag("model", "smollm2-135m or synthetic")]
+ModelName = Annotated[str, _flag("model", "smollm2-135m or synthetic", words=_words(Settings, "model"))]
 ModelPath = Annotated[Path | None, _flag("model-path", "another GGUF file of that model")]
-Precision = Annotated[str, _flag("precision", "float32")]
+Precision = Annotated[str, _flag("precision", "float32", words=_words(Settings, "precision"))]
 VocabShards = Annotated[int, _flag("vocab-shards", "devices over which the vocabulary is split; emulated on a CPU")]
 Context = Annotated[int, _flag("context", "most tokens of prompt and answer together")]
 BatchSizes = Annotated[str, _flag("batch-sizes", "compiled batch sizes; the largest is the slots")]
@@ -47,15 +55,15 @@ PrefillSizes = Annotated[str, _flag("prefill-sizes", "compiled lengths of prompt
 Threads = Annotated[int, _flag("threads", "threads for computing; 0: one a processor")]
 CompileCache = Annotated[Path | None, _flag("compile-cache", "folder for compiled programs; off")]
 Revision = Annotated[str, _flag("revision", "the release's revision of this pool")]
-LogLevel = Annotated[str, _flag("log-level", "debug, info, warning or error")]
+LogLevel = Annotated[str, _flag("log-level", "debug, info, warning or error", words=_words(Settings, "log_level"))]
 AsJson = Annotated[bool, _flag("json", "JSON on standard output instead of a table")]
 
 
 def make_app(program_for: "ProgramFor | None" = None) -> typer.Typer:
     """Make the command line for a server that runs the given tensor program, by default production's."""
-    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
-    @app.callback()
+    @app.callback(epilog=examples.of("samplerd"))
     def samplerd(
         version: Annotated[  # its callback answers, before a command is asked for
             bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version, and end")
@@ -63,7 +71,7 @@ def make_app(program_for: "ProgramFor | None" = None) -> typer.Typer:
     ) -> None:
         """Turns a language model's logits into tokens, and shows that it does so rightly."""
 
-    @app.command()
+    @app.command(epilog=examples.of("serve"))
     def serve(
         host: Annotated[str, _flag("host", "address to listen on")] = DEFAULTS.host,
         http_port: Annotated[int, _flag("http-port", "port of the API")] = DEFAULTS.http_port,
@@ -140,7 +148,7 @@ def make_app(program_for: "ProgramFor | None" = None) -> typer.Typer:
 
         raise typer.Exit(asyncio.run(run(settings, _or_production(program_for))))
 
-    @app.command()
+    @app.command(epilog=examples.of("preflight"))
     def preflight(
         model: ModelName = DEFAULTS.model,
         model_path: ModelPath = None,
@@ -188,7 +196,7 @@ def make_app(program_for: "ProgramFor | None" = None) -> typer.Typer:
         program = _or_production(program_for)
         raise typer.Exit(run_preflight(settings, program, baseline=baseline, as_json=json, long=long))
 
-    @app.command()
+    @app.command(epilog=examples.of("lint"))
     def lint(
         model: ModelName = DEFAULTS.model,
         model_path: ModelPath = None,
@@ -206,7 +214,7 @@ def make_app(program_for: "ProgramFor | None" = None) -> typer.Typer:
 
         raise typer.Exit(run_lint(settings, _or_production(program_for), as_json=json))
 
-    @app.command()
+    @app.command(epilog=examples.of("probe"))
     def probe(
         target: Annotated[
             list[str],
@@ -222,7 +230,12 @@ def make_app(program_for: "ProgramFor | None" = None) -> typer.Typer:
         ] = PROBING.judge,
         logprobs: Annotated[
             str,
-            _flag("logprobs", "raw: servers give the model's own; processed: after temperature", _probe("LOGPROBS")),
+            _flag(
+                "logprobs",
+                "raw: servers give the model's own; processed: after temperature",
+                _probe("LOGPROBS"),
+                words=_words(ProbeSettings, "logprobs"),
+            ),
         ] = PROBING.logprobs,
         rate: Annotated[float, _flag("rate", "probes a second, to all targets", _probe("RATE"))] = PROBING.rate,
         duration: Annotated[

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field
 
 from sampler_rollouts.domain import platforms
 from sampler_rollouts.domain.compile_cache import CompileCache
 from sampler_rollouts.domain.pool import Pool
 from sampler_rollouts.domain.resource import Spec
+from sampler_rollouts.domain.settings import SETTINGS
 
 MOST: Final = 256
 Text = Annotated[str, Field(min_length=1, max_length=512)]
@@ -24,7 +24,7 @@ Texts = Annotated[tuple[Text, ...], Field(max_length=MOST)]
 class Allowed(BaseModel):
     """Lists that are absent allow everything, but for claims that are written; empty ones nothing."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+    model_config = SETTINGS
 
     images: Texts | None = None
     """Repositories, or paths that hold them: ``registry.example.com/samplers``."""

@@ -49,8 +49,10 @@ LabelValue = Annotated[
 class BadWhere(Strict):
     """Which series of one counter are of bad requests."""
 
-    label: LabelName
-    values: Annotated[list[LabelValue], Field(min_length=1, max_length=8)]
+    label: LabelName = Field(description="Its name.")
+    values: Annotated[
+        list[LabelValue], Field(min_length=1, max_length=8, description="Those of it that mark bad requests.")
+    ]
 
 
 class CheckTemplate(Strict):

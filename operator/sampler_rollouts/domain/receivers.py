@@ -5,12 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.notices.notice import NoticeType
-from sampler_rollouts.domain.settings import MountedFile, Seconds, is_own, split_url
+from sampler_rollouts.domain.settings import SETTINGS, MountedFile, Seconds, is_own, split_url
 
 PAGER_DUTY: Final = "https://events.pagerduty.com/v2/enqueue"
 _EXAMPLE: Final = "https://hooks.example.com/rollouts"
@@ -35,11 +34,12 @@ def _public_url(url: str) -> str:
 class Receiver(BaseModel):
     """One address that is told."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+    model_config = SETTINGS
 
     format: Format = Format.CLOUD_EVENTS
+    """The form of a body."""
     url: Annotated[str, AfterValidator(_public_url)] | None = None
-    """By default PagerDuty's, for that format."""
+    """Its address, https where something that is sent is a secret. By default PagerDuty's, for that format."""
     url_file: MountedFile | None = None
     """Holds the address, where that is a secret itself, as Slack's is."""
     signing_key_file: MountedFile | None = None
@@ -47,7 +47,9 @@ class Receiver(BaseModel):
     routing_key_file: MountedFile | None = None
     """Of PagerDuty: the integration key."""
     bearer_token_file: MountedFile | None = None
+    """Holds a token that is sent along, for whoever asks for one."""
     ca_file: MountedFile | None = None
+    """The CA of its certificate; absent: those that everybody trusts."""
     timeout: Annotated[Seconds, Field(ge=0.1, le=60)] = 10.0
     """Seconds of one try, as a whole."""
     deadline: Annotated[Seconds, Field(ge=60, le=604_800)] = 86_400.0
@@ -93,10 +95,12 @@ def safe_for_secrets(url: str) -> None:
 class Notifications(BaseModel):
     """All receivers by name, and what the messages call this cluster."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+    model_config = SETTINGS
 
     cluster: Annotated[str, Field(pattern="^[-._a-zA-Z0-9]*$", max_length=63)] = ""
+    """What the messages call this cluster; empty: nothing."""
     receivers: Annotated[dict[Name, Receiver], Field(max_length=limits.RECEIVERS)] = Field(default_factory=dict)
+    """Who is told, by name."""
 
 
 NOBODY: Final = Notifications()

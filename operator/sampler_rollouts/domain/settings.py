@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict
+from pydantic.alias_generators import to_camel
 
 from sampler_rollouts.domain.quantities import seconds
 
@@ -51,5 +52,12 @@ def _absolute(path: Path) -> Path:
     return path
 
 
+SETTINGS: Final = ConfigDict(
+    extra="forbid",
+    frozen=True,
+    alias_generator=to_camel,
+    populate_by_name=True,
+    use_attribute_docstrings=True,  # what a field's docstring says is in docs/reference.md
+)
 Seconds = Annotated[float, BeforeValidator(_duration)]
 MountedFile = Annotated[Path, AfterValidator(_absolute)]

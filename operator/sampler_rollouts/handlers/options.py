@@ -8,6 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 PREFIX = "SAMPLER_ROLLOUTS_"
+EXAMPLES = (
+    "python3 -m sampler_rollouts --config config.yaml --check",
+    "python3 -m sampler_rollouts --config config.yaml --namespace demo --log-format text",
+)
+"""With what the help ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +35,29 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] | None = None) ->
     """Options from the command line and the environment; SystemExit with a message if they are wrong."""
     environ = os.environ if environ is None else environ
     given = vars(_parser(environ).parse_args(arguments))
-    named = given.pop("namespace") or [environ.get(PREFIX + "NAMESPACES", "")]
+    named = given.pop("namespace") or [environ.get(variable("namespace"), "")]
     namespaces = dict.fromkeys(name for part in named for name in part.replace(",", " ").split())
     return Options(namespaces=tuple(namespaces), **given)
+
+
+def variable(name: str) -> str:
+    """The environment variable that stands for an option: of namespaces it may hold several."""
+    return PREFIX + ("NAMESPACES" if name == "namespace" else name.upper().replace("-", "_"))
 
 
 def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sampler_rollouts",
         description="The operator of SamplerRollouts.",
-        epilog=f"Each option can be given as an environment variable, such as {PREFIX}LOG_LEVEL.",
+        epilog=(
+            f"Each option but --check has an environment variable, such as {variable('log-level')}; a flag wins.\n\n"
+            + "\n  ".join(["examples:", *EXAMPLES])
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
     def option(name: str, default: str, **kwargs: object) -> None:
-        fallback = environ.get(PREFIX + name.upper().replace("-", "_"), default)
+        fallback = environ.get(variable(name), default)
         parser.add_argument(f"--{name}", default=fallback, **kwargs)  # type: ignore[arg-type]
 
     parser.add_argument(
@@ -52,7 +66,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="NAME",
         help="a namespace to watch; repeat it, or separate by commas; absent: all namespaces",
     )
-    option("config", "", help="YAML file with the named metrics sources")
+    option("config", "", help="YAML file: metrics sources, what authors may choose, and who is told")
     option("log-level", "info", type=_one_of("debug", "info", "warning", "error"), help="debug, info, warning or error")
     option("log-format", "json", type=_one_of("json", "text"), help="json or text")
     option("probe-port", "8080", type=_port, help="port of /healthz, /readyz and /metrics; 0 turns them off")

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from sampler_rollouts.domain.allowed import BY_DEFAULT, Allowed
 from sampler_rollouts.domain.receivers import NOBODY, Notifications, Receiver
-from sampler_rollouts.domain.settings import MountedFile, Seconds, split_url
+from sampler_rollouts.domain.settings import SETTINGS, MountedFile, Seconds, split_url
 
 LONGEST_TIMEOUT: Final = 7.5
 """Seconds. A look gives a source up after 8 s; what is asked for longer would hold a thread that nobody waits for."""
@@ -37,7 +37,7 @@ LabelValue = Annotated[str, Field(pattern=r"^[-._/:a-zA-Z0-9]{0,253}$")]
 class GatewayRequests(BaseModel):
     """Where gateways count what they send: a counter of requests for each endpoint."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+    model_config = SETTINGS
 
     metric: Annotated[str, Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]{0,127}$")]
     """The counter's name; Envoy's is ``envoy_cluster_endpoint_rq_total``."""
@@ -50,15 +50,18 @@ class GatewayRequests(BaseModel):
 class MetricsSource(BaseModel):
     """One Prometheus or a store that speaks its query API."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+    model_config = SETTINGS
 
     url: Annotated[str, AfterValidator(_plain_url)]
+    """Its address, before ``/api/v1``."""
     timeout: Annotated[Seconds, Field(ge=0.1, le=60)] = 5.0
     """Seconds for everything that is asked at once, retries included."""
     scrape_interval: Annotated[Seconds, Field(ge=0.1, le=300)] = 15.0
     """Seconds between scrapes of the samplers' pods; data older than three of them never pass anything."""
     bearer_token_file: MountedFile | None = None
+    """Holds a token that is sent along, for a store that asks for one."""
     ca_file: MountedFile | None = None
+    """The CA of its certificate; absent: those that everybody trusts."""
     max_response_mebibytes: Annotated[int, Field(ge=1, le=1024)] = 8
     """Limit of one answer, unpacked. Reading takes about six times as much memory, in each of four threads at most."""
     gateway_requests: GatewayRequests | None = None
@@ -75,11 +78,14 @@ class ConfiguredSource(MetricsSource):
 class MetricsSources(BaseModel):
     """The whole configuration: all sources by name, what authors may choose, and who is told of rollouts."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+    model_config = SETTINGS
 
     metrics_sources: Annotated[dict[str, ConfiguredSource], Field(min_length=1)]
+    """By the name that ``quality.metricsSource`` gives."""
     authors: Allowed = BY_DEFAULT
+    """What authors may choose. Lists that are absent allow everything, but for claims that are written; empty ones nothing."""
     notifications: Notifications = NOBODY
+    """Who is told of rollouts."""
 
 
 def parse_sources(text: str, origin: str = "metrics sources") -> MetricsSources:
