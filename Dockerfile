@@ -1,7 +1,8 @@
 # All images of the project. Targets: operator, sampler, seeded.
 #
 #   sampler: PLATFORM chooses the pinned requirements (requirements/sampler-$PLATFORM.txt)
-#   all:     BASE is a Debian 12 image; the local cluster's build makes the default one from Debian packages
+#   all:     BASE is a Debian 12 image, by digest (docs/operating.md#installing); the local cluster's build makes the
+#            default one from Debian packages
 #   seeded:  FAULT names the seeded bad build; a separate image, so that no production image knows of one
 #   compiled: OF (another target) with programs that are compiled already; PROGRAM is what serves, PROGRAMS its settings
 #

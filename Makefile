@@ -31,7 +31,7 @@ test: lint ## what CI runs: lint, unit tests, whether what no image here install
 	@$(PY) -m pytest tests/soak/test_requirements.py -k "gpu or tpu" -n 2 -q
 	@$(PY) -m pytest tests/cluster tests/e2e -q --durations=10
 
-soak: venv ## the long proofs: every long and slow test, many random histories, every scenario with a fault at each write, `up` stopped everywhere, then the real-model demo DEMOS times (default 5)
+soak: venv ## the long proofs: every long and slow test, many random histories, every hostile manifest, every scenario with a fault at each write, `up` stopped everywhere, then the real-model demo DEMOS times (default 5)
 	@LONG_TESTS_ONE_IN=1 EXAMPLES=2 $(PY) -m pytest tests/unit -m "long or slow" $(PARALLEL) -q --timeout 7200
 	@HISTORIES=100 $(PY) -m pytest tests/unit/operator/domain/test_properties.py tests/unit/operator/domain/test_total.py -q --timeout 7200
 	@HISTORIES=2000 $(PY) -m pytest tests/unit/operator/domain/test_model.py -q --timeout 36000
@@ -41,6 +41,7 @@ soak: venv ## the long proofs: every long and slow test, many random histories, 
 	@$(PY) -m tests.proofs.kept_sets
 	@$(PY) -m tests.proofs.draws
 	@HONEST_TOKENS=10000000 $(PY) -m pytest tests/unit/seeded/test_honest.py -n auto --maxprocesses 4 --dist load -q -rP --timeout 36000
+	@HOSTILE_ONE_IN=1 $(PY) -m pytest tests/cluster/test_hostile.py -q --timeout 7200
 	@$(PY) -m pytest tests/soak -q -rP --timeout 7200
 	for i in $$(seq $${DEMOS:-5}); do echo "demo $$i of $${DEMOS:-5}"; $(PY) -m local.demo $(DEMO_ARGS); done
 

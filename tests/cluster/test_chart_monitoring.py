@@ -84,6 +84,7 @@ def test_samplers_are_scraped_only_where_the_operator_looks(render: Any) -> None
 
 
 def test_the_network_policy_lets_out_to_what_is_configured_and_nothing_else(render: Any) -> None:
+    """As it is rendered. The local cluster's network holds no policy: nothing here shows that one is in force."""
     peer = {"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}
     policy = {"enabled": True, "metricsSources": {"to": [peer]}, "scrapedFrom": [peer]}
     spec = render(networkPolicy=policy)["NetworkPolicy/rel-sampler-rollouts"]["spec"]

@@ -151,7 +151,7 @@ def test_the_pods_meet_the_restricted_standard(render: Any) -> None:
         assert container["image"] == f"sampler-rollouts/operator@{DIGEST}"
 
 
-def test_helm_test_checks_what_the_operator_needs_and_nothing_selects_its_pod(render: Any) -> None:
+def test_helm_test_checks_what_the_operator_needs_and_no_deployment_selects_its_pod(render: Any) -> None:
     objects = render(watchNamespaces=["a"], networkPolicy={"enabled": True})
     check, operator = objects["Pod/rel-sampler-rollouts-check"], objects["Deployment/rel-sampler-rollouts"]
     selector = operator["spec"]["selector"]["matchLabels"]
@@ -161,6 +161,21 @@ def test_helm_test_checks_what_the_operator_needs_and_nothing_selects_its_pod(re
     assert started(check["spec"]).namespaces == ("a",)
     assert check["spec"]["serviceAccountName"] == operator["spec"]["template"]["spec"]["serviceAccountName"]
     assert not selector.items() <= check["metadata"]["labels"].items()
+
+
+@pytest.mark.parametrize("names", [{}, {"nameOverride": "other"}, {"fullnameOverride": "other"}], ids=str)
+def test_helm_test_runs_under_the_operators_network_policy(render: Any, names: Obj) -> None:
+    """As it is rendered. The local cluster's network holds no policy: nothing here shows that one is in force."""
+    objects = {key.split("/")[0]: one for key, one in render(networkPolicy={"enabled": True}, **names).items()}
+    chosen = objects["NetworkPolicy"]["spec"]["podSelector"]
+    (wanted,) = chosen["matchExpressions"]
+
+    assert (wanted["key"], wanted["operator"]) == ("app.kubernetes.io/name", "In")
+    for pod in (objects["Deployment"]["spec"]["template"], objects["Pod"]):
+        labels = pod["metadata"]["labels"]
+        assert chosen["matchLabels"].items() <= labels.items()
+        assert labels[wanted["key"]] in wanted["values"]
+    assert not chosen["matchLabels"].keys() & {wanted["key"]}
 
 
 def test_secrets_of_metrics_sources_are_mounted_by_reference(render: Any) -> None:
@@ -398,6 +413,53 @@ def test_the_timeouts_that_the_chart_takes_are_those_of_the_process(render: Any,
     assert parse_sources(config).metrics_sources["default"].timeout == seconds
 
 
+PREFERRED, REQUIRED = (f"{what}DuringSchedulingIgnoredDuringExecution" for what in ("preferred", "required"))
+LABELS = {"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}
+SPREAD = {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "ScheduleAnyway"}
+NEAR = {"topologyKey": "kubernetes.io/hostname", "labelSelector": LABELS, "namespaces": ["a"]}
+PODS = {REQUIRED: [NEAR], PREFERRED: [{"weight": 1, "podAffinityTerm": NEAR}]}
+NODES = {"matchExpressions": [{"key": "a", "operator": "Gt", "values": ["1"]}]}
+PEERS = [
+    {"podSelector": LABELS, "namespaceSelector": {}},
+    {"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}},
+]
+PLACED = {
+    "tolerations": [
+        {"operator": "Exists"},
+        {"key": "a", "operator": "Equal", "value": "b", "effect": "NoExecute", "tolerationSeconds": 60},
+    ],
+    "affinity": {
+        "nodeAffinity": {
+            REQUIRED: {"nodeSelectorTerms": [NODES]},
+            PREFERRED: [{"weight": 1, "preference": NODES}],
+        },
+        "podAffinity": PODS,
+        "podAntiAffinity": PODS,
+    },
+    "topologySpreadConstraints": [SPREAD | {"labelSelector": LABELS, "minDomains": 1, "nodeTaintsPolicy": "Honor"}],
+    "resources": {"requests": {"cpu": 0.5, "memory": "1e9"}, "limits": {"cpu": "500m", "memory": "1.5Gi"}},
+    "extraVolumes": [
+        {"name": "a", "secret": {"secretName": "a", "items": [{"key": "a", "path": "b", "mode": 288}]}},
+        {"name": "b", "configMap": {"name": "b", "optional": True}},
+        {"name": "c", "persistentVolumeClaim": {"claimName": "c"}},
+        {"name": "d", "emptyDir": {}},
+        {"name": "e", "projected": {"sources": [{"serviceAccountToken": {"path": "token", "audience": "metrics"}}]}},
+    ],
+    "extraVolumeMounts": [{"name": "a", "mountPath": "/a", "readOnly": True, "subPath": "b"}],
+}  # fmt: skip
+
+
+def test_what_a_pod_may_have_is_taken_and_rendered(render: Any) -> None:
+    policy = {"enabled": True, "scrapedFrom": PEERS, "metricsSources": {"to": PEERS}, "apiServer": {"to": PEERS}}
+    objects = render(networkPolicy=policy, **PLACED)
+    pod = objects["Deployment/rel-sampler-rollouts"]["spec"]["template"]["spec"]
+
+    for name in ("tolerations", "affinity", "topologySpreadConstraints"):
+        assert pod[name] == PLACED[name]
+    assert pod["containers"][0]["resources"] == PLACED["resources"]
+    assert [one for one in pod["volumes"] if one in PLACED["extraVolumes"]] == PLACED["extraVolumes"]
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -440,6 +502,21 @@ def test_the_timeouts_that_the_chart_takes_are_those_of_the_process(render: Any,
         (receiver({"url": "https://h", "signingKeySecret": REFERENCE, "deadline": "30d"}), "deadline"),
         ({"metricsSources": {"default": BOTH_TOKENS}}, "default: give bearerTokenSecret or bearerTokenFile, not both"),
         ({"metricsSources": {"default": {"caSecret": REFERENCE, "caConfigMap": REFERENCE}}}, "give one of caSecret"),
+        ({"tolerations": [{"keyy": "a"}]}, "/tolerations/0.*'keyy' not allowed"),
+        ({"tolerations": [{"key": "a", "effect": "NoShedule"}]}, "/tolerations/0/effect.*NoExecute"),
+        ({"affinity": {"nodeAfinity": {}}}, "/affinity.*'nodeAfinity' not allowed"),
+        ({"affinity": {"nodeAffinity": {PREFERRED: [{"weight": 1, "preferences": {}}]}}}, "'preferences' not allowed"),
+        ({"affinity": {"podAntiAffinity": {PREFERRED: [{"weight": 1, "podAffinityTerm": {}}]}}}, "'topologyKey'"),
+        ({"affinity": {"podAffinity": {REQUIRED: [{"topologyKey": "a", "labels": {}}]}}}, "'labels' not allowed"),
+        ({"topologySpreadConstraints": [{"topologyKey": "a"}]}, "missing properties? 'maxSkew'"),
+        ({"topologySpreadConstraints": [SPREAD | {"labelSelector": {"matchlabels": {}}}]}, "'matchlabels' not allowed"),
+        ({"resources": {"limit": {"memory": "1Gi"}}}, "/resources.*'limit' not allowed"),
+        ({"resources": {"limits": {"memory": "1 GB"}}}, "/resources/limits/memory"),
+        ({"networkPolicy": {"scrapedFrom": [{"namespaces": {}}]}}, "/scrapedFrom/0.*'namespaces' not allowed"),
+        ({"networkPolicy": {"apiServer": {"to": [{"ipBlock": {"cdir": "10.0.0.0/8"}}]}}}, "'cdir' not allowed"),
+        ({"extraVolumes": [{"name": "token", "secret": {"name": "token"}}]}, "'secretName'"),
+        ({"extraVolumes": [{"name": "host", "hostPath": {"path": "/"}}]}, "'hostPath' not allowed"),
+        ({"extraVolumeMounts": [{"name": "token", "mountpath": "/token"}]}, "'mountpath' not allowed"),
     ],
 )
 def test_wrong_values_are_refused(render: Any, values: Obj, message: str) -> None:

@@ -1,8 +1,11 @@
 """`helm upgrade` from the chart's previous version, and `helm rollback`, with rollouts on their way.
 
 Nothing restarts that need not, no rollout is lost, no request fails: one rollout is in mid-step, one waits for a
-person, and one was taken back and is held. There is no older release to fetch: the previous version is this chart with
-a lower number, older definitions and an older configuration.
+person, and one was taken back and is held.
+
+What it does not show: that an older operator's records and status are read by a newer one. There is no older release to
+fetch: the previous version is this chart with a lower number, weaker definitions and an older configuration, and both
+run the same image.
 """
 
 from __future__ import annotations

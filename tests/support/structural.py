@@ -79,6 +79,7 @@ _WORDS: dict[str, Any] = {
     "maxItems": lambda v, most, path: _unless(len(v) <= most, f"{path}: too many"),
     "minItems": lambda v, least, path: _unless(len(v) >= least, f"{path}: too few"),
     "maxProperties": lambda v, most, path: _unless(len(v) <= most, f"{path}: too many"),
-    "minimum": lambda v, least, path: _unless(v >= least, f"{path}: too small"),
-    "maximum": lambda v, most, path: _unless(v <= most, f"{path}: too large"),
+    # A text, where both may stand, has no size.
+    "minimum": lambda v, least, path: _unless(isinstance(v, str) or v >= least, f"{path}: too small"),
+    "maximum": lambda v, most, path: _unless(isinstance(v, str) or v <= most, f"{path}: too large"),
 }

@@ -19,7 +19,11 @@ Quantity = Annotated[
     str,
     BeforeValidator(lambda value: str(value) if type(value) is int else value),
     Field(max_length=32, pattern=_QUANTITY_PATTERN),
-    WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 32, "pattern": _QUANTITY_PATTERN}),
+    WithJsonSchema(
+        {"x-kubernetes-int-or-string": True, "maxLength": 32, "pattern": _QUANTITY_PATTERN}
+        # A pattern holds texts alone: these hold the numbers that it would.
+        | {"minimum": 0, "maximum": 10**15 - 1}
+    ),
 ]
 """An amount as Kubernetes writes it: ``500m``, ``2Gi``."""
 

@@ -248,19 +248,46 @@ async def test_stopped_it_sends_no_more_and_waits_for_what_is_under_way() -> Non
     assert prober.tally.lines[server.target].outcomes == {"200": 4}
 
 
-async def test_no_log_line_metric_or_summary_holds_a_prompt(caplog: pytest.LogCaptureFixture) -> None:
+CANARY = "canary-4c7d91"
+
+
+def saying(status: int, body: str) -> bytes:
+    """An answer that says it everywhere: reason, a header, body."""
+    head = f"HTTP/1.1 {status} {CANARY}\r\nRetry-After: {CANARY}\r\nX-Said: {CANARY}\r\nContent-Length: {len(body)}"
+    return f"{head}\r\n\r\n{body}".encode()
+
+
+CHOICE = {"message": {"content": f"{CANARY} слово ```json\n{{\n```"}, "logprobs": {"content": [{"token": CANARY}]}}
+DRAWN = {"token": CANARY, "logprob": -0.1, "top_logprobs": [{"token": CANARY, "logprob": -0.1}]}
+READABLE = CHOICE | {"logprobs": {"content": [DRAWN]}}
+ANSWERS = {
+    "good": json.dumps({"choices": [READABLE], CANARY: CANARY}),
+    "without log-probabilities": json.dumps({"choices": [CHOICE]}),
+    "no completion": json.dumps({CANARY: CANARY}),
+    "no JSON": CANARY,
+}
+
+
+@pytest.mark.parametrize("judge", [False, True])
+async def test_no_log_line_metric_or_summary_holds_a_prompt_or_an_answer(
+    caplog: pytest.LogCaptureFixture, judge: bool
+) -> None:
     caplog.set_level(logging.DEBUG)
-    server, strange = Scripted(GOOD), Scripted(b"")
-    async with listening(server, strange):
-        prober = prober_of(server.target, strange.target)
+    servers = [Scripted(saying(200, body)) for body in ANSWERS.values()]
+    servers += [Scripted(saying(status, CANARY)) for status in (302, 400, 401, 403, 429, 500, 503)]
+    servers += [Scripted(b""), Scripted(f"{CANARY}\r\n\r\n".encode())]
+    async with listening(*servers):
+        targets = [f"cpu/r{number}={server.target}" for number, server in enumerate(servers)]
+        prober = prober_of(*targets, judge=judge, rate=200)
         await prober.run()
-    prompts = [json.loads(body)["messages"][0]["content"] for body in server.asked + strange.asked]
+    prompts = {json.loads(body)["messages"][0]["content"] for server in servers for body in server.asked}
     from prometheus_client import generate_latest
 
-    shown = caplog.text + prober.tally.as_json() + prober.tally.as_text() + prober.tally.sentence
+    shown = caplog.text + repr([one.args for one in caplog.records])
+    shown += prober.tally.as_json() + prober.tally.as_text() + prober.tally.sentence
     shown += generate_latest(prober.tally.registry).decode()
-    assert prompts
-    assert not [prompt for prompt in prompts if prompt in shown]
+    assert all(server.asked for server in servers)
+    assert not [words for words in (*prompts, CANARY) if words in shown]
 
 
 def test_every_ask_is_one_that_servers_understand() -> None:

@@ -420,6 +420,20 @@ BAD = [
         "match",
     ),
     Bad(
+        "negative quantity",
+        put("pools.0.template", {"resources": {"requests": {"memory": -1}}}),
+        "pools[0].template.resources.requests.memory",
+        "match",
+        "greater than or equal to 0",
+    ),
+    Bad(
+        "quantity beyond all machines",
+        put("pools.0.template", {"resources": {"limits": {"memory": 10**15}}}),
+        "pools[0].template.resources.limits.memory",
+        "match",
+        "less than or equal to 999999999999999",
+    ),
+    Bad(
         "device without a limit",
         put("pools.0.template", {"resources": {"requests": {"vendor.example/device": 1}}}),
         "pools[0].template.resources",

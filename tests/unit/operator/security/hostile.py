@@ -6,6 +6,8 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+from hypothesis import strategies as st
+
 from tests.unit.operator.crd.bad import IMAGE
 
 Spec = dict[str, Any]
@@ -81,8 +83,10 @@ TEXTS = (
     "a-" * 5000,
     "1" * 100_000,
 )
-NUMBERS = (-1, 0, 1, 2**31, 2**63, 2**200, -(2**63), 0.5, 1e308, float("inf"), float("nan"))
+NUMBERS = (-1, 0, 1, 2**31, 10**16, 2**63, 2**200, -(2**63), 0.5, 1e308, float("inf"), float("nan"))
 OTHERS: tuple[Any, ...] = (None, True, False, [], {}, [[]], {"": ""}, [None] * 1000, {"a": {"b": {"c": []}}})
+HOSTILE = (*TEXTS, *NUMBERS, *OTHERS)
+"""What is tried at every place."""
 
 
 def full() -> Spec:
@@ -187,3 +191,41 @@ def put(spec: Spec, path: Path, value: Any) -> Spec:
     changed = copy.deepcopy(spec)
     at(changed, path[:-1])[path[-1]] = value
     return changed
+
+
+ALL_PLACES = list(places(full()))[1:]
+OBJECTS = [path for path in places(full()) if isinstance(at(full(), path), dict)]
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=200), st.sampled_from(TEXTS)),
+    lambda inner: st.one_of(st.lists(inner, max_size=5), st.dictionaries(st.text(max_size=20), inner, max_size=5)),
+    max_leaves=20,
+)
+
+
+def is_due(path: Path, field: str) -> bool:
+    """Whether a field with an escalation's name is a right one there, and gives nothing."""
+    if (path[:3], field) == (("routing", "gateway", "parentRefs"), "namespace"):
+        return True  # a Gateway of another namespace, which says itself whose routes it takes
+    # A label of nodes, whatever somebody has called it.
+    return path[-1:] == ("nodeSelector",) and isinstance(ESCALATIONS[field], str)
+
+
+def _changed(changes: list[tuple[Path, Any]]) -> Spec:
+    raw = full()
+    for path, value in changes:
+        try:
+            raw = put(raw, path, value)
+        except (KeyError, IndexError, TypeError):  # an earlier change took the place away
+            continue
+    return raw
+
+
+SEVERAL = st.lists(st.tuples(st.sampled_from(ALL_PLACES), JSON), min_size=1, max_size=4).map(_changed)
+"""Several places with anything."""
+
+
+def without_nulls(node: Any) -> Any:
+    """An API server drops what is null where that is not allowed, before it validates."""
+    if isinstance(node, dict):
+        return {key: without_nulls(value) for key, value in node.items() if value is not None}
+    return [without_nulls(item) for item in node] if isinstance(node, list) else node
