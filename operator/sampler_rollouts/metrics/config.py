@@ -83,7 +83,7 @@ class MetricsSources(BaseModel):
     metrics_sources: Annotated[dict[str, ConfiguredSource], Field(min_length=1)]
     """By the name that ``quality.metricsSource`` gives."""
     authors: Allowed = BY_DEFAULT
-    """What authors may choose. Lists that are absent allow everything, but for claims that are written; empty ones nothing."""
+    """What authors may choose. Lists that are absent allow everything, but for claims to write; empty ones nothing."""
     notifications: Notifications = NOBODY
     """Who is told of rollouts."""
 
