@@ -1,12 +1,9 @@
-"""The HTTP API: OpenAI's completions and chat completions, the list of models, ratings, the probes."""
+"""The HTTP API: OpenAI's completions and chat completions, the list of models, ratings, its description, the probes."""
 
-import asyncio
 import logging
 import secrets
 from collections.abc import Callable
-from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
 from quality_contract import FEEDBACK_COUNTED, FEEDBACK_OTHER_RELEASE, FEEDBACK_TOO_MANY, ROUTE_HEADER
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -17,25 +14,22 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from samplerd.answers import StreamedAnswer, WholeAnswer
+from samplerd.bodies import LARGEST_RATING, read_body
 from samplerd.edit_list import Wishes
 from samplerd.engine import Engine
 from samplerd.exchange import Exchange
 from samplerd.generation import Ask, choices
-from samplerd.openai_errors import ApiError, from_validation, internal_error
+from samplerd.openai_errors import ApiError, internal_error
 from samplerd.openai_format import AnswerForm, ChatForm, CompletionForm
 from samplerd.openai_schema import ChatRequest, CompletionRequest, SamplingRequest
+from samplerd.openapi import PATH as DESCRIPTION_PATH
+from samplerd.openapi import description
 from samplerd.ratings import RatingRequest
 from samplerd.routes import SESSION_HEADER, Caller
 from samplerd.service import Service, State
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T", bound=BaseModel)
-
-_LARGEST_BODY = 1 << 18
-_LARGEST_RATING = 1 << 12
-_BODY_SECONDS = 30.0
-"""In which a request's body must have come."""
 _DEFAULT_COMPLETION_TOKENS = 16
 _STARTED = "samplerd.started"
 _ROUTE_HEADER = ROUTE_HEADER.lower().encode()
@@ -55,6 +49,7 @@ class Api:
                 *self.answering(),
                 Route("/v1/feedback", self._feedback, methods=["POST"]),
                 Route("/v1/models", self._models),
+                Route(DESCRIPTION_PATH, self._description),
                 Route("/healthz", self._healthz),
                 Route("/readyz", self._readyz),
             ],
@@ -100,7 +95,7 @@ class Api:
         engine = self._service.require_engine()
         if self._probing:
             self._service.require_room_for_probe(engine)
-        asked = await _read(request, schema)
+        asked = await read_body(request, schema)
         prompt_text, prompt = _prompt(engine, asked)
         ask = _ask(engine, asked, prompt)
         self._check_model(engine, asked.model)
@@ -133,7 +128,7 @@ class Api:
         """A rating is no request for an answer, and is counted among none."""
         try:
             self._service.require_engine()
-            asked = await _read(request, RatingRequest, _LARGEST_RATING)
+            asked = await read_body(request, RatingRequest, LARGEST_RATING)
             return self._rated(asked, self._caller(request))
         except ApiError as error:
             return error.response()
@@ -158,6 +153,9 @@ class Api:
         counted = outcome == FEEDBACK_COUNTED
         told = {"object": "feedback", "rating": asked.rating, "counted": counted}
         return JSONResponse(told if counted else {**told, "reason": "this session has rated before"})
+
+    async def _description(self, _request: Request) -> Response:
+        return JSONResponse(description())
 
     async def _healthz(self, _request: Request) -> Response:
         ailment = self._service.ailment
@@ -211,26 +209,6 @@ class _SendAway:
             await send(message)
 
         await self._app(scope, receive, sending)
-
-
-async def _read(request: Request, schema: type[T], largest: int = _LARGEST_BODY) -> T:
-    try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            body = await _body(request, largest)
-        return schema.model_validate_json(body)
-    except ValidationError as error:
-        raise from_validation(error) from None
-    except TimeoutError:
-        raise ApiError(408, f"the body did not come within {_BODY_SECONDS:g} seconds") from None
-
-
-async def _body(request: Request, largest: int) -> bytes:
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > largest:
-            raise ApiError(413, f"the body is larger than {largest} bytes")
-    return bytes(body)
 
 
 def _wants_usage(asked: SamplingRequest) -> bool:

@@ -20,6 +20,9 @@ TokenId = Annotated[int, Field(ge=0, lt=2**31)]
 TopLogprobs = Annotated[int, Field(ge=0, le=_MOST_TOP_LOGPROBS)]
 Choices = Annotated[int, Field(ge=1, le=_MOST_CHOICES)]
 TokenLimit = Annotated[int, Field(ge=1, lt=2**31)]
+_ID_FORM = "0|[1-9][0-9]{0,8}"  # so no token has two names
+_Text = Annotated[str, Field(min_length=1)]
+_Stop = Annotated[str, Field(min_length=1, max_length=_LONGEST_STOP)]
 
 
 def _only(neutral: Any) -> BeforeValidator:
@@ -30,7 +33,16 @@ def _only(neutral: Any) -> BeforeValidator:
             raise ValueError(f"this server takes nothing but {json.dumps(neutral)}")
         return value
 
-    return BeforeValidator(check)
+    return BeforeValidator(check, json_schema_input_type=Literal[neutral])
+
+
+def _null_is_absent(schema: dict[str, Any]) -> None:
+    """Say of each parameter that may be left out that it may be null too."""
+    optional = schema["properties"].keys() - set(schema.get("required", ()))
+    for name in optional:
+        parameter = schema["properties"][name]
+        if "null" not in (one.get("type") for one in (parameter, *parameter.get("anyOf", ()))):
+            schema["properties"][name] = {"anyOf": [parameter, {"type": "null"}]}
 
 
 class StreamOptions(BaseModel):
@@ -43,7 +55,13 @@ class StreamOptions(BaseModel):
 class SamplingRequest(BaseModel):
     """What both kinds of request have in common. A null is as good as leaving the parameter out."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        json_schema_extra=_null_is_absent,
+        use_attribute_docstrings=True,
+    )
 
     model: str | None = None
     max_tokens: TokenLimit | None = None
@@ -54,7 +72,10 @@ class SamplingRequest(BaseModel):
     repetition_penalty: Annotated[float, Field(ge=0.01, le=100)] = 1.0
     presence_penalty: Penalty = 0.0
     frequency_penalty: Penalty = 0.0
-    logit_bias: dict[str, Bias] = {}
+    logit_bias: Annotated[
+        dict[str, Bias],
+        Field(json_schema_extra={"maxProperties": _MOST_BIASED, "propertyNames": {"pattern": f"^({_ID_FORM})$"}}),
+    ] = {}
     allowed_token_ids: Annotated[list[TokenId], Field(min_length=1)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**64)] | None = None
     n: Choices = 1
@@ -95,7 +116,7 @@ class SamplingRequest(BaseModel):
     def _biases_of_tokens(cls, value: dict[str, float]) -> dict[str, float]:
         if len(value) > _MOST_BIASED:
             raise ValueError(f"at most {_MOST_BIASED} tokens")
-        if not all(re.fullmatch("0|[1-9][0-9]{0,8}", token) for token in value):  # so no token has two names
+        if not all(re.fullmatch(_ID_FORM, token) for token in value):
             raise ValueError("its keys are token ids")
         return value
 
@@ -113,7 +134,9 @@ class SamplingRequest(BaseModel):
             raise ValueError("only with stream")
         return value
 
-    @field_validator("stop", mode="before")
+    @field_validator(
+        "stop", mode="before", json_schema_input_type=_Stop | Annotated[list[_Stop], Field(max_length=_MOST_STOPS)]
+    )
     @classmethod
     def _one_stop(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
@@ -131,7 +154,7 @@ class SamplingRequest(BaseModel):
 class CompletionRequest(SamplingRequest):
     """`POST /v1/completions`: the prompt is taken as it is."""
 
-    prompt: Annotated[str, Field(min_length=1)]
+    prompt: _Text
     logprobs: TopLogprobs | None = None
     """Alternatives a token; 0 reports the chosen token alone."""
 
@@ -140,7 +163,11 @@ class CompletionRequest(SamplingRequest):
         """Also the number of alternatives."""
         return self.logprobs
 
-    @field_validator("prompt", mode="before")
+    @field_validator(
+        "prompt",
+        mode="before",
+        json_schema_input_type=_Text | Annotated[list[_Text], Field(min_length=1, max_length=1)],
+    )
     @classmethod
     def _one_prompt(cls, value: Any) -> Any:
         if isinstance(value, list):

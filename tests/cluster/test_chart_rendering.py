@@ -19,7 +19,7 @@ from sampler_rollouts.cluster.kinds import (
     POD,
     SERVICE,
 )
-from sampler_rollouts.domain.allowed import ANYTHING, Allowed
+from sampler_rollouts.domain.allowed import BY_DEFAULT, Allowed
 from sampler_rollouts.handlers.options import Options, parse
 from sampler_rollouts.metrics.config import parse_sources
 
@@ -341,7 +341,7 @@ def test_what_authors_may_choose_is_told_to_the_process(render: Any) -> None:
     assert parse_sources(config).authors == Allowed(
         images=("registry.example.com/samplers",), image_tags=False, env=(), args=False
     )
-    assert parse_sources(render()["ConfigMap/rel-sampler-rollouts"]["data"]["config.yaml"]).authors == ANYTHING
+    assert parse_sources(render()["ConfigMap/rel-sampler-rollouts"]["data"]["config.yaml"]).authors == BY_DEFAULT
 
 
 def test_a_change_of_the_sources_starts_the_operator_anew(render: Any) -> None:

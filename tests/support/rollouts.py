@@ -31,6 +31,7 @@ def install_operator(cluster: Cluster, image: str) -> None:
     values = {
         "image": {"repository": repository, "digest": digest},
         "metricsSources": {"default": SOURCE},
+        "authors": {"compileCaches": ["compiled-*"]},
     }
     cluster.helm(
         "upgrade", "--install", RELEASE, CHART, "-n", OPERATOR_NAMESPACE, "--create-namespace",

@@ -1,4 +1,7 @@
-"""What the administrator lets authors choose, within what the closed pod template has (R25). Everything by default."""
+"""What the administrator lets authors choose, within what the closed pod template has (R25).
+
+By default everything, but for claims that are written.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from sampler_rollouts.domain import platforms
+from sampler_rollouts.domain.compile_cache import CompileCache
 from sampler_rollouts.domain.pool import Pool
 from sampler_rollouts.domain.resource import Spec
 
@@ -18,7 +22,7 @@ Texts = Annotated[tuple[Text, ...], Field(max_length=MOST)]
 
 
 class Allowed(BaseModel):
-    """Lists that are absent allow everything; empty ones nothing."""
+    """Lists that are absent allow everything, but for claims that are written; empty ones nothing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
 
@@ -40,6 +44,8 @@ class Allowed(BaseModel):
     """Names of Secrets by which images are pulled, likewise."""
     models: Texts | None = None
     """Names of claims that hold models, likewise."""
+    compile_caches: Texts = ()
+    """Names of claims in which servers keep compiled programs, likewise. They are written: no other is allowed."""
 
     def problems(self, spec: Spec) -> tuple[str, ...]:
         """Each field that goes beyond it, with what is allowed instead."""
@@ -64,14 +70,21 @@ class Allowed(BaseModel):
             for place, name in enumerate(names):
                 if allowed is not None and not any(_like(name, one) for one in allowed):
                     yield f"{where}.template.{field.format(place)}: the administrator allows {_named(allowed)}"
+        yield from self._of_cache(template.compile_cache, f"{where}.template.compileCache.claimName")
         if template.args and not self.args:
             yield f"{where}.template.args: the administrator allows none: leave them out"
         asked = {name for amounts in platforms.resources(pool).values() for name in amounts}
         if self.resources is not None and not asked <= set(self.resources):
             yield f"{where}.template.resources: the administrator allows {_named(self.resources)}"
 
+    def _of_cache(self, cache: CompileCache | None, where: str) -> Iterator[str]:
+        claim = cache.claim_name if cache else None
+        if claim is not None and not any(_like(claim, one) for one in self.compile_caches):
+            none = "no claim to be written: use sizeLimit, or have authors.compileCaches name it"
+            yield f"{where}: the administrator allows {', '.join(self.compile_caches) or none}"
 
-ANYTHING: Final = Allowed()
+
+BY_DEFAULT: Final = Allowed()
 
 
 def _within(image: str, allowed: str) -> bool:

@@ -13,7 +13,9 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field
 
 from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.compile_cache import NAME, CompileCache, read_volume
 from sampler_rollouts.domain.rules import DNS_SUBDOMAIN, Rule, Scalar, Strict, each, matching
+from sampler_rollouts.domain.scalars import ObjectName
 
 _WORD: Final = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _KEY: Final = f"^({DNS_SUBDOMAIN}/)?{_WORD}$"
@@ -25,11 +27,6 @@ MODELS_PATH: Final = "/models"
 HOSTNAME: Final = "kubernetes.io/hostname"
 _TMP: Final = "tmp"
 
-ObjectName = Annotated[
-    str,
-    Field(min_length=1, max_length=253),
-    matching(f"^{DNS_SUBDOMAIN}$", "must be an object's name: lower-case letters, digits, dashes and dots"),
-]
 Key = Annotated[
     str,
     Field(min_length=1, max_length=317),
@@ -99,6 +96,9 @@ class Placement(Strict):
     ] = Field(default_factory=list)
     """Secrets of the namespace by which images are pulled; no pod can read them."""
     models: Models | None = Field(None, description="Models that are not in the image.")
+    compile_cache: CompileCache | None = Field(
+        None, description="Where programs that a server has compiled outlast its container; none by default."
+    )
     rules: ClassVar[tuple[Rule, ...]] = (
         each(
             "self.nodeSelector",
@@ -127,10 +127,11 @@ ANYWHERE: Final = Placement()
 _BY_HOST: Final = (TopologySpread(topologyKey=HOSTNAME),)
 
 
-def mounts(placement: Placement) -> list[dict[str, Any]]:
-    """What the sampler's container mounts: a place to write, and the models."""
+def mounts(placement: Placement, whose: str) -> list[dict[str, Any]]:
+    """What the sampler's container mounts: a place to write, the models, and what the revision ``whose`` compiled."""
     tmp = {"name": _TMP, "mountPath": "/tmp"}  # noqa: S108 - the pod's own emptyDir
-    return [tmp, {"name": MODELS, "mountPath": MODELS_PATH, "readOnly": True}] if placement.models else [tmp]
+    models = [{"name": MODELS, "mountPath": MODELS_PATH, "readOnly": True}] if placement.models else []
+    return [tmp, *models, *([placement.compile_cache.mount(whose)] if placement.compile_cache else [])]
 
 
 def pod_fields(placement: Placement, labels: Mapping[str, str]) -> dict[str, Any]:
@@ -151,11 +152,11 @@ def pod_fields(placement: Placement, labels: Mapping[str, str]) -> dict[str, Any
 
 
 def _volumes(placement: Placement) -> list[dict[str, Any]]:
-    tmp = {"name": _TMP, "emptyDir": {}}
-    if placement.models is None:
-        return [tmp]
-    claim = {"claimName": placement.models.claim_name, "readOnly": True}
-    return [tmp, {"name": MODELS, "persistentVolumeClaim": claim}]
+    volumes: list[dict[str, Any]] = [{"name": _TMP, "emptyDir": {}}]
+    if placement.models:
+        claim = {"claimName": placement.models.claim_name, "readOnly": True}
+        volumes.append({"name": MODELS, "persistentVolumeClaim": claim})
+    return [*volumes, placement.compile_cache.volume()] if placement.compile_cache else volumes
 
 
 def _toleration(item: Toleration) -> dict[str, Any]:
@@ -169,14 +170,18 @@ def read_placement(pod: Mapping[str, Any]) -> dict[str, Any]:
     Only values are looked at: whoever asks renders them again and compares. Where the fields are of another kind it
     raises AttributeError, KeyError, TypeError or ValueError.
     """
-    claims = [one["persistentVolumeClaim"]["claimName"] for one in pod["volumes"] if one.get("name") == MODELS]
-    raw = {
+    volumes = {one.get("name"): one for one in pod["volumes"]}
+    raw: dict[str, Any] = {
         "nodeSelector": dict(pod.get("nodeSelector") or {}),
         "tolerations": _without(pod.get("tolerations"), "operator"),
         "topologySpread": _without(pod["topologySpreadConstraints"], "labelSelector"),
         "pullSecrets": [one["name"] for one in pod.get("imagePullSecrets") or []],
     }
-    return raw | ({"models": {"claimName": claims[0]}} if claims else {})
+    if MODELS in volumes:
+        raw["models"] = {"claimName": volumes[MODELS]["persistentVolumeClaim"]["claimName"]}
+    if NAME in volumes:
+        raw["compileCache"] = read_volume(volumes[NAME])
+    return raw
 
 
 def _without(items: Any, left_out: str) -> list[dict[str, Any]]:

@@ -6,9 +6,10 @@ import re
 from fractions import Fraction
 from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 
 from sampler_rollouts.domain import limits, platforms
+from sampler_rollouts.domain.compile_cache import VARIABLE
 from sampler_rollouts.domain.placement import Labels, Placement, Toleration, Value
 from sampler_rollouts.domain.quantities import quantity
 from sampler_rollouts.domain.rules import (
@@ -21,6 +22,7 @@ from sampler_rollouts.domain.rules import (
     each,
     matching,
 )
+from sampler_rollouts.domain.scalars import Quantity, cel_amount
 
 ALWAYS_SET_ENV: Final = (
     "SAMPLER_REVISION", "SAMPLER_POOL", "SAMPLER_ROLLOUT", "POD_NAME",
@@ -42,8 +44,6 @@ _COMPONENT = "[a-z0-9]+(([.]|__?|-+)[a-z0-9]+)*"
 _IMAGE_PATTERN = (
     f"^({_REGISTRY}/)?{_COMPONENT}(/{_COMPONENT})*(:[a-zA-Z0-9_][a-zA-Z0-9_.-]{{0,127}})?(@sha256:[a-f0-9]{{64}})?$"
 )
-_QUANTITY_PATTERN = "^[0-9]{1,15}([.][0-9]{1,9})?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$"
-
 
 Label = Annotated[
     str,
@@ -62,16 +62,6 @@ Image = Annotated[
     matching(
         _IMAGE_PATTERN,
         "must be an image reference such as example.com/sampler@sha256:<64 hex digits>, its path in lower case",
-    ),
-]
-Quantity = Annotated[
-    str,
-    BeforeValidator(lambda value: str(value) if type(value) is int else value),
-    Field(max_length=32, pattern=_QUANTITY_PATTERN),
-    WithJsonSchema(
-        {"x-kubernetes-int-or-string": True, "maxLength": 32, "pattern": _QUANTITY_PATTERN}
-        # A pattern holds texts alone: these hold the numbers that it would.
-        | {"minimum": 0, "maximum": 10**15 - 1}
     ),
 ]
 
@@ -109,12 +99,7 @@ def _is_compute(name: str) -> bool:
     return name in ("cpu", "memory", "ephemeral-storage") or device is not None
 
 
-def _cel_amount(expression: str) -> str:
-    """CEL for a quantity. As a text: the cost of a value that may be a number, too, would be estimated by megabytes."""
-    return f"quantity(string({expression}))"
-
-
-_COMPARED: Final = f"{_cel_amount('self.requests[one]')}.compareTo({_cel_amount('self.limits[one]')})"
+_COMPARED: Final = f"{cel_amount('self.requests[one]')}.compareTo({cel_amount('self.limits[one]')})"
 
 
 def _devices(amounts: dict[str, str]) -> dict[str, Fraction]:
@@ -155,7 +140,7 @@ class Resources(Strict):
         ),
         each(
             "self.limits",
-            f"!one.contains('/') || {_cel_amount('self.limits[one]')}.isInteger()",
+            f"!one.contains('/') || {cel_amount('self.limits[one]')}.isInteger()",
             "a device's limit is a whole number: correct it",
             lambda resources: [name for name, amount in _devices(resources.limits).items() if amount.denominator != 1],
             name="",
@@ -199,6 +184,12 @@ class Template(Placement):
             "self.env.all(e, self.env.exists_one(f, f.name == e.name))",
             "env must name each variable once: remove the duplicate",
             lambda template: limits.unique(item.name for item in template.env),
+            "env",
+        ),
+        Rule(
+            f"!has(self.compileCache) || !self.env.exists(e, e.name == '{VARIABLE}')",
+            f"compileCache says to the server where it is: remove {VARIABLE} from env",
+            lambda template: not template.compile_cache or VARIABLE not in [item.name for item in template.env],
             "env",
         ),
     )
@@ -313,7 +304,7 @@ class Pool(Strict):
         Rule(
             "self.platform != 'tpu' || !has(self.topology) || "
             f"!('{platforms.TPU}' in self.template.resources.limits) || "
-            f"{_cel_amount(_CHIPS_ASKED)}.compareTo(quantity({_CHIPS}[self.topology])) == 0",
+            f"{cel_amount(_CHIPS_ASKED)}.compareTo(quantity({_CHIPS}[self.topology])) == 0",
             "google.com/tpu is all chips of the topology: leave it out, or choose another topology",
             lambda pool: (
                 pool.platform != "tpu"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sampler_rollouts.domain import platforms
+from sampler_rollouts.domain import compile_cache, platforms
 from sampler_rollouts.domain.placement import ANYWHERE, Placement, Toleration, mounts, pod_fields
 from sampler_rollouts.domain.pool import STANDARD
 from sampler_rollouts.domain.quantities import ratio, seconds
@@ -123,6 +123,8 @@ def _environment(owner: Owner, spec: Spec, pool: Pool, child: Child) -> list[dic
         ours["SAMPLER_BEHIND_GATEWAY"] = "true"
     if pool.sampler.vocab_shards > 1:
         ours["SAMPLER_VOCAB_SHARDS"] = str(pool.sampler.vocab_shards)
+    if pool.template.compile_cache:
+        ours[compile_cache.VARIABLE] = compile_cache.PATH
     ours |= platforms.environment(pool)
     theirs = [{"name": item.name, "value": item.value} for item in pool.template.env]
     return [{"name": name, "value": value} for name, value in ours.items()] + [POD_NAME] + theirs
@@ -203,7 +205,7 @@ def closed_form(
         "livenessProbe": _probe("/healthz", 10, 6),
         "readinessProbe": _probe("/readyz", 2, 3),
         "securityContext": container_security(),
-        "volumeMounts": mounts(placement),
+        "volumeMounts": mounts(placement, child_name(owner.name, child.pool, child.revision)),
     }
     return {
         "metadata": {"labels": labels},

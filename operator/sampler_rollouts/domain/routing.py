@@ -7,10 +7,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from sampler_rollouts.domain import limits
-from sampler_rollouts.domain.placement import ObjectName
 from sampler_rollouts.domain.pool import Label
 from sampler_rollouts.domain.routes_spec import ClassRoutes
 from sampler_rollouts.domain.rules import DNS_LABEL, DNS_SUBDOMAIN, Rule, Strict, each, matching
+from sampler_rollouts.domain.scalars import ObjectName
 
 Namespace = Annotated[
     str,

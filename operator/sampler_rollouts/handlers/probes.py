@@ -5,13 +5,14 @@ Liveness fails only where a restart helps: an unreachable API server is no case.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from sampler_rollouts.handlers.loop import RECONCILE_LIMIT, ReconcileLoop
+from sampler_rollouts.handlers.one_request import OneRequestServer
 
 STALE: Final = 30.0
 
@@ -34,28 +35,33 @@ def readiness(loop: ReconcileLoop) -> str:
 
 async def serve(
     loop: ReconcileLoop, exposition: Callable[[], bytes], port: int, host: str = "0.0.0.0"
-) -> web.AppRunner:
+) -> web.ServerRunner:
     """Answer probes, and Prometheus with ``exposition()``, until the runner is cleaned up."""
-    app = web.Application()
-    app.router.add_get("/healthz", _answer(lambda: liveness(loop)))
-    app.router.add_get("/readyz", _answer(lambda: readiness(loop)))
-    app.router.add_get("/metrics", _metrics(exposition))
-    runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
+    pages = {
+        "/healthz": lambda: _said(liveness(loop)),
+        "/readyz": lambda: _said(readiness(loop)),
+        "/metrics": lambda: web.Response(body=exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST}),
+    }
+    runner = web.ServerRunner(OneRequestServer(_handler(pages)), handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     await web.TCPSite(runner, host, port).start()
     return runner
 
 
-def _answer(complaint: Callable[[], str]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def handler(_: web.Request) -> web.Response:
-        said = complaint()
-        return web.Response(status=503 if said else 200, text=(said or "ok") + "\n")
+def _handler(pages: Mapping[str, Callable[[], web.Response]]) -> Callable[[web.BaseRequest], Awaitable[web.Response]]:
+    async def handler(request: web.BaseRequest) -> web.Response:
+        page = pages.get(request.path)
+        if page is None:
+            answer = web.Response(status=404, text="there are /healthz, /readyz and /metrics\n")
+        elif request.method not in ("GET", "HEAD"):
+            answer = web.Response(status=405, text="only GET\n", headers={"Allow": "GET, HEAD"})
+        else:
+            answer = page()
+        answer.force_close()
+        return answer
 
     return handler
 
 
-def _metrics(exposition: Callable[[], bytes]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def handler(_: web.Request) -> web.Response:
-        return web.Response(body=exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    return handler
+def _said(complaint: str) -> web.Response:
+    return web.Response(status=503 if complaint else 200, text=(complaint or "ok") + "\n")

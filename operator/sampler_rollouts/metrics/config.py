@@ -9,7 +9,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from sampler_rollouts.domain.allowed import ANYTHING, Allowed
+from sampler_rollouts.domain.allowed import BY_DEFAULT, Allowed
 from sampler_rollouts.domain.receivers import NOBODY, Notifications, Receiver
 from sampler_rollouts.domain.settings import MountedFile, Seconds, split_url
 
@@ -78,7 +78,7 @@ class MetricsSources(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
 
     metrics_sources: Annotated[dict[str, ConfiguredSource], Field(min_length=1)]
-    authors: Allowed = ANYTHING
+    authors: Allowed = BY_DEFAULT
     notifications: Notifications = NOBODY
 
 

@@ -19,7 +19,7 @@ from sampler_rollouts.cluster.adapter import Children
 from sampler_rollouts.cluster.errors import DeniedError, RefusedError
 from sampler_rollouts.cluster.kinds import RolloutKey, key_of, metadata
 from sampler_rollouts.cluster.permit import Permit
-from sampler_rollouts.domain.allowed import ANYTHING, Allowed
+from sampler_rollouts.domain.allowed import BY_DEFAULT, Allowed
 from sampler_rollouts.domain.check_template import named_templates
 from sampler_rollouts.domain.decision import ResourceMeta, decide, note_edits, question
 from sampler_rollouts.domain.decision.examined import to_read
@@ -74,7 +74,7 @@ class Reconciler:
         clock: Callable[[], datetime] = utc_now,
         observer: Observer | None = None,
         preflights: BoundedPreflights | None = None,
-        allowed: Allowed = ANYTHING,
+        allowed: Allowed = BY_DEFAULT,
         deliveries: Deliveries | None = None,
     ) -> None:
         """Without ``preflights`` no pod is asked, and no preflight passes; without ``deliveries`` nobody is told."""

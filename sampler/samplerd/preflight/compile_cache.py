@@ -3,6 +3,7 @@
 import contextlib
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import jax
 from jax.experimental.compilation_cache import compilation_cache
@@ -28,7 +29,7 @@ def cache_case(samplers: Samplers, shape: Shape) -> Case:
 def _cold_and_warm(samplers: Samplers, shape: Shape, name: str) -> Result:
     numbers = range(shape.batch)
     asked = [asked_of(number) for number in numbers]
-    with _fresh_cache(), _counted_hits() as hits:
+    with fresh_cache(), counted_hits() as hits:
         _, cold = samplers.fresh(shape)(numbers, asked)
         before = len(hits)
         _, warm = samplers.fresh(shape)(numbers, asked)
@@ -47,8 +48,8 @@ def _cold_and_warm(samplers: Samplers, shape: Shape, name: str) -> Result:
 
 
 @contextlib.contextmanager
-def _fresh_cache() -> Iterator[None]:
-    """A cache that is empty, and afterwards the one there was. Nothing else may compile meanwhile."""
+def fresh_cache() -> Iterator[Path]:
+    """The folder of a cache that is empty, and afterwards the one there was. Nothing else may compile meanwhile."""
     names = ("jax_compilation_cache_dir", *_OPTIONS)
     before = {name: getattr(jax.config, name) for name in names}
     with tempfile.TemporaryDirectory(prefix="preflight-cache-") as folder:
@@ -56,7 +57,7 @@ def _fresh_cache() -> Iterator[None]:
             for name, value in {"jax_compilation_cache_dir": folder, **_OPTIONS}.items():
                 jax.config.update(name, value)
             compilation_cache.reset_cache()
-            yield
+            yield Path(folder)
         finally:
             for name, value in before.items():
                 jax.config.update(name, value)
@@ -64,7 +65,8 @@ def _fresh_cache() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _counted_hits() -> Iterator[list[str]]:
+def counted_hits() -> Iterator[list[str]]:
+    """One item for each program that is taken from the cache meanwhile."""
     hits: list[str] = []
 
     def listen(event: str, **_: object) -> None:

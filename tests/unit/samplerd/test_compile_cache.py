@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import jax
+import numpy as np
 import pytest
 from samplerd.jax_setup import cache_folder, processor
+from samplerd.preflight.compile_cache import counted_hits, fresh_cache
 
 ZEN = """\
 processor\t: 0
@@ -60,3 +63,32 @@ def test_a_filled_folder_serves_from_a_read_only_file_system(tmp_path: Path, mon
     monkeypatch.setattr(Path, "mkdir", read_only)
     assert cache_folder(tmp_path, ZEN) == filled
     assert cache_folder(tmp_path, ZEN.replace(" avx2", "")) is None
+
+
+def test_a_program_that_was_cut_off_is_never_used() -> None:
+    """As by a server that was killed while it wrote. It is compiled anew, and so is what others find there."""
+
+    def computed() -> list[float]:
+        return np.asarray(jax.jit(lambda number: number * 3 + 1)(np.arange(5.0))).tolist()
+
+    with fresh_cache() as folder, counted_hits() as hits:
+        right = computed()
+        assert computed() == right
+        assert len(hits) == 1
+        (program,) = folder.glob("*-cache")
+        program.write_bytes(program.read_bytes()[:-9])
+        for _ in range(2):
+            with pytest.warns(UserWarning, match="Error reading persistent compilation cache"):
+                assert computed() == right
+        assert len(hits) == 1
+
+
+def test_a_folder_that_takes_nothing_costs_time_alone() -> None:
+    with fresh_cache() as folder, counted_hits() as hits:
+        folder.rmdir()
+        folder.write_text("")
+        with pytest.warns(UserWarning, match="persistent compilation cache"):
+            assert jax.jit(lambda number: number * 5 - 1)(np.arange(3.0)).tolist() == [-1.0, 4.0, 9.0]
+        assert hits == []
+        folder.unlink()
+        folder.mkdir()

@@ -102,11 +102,20 @@ async def test_a_head_in_pieces_is_served_in_time() -> None:
         assert (await answered(reader)).startswith(b"HTTP/1.1 204")
 
 
-async def test_a_head_without_end_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(("beyond", "is_refused"), [(-1024, False), (1024, True)])
+async def test_a_head_is_refused_beyond_the_limit_and_not_below(
+    beyond: int, is_refused: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Close to it on both sides: without ours there is h11's own, half as large."""
     caplog.set_level(logging.CRITICAL)
+    begin = b"GET / HTTP/1.1\r\nhost: x\r\nx-long: "
     async with connected() as (reader, writer):
-        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\nx-long: " + b"a" * (2 * HEAD_BYTES))
-        assert (await answered(reader)).startswith(b"HTTP/1.1 400")
+        writer.write(begin + b"a" * (HEAD_BYTES + beyond - len(begin)))
+        await writer.drain()
+        await asyncio.sleep(SLOW / 3)  # it has been read, and found to have no end
+        if not is_refused:
+            writer.write(b"\r\n\r\n")
+        assert (await answered(reader)).startswith(b"HTTP/1.1 400" if is_refused else b"HTTP/1.1 204")
 
 
 @contextlib.asynccontextmanager

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from samplerd import api
+from samplerd import bodies
 from samplerd.program import Executables
 
 from tests.unit.samplerd.servers import checked, serving
@@ -31,7 +31,7 @@ async def test_the_time_limit_ends_streams_and_those_that_wait(executables: Exec
 async def test_a_body_that_never_ends_is_refused_and_not_checked(
     executables: Executables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "_BODY_SECONDS", 0.2)
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.2)
     async with serving(executables) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.process.ports[0])
         writer.write(b"POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")

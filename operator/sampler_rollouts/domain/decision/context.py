@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sampler_rollouts.domain.allowed import ANYTHING, Allowed
+from sampler_rollouts.domain.allowed import BY_DEFAULT, Allowed
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.outcome import EventNote
 from sampler_rollouts.domain.plan import Release, Rollout
@@ -35,11 +35,11 @@ class ResourceMeta:
     annotations: Mapping[str, str] = field(default_factory=dict)
     deleting: bool = False
     created_at: datetime | None = None
-    allowed: Allowed = ANYTHING
+    allowed: Allowed = BY_DEFAULT
     """What the administrator lets its author choose."""
 
     @classmethod
-    def of(cls, metadata: Mapping[str, Any], allowed: Allowed = ANYTHING) -> ResourceMeta:
+    def of(cls, metadata: Mapping[str, Any], allowed: Allowed = BY_DEFAULT) -> ResourceMeta:
         """Read ``.metadata`` of the object."""
         return cls(
             namespace=str(metadata.get("namespace", "")),

@@ -160,6 +160,39 @@ BAD_PLATFORMS = [
         "pools[0].template.models.claimName",
         "must be an object's name",
     ),
+    Bad(
+        "compiled programs nowhere",
+        put("pools.0.template", {"compileCache": {}}),
+        "pools[0].template.compileCache",
+        "give one of them",
+    ),
+    Bad(
+        "compiled programs at two places",
+        put("pools.0.template", {"compileCache": {"claimName": "programs", "sizeLimit": "1Gi"}}),
+        "pools[0].template.compileCache",
+        "either claimName, for what outlasts a pod, or sizeLimit",
+    ),
+    Bad(
+        "compiled programs in a claim of another namespace",
+        put("pools.0.template", {"compileCache": {"claimName": "kube-system/a"}}),
+        "pools[0].template.compileCache.claimName",
+        "must be an object's name",
+    ),
+    Bad(
+        "a volume without room",
+        put("pools.0.template", {"compileCache": {"sizeLimit": 512}}),
+        "pools[0].template.compileCache.sizeLimit",
+        "at least 1Mi, such as 512Mi",
+    ),
+    Bad(
+        "two places for one cache",
+        put(
+            "pools.0.template",
+            {"compileCache": {"sizeLimit": "1Gi"}, "env": [{"name": "SAMPLER_COMPILE_CACHE", "value": "/tmp"}]},
+        ),
+        "pools[0].template.env",
+        "remove SAMPLER_COMPILE_CACHE from env",
+    ),
 ]
 AMOUNTS_OF_PLATFORMS = [
     Bad(

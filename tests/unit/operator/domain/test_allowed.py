@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sampler_rollouts.domain.allowed import ANYTHING, Allowed
+from sampler_rollouts.domain.allowed import BY_DEFAULT, Allowed
 from sampler_rollouts.domain.decision import ResourceMeta
 from sampler_rollouts.domain.resource import parse_spec
 
@@ -21,13 +21,14 @@ TEMPLATE = {
     "tolerations": [{"key": "example.com/team"}],
     "pullSecrets": ["registry"],
     "models": {"claimName": "smollm2"},
+    "compileCache": {"sizeLimit": "1Gi"},
 }
 
 
 class Ruled(World):
     """A world whose administrator has an opinion."""
 
-    allowed: Allowed = ANYTHING
+    allowed: Allowed = BY_DEFAULT
 
     @property
     def meta(self) -> ResourceMeta:
@@ -48,7 +49,24 @@ def problems(allowed: Allowed, **more: Any) -> tuple[str, ...]:
 
 
 def test_everything_by_default() -> None:
-    assert problems(ANYTHING) == ()
+    assert problems(BY_DEFAULT) == ()
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ((), "the administrator allows no claim to be written: use sizeLimit, or have authors.compileCaches name it"),
+        (("caches-*",), "the administrator allows caches-*"),
+        (("programs",), None),
+        (("prog*",), None),
+    ],
+)
+def test_a_claim_that_is_written_must_be_named(named: tuple[str, ...], said: str | None) -> None:
+    """By default too: its volume may be a database's."""
+    claimed = {"template": TEMPLATE | {"compileCache": {"claimName": "programs"}}}
+    found = problems(Allowed(compile_caches=named), **claimed)
+    assert found == ((f"spec.pools[0].template.compileCache.claimName: {said}",) if said else ())
+    assert problems(BY_DEFAULT, **claimed) == problems(Allowed(compile_caches=()), **claimed)
 
 
 def test_the_probers_image_is_one_of_the_allowed_too() -> None:

@@ -35,6 +35,7 @@ def test_where_the_pods_run_is_part_of_it() -> None:
         "accelerator": "a",
         "template": {
             "models": {"claimName": "c"},
+            "compileCache": {"claimName": "programs"},
             "pullSecrets": ["s"],
             "tolerations": [{"key": "k", "value": "v"}],
             "topologySpread": [{"topologyKey": "zone"}],

@@ -8,6 +8,7 @@ import pytest
 from sampler_rollouts.domain import limits, render
 from sampler_rollouts.domain.records import is_closed
 from sampler_rollouts.domain.release import revision
+from sampler_rollouts.domain.render_preflight import preflight_deployment
 from sampler_rollouts.domain.resource import SpecError, parse_spec
 
 from tests.unit.operator.domain.world import pool, spec
@@ -166,6 +167,38 @@ def test_models_come_from_a_claim_that_nobody_writes() -> None:
     assert container["volumeMounts"][1:] == [{"name": "models", "mountPath": "/models", "readOnly": True}]
 
 
+def test_programs_in_a_claim_are_kept_by_revision() -> None:
+    made = template(template={"compileCache": {"claimName": "programs"}})
+    volume = {"name": "compile-cache", "persistentVolumeClaim": {"claimName": "programs"}}
+    assert made["spec"]["volumes"][1:] == [volume]
+    (container,) = made["spec"]["containers"]
+    labels = made["metadata"]["labels"]
+    whose = [labels[f"samplerrollouts.io/{part}"] for part in ("rollout", "pool", "revision")]
+    mount = {"name": "compile-cache", "mountPath": "/compile-cache", "subPath": "-".join(whose)}
+    assert container["volumeMounts"][1:] == [mount]
+    assert {"name": "SAMPLER_COMPILE_CACHE", "value": "/compile-cache"} in container["env"]
+
+
+def test_programs_in_a_volume_of_the_pods_own_have_a_limit() -> None:
+    made = pod(template={"compileCache": {"sizeLimit": "512Mi"}, "models": {"claimName": "smollm2"}})
+    assert made["volumes"][2:] == [{"name": "compile-cache", "emptyDir": {"sizeLimit": "512Mi"}}]
+    (container,) = made["containers"]
+    assert container["volumeMounts"][2:] == [{"name": "compile-cache", "mountPath": "/compile-cache"}]
+
+
+def test_without_a_cache_a_pod_is_told_of_none() -> None:
+    (container,) = pod()["containers"]
+    assert "SAMPLER_COMPILE_CACHE" not in [item["name"] for item in container["env"]]
+
+
+def test_whoever_examines_a_build_fills_the_cache_of_its_servers() -> None:
+    made = template(template={"compileCache": {"claimName": "programs"}})
+    child = render.Child("one", made["metadata"]["labels"]["samplerrollouts.io/revision"])
+    examined = preflight_deployment(OWNER, child, made, 20)["spec"]["template"]["spec"]
+    assert examined["volumes"] == made["spec"]["volumes"]
+    assert examined["containers"][0]["volumeMounts"] == made["spec"]["containers"][0]["volumeMounts"]
+
+
 def test_pull_secrets_and_spread() -> None:
     zone = {"topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule"}
     made = template(template={"pullSecrets": ["a", "b"], "topologySpread": [zone]})
@@ -203,9 +236,12 @@ def test_platform_accelerator_topology_and_placement_are_in_the_revision() -> No
         {"template": {"topologySpread": [{"topologyKey": "a"}]}},
         {"template": {"pullSecrets": ["a"]}},
         {"template": {"models": {"claimName": "a"}}},
+        {"template": {"compileCache": {"claimName": "a"}}},
+        {"template": {"compileCache": {"sizeLimit": "1Gi"}}},
     ]
     assert len({of(**one) for one in said} | {of()}) == len(said) + 1
     empty: Pod = {"nodeSelector": {}, "tolerations": [], "topologySpread": [], "pullSecrets": [], "models": None}
+    empty["compileCache"] = None
     assert of(template=empty) == of()
     assert of(template={"topologySpread": [{"topologyKey": "a", "maxSkew": 1}]}) == of(
         template={"topologySpread": [{"topologyKey": "a"}]}

@@ -35,6 +35,15 @@ def probe(path: str, period: int, failures: int) -> dict[str, Any]:
     return {"httpGet": get, "periodSeconds": period, "failureThreshold": failures, "timeoutSeconds": 5}
 
 
+CLAIM = {"persistentVolumeClaim": {"claimName": "programs"}}
+
+
+def cached(template: dict[str, Any], volume: dict[str, Any], **mount: str) -> None:
+    template["spec"]["volumes"].append({"name": "compile-cache"} | volume)
+    mounted = {"name": "compile-cache", "mountPath": "/compile-cache"} | mount
+    template["spec"]["containers"][0]["volumeMounts"].append(mounted)
+
+
 def first_form() -> dict[str, Any]:
     """What the first version recorded, written out: it must be accepted for ever, or an upgrade loses the records."""
     env = {
@@ -162,6 +171,13 @@ FORGED: dict[str, Forge] = {
         ),
         one(t)["volumeMounts"].append({"name": "models", "mountPath": "/models", "readOnly": True}),
     ),
+    "another revision's programs": lambda t: cached(t, CLAIM, subPath="chat-cpu-a-9876543210"),
+    "all revisions' programs": lambda t: cached(t, CLAIM),
+    "programs by an expression": lambda t: cached(t, CLAIM, subPathExpr="chat-cpu-a-0123456789"),
+    "programs of the node": lambda t: cached(t, {"hostPath": {"path": "/"}}),
+    "programs somewhere else": lambda t: cached(t, {"emptyDir": {"sizeLimit": "1Gi"}}, mountPath="/app"),
+    "programs without a limit": lambda t: cached(t, {"emptyDir": {}}),
+    "programs in memory": lambda t: cached(t, {"emptyDir": {"sizeLimit": "1Gi", "medium": "Memory"}}),
     "labels that are none": lambda t: t["spec"].update(nodeSelector={"a": 1}),
     "labels with blanks": lambda t: t["spec"].update(nodeSelector={"a b": "c"}),
     "pull secrets that are none": lambda t: t["spec"].update(imagePullSecrets=["s"]),
@@ -225,6 +241,15 @@ def test_a_place_is_the_authors() -> None:
         {"name": "models", "persistentVolumeClaim": {"claimName": "c", "readOnly": True}}
     )
     one(template)["volumeMounts"].append({"name": "models", "mountPath": "/models", "readOnly": True})
+    assert is_closed(OWNER, CHILD, template)
+
+
+@pytest.mark.parametrize(
+    ("volume", "mount"), [(CLAIM, {"subPath": "chat-cpu-a-0123456789"}), ({"emptyDir": {"sizeLimit": "1Gi"}}, {})]
+)
+def test_its_own_programs_are_a_revisions(volume: dict[str, Any], mount: dict[str, str]) -> None:
+    template = first_form()
+    cached(template, volume, **mount)
     assert is_closed(OWNER, CHILD, template)
 
 

@@ -105,6 +105,10 @@ def test_what_differs_is_named_without_values() -> None:
             {"template": {"models": {"claimName": "hunter2"}, "pullSecrets": ["hunter2"]}},
             ["models changed", "pullSecrets changed"],
         ),
+        (
+            {"template": {"compileCache": {"sizeLimit": "777Mi"}}},
+            ["compileCache changed", "environment variable SAMPLER_COMPILE_CACHE added"],
+        ),
     ],
 )
 def test_where_the_pods_run_is_named_without_values(more: dict[str, Any], named: list[str]) -> None:

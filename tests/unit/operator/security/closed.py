@@ -30,7 +30,7 @@ def _closed(spec: Spec, name: str, revision: str) -> None:
     assert is_closed(OWNER, child, template)
     (container,) = template["spec"]["containers"]
     drain = template["spec"]["terminationGracePeriodSeconds"]
-    _restricted(template["spec"])
+    _restricted(template["spec"], f"chat-{name}-{revision}")
     free = {key: container.pop(key) for key in FREE & container.keys()}
     placed = Placement.model_validate(read_placement(template["spec"]))
     assert template == render.closed_form(OWNER, child, drain, {}, pool.context_class or STANDARD, placed)
@@ -52,15 +52,20 @@ CONTAINER = FREE | {
 }  # fmt: skip
 
 
-def _restricted(pod: dict[str, Any]) -> None:
+def _restricted(pod: dict[str, Any], folder: str) -> None:
     """The Pod Security level, said a second time: these fields and no other, and these values."""
     (container,) = pod["containers"]
     assert pod.keys() <= POD
     assert container.keys() <= CONTAINER
     assert pod["automountServiceAccountToken"] is False
     assert pod["volumes"][0] == {"name": "tmp", "emptyDir": {}}
-    assert all(set(volume) == {"name", "persistentVolumeClaim"} for volume in pod["volumes"][1:])
-    assert all(mount["readOnly"] for mount in container["volumeMounts"] if mount["name"] != "tmp")
+    mounted = {mount["name"]: mount for mount in container["volumeMounts"]}
+    for volume in pod["volumes"][1:]:
+        (kind,) = volume.keys() - {"name"}
+        assert kind == "persistentVolumeClaim" or volume[kind].keys() == {"sizeLimit"}
+        # Of what others have too, one folder at most is written.
+        mount = mounted[volume["name"]]
+        assert kind == "emptyDir" or mount.get("readOnly") or mount["subPath"] == folder
     assert not [item for item in pod.get("tolerations", ()) if "kubernetes.io/" in item["key"]]
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["runAsUser"] > 0

@@ -129,6 +129,7 @@ _FULL: Spec = {
                 ],
                 "pullSecrets": ["registry"],
                 "models": {"claimName": "smollm2"},
+                "compileCache": {"claimName": "programs"},
             },
         },
         {
@@ -139,6 +140,7 @@ _FULL: Spec = {
             "contextClass": "long",
             "replicas": 1,
             "image": IMAGE,
+            "template": {"compileCache": {"sizeLimit": "512Mi"}},
         },
     ],
     "strategy": {

@@ -1,0 +1,73 @@
+"""A server for connections of one short request each, that nobody can keep busy: what probes and scrapes need."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from aiohttp import web
+
+SECONDS: Final = 20.0
+"""For a connection, from its first moment to its end: request, answer, and the client's reading of it."""
+MOST: Final = 64
+"""Connections at once."""
+HEAD_FIELDS: Final = 64
+"""The most headers of a request; aiohttp bounds each (8 KiB)."""
+
+
+class OneRequestServer(web.Server):
+    """Ends each connection after an answer, after ``seconds`` at the latest, and the oldest where there are too many.
+
+    The oldest, and not the newest: whoever opens connections only to hold them must not keep the kubelet's probe out,
+    or he would have the operator restarted.
+    """
+
+    seconds = SECONDS
+    most = MOST
+
+    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> None:
+        super().__init__(handler, access_log=None, max_headers=HEAD_FIELDS, lingering_time=0)
+        self._open: dict[_Connection, None] = {}  # the oldest first
+
+    def __call__(self) -> web.RequestHandler:
+        """A connection."""
+        return _Connection(self, loop=asyncio.get_running_loop(), **self._kwargs)
+
+    def begin(self, connection: _Connection) -> asyncio.TimerHandle:
+        """Take it in; gives what will end it."""
+        if len(self._open) >= self.most:
+            oldest = next(iter(self._open))
+            self.end(oldest)
+            oldest.abort()
+        self._open[connection] = None
+        return asyncio.get_running_loop().call_later(self.seconds, connection.abort)
+
+    def end(self, connection: _Connection) -> None:
+        """It is no more."""
+        self._open.pop(connection, None)
+
+
+class _Connection(web.RequestHandler):
+    """One connection of such a server."""
+
+    __slots__ = ("_late", "_owner", "_wire")
+
+    def __init__(self, owner: OneRequestServer, **settings: Any) -> None:
+        super().__init__(owner, **settings)
+        self._owner = owner
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._wire = transport
+        self._late = self._owner.begin(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._late.cancel()
+        self._owner.end(self)
+        super().connection_lost(exc)
+
+    def abort(self) -> None:
+        """At once: who does not read would keep an orderly end waiting."""
+        self._wire.abort()
