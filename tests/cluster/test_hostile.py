@@ -79,6 +79,9 @@ def agreed(send: Send, spec: Spec) -> bool:
         closed(parse_spec(json.loads(said)["spec"], "hostile"))
         return True
     assert 400 <= status < 500, said[:500]
+    if b"unknown field" in said and spec != without_nulls(spec):
+        # A null at a name that nobody knows: strict validation alone refuses it, and dropped it is nothing.
+        return agreed(send, without_nulls(spec))
     with pytest.raises(SpecError):
         parse_spec(without_nulls(spec), "hostile")
     return False
