@@ -27,7 +27,12 @@ class OneRequestServer(web.Server):
     most = MOST
 
     def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> None:
-        super().__init__(handler, access_log=None, max_headers=HEAD_FIELDS, lingering_time=0)
+        async def last(request: web.BaseRequest) -> web.StreamResponse:
+            answer = await handler(request)
+            answer.force_close()
+            return answer
+
+        super().__init__(last, access_log=None, max_headers=HEAD_FIELDS, lingering_time=0)
         self._open: dict[_Connection, None] = {}  # the oldest first
 
     def __call__(self) -> web.RequestHandler:

@@ -52,13 +52,10 @@ def _handler(pages: Mapping[str, Callable[[], web.Response]]) -> Callable[[web.B
     async def handler(request: web.BaseRequest) -> web.Response:
         page = pages.get(request.path)
         if page is None:
-            answer = web.Response(status=404, text="there are /healthz, /readyz and /metrics\n")
-        elif request.method not in ("GET", "HEAD"):
-            answer = web.Response(status=405, text="only GET\n", headers={"Allow": "GET, HEAD"})
-        else:
-            answer = page()
-        answer.force_close()
-        return answer
+            return web.Response(status=404, text="there are /healthz, /readyz and /metrics\n")
+        if request.method not in ("GET", "HEAD"):
+            return web.Response(status=405, text="only GET\n", headers={"Allow": "GET, HEAD"})
+        return page()
 
     return handler
 

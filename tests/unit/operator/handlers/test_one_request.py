@@ -26,9 +26,7 @@ async def served(*, seconds: float = SLOW, most: int = 64, body: bytes = b"x") -
     """The port of a server that answers with the body."""
 
     async def answer(_: web.BaseRequest) -> web.Response:
-        said = web.Response(body=body)
-        said.force_close()
-        return said
+        return web.Response(body=body)
 
     server = OneRequestServer(answer)
     server.seconds, server.most = seconds, most
