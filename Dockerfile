@@ -35,8 +35,10 @@ RUN python3 -m venv /opt/venv
 
 FROM build AS operator-venv
 COPY requirements/operator.txt /requirements/operator.txt
+# The Kubernetes client holds all of itself once more for asyncio, which nothing here imports.
 RUN pip install --require-hashes --report /operator.json -r /requirements/operator.txt \
     && pip uninstall -y pip setuptools \
+    && rm -r /opt/venv/lib/python3*/site-packages/kubernetes/aio \
     && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
 
 FROM build AS model

@@ -18,7 +18,7 @@ import pytest
 
 from local.cluster import Cluster
 from local.demo.load import LoadGenerator
-from local.demo.tally import failures_by_phase
+from local.demo.tally import OK, failures_by_phase
 from local.errors import LocalError
 from tests.support.faults import kill_component, kill_operator, kill_prometheus, kill_servers
 from tests.support.rollouts import Rollouts, condition_of, manifest, synthetic_pool
@@ -67,6 +67,7 @@ def test_every_rollout_ends_right(
     cluster: Cluster, established: Rollouts, load: LoadGenerator, images: dict[str, str]
 ) -> None:
     rollouts, chance, killed, build = established, random.Random(SEED), Counter[str](), 0
+    kills: list[str] = []
     end = time.monotonic() + 60 * MINUTES
     while time.monotonic() < end:
         build += 1
@@ -79,6 +80,7 @@ def test_every_rollout_ends_right(
             assert time.monotonic() < deadline, look(rollouts)["status"]
             time.sleep(chance.uniform(*CALM))
             name = chance.choice([*KILLS, *LIKELY])
+            kills.append(f"{time.time():.1f} {name}")
             KILLS[name](cluster)
             killed[name] += 1
         seen = look(rollouts)
@@ -87,7 +89,7 @@ def test_every_rollout_ends_right(
         assert (ended["stable"]["hash"] == stable) is not good
         if not good:
             assert "unexpected-script" in condition_of(seen, "Stalled")["message"]
-        assert failures_by_phase(load.tally.records()) == {}
+        assert failures_by_phase(load.tally.records()) == {}, beside(load, kills)
     print(f"{build} rollouts, {load.tally.count()} requests, killed: {dict(killed)}")  # noqa: T201
 
 
@@ -119,6 +121,12 @@ def test_servers_that_crash_after_they_were_ready_are_taken_back(
     asked = load.tally.count()
     wait_for("answers of stable", lambda: load.tally.count() > asked + 50, timeout=60)
     assert set(failures_by_phase(load.tally.records())) <= {"crash"}
+
+
+def beside(load: LoadGenerator, kills: list[str]) -> str:
+    """When requests failed, and what was killed when."""
+    failed = [f"{one.at:.1f} {one.outcome} {one.detail}" for one in load.tally.records() if one.outcome != OK]
+    return "\n".join(["failed requests:", *failed, "kills:", *kills])
 
 
 def look(rollouts: Rollouts) -> dict[str, Any]:

@@ -107,7 +107,16 @@ def kill_component(cluster: Cluster, name: str) -> None:
     (pid,) = (part.pid for part in cluster.components() if part.name == name)
     assert pid, f"{name} has no process"
     os.kill(pid, signal.SIGKILL)
+    wait_for(f"the end of {name}", lambda: _has_ended(pid), timeout=10, every=0.05)
     cluster.up()
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether it is gone, or waits for its parent alone: it holds no port any more."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except FileNotFoundError:
+        return True
 
 
 def kill_servers(pods: Iterable[Mapping[str, Any]]) -> int:

@@ -36,6 +36,7 @@ _FAMILIES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     told.CHECK_BAD: ("How many of them were bad.", _CHECK),
     told.CHECK_BOUND: ("Upper confidence bound of the share of bad requests.", _CHECK),
     told.CHECK_EVIDENCE: ("Log evidence against the release over its threshold: 1 is Failed.", _CHECK),
+    "check_unconfirmed_evidence_ratio": ("The same before it is confirmed that stable is not as bad.", _CHECK),
     "check_verdict": ("1 for the verdict that a check has.", (*_CHECK, "verdict", "reason")),
 }
 _Said = tuple[str, tuple[str, ...], float]
@@ -99,6 +100,8 @@ def _of_looks(whose: tuple[str, ...], looks: Mapping[tuple[str, str], CheckLook]
         yield told.CHECK_BOUND, labels, look.upper_bound
         if look.log_threshold > 0:
             yield told.CHECK_EVIDENCE, labels, max(0.0, look.log_e) / look.log_threshold
+            unconfirmed = max(0.0, look.log_e, look.unproven) / look.log_threshold
+            yield "check_unconfirmed_evidence_ratio", labels, unconfirmed
         yield "check_verdict", (*labels, look.verdict.value, look.reason), 1
 
 

@@ -7,13 +7,15 @@ what a pod or a metrics source says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
 
+from sampler_rollouts.domain.decision.stages import FORWARD
 from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED
 from sampler_rollouts.domain.evidence.look import CheckLook, Verdict
 from sampler_rollouts.handlers import known
@@ -27,15 +29,20 @@ if TYPE_CHECKING:
     from sampler_rollouts.handlers.loop import ReconcileLoop
 
 ROLLED_BACK: Final = "RolledBack"
+SHOWN_SECONDS: Final = 300.0
+"""What decided is one look's, and the next decision knows nothing of it: so long every scrape sees it."""
 _SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
 
 
 class Telemetry:
     """Counts what happens and shows what is known. Used from the event loop alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.registry = CollectorRegistry()
+        self._clock = clock
         self._known: dict[RolloutKey, bytes] = {}
+        self._deciding: dict[RolloutKey, tuple[float, Mapping[tuple[str, str], CheckLook]]] = {}
+        """Until when the looks by which a release was taken back are shown."""
         self._reconciles = self._counter("reconcile", "Reconciles that ended, by how.", "result")
         self._durations = Histogram(
             f"{told.PREFIX}_reconcile_duration_seconds",
@@ -94,15 +101,26 @@ class Telemetry:
         """A decision was taken, and is in status."""
         looks = {} if evidence is None else evidence.looks
         available = None if evidence is None else evidence.available
-        self._known[key] = known.written(key, outcome.status, looks, available)
         for note in outcome.events:
             self._events.labels(note.type, note.reason).inc()
             if note.reason == ROLLED_BACK:
                 self._rollbacks.labels(*key, *_cause(outcome.status, looks)).inc()
+                failed = {place: look for place, look in looks.items() if look.verdict is Verdict.FAILED}
+                self._deciding[key] = self._clock() + SHOWN_SECONDS, failed
+        self._known[key] = known.written(key, outcome.status, {**looks, **self._decisive(key, outcome)}, available)
+
+    def _decisive(self, key: RolloutKey, outcome: Outcome) -> Mapping[tuple[str, str], CheckLook]:
+        """The looks by which the last release was taken back, as long as they are shown."""
+        until, failed = self._deciding.get(key, (0.0, {}))
+        if outcome.status.stage not in FORWARD and self._clock() < until:
+            return failed
+        self._deciding.pop(key, None)
+        return {}
 
     def forget(self, key: RolloutKey) -> None:
         """The rollout is gone, and with it its series."""
         self._known.pop(key, None)
+        self._deciding.pop(key, None)
 
     def collect(self) -> Iterable[Metric]:
         """Nothing: what is known is written as text already."""

@@ -6,7 +6,7 @@ their label ``instance`` is the address by which it was scraped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final
@@ -80,6 +80,8 @@ class SentBook:
     read_until: dict[str, int] = field(default_factory=dict)
     problem: str = ""
     span: int = 0
+    _front: int = 0
+    """The newest of the pods' own samples when gateways' were last read."""
     _series: dict[str, dict[bytes, Series]] = field(default_factory=dict)
 
     def meet(self, answer: Mapping[Identity, Series]) -> None:
@@ -103,19 +105,26 @@ class SentBook:
         self.read_until = {address: time for address, time in self.read_until.items() if address in there}
         self._series = {address: one for address, one in self._series.items() if address in there}
 
-    def begin(self, address: str) -> int:
-        """From where on an address is to be read: a little before what is known, or before its first pod's samples."""
-        until = self.read_until.get(address)
+    def begin(self, addresses: Iterable[str]) -> int:
+        """From where on some addresses are to be read: a little before what is known, or before their first pods.
+
+        When they were last read the store was as far as it was with the pods' own samples: a counter that was behind
+        these is waited for, and one whose endpoint the gateway had no more is not.
+        """
+        places = self._by_address()
+        return min(self._begin(address, places[address]) for address in addresses)
+
+    def _begin(self, address: str, stays: Sequence[Stay]) -> int:
+        first, until = min(stay.first for stay in stays), self.read_until.get(address)
         if until is None:
-            first = min(stay.first for stay in self.stays.values() if stay.address == address)
             return first - OVERLAP_SCRAPES * self.scrape
-        front = max((time for some in self._series.values() for time in newest_of(some.values())), default=until)
-        return going_on(until, newest_of(self._series.get(address, {}).values()), front, self.scrape)
+        newest = newest_of(self._series.get(address, {}).values())
+        return going_on(until, newest or [first], self._front, self.scrape)
 
     def wanted(self, pods: Iterable[str]) -> Wanted | None:
         """What is to be read on where these pods are: of addresses that have been read before."""
-        addresses = self.at(pods) & self.read_until.keys()
-        return Wanted(addresses, min(map(self.begin, addresses))) if addresses else None
+        addresses = frozenset(address for address in self.at(pods) if address in self.read_until)
+        return Wanted(addresses, self.begin(addresses)) if addresses else None
 
     def at(self, pods: Iterable[str]) -> frozenset[str]:
         """The addresses of these pods, as far as they are known."""
@@ -123,21 +132,30 @@ class SentBook:
         return frozenset(stay.address for pod, stay in self.stays.items() if pod[2] in names)
 
     def take(self, found: Iterable[Counted], addresses: Iterable[str], start: int, end: int) -> None:
-        """Put all that was found of some addresses in the place of what was known of them from ``start`` on."""
+        """Put all that was found of some addresses in the place of what was known of them from ``start`` to ``end``."""
+        places = self._by_address()
         for one in found:
             known = self._series.setdefault(one.address, {})
-            fresh = cut(one.series, lambda times: times >= start)
-            if one.name in known:
-                fresh = joined(cut(known[one.name], lambda times: times < start), fresh)
-            known[one.name] = self._thin(one.address, fresh, end)
-        self.read_until |= dict.fromkeys(addresses, end)
+            fresh = cut(one.series, lambda times: (times >= start) & (times <= end))
+            if (old := known.get(one.name)) is not None:
+                # An earlier look may have read further.
+                later = cut(old, lambda times: times > end)
+                fresh = joined(joined(cut(old, lambda times: times < start), fresh), later)
+            known[one.name] = self._thin(places.get(one.address, ()), [*known.values(), fresh], fresh, end)
+        for address in addresses:
+            self.read_until[address] = max(end, self.read_until.get(address, end))
+        self._front = max((stay.last for stay in self.stays.values()), default=0)
 
-    def _thin(self, address: str, series: Series, end: int) -> Series:
-        """Without what changes no account of a pod that is, or was, at the address."""
-        stays = [stay for stay in self.stays.values() if stay.address == address]
+    def _by_address(self) -> Mapping[str, Sequence[Stay]]:
+        found: dict[str, list[Stay]] = {}
+        for stay in self.stays.values():
+            found.setdefault(stay.address, []).append(stay)
+        return found
+
+    def _thin(self, stays: Sequence[Stay], every: Iterable[Series], series: Series, end: int) -> Series:
+        """One of all series of an address, without what changes no account of a pod that is, or was, there."""
         ends = [stay.last - SETTLE for stay in stays]
         horizon = min(end - OVERLAP_SCRAPES * self.scrape, max([end - KEPT_SCRAPES * self.scrape, *ends]))
-        every = [*self._series.get(address, {}).values(), series]
         ends += newest_of(every)
         marks = [time - back * self.scrape for time in ends for back in range(LASTING)]
         return thinned(series, horizon - LASTING * self.scrape, [*(stay.first for stay in stays), *marks])
@@ -160,13 +178,14 @@ def address_of(instance: str) -> str:
     return f"[{found}]" if found.version == 6 else str(found)
 
 
-def selectors(gateway: GatewayRequests, addresses: Iterable[str]) -> Iterator[str]:
-    """Selectors, each of a bounded number of addresses, at the port that servers listen on."""
+def selectors(gateway: GatewayRequests, addresses: Iterable[str]) -> Iterator[tuple[Sequence[str], str]]:
+    """A bounded number of addresses each, and the selector of these, at the port that servers listen on."""
     every = sorted(set(addresses))
     places = "".join(f',{name}="{value}"' for name, value in sorted(gateway.labels.items()))
     for first in range(0, len(every), PODS_A_QUERY):
-        hosts = "|".join("".join(map(_plain, f"{one}:{HTTP_PORT}")) for one in every[first : first + PODS_A_QUERY])
-        yield f'{{__name__="{gateway.metric}"{places},{gateway.address_label}=~"{hosts}"}}'
+        some = every[first : first + PODS_A_QUERY]
+        hosts = "|".join("".join(map(_plain, f"{one}:{HTTP_PORT}")) for one in some)
+        yield some, f'{{__name__="{gateway.metric}"{places},{gateway.address_label}=~"{hosts}"}}'
 
 
 def _plain(character: str) -> str:

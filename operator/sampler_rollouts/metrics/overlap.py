@@ -20,8 +20,8 @@ def going_on(until: int, newest: Sequence[int], front: int, scrape: int) -> int:
     """Where reading goes on after ``until``: a few scrapes before it, or before the series that is furthest behind.
 
     ``newest`` has the newest sample of each series. The store itself may be behind by hours (a queue of remote writes),
-    and catches up in order: what is far behind its ``front``, the newest sample of all, is waited for no longer. All in
-    Unix milliseconds.
+    and catches up in order: what is far behind its ``front``, the newest of all the pods' samples, is waited for no
+    longer. All in Unix milliseconds.
     """
     awaited = front - SILENT_SCRAPES * scrape
     return min([until, *(time for time in newest if time >= awaited)]) - OVERLAP_SCRAPES * scrape

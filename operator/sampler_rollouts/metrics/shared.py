@@ -91,16 +91,16 @@ Together: TypeAlias = Callable[[Exchange, Asked, int], Found | None]
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """What gateways had counted from ``asked.start`` on for all of ``asked.addresses``."""
+    """What gateways had counted from ``start`` on, by address: of each that was read, if it is nothing."""
 
-    asked: Wanted
+    start: int
     series: Mapping[str, list[Counted]]
 
     def of(self, one: Wanted) -> list[Counted] | None:
-        """What one look would have found for itself, if all of that was asked."""
-        if not one.addresses <= self.asked.addresses or one.start < self.asked.start:
+        """What one look would have found for itself, if all of that was read."""
+        if one.start < self.start or not one.addresses <= self.series.keys():
             return None
-        return [found for address in one.addresses for found in self.series.get(address, ())]
+        return [found for address in one.addresses for found in self.series[address]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,25 +216,28 @@ class Shared:
         return _Answer(start, now, grouped, series, sent)
 
     def _sent(self, wanted: list[Wanted], exchange: Exchange, now: int, clock: float) -> _Sent | None:
-        """What gateways have counted for all of them. None: let each ask for himself, and see what is wrong with it."""
+        """What gateways have counted for all of them; after trouble of those that were read until then. Let the others
+        ask for themselves, and see what is wrong with it.
+        """
         wanted = [one for one in wanted if now - one.start <= self._longest]
         if self._gateway is None or len(wanted) < 2 or clock < self._sent_apart.until:
             return None
-        asked = Wanted(frozenset().union(*(one.addresses for one in wanted)), min(one.start for one in wanted))
+        start, addresses = min(one.start for one in wanted), frozenset().union(*(one.addresses for one in wanted))
         series: dict[str, list[Counted]] = {}
         try:
-            for selector in selectors(self._gateway, asked.addresses):
-                found, unread = counted(exchange.ranges(selector, asked.start, now), self._gateway)
+            for some, selector in selectors(self._gateway, addresses):
+                found, unread = counted(exchange.ranges(selector, start, now), self._gateway)
                 if unread:
                     raise SourceProblem("InvalidAnswer", "some series cannot be read")
+                series |= {address: [] for address in some}
                 for one in found:
                     series.setdefault(one.address, []).append(one)
         except SourceProblem as problem:
             logger.info("gateways' counters are read one by one for a while", extra={"reason": problem.reason})
             self._sent_apart.begin()
-            return None
-        self._sent_apart.end()
-        return _Sent(asked, series)
+        else:
+            self._sent_apart.end()
+        return _Sent(start, series)
 
 
 def _grouped(selectors: Iterable[Selector]) -> list[Selector]:

@@ -134,7 +134,8 @@ class Reading:
         sent.problem = ""
         left = sent.at(self._accounted) - self._served
         try:
-            for some in (left & sent.read_until.keys(), left - sent.read_until.keys()):
+            known = left & frozenset(sent.read_until)
+            for some in (known, left - known):
                 self._sent_to(source, some, now)
         except SourceProblem as problem:
             sent.problem = problem.reason
@@ -143,7 +144,8 @@ class Reading:
         """Read on of some addresses, by windows as any history."""
         if not addresses:
             return
-        asked, sent = list(gateway.selectors(source, addresses)), self._history.sent
+        sent = self._history.sent
+        asked = [selector for _, selector in gateway.selectors(source, addresses)]
 
         def read(start: int, end: int) -> tuple[list[Counted], int]:
             answers = [gateway.counted(self._exchange.ranges(selector, start, end), source) for selector in asked]
@@ -152,7 +154,7 @@ class Reading:
             return [one for found, _ in answers for one in found], largest
 
         first = GATEWAYS * max(1, min(len(addresses), selectors.PODS_A_QUERY))
-        for start, end, found in self._windows(sent, min(map(sent.begin, addresses)), now, first, read):
+        for start, end, found in self._windows(sent, sent.begin(addresses), now, first, read):
             sent.take(found, addresses, start, end)
 
     def _windows(

@@ -152,6 +152,7 @@ def _judge_rate(
         stable_checked=found.stable_checked,
         stable_bad=found.stable_bad,
         ratio_bounds=found.ratio_bounds,
+        unproven=found.unproven if math.isfinite(found.unproven) else 0.0,
         dropped={**look.dropped, **({LONG_GAP: found.long_gaps} if found.long_gaps else {})},
     )
 

@@ -82,6 +82,8 @@ class CheckLook:
     """What stable did in the stretches of time that were compared."""
     ratio_bounds: tuple[float, float] = (0.0, math.inf)
     """Confidence bounds of the candidate's rate over stable's, at 1 - 0.2 (1 - passConfidence) each."""
+    unproven: float = 0.0
+    """``log_e`` if the absolute limit counted without the proof that the candidate is worse than stable (R12)."""
     dropped: Mapping[str, int] = field(default_factory=dict)
     """Samples and intervals that were not believed, by CamelCase reason."""
     detail: str = ""

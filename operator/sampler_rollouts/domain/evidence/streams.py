@@ -162,7 +162,7 @@ def _cells(rows: PodIntervals, streams: int) -> _Cells:
     key, of_row = _numbered(rows.cell * streams + rows.stream)
     counts = np.empty((4, key.size), dtype=np.int64)
     place = np.where(rows.stable, of_row + key.size, of_row)
-    for first, counted in enumerate((rows.checked, rows.bad)):  # sums of doubles: exact, as counters are doubles
+    for first, counted in enumerate((rows.checked, rows.bad)):  # as doubles: exact up to 2^53
         counts[first::2] = np.bincount(place, counted, 2 * key.size).reshape(2, key.size)
     return _Cells(key % streams, key // streams, counts, of_row)
 

@@ -306,6 +306,7 @@ def test_worse_than_stable_fails() -> None:
         look = compared(two(STEADY, HALF), stable(STEADY, [0] * 6), plan=plan)
         assert look.verdict.value == "Failed", plan
         assert (look.stable_checked, look.stable_bad) == (200, 0)
+        assert look.unproven == look.log_e
         assert "stable was bad in 0 of 200" in look.detail
 
 
@@ -323,6 +324,7 @@ def test_above_its_limit_beside_a_stable_that_has_answered_little_is_not_decided
         look = compared(two(STEADY, HALF), stable(few, [0] * 6), plan=plan)
         assert summary(look)[:2] == ("Inconclusive", "UnconfirmedAgainstStable"), plan
         assert "stable was bad in 0 of 10" in look.detail
+        assert look.log_e < look.log_threshold <= look.unproven, "so far the evidence has come, but for the proof"
         assert compared(two(STEADY, HALF), stable(few, few), plan=plan).reason == "SharedDegradation", plan
 
 

@@ -11,9 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from sampler_rollouts.cluster.adapter import KubernetesCluster
 from sampler_rollouts.cluster.errors import ConflictError, UnavailableError
 from sampler_rollouts.cluster.kinds import RolloutKey
+from sampler_rollouts.domain.decision.stages import FORWARD
 from sampler_rollouts.handlers import probes
 from sampler_rollouts.handlers.loop import ReconcileLoop
-from sampler_rollouts.handlers.telemetry import Telemetry
+from sampler_rollouts.handlers.telemetry import SHOWN_SECONDS, Telemetry
 from sampler_rollouts.metrics.told import PREFIX
 from sampler_rollouts.reconcile.reconciler import Reconciler, Result
 from sampler_rollouts.reconcile.sampling import BoundedMetrics
@@ -30,6 +31,10 @@ def telemetry() -> Telemetry:
 
 @pytest.fixture
 def world(telemetry: Telemetry) -> World:
+    return observed(telemetry)
+
+
+def observed(telemetry: Telemetry) -> World:
     world = World()
     metrics = BoundedMetrics(world.traffic, ["default"], time_limit=1.0, observer=telemetry)
     metrics._threads = {"": Inline(), "default": Inline()}  # type: ignore[dict-item]
@@ -57,11 +62,7 @@ def series_of(telemetry: Telemetry) -> int:
 async def test_a_rollback_is_counted_with_its_check_and_what_spoke_for_it_is_shown(
     world: World, telemetry: Telemetry
 ) -> None:
-    await established(world)
-    world.traffic.bad_images.add(image("b"))
-    world.declare(spec("b"))
-    while world.status["stage"] != "RollingBack":
-        await world.turn()
+    await rolled_back(world)
 
     assert value(telemetry, "rollbacks_total", **WHOSE, reason="CheckFailed", check="unexpected-script") == 1
     assert value(telemetry, "decisions_total", type="Warning", reason="RolledBack") == 1
@@ -74,9 +75,42 @@ async def test_a_rollback_is_counted_with_its_check_and_what_spoke_for_it_is_sho
     assert bad / checked <= value(telemetry, "check_upper_bound_ratio", **check) <= 1
 
     await world.settle()
+    assert value(telemetry, "check_evidence_ratio", **check) >= 1, "no scrape may have met the look that decided"
+    assert value(telemetry, "check_verdict", **check, verdict="Failed") == 1
     assert value(telemetry, "rollbacks_total", **WHOSE) == 1, "a decision is counted once"
     assert value(telemetry, "rollout_condition", **WHOSE, condition="Stalled") == 1
     assert value(telemetry, "pool_weight_wanted_ratio", **WHOSE, pool="cpu") == 1, "stable serves all of it"
+
+
+def shown(telemetry: Telemetry) -> list[float]:
+    return [number for name, labels, number in samples(telemetry) if name == "check_evidence_ratio" and number >= 1]
+
+
+@pytest.mark.parametrize(("later", "said"), [(SHOWN_SECONDS - 1, 1), (SHOWN_SECONDS, 0)])
+async def test_what_decided_is_shown_for_a_while(later: float, said: int) -> None:
+    now = [100.0]
+    telemetry = Telemetry(lambda: now[0])
+    world = observed(telemetry)
+    await rolled_back(world)
+    now[0] += later
+    await world.settle()
+    assert len(shown(telemetry)) == said
+
+
+async def test_what_decided_is_not_shown_of_the_next_release(world: World, telemetry: Telemetry) -> None:
+    await rolled_back(world)
+    world.declare(spec("c"))
+    while world.status["stage"] not in FORWARD:
+        await world.turn()
+    assert shown(telemetry) == []
+
+
+async def rolled_back(world: World) -> None:
+    await established(world)
+    world.traffic.bad_images.add(image("b"))
+    world.declare(spec("b"))
+    while world.status["stage"] != "RollingBack":
+        await world.turn()
 
 
 async def test_weights_are_shares(world: World, telemetry: Telemetry) -> None:

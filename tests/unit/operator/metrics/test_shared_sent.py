@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.look import Evidence
 from sampler_rollouts.domain.evidence.samples import Question, Series
 from sampler_rollouts.domain.evidence.unaccounted import NO_SAMPLES
-from sampler_rollouts.metrics import shared
+from sampler_rollouts.metrics import gateway, shared
 from sampler_rollouts.metrics.config import GatewayRequests
 from sampler_rollouts.metrics.envelope import SourceProblem
 from sampler_rollouts.metrics.gateway import Counted, Wanted
@@ -77,6 +78,14 @@ def test_one_round_of_looks_asks_gateways_once(shop: Shop) -> None:
     assert seen == [20 * LOST * number for number in range(len(NAMES))]
 
 
+def test_what_gateways_do_not_know_is_asked_for_once_for_all(shop: Shop) -> None:
+    shop.gateways.gateways = shop.gateways.gateways[2:]  # nothing has been sent to r0's pods
+    found = begun(shop)
+    for name in NAMES:
+        assert look(found, shop, name, 22.0) == look(source(), shop, name, 22.0)
+    assert shop.gateways.asked_of_gateways == 1 + len(NAMES), "once for all, and each of those beside for himself"
+
+
 def test_each_rollout_gets_what_it_would_have_read_by_itself(shop: Shop) -> None:
     found, random, moments = begun(shop), np.random.default_rng(1), []
     for step in range(40):
@@ -110,7 +119,7 @@ def test_what_one_is_behind_with_is_read_with_all_others(shop: Shop) -> None:
 
 def test_an_answer_for_all_holds_what_was_asked_of_it_and_nothing_else_is_taken_from_it() -> None:
     every = {address: [Counted(address, b"", Series("", "", "", "", {}, [], []))] for address in ("a", "b", "c")}
-    answer = shared._Sent(Wanted(frozenset(every), 100), every)
+    answer = shared._Sent(100, every)
     assert answer.of(Wanted(frozenset("ab"), 100)) in ([*every["a"], *every["b"]], [*every["b"], *every["a"]])
     assert answer.of(Wanted(frozenset("ad"), 100)) is None
     assert answer.of(Wanted(frozenset("a"), 99)) is None
@@ -184,6 +193,44 @@ def test_a_source_without_the_counter_says_so_for_each(shop: Shop) -> None:
         assert look(found, shop, name, 60.0).looks["pool", "errors"].checked == 2 * 20 * 60, "the pods' own are judged"
 
 
+def test_what_was_read_before_the_trouble_is_used(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "PODS_A_QUERY", 4)
+    found, whole = begun(shop), shop.gateways.ranges
+
+    def ranges(selector: str, start: int, end: int) -> list[object]:
+        if "10[.]0[.]3[.]" in selector and "10[.]0[.]2[.]" in selector:
+            raise SourceProblem("AnswerTooLarge", "no")
+        return whole(selector, start, end)
+
+    shop.gateways.ranges = ranges  # type: ignore[method-assign]
+    for name in NAMES:
+        assert look(found, shop, name, 22.0) == look(source(), shop, name, 22.0)
+    own = len(NAMES)
+    assert shop.gateways.asked_of_gateways == 1 + own + 3, "the first two rollouts need not ask for themselves"
+
+
+def test_who_has_much_to_catch_up_with_does_so_by_himself(shop: Shop) -> None:
+    found = begun(shop)
+    shop.gateways.gateway_problem = SourceProblem("QueryFailed", "no")
+    for scrape in range(22, 100, 6):
+        for name in NAMES:
+            look(found, shop, name, scrape)
+    shop.gateways.gateway_problem = None
+    spans, whole = [], shop.gateways.ranges
+
+    def ranges(selector: str, start: int, end: int) -> list[object]:
+        if "10[.]0[.]1[.]" in selector and "10[.]0[.]2[.]" in selector:
+            spans.append((end - start) / 2000)
+        return whole(selector, start, end)
+
+    found._shared._sent_apart.until = 0.0
+    shop.gateways.ranges = ranges  # type: ignore[method-assign]
+    for scrape in (100.0, 101.0, 102.0, 103.0):
+        for name in NAMES:
+            assert look(found, shop, name, scrape) == look(source(), shop, name, scrape)
+    assert 0 < max(spans) <= shared.LONGEST_SCRAPES
+
+
 def test_it_is_tried_for_all_again_after_a_while(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     found = begun(shop)
     shop.gateways.gateway_problem = SourceProblem("QueryFailed", "no")
@@ -193,8 +240,11 @@ def test_it_is_tried_for_all_again_after_a_while(shop: Shop, monkeypatch: pytest
     for name in NAMES:
         look(found, shop, name, 24.0)
     assert shop.gateways.asked_of_gateways == len(NAMES)
+    assert found._shared._sent_apart.until - time.monotonic() > shared.APART_SECONDS - 5
     found._shared._sent_apart.until = 0.0
     shop.gateways.asked_of_gateways = 0
     for name in NAMES:
         look(found, shop, name, 26.0)
     assert shop.gateways.asked_of_gateways == 1
+    found._shared._sent_apart.begin()
+    assert found._shared._sent_apart.until - time.monotonic() <= shared.APART_SECONDS, "not twice as long"
