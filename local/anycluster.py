@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from local.client import Helm, Kubectl
+from local.gateway.install import Edge
 from local.imagestore import ImageStore
 from local.prometheus import Prometheus
 from local.reach import Reach
@@ -73,6 +74,9 @@ class AnyCluster(Protocol):
 
     def up(self) -> None:
         """Bring it up, with all that the operator needs."""
+
+    def gateway(self) -> Edge:
+        """Make a Gateway that routes of any namespace may attach to."""
 
     def down(self) -> None:
         """End it, if the `up` was ours."""

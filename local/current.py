@@ -17,6 +17,8 @@ from pathlib import Path
 from local import addons, namespaces, systemimages, tools
 from local.client import Helm, Kubectl
 from local.errors import LocalError
+from local.gateway import elsewhere
+from local.gateway.install import Edge
 from local.imagestore import Archives, Way
 from local.machine import check_rights
 from local.progress import step, wait_for
@@ -107,8 +109,13 @@ class CurrentCluster:
             )
             wait_for(*ready, timeout=180)
 
+    def gateway(self) -> Edge:
+        """Make a Gateway, where Envoy Gateway is installed. Raises NoGatewayError where it is not."""
+        return elsewhere.ensure(self.kubectl, self.reach)
+
     def leave(self) -> None:
-        """Take Prometheus out again."""
+        """Take Prometheus out again, and the Gateway if there is one."""
+        namespaces.remove(self.kubectl, elsewhere.NAME)
         namespaces.remove(self.kubectl, ELSEWHERE.namespace)
         self.kubectl("delete", "clusterrole,clusterrolebinding", ELSEWHERE.role, "--ignore-not-found")
 

@@ -90,6 +90,7 @@ def test_weights_change_under_load_and_no_request_fails(
     assert {one.server for one in book if one.at > over} <= addresses(rollouts)
 
 
+@pytest.mark.machine("it hangs and kills the servers' processes")
 @pytest.mark.timeout(600)
 def test_what_a_candidate_lost_is_known_from_the_gateway(
     established: Rollouts, images: dict[str, str], edge: Edge

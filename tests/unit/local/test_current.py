@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
@@ -20,6 +21,8 @@ from local.choice import chosen, local_alone
 from local.cluster import Cluster
 from local.current import CurrentCluster, current_context, permit, pinned
 from local.errors import LocalError
+from local.gateway import elsewhere as gateway
+from local.gateway.elsewhere import NoGatewayError
 from local.imagestore import Archives, Way, common_images
 from local.oci import blob
 from local.prometheus import ELSEWHERE, LOCAL
@@ -214,6 +217,7 @@ def test_prometheus_comes_and_goes_with_its_namespace(here: Settings) -> None:
     kubectl.told.clear()
     cluster.leave()
     assert kubectl.told == [
+        f"delete namespace {gateway.NAME}",
         f"delete namespace {ELSEWHERE.namespace}",
         f"delete clusterrole,clusterrolebinding {ELSEWHERE.role}",
     ]
@@ -234,6 +238,43 @@ def test_a_namespace_of_an_earlier_run_is_taken() -> None:
     kubectl = FakeKubectl(**{"get namespace demo": "namespace/demo", "get namespaces": "namespace/demo"})
     namespaces.claim(kubectl, "demo")
     assert kubectl.told == []
+
+
+@pytest.mark.parametrize("controllers", [None, [], ["example.com/other"]])
+def test_where_there_is_no_envoy_gateway_there_is_no_gateway(here: Settings, controllers: list[str] | None) -> None:
+    classes = [{"metadata": {"name": "c"}, "spec": {"controllerName": one}} for one in controllers or []]
+    kubectl = FakeKubectl(
+        **{"get crd": "" if controllers is None else "crd/c", "get gatewayclasses": json.dumps({"items": classes})}
+    )
+    with pytest.raises(NoGatewayError, match="no GatewayClass of Envoy Gateway: install"):
+        elsewhere(here, kubectl).gateway()
+    assert kubectl.told == []
+
+
+def test_the_gateway_is_of_envoy_gateways_class_and_ours(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    classes = [
+        {"metadata": {"name": name}, "spec": {"controllerName": f"{owner}/gatewayclass-controller"}}
+        for name, owner in (("a", "example.com"), ("b", "gateway.envoyproxy.io"))
+    ]
+    services = [{"metadata": {"namespace": "system", "name": "envoy"}}]
+    kubectl = FakeKubectl(
+        **{
+            "get crd": "crd/c",
+            "get gatewayclasses": json.dumps({"items": classes}),
+            "get services": json.dumps({"items": services}),
+        }
+    )
+    cluster = elsewhere(here, kubectl)
+    cluster.reach = SimpleNamespace(service=lambda *place: "/".join(place))  # type: ignore[assignment]
+    answers = iter([503, 404])
+    # Without the slash at its end the API server would send elsewhere.
+    monkeypatch.setattr(
+        gateway.httpx, "get", lambda url, **_: httpx.Response(next(answers) if url == "system/envoy/" else 301)
+    )
+    edge = cluster.gateway()
+    assert (edge.url, edge.name, edge.namespace) == ("system/envoy", gateway.NAME, gateway.NAME)
+    assert kubectl.told == ["create", "apply"]
+    assert '"gatewayClassName": "b"' in kubectl.applied
 
 
 def node(*names: str) -> dict[str, Any]:
