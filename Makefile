@@ -25,9 +25,10 @@ demo: venv ## a real cluster, a real model: one good release promoted, two bad o
 incidents: venv ## the incidents of 2025 and honest releases through a real gateway with a real model; the table in out/incidents.md (KEEP=1)
 	@$(PY) -m local.incidents $(if $(KEEP),--keep) $(INCIDENTS_ARGS)
 
-test: lint ## what CI runs: lint, then unit, API-server and end-to-end tests on one shared cluster
+test: lint ## what CI runs: lint, unit tests, whether what no image here installs still resolves, then API-server and end-to-end tests on one shared cluster
 	@export SAME_EXAMPLES=1
 	@SLOW_TESTS_ONE_IN=3 $(PY) -m pytest tests/unit $(PARALLEL) -q --durations=5
+	@$(PY) -m pytest tests/soak/test_requirements.py -k "gpu or tpu" -n 2 -q
 	@$(PY) -m pytest tests/cluster tests/e2e -q --durations=10
 
 e2e: venv ## the end-to-end tests alone, also on any other cluster (CLUSTER=current IMAGES=... : docs/local-cluster.md)
