@@ -107,7 +107,7 @@ class CurrentCluster:
                 "Prometheus to be ready",
                 lambda: addons.available(self.kubectl, ELSEWHERE.namespace, "prometheus"),
             )
-            wait_for(*ready, timeout=180)
+            wait_for(*ready, timeout=180, remedy=f"see `kubectl get pods -n {ELSEWHERE.namespace}` there")
 
     def gateway(self) -> Edge:
         """Make a Gateway, where Envoy Gateway is installed. Raises NoGatewayError where it is not."""

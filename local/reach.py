@@ -112,4 +112,6 @@ class ThroughApiServer:
                 raise LocalError("`kubectl proxy` has ended", "the kubeconfig's user must reach the API server", text)
             return text.strip() if text.startswith(_SERVED) else ""
 
-        return wait_for("`kubectl proxy` to serve", said, timeout=20)
+        return wait_for(
+            "`kubectl proxy` to serve", said, timeout=20, remedy="the kubeconfig's user must reach the API server"
+        )

@@ -18,6 +18,7 @@ NAME = "sampler-rollouts-edge"
 _CONTROLLER = "gateway.envoyproxy.io/gatewayclass-controller"
 _OWNER = "gateway.envoyproxy.io/owning-gateway-{}=" + NAME
 _TIMEOUT = 120
+_REMEDY = f"see `kubectl describe gateway -n {NAME}` and Envoy Gateway's log"
 
 
 class NoGatewayError(LocalError):
@@ -30,7 +31,9 @@ def ensure(kubectl: Kubectl, reach: Reach) -> Edge:
     namespaces.claim(kubectl, NAME)
     with step(f"bringing up the Gateway {NAME} of class {of}"):
         kubectl("apply", "-f", "-", stdin=json.dumps(manifest(of)))
-        url = wait_for("the Gateway's Envoy to answer", lambda: _answering(kubectl, reach), timeout=_TIMEOUT)
+        url = wait_for(
+            "the Gateway's Envoy to answer", lambda: _answering(kubectl, reach), timeout=_TIMEOUT, remedy=_REMEDY
+        )
     return Edge(url, NAME, NAME)
 
 
