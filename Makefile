@@ -14,12 +14,12 @@ PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 REQUIREMENTS := requirements/dev.txt requirements/model.txt
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo incidents test soak fault-table unit lint venv cluster-up cluster-down cluster-status crds docs kustomize requirements clean
+.PHONY: help demo incidents test e2e soak fault-table unit lint venv cluster-up cluster-down cluster-status crds docs kustomize requirements clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: venv ## a real cluster, a real model: one good release promoted, two bad ones rolled back (KEEP=1 leaves it up)
+demo: venv ## a real cluster, a real model: one good release promoted, two bad ones rolled back (KEEP=1 leaves it up; CLUSTER=current: docs/local-cluster.md)
 	@$(PY) -m local.demo $(if $(KEEP),--keep) $(DEMO_ARGS)
 
 incidents: venv ## the incidents of 2025 and honest releases through a real gateway with a real model; the table in out/incidents.md (KEEP=1)
@@ -30,6 +30,9 @@ test: lint ## what CI runs: lint, unit tests, whether what no image here install
 	@SLOW_TESTS_ONE_IN=3 $(PY) -m pytest tests/unit $(PARALLEL) -q --durations=5
 	@$(PY) -m pytest tests/soak/test_requirements.py -k "gpu or tpu" -n 2 -q
 	@$(PY) -m pytest tests/cluster tests/e2e -q --durations=10
+
+e2e: venv ## the end-to-end tests alone, also on any other cluster (CLUSTER=current IMAGES=... : docs/local-cluster.md)
+	@$(PY) -m pytest tests/e2e -q --durations=10
 
 soak: venv ## the long proofs: every long and slow test, many random histories, every hostile manifest, every scenario with a fault at each write, `up` stopped everywhere, then the real-model demo DEMOS times (default 5)
 	@LONG_TESTS_ONE_IN=1 EXAMPLES=2 $(PY) -m pytest tests/unit -m "long or slow" $(PARALLEL) -q --timeout 7200

@@ -7,25 +7,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 
+from local import prometheus
 from local.client import Kubectl
 from local.health import answers
 from local.settings import Settings
 
-MANIFESTS = Path(__file__).parent / "manifests"
-DEPLOYMENTS = (("kube-system", "coredns"), ("monitoring", "prometheus"))
+DNS = Path(__file__).parent / "manifests" / "coredns.yaml"
+DEPLOYMENTS = (("kube-system", "coredns"), (prometheus.LOCAL.namespace, "prometheus"))
 _NOBODY = 65534
 
 
 def render(settings: Settings, images: Mapping[str, str]) -> str:
     """All manifests, with this cluster's addresses and images."""
-    values = {
-        "coredns_image": images["coredns"],
-        "prometheus_image": images["prometheus"],
-        "dns_ip": settings.dns_ip,
-        "scrape_interval": settings.scrape_interval,
-        "prometheus_data": str(prometheus_data(settings)),
-    }
-    return "\n---\n".join(Template(p.read_text()).substitute(values) for p in sorted(MANIFESTS.glob("*.yaml")))
+    dns = Template(DNS.read_text()).substitute(coredns_image=images["coredns"], dns_ip=settings.dns_ip)
+    # On the host, so that samples outlive the pod: an outage of Prometheus must not be a loss of its past.
+    data = f"hostPath: {{path: {prometheus_data(settings)}, type: Directory}}"
+    return f"{dns}\n---\n{prometheus.LOCAL.render(images['prometheus'], settings.scrape_interval, data)}"
 
 
 def prometheus_data(settings: Settings) -> Path:
@@ -43,16 +40,17 @@ def apply(settings: Settings, kubectl: Kubectl, images: Mapping[str, str]) -> No
 
 def ready(kubectl: Kubectl) -> bool:
     """Whether all of them are available in their latest form."""
-    return all(_available(kubectl, namespace, name) for namespace, name in DEPLOYMENTS)
+    return all(available(kubectl, namespace, name) for namespace, name in DEPLOYMENTS)
 
 
 def prometheus_answers(kubectl: Kubectl) -> bool:
     """Whether Prometheus answers at its Service's address, from the host."""
-    address = kubectl.get("service", "prometheus", namespace="monitoring")["spec"]["clusterIP"]
+    address = kubectl.get("service", "prometheus", namespace=prometheus.LOCAL.namespace)["spec"]["clusterIP"]
     return answers(f"http://{address}:9090/-/ready")
 
 
-def _available(kubectl: Kubectl, namespace: str, name: str) -> bool:
+def available(kubectl: Kubectl, namespace: str, name: str) -> bool:
+    """Whether a Deployment of one pod is there in its latest form."""
     status = kubectl.get("deployment", name, namespace=namespace)
     current = status.get("status", {})
     observed = current.get("observedGeneration") == status["metadata"]["generation"]

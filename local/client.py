@@ -1,4 +1,4 @@
-"""kubectl and helm, bound to the local cluster."""
+"""kubectl and helm, bound to one cluster."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from local.shell import Arg, run
 
 
 class Kubectl:
-    """Runs kubectl against the local cluster and returns what it prints."""
+    """Runs kubectl against the cluster and returns what it prints."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -41,7 +41,7 @@ class Kubectl:
 
 
 class Helm:
-    """Runs helm against the local cluster and returns what it prints."""
+    """Runs helm against the cluster and returns what it prints."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -58,6 +58,7 @@ class Helm:
 
 def environment(settings: Settings) -> dict[str, str]:
     """The user's environment without what would lead the clients elsewhere or make them write into the user's home."""
-    ours = {k: v for k, v in os.environ.items() if k.lower() not in {"http_proxy", "https_proxy", "all_proxy"}}
+    proxies = set() if settings.through_proxy else {"http_proxy", "https_proxy", "all_proxy"}
+    ours = {k: v for k, v in os.environ.items() if k.lower() not in proxies}
     helm = {f"HELM_{what}_HOME": str(settings.run / "helm" / what.lower()) for what in ("CACHE", "CONFIG", "DATA")}
     return {**ours, **helm, "KUBECONFIG": str(settings.kubeconfig), "KUBECACHEDIR": str(settings.run / "kube-cache")}

@@ -13,6 +13,7 @@ from pathlib import Path
 from local import network, status, tools
 from local.client import Helm, Kubectl
 from local.components import ALL
+from local.ctr import Ctr
 from local.down import leftovers, take_down
 from local.errors import LocalError
 from local.files import lock
@@ -21,6 +22,8 @@ from local.gateway.install import ensure as ensure_gateway
 from local.machine import check_machine, check_rights
 from local.process import read_record
 from local.progress import say
+from local.prometheus import LOCAL
+from local.reach import Direct
 from local.settings import Settings, load
 from local.up import PROGRAMS, Up
 
@@ -28,8 +31,15 @@ from local.up import PROGRAMS, Up
 class Cluster:
     """The one local cluster of this machine."""
 
+    name = "the local cluster"
+    clearing = "run `make cluster-down` first"
+    prometheus = LOCAL
+    namespaces = ("kube-system", LOCAL.namespace)
+    to_try = Path(__file__).parent / "demo" / "to_try.txt"
+
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or load()
+        self.reach = Direct(self.settings)
 
     @property
     def kubeconfig(self) -> Path:
@@ -45,6 +55,11 @@ class Cluster:
     def helm(self) -> Helm:
         """Runs helm: `cluster.helm("list")`."""
         return Helm(self.settings)
+
+    @cached_property
+    def images(self) -> Ctr:
+        """Its containerd."""
+        return Ctr(self.settings)
 
     def check(self) -> None:
         """Refuse a machine on which it cannot come up; nothing is touched."""
@@ -66,6 +81,14 @@ class Cluster:
         check_rights()
         with self._lock():
             take_down(self.settings, purge=purge)
+
+    def leave(self) -> None:
+        """All that `up` puts there is the cluster's own."""
+
+    def processes(self) -> dict[str, int]:
+        """Pids of its components, as far as they live."""
+        records = {file.name: read_record(file) for file in sorted(self.settings.pids.iterdir())}
+        return {name: record.pid for name, record in records.items() if record}
 
     def components(self) -> list[status.Component]:
         """Pid, memory and health of each component."""
@@ -96,7 +119,7 @@ class Cluster:
         """
         from local.images import build_images  # noqa: PLC0415 - images need this module for their command
 
-        return build_images(self.settings, names, programs=programs)
+        return build_images(self.settings, self.images, names, programs=programs)
 
     @contextmanager
     def _lock(self) -> Iterator[None]:

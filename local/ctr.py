@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import subprocess
 from collections.abc import Sequence
 
 from local.errors import LocalError
-from local.oci import Blob, archive
+from local.oci import Blob, archive, blob
 from local.packages import unpacked
 from local.settings import Settings
 from local.shell import Arg, run, tail, works
@@ -33,6 +34,16 @@ class Ctr:
     def blobs(self) -> set[str]:
         """Digests of everything in the content store."""
         return set(self._ctr("content", "ls", "-q").split())
+
+    def named(self, name: str) -> str:
+        """Pods use the name under which it is imported."""
+        return name
+
+    def opened(self, name: str) -> tuple[Blob, list[Blob]]:
+        """An image's manifest and configuration: its layers are here already."""
+        manifest = self._ctr("content", "get", name.rpartition("@")[2])
+        config = self._ctr("content", "get", json.loads(manifest)["config"]["digest"])
+        return blob(manifest.encode()), [blob(config.encode())]
 
     def load(self, name: str, manifest: Blob, blobs: Sequence[Blob]) -> None:
         """Import an image, sending only what containerd lacks."""

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from local import base, packages
 from local.buildah import Buildah
-from local.cluster import run_command
-from local.ctr import Ctr
+from local.cluster import Cluster, run_command
 from local.errors import LocalError
 from local.files import content_hash, lock, write_if_changed
+from local.imagestore import ImageStore
 from local.oci import Blob
 from local.progress import say, step
-from local.settings import Settings, load
+from local.settings import Settings
 
 TREE = Path(__file__).parent.parent
 PREFIX = "localhost/sampler-rollouts"
@@ -98,23 +98,26 @@ class Image:
 
 
 def build_images(
-    settings: Settings, names: Sequence[str], tree: Path = TREE, programs: Sequence[str] = ()
+    settings: Settings, store: ImageStore, names: Sequence[str], tree: Path = TREE, programs: Sequence[str] = ()
 ) -> dict[str, str]:
-    """Build, import, and return name to `repository@sha256:...`. Unchanged images cost a look at their sources."""
+    """Build, bring to the nodes, and return name to `repository@sha256:...`.
+
+    Unchanged images that are known to be there cost a look at their sources.
+    """
     images = {name: Image.parse(name, programs) for name in names}
     packages.ensure_installed(settings, packages.FOR_IMAGES)
-    ctr = Ctr(settings)
-    if not ctr.ready():
+    if not store.ready():
         raise LocalError("the local cluster's containerd does not answer", "start it with `make cluster-up`")
     buildah = Buildah(settings)
     with lock(settings.cache / "images.lock", "the image builds"):
         base_key = base.ensure(settings, buildah)
-        have = ctr.images()
-        return {name: _ensure(settings, buildah, ctr, image, tree, base_key, have) for name, image in images.items()}
+        have = store.images()
+        found = {name: _ensure(settings, buildah, store, image, tree, base_key, have) for name, image in images.items()}
+    return {name: store.named(reference) for name, reference in found.items()}
 
 
 def _ensure(
-    settings: Settings, buildah: Buildah, ctr: Ctr, image: Image, tree: Path, base_key: str, have: set[str]
+    settings: Settings, buildah: Buildah, store: ImageStore, image: Image, tree: Path, base_key: str, have: set[str]
 ) -> str:
     for path in image.inputs(tree):
         if not path.exists():
@@ -133,7 +136,7 @@ def _ensure(
     _check_fault(image, blobs[0])
     ref = f"{image.repository}@{manifest.digest}"
     with step(f"importing {ref}"):
-        ctr.load(ref, manifest, blobs)
+        store.load(ref, manifest, blobs)
     remember(note, key, ref)
     return ref
 
@@ -173,7 +176,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
 
     def act() -> int:
-        for name, ref in build_images(load(), options.names).items():
+        for name, ref in Cluster().build_images(*options.names).items():
             print(f"{name} {ref}")
         return 0
 

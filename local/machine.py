@@ -21,12 +21,12 @@ DEMO_MEMORY = 8
 """GiB that the demo needs: four servers of a real model, their successors, and the cluster."""
 
 
-def check_rights() -> None:
+def check_rights(what: str = "the local cluster") -> None:
     """Refuse a system or a user with whom nothing here can work."""
     if sys.platform != "linux":
-        raise LocalError(f"the local cluster needs Linux, this is {sys.platform}", "use a Debian 12 machine")
+        raise LocalError(f"{what} needs Linux, this is {sys.platform}", "use a Debian 12 machine")
     if os.geteuid() != 0:
-        raise LocalError("the local cluster needs root", "run it as root, or with sudo")
+        raise LocalError(f"{what} needs root", "run it as root, or with sudo")
 
 
 def check_machine(settings: Settings, programs: Iterable[str]) -> None:

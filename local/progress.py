@@ -44,7 +44,12 @@ class Ticker:
             say(f"{self.what}: {state}")
 
 
-def wait_for(what: str, probe: Callable[[], T | None], *, timeout: float, every: float = 0.1) -> T:
+_REMEDY = "see `make cluster-status` and the logs it names"
+
+
+def wait_for(
+    what: str, probe: Callable[[], T | None], *, timeout: float, every: float = 0.1, remedy: str = _REMEDY
+) -> T:
     """Call the probe until it returns something true; a probe that raises LocalError ends the wait at once."""
     deadline = time.monotonic() + timeout
     ticker = Ticker(f"waiting for {what}")
@@ -53,6 +58,6 @@ def wait_for(what: str, probe: Callable[[], T | None], *, timeout: float, every:
         if found:
             return found
         if time.monotonic() >= deadline:
-            raise LocalError(f"{what}: not so after {timeout:.0f} s", "see `make cluster-status` and the logs it names")
+            raise LocalError(f"{what}: not so after {timeout:.0f} s", remedy)
         ticker.tick("not yet")
         time.sleep(every)

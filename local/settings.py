@@ -25,6 +25,8 @@ class Settings:
     etcd_port: int = 12379
     etcd_peer_port: int = 12380
     scrape_interval: str = "2s"
+    through_proxy: bool = False
+    """Whether the API server may be behind the user's own proxy."""
 
     @property
     def api_service_ip(self) -> str:

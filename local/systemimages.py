@@ -9,6 +9,7 @@ from typing import Any
 
 from local import tools
 from local.ctr import Ctr
+from local.imagestore import ImageStore
 from local.oci import image
 from local.progress import step
 from local.settings import Settings
@@ -47,15 +48,15 @@ def ensure(settings: Settings, ctr: Ctr) -> dict[str, str]:
     return {name: item.name for name, item in wanted.items()}
 
 
-def load(ctr: Ctr, wanted: Mapping[str, SystemImage]) -> None:
-    """Import what containerd does not have yet."""
-    have = ctr.images()
+def load(store: ImageStore, wanted: Mapping[str, SystemImage]) -> None:
+    """Bring to the nodes what is not known to be there."""
+    have = store.images()
     for name, item in wanted.items():
         if item.name in have:
             continue
         with step(f"making the image of {name}"):
             *blobs, manifest = image(item.files, item.config)
-            ctr.load(item.name, manifest, blobs)
+            store.load(item.name, manifest, blobs)
 
 
 def _go_image(settings: Settings, name: str) -> SystemImage:

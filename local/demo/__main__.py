@@ -11,7 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from local.cluster import Cluster
+from local.anycluster import AnyCluster
+from local.choice import chosen
 from local.demo import ending, summary
 from local.demo.install import NotOursError
 from local.demo.options import Options, read
@@ -35,8 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Whoever ends it politely gets it cleaned up, as with Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = make_console()
-    cluster = Cluster()
     try:
+        cluster = chosen()
         was_up = ready(cluster)
     except LocalError as error:  # nothing was begun, so there is nothing to clean up
         print(f"error: {error.text()}", file=sys.stderr)
@@ -49,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = 130
     except NotOursError as error:  # nothing was put in yet, so that nothing may be taken out
         print(f"error: {error.text()}", file=sys.stderr)
+        cluster.leave()
         return 1
     except LocalError as error:
         print(f"error: {error.text()}", file=sys.stderr)
@@ -56,10 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception:  # whatever it was, the cluster is not left behind
         traceback.print_exc()
         code = 1
-    return ending.close(cluster, console, options, was_up=was_up, code=code)
+    return ending.close(cluster, console, options, was_up=was_up, code=code, entered=story.entered)
 
 
-def ready(cluster: Cluster) -> bool:
+def ready(cluster: AnyCluster) -> bool:
     """Refuse a machine on which the story cannot be told. Return whether a cluster was up before it."""
     cluster.check()
     was_up = ending.is_up(cluster)

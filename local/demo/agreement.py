@@ -33,7 +33,7 @@ def ask_pools(api: Api, revisions: Mapping[str, str], model: str) -> Agreement:
 
 
 def _ask(api: Api, pool: str, revision: str, model: str) -> PoolAnswer:
-    url = f"http://{api.service_ip(NAMESPACE, f'{NAME}-{pool}-{revision}')}{PATHS['chat']}"
+    url = f"{api.service_url(NAMESPACE, f'{NAME}-{pool}-{revision}')}{PATHS['chat']}"
     body = {**ASK.body(model), "logprobs": True}
     answer = httpx.post(url, json=body, timeout=_TIMEOUT, trust_env=False)
     answer.raise_for_status()
@@ -54,10 +54,10 @@ def read(body: Mapping[str, Any]) -> tuple[list[str], str]:
 def _devices(api: Api, pool: str, revision: str) -> int:
     """Over how many devices a pod of the pool says that its vocabulary is split."""
     pods = api.pods(NAMESPACE, f"{REVISION_LABEL}={revision},{POOL_LABEL}={pool}")
-    address = next((pod["status"]["podIP"] for pod in pods if pod["status"].get("podIP")), None)
-    if address is None:
+    found = next((pod for pod in pods if pod["status"].get("podIP")), None)
+    if found is None:
         raise OddAnswerError(f"pool {pool} has no pod with an address")
-    answer = httpx.get(f"http://{address}:{_METRICS_PORT}/metrics", timeout=_TIMEOUT, trust_env=False)
+    answer = httpx.get(f"{api.pod_url(found, _METRICS_PORT)}/metrics", timeout=_TIMEOUT, trust_env=False)
     answer.raise_for_status()
     return shards_in(answer.text)
 

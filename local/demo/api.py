@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import ssl
+from collections.abc import Mapping
 from typing import Any
 
-import httpx
-
-from local.settings import Settings
+from local.anycluster import AnyCluster
 
 GROUP_PATH = "/apis/samplerrollouts.io/v1alpha1"
 
 
 class Api:
-    """GET requests as the cluster's administrator."""
+    """GET requests as the kubeconfig's user."""
 
-    def __init__(self, settings: Settings) -> None:
-        trusted = ssl.create_default_context(cafile=str(settings.pki / "ca.crt"))
-        trusted.load_cert_chain(settings.pki / "admin.crt", settings.pki / "admin.key")
-        self._client = httpx.Client(base_url=settings.api_url, verify=trusted, timeout=5.0, trust_env=False)
+    def __init__(self, cluster: AnyCluster) -> None:
+        self._cluster = cluster
+        self._client = cluster.reach.client()
 
     def close(self) -> None:
         """Let the connections go."""
@@ -41,13 +38,21 @@ class Api:
         items: list[dict[str, Any]] = self.get(f"/api/v1/namespaces/{namespace}/events", fieldSelector=chosen)["items"]
         return items
 
-    def service_ip(self, namespace: str, name: str) -> str:
-        """The Service's cluster address."""
-        return str(self.get(f"/api/v1/namespaces/{namespace}/services/{name}")["spec"]["clusterIP"])
+    def service_url(self, namespace: str, name: str) -> str:
+        """Where a Service is asked."""
+        return self._cluster.reach.service(namespace, name)
+
+    def pod_url(self, pod: Mapping[str, Any], port: int) -> str:
+        """Where a pod is asked."""
+        return self._cluster.reach.pod(pod, port)
 
     def prometheus_url(self) -> str:
         """Where the cluster's Prometheus is asked."""
-        return f"http://{self.service_ip('monitoring', 'prometheus')}:9090"
+        return self._cluster.reach.service(self._cluster.prometheus.namespace, "prometheus", 9090)
+
+    def nodes(self) -> list[str]:
+        """Their names."""
+        return [str(node["metadata"]["name"]) for node in self.get("/api/v1/nodes")["items"]]
 
     def pods(self, namespace: str, selector: str = "") -> list[dict[str, Any]]:
         """Pods by label."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.cluster import Cluster
+from local.anycluster import AnyCluster
 from local.demo.answers import revision_of
 from local.demo.api import Api
 from local.demo.load import LoadGenerator
@@ -23,7 +23,7 @@ class Company:
     """What the turns work with. ``load`` begins once something serves."""
 
     options: Options
-    cluster: Cluster
+    cluster: AnyCluster
     api: Api
     watcher: Watcher
     resources: ResourceWatch

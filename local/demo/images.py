@@ -6,10 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from local.cluster import Cluster
-from local.ctr import NAMESPACE, Ctr
+from local.anycluster import AnyCluster
 from local.oci import Blob, blob
-from local.shell import run
 
 SEEDED = ("rare-token-boost", "approximate-top-k")
 PREFILL_SIZES = "SAMPLER_PREFILL_SIZES"
@@ -29,7 +27,7 @@ OTHERS: Mapping[str, str] = {"good-2": SECOND_SIZE}
 
 
 def ensure(
-    cluster: Cluster,
+    cluster: AnyCluster,
     pools: Sequence[Mapping[str, Any]],
     faults: Sequence[str] = SEEDED,
     others: Mapping[str, str] = OTHERS,
@@ -51,7 +49,7 @@ def ensure(
 
 
 def programs(pools: Sequence[Mapping[str, Any]], **changed: str) -> list[str]:
-    """What each pool's servers compile: their variables, in the words of `Cluster.build_images`."""
+    """What each pool's servers compile: their variables, in the words of `build_images`."""
     found = []
     for pool in pools:
         variables = {one["name"]: one["value"] for one in pool["template"]["env"]}
@@ -61,17 +59,14 @@ def programs(pools: Sequence[Mapping[str, Any]], **changed: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def another_build(cluster: Cluster, reference: str, arguments: Sequence[str]) -> str:
-    """Import the image with other arguments for the server. Return its reference."""
-    repository, _, digest = reference.partition("@")
-    manifest = _content(cluster, digest)
-    settings = _content(cluster, manifest["config"]["digest"])
-    changed, config = with_arguments(manifest, settings, arguments)
-    name = f"{repository}@{changed.digest}"
-    containers = Ctr(cluster.settings)
-    if name not in containers.images():
-        # containerd has all layers already: they are the first build's.
-        containers.load(name, changed, [config])
+def another_build(cluster: AnyCluster, reference: str, arguments: Sequence[str]) -> str:
+    """Bring the image with other arguments for the server to the nodes. Return its reference."""
+    store = cluster.images
+    manifest, (config, *layers) = store.opened(reference)
+    changed, configured = with_arguments(read_json(manifest), read_json(config), arguments)
+    name = f"{reference.partition('@')[0]}@{changed.digest}"
+    if name not in store.images():
+        store.load(name, changed, [configured, *layers])
     return name
 
 
@@ -85,9 +80,8 @@ def with_arguments(
     return blob(json.dumps({**manifest, "config": descriptor}, sort_keys=True).encode()), config
 
 
-def _content(cluster: Cluster, digest: str) -> dict[str, Any]:
-    """A JSON document out of containerd's content store."""
-    program = Ctr(cluster.settings).program
-    place = ("--address", cluster.settings.containerd_socket, "--namespace", NAMESPACE)
-    found: dict[str, Any] = json.loads(run([program, *place, "content", "get", digest]))
+def read_json(document: Blob) -> dict[str, Any]:
+    """A small blob's content."""
+    assert isinstance(document.source, bytes)
+    found: dict[str, Any] = json.loads(document.source)
     return found

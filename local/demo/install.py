@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import yaml
-
-from local.cluster import Cluster
+from local import namespaces
+from local.anycluster import AnyCluster
 from local.demo.api import Api
 from local.demo.limits import CLEARING, OPERATOR_READY
 from local.demo.manifests import NAME, NAMESPACE
@@ -20,7 +19,8 @@ CHART = TREE / "charts" / "sampler-rollouts"
 RELEASE = "sampler-rollouts"
 OPERATOR_NAMESPACE = "sampler-rollouts"
 OPERATOR_LABEL = f"app.kubernetes.io/instance={RELEASE}"
-PROMETHEUS = "http://prometheus.monitoring.svc:9090"
+OPERATORS = "app.kubernetes.io/part-of=sampler-rollouts,app.kubernetes.io/component=operator"
+_INSTANCES = r"{range .items[*]}{.metadata.namespace}/{.metadata.labels.app\.kubernetes\.io/instance} {end}"
 OURS = "put in by make demo or make incidents"
 """What Helm says of our release, so that another one's is known."""
 
@@ -29,38 +29,48 @@ class NotOursError(LocalError):
     """Somebody else has put the operator into the cluster."""
 
 
-def refuse_others(cluster: Cluster) -> None:
+def refuse_others(cluster: AnyCluster) -> None:
     """Refuse a cluster in which somebody else has put the operator: it would be changed, and removed at the end."""
+    said = cluster.kubectl("get", "deployments", "-A", "-l", OPERATORS, "-o", f"jsonpath={_INSTANCES}")
+    if others := set(said.split()) - {f"{OPERATOR_NAMESPACE}/{RELEASE}"}:
+        raise NotOursError(
+            f"in {cluster.name} an operator runs already, {', '.join(sorted(others))}, and two would fight",
+            cluster.clearing,
+        )
     place = ("--namespace", OPERATOR_NAMESPACE, "--output", "json")
     if not json.loads(cluster.helm("list", "--all", "--filter", f"^{RELEASE}$", *place)):
         return
     if json.loads(cluster.helm("status", RELEASE, *place))["info"].get("description") != OURS:
         raise NotOursError(
-            f"the Helm release {RELEASE} of the local cluster is not the demo's own, which would change and remove it",
-            f"run `helm uninstall {RELEASE} -n {OPERATOR_NAMESPACE}` if nobody needs it, or `make cluster-down`",
+            f"the Helm release {RELEASE} of {cluster.name} is not the demo's own, which would change and remove it",
+            f"`helm uninstall {RELEASE} -n {OPERATOR_NAMESPACE}` if nobody needs it, or {cluster.clearing}",
         )
 
 
-def operator(cluster: Cluster, image: str) -> None:
+def operator(cluster: AnyCluster, image: str) -> None:
     """Install the operator, or bring it to this image and these values."""
-    line: list[str | Path] = ["upgrade", "--install", RELEASE, CHART, "-n", OPERATOR_NAMESPACE, "--create-namespace"]
+    namespaces.claim(cluster.kubectl, OPERATOR_NAMESPACE, shared=True)
+    line: list[str | Path] = ["upgrade", "--install", RELEASE, CHART, "-n", OPERATOR_NAMESPACE]
     # The CRD may be there already, put in by a test or by hand; the chart's is the one that counts.
     line += ["--take-ownership", "--description", OURS]
     given = json.dumps(values(cluster, image))
     cluster.helm(*line, "--values", "-", "--wait", f"--timeout={OPERATOR_READY}s", stdin=given)
 
 
-def values(cluster: Cluster, image: str) -> dict[str, object]:
+def values(cluster: AnyCluster, image: str) -> dict[str, object]:
     """The chart's values: our image by digest, and where the samples are."""
-    source = {"url": PROMETHEUS, "scrapeInterval": cluster.settings.scrape_interval, "gatewayRequests": REQUESTS}
+    source = {
+        "url": cluster.prometheus.url,
+        "scrapeInterval": cluster.settings.scrape_interval,
+        "gatewayRequests": REQUESTS,
+    }
     repository, _, digest = image.partition("@")
     return {"image": {"repository": repository, "digest": digest}, "metricsSources": {"default": source}}
 
 
-def clean_namespace(cluster: Cluster, api: Api) -> None:
+def clean_namespace(cluster: AnyCluster, api: Api) -> None:
     """Make the story's namespace, without what an earlier run may have left in it."""
-    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-    cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(manifest))
+    namespaces.claim(cluster.kubectl, NAMESPACE)
     cluster.kubectl("delete", "samplerrollout", NAME, "-n", NAMESPACE, "--ignore-not-found", "--wait=false")
     cluster.kubectl("delete", "events", "--all", "-n", NAMESPACE, "--wait=false")
     if not until("clearing", lambda: not api.pods(NAMESPACE), CLEARING):
@@ -69,8 +79,8 @@ def clean_namespace(cluster: Cluster, api: Api) -> None:
         )
 
 
-def remove(cluster: Cluster) -> None:
+def remove(cluster: AnyCluster) -> None:
     """Take the story's namespace and the operator out of a cluster that stays."""
-    cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=true", timeout=180)
+    namespaces.remove(cluster.kubectl, NAMESPACE)
     cluster.helm("uninstall", RELEASE, "--namespace", OPERATOR_NAMESPACE, "--ignore-not-found", "--wait")
-    cluster.kubectl("delete", "namespace", OPERATOR_NAMESPACE, "--ignore-not-found", "--wait=true", timeout=180)
+    namespaces.remove(cluster.kubectl, OPERATOR_NAMESPACE)

@@ -11,14 +11,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import httpx
 
-from local.cluster import Cluster
+from local.anycluster import AnyCluster
 from local.demo.api import Api
+from local.demo.install import OPERATOR_NAMESPACE
+from local.demo.manifests import NAMESPACE
 from local.demo.recording import ResourceRow
-from local.process import read_record
-from local.settings import NODE_NAME
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -40,7 +41,7 @@ class ResourceWatch:
     ``phase`` says what the looks count for: ``load`` and ``rest`` are shown, while things start or settle they are not.
     """
 
-    cluster: Cluster
+    cluster: AnyCluster
     api: Api
     every: float = 10.0
     phase: str = "start"
@@ -62,7 +63,7 @@ class ResourceWatch:
 
     def look(self) -> None:
         """Look now. Raises httpx.HTTPError if the kubelet does not answer."""
-        use = {**self._programs(), **self._own(), **pods_by_component(self.api.get(_SUMMARY_PATH))}
+        use = {**self._programs(), **self._own(), **self._pods()}
         self._looks.setdefault(self.phase, []).append(use)
 
     def rows(self) -> list[ResourceRow]:
@@ -78,12 +79,18 @@ class ResourceWatch:
 
     def _programs(self) -> dict[str, Use]:
         found = {}
-        for file in sorted(self.cluster.settings.pids.iterdir()):
-            record = read_record(file)
-            use = self._process(file.name, record.pid) if record else None
+        for name, pid in self.cluster.processes().items():
+            use = self._process(name, pid)
             if use is not None:
-                found[file.name] = use
+                found[name] = use
         return found
+
+    def _pods(self) -> dict[str, Use]:
+        """Of the story's own namespaces, on all nodes: what else runs in somebody's cluster is theirs."""
+        summaries = [self.api.get(f"/api/v1/nodes/{node}/proxy/stats/summary") for node in self.api.nodes()]
+        ours = {NAMESPACE, OPERATOR_NAMESPACE, *self.cluster.namespaces}
+        pods = [pod for summary in summaries for pod in summary.get("pods") or [] if pod["podRef"]["namespace"] in ours]
+        return pods_by_component(pods)
 
     def _own(self) -> dict[str, Use]:
         use = self._process("this demo, with its load generator", os.getpid())
@@ -101,9 +108,6 @@ class ResourceWatch:
         return Use(mib, cores)
 
 
-_SUMMARY_PATH = f"/api/v1/nodes/{NODE_NAME}/proxy/stats/summary"
-
-
 def _proc(pid: int) -> tuple[float, float]:
     """Resident MiB and CPU ticks of a process."""
     stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -111,11 +115,10 @@ def _proc(pid: int) -> tuple[float, float]:
     return resident, float(int(stat[11]) + int(stat[12]))
 
 
-def pods_by_component(summary: Mapping[str, object]) -> dict[str, Use]:
-    """Sum the kubelet's numbers over the pods of each component."""
+def pods_by_component(pods: Iterable[Mapping[str, Any]]) -> dict[str, Use]:
+    """Sum the kubelets' numbers over the pods of each component."""
     sums: dict[str, Use] = {}
-    pods = summary.get("pods")
-    for pod in pods if isinstance(pods, list) else []:
+    for pod in pods:
         name = component_of(pod["podRef"]["namespace"], pod["podRef"]["name"])
         mib = pod.get("memory", {}).get("workingSetBytes", 0) / 1024**2
         cores = pod.get("cpu", {}).get("usageNanoCores", 0) / 1e9
@@ -126,7 +129,7 @@ def pods_by_component(summary: Mapping[str, object]) -> dict[str, Use]:
 
 def component_of(namespace: str, pod: str) -> str:
     """What a pod is a part of: all samplers are one component, others go by the name before their hashes."""
-    if namespace == "demo":
+    if namespace == NAMESPACE:
         return "sampler pods"
     return pod.rsplit("-", 2)[0] + " (pod)"
 

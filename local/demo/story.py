@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
-from local.cluster import Cluster
+from local.anycluster import AnyCluster
 from local.demo import evidence, findings, images, install, limits, manifests, resources, told, traces
 from local.demo.api import Api
 from local.demo.cast import CAST, Role
@@ -31,11 +31,13 @@ from local.errors import LocalError
 class Story:
     """One run of the demo. ``recording`` grows while it runs, so that an ended run leaves what it saw."""
 
-    def __init__(self, options: Options, cluster: Cluster, console: Console) -> None:
+    def __init__(self, options: Options, cluster: AnyCluster, console: Console) -> None:
         self.options, self.cluster, self.console = options, cluster, console
         self.recording = Recording(
             started_at=time.time(), model=options.served_model, machine=machine(), workers=options.workers
         )
+        self.entered = False
+        """Whether anything of the story may be in the cluster."""
         self._company: Company | None = None
         self._turn: Turn | None = None
         self._book: dict[str, int] = {}
@@ -55,6 +57,7 @@ class Story:
         with self._stage("cluster"):
             self.cluster.up()
         install.refuse_others(self.cluster)
+        self.entered = True
         with self._stage("images"):
             built = images.ensure(self.cluster, manifests.pools(self.options.served_model))
         with self._stage("operator"):
@@ -63,7 +66,7 @@ class Story:
 
     @contextmanager
     def _gathered(self, built: Mapping[str, str]) -> Iterator[Company]:
-        api = Api(self.cluster.settings)
+        api = Api(self.cluster)
         install.clean_namespace(self.cluster, api)
         company = Company(
             options=self.options,

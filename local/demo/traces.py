@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from local.cluster import Cluster
+from local.anycluster import AnyCluster
 from local.demo.install import OPERATOR_LABEL, OPERATOR_NAMESPACE
 from local.demo.manifests import NAME, NAMESPACE
 from local.errors import LocalError
@@ -19,7 +19,7 @@ _WHAT: dict[str, tuple[str, ...]] = {
 }
 
 
-def save(cluster: Cluster, out: Path) -> None:
+def save(cluster: AnyCluster, out: Path) -> None:
     """Save all that can be had; what cannot is left out."""
     out.mkdir(parents=True, exist_ok=True)
     for name, line in _WHAT.items():
@@ -27,7 +27,7 @@ def save(cluster: Cluster, out: Path) -> None:
             (out / name).write_text(cluster.kubectl(*line, timeout=60), encoding="utf-8")
 
 
-def shown(cluster: Cluster, out: Path, turn: int) -> None:
+def shown(cluster: AnyCluster, out: Path, turn: int) -> None:
     """Save what a user sees of the release with kubectl: get and describe."""
     text = []
     for line in (("get", "samplerrollout"), ("get", "pods"), ("describe", "samplerrollout")):

@@ -1,4 +1,4 @@
-"""Load on a Service of the local cluster, the demo's unless told otherwise, until Ctrl-C or a SIGTERM.
+"""Load on a Service of the cluster that `CLUSTER` says, the demo's unless told otherwise, until Ctrl-C or a SIGTERM.
 
 ``python -m local.demo.traffic [--namespace NAME] [--service NAME] [--model NAME] [--api API] [--workers N]``
 """
@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import Sequence
 
-from local.cluster import Cluster
+from local.choice import chosen
 from local.demo.api import Api
 from local.demo.ask import PATHS
 from local.demo.load import LoadGenerator
@@ -29,8 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     # In the background of a script SIGINT is ignored, and `kill` sends SIGTERM.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    api = Api(Cluster().settings)
-    url = f"http://{api.service_ip(options.namespace, options.service)}"
+    api = Api(chosen())
+    url = api.service_url(options.namespace, options.service)
     try:
         with LoadGenerator(url, model=options.model, workers=options.workers, api=options.api) as load:
             watch(load)

@@ -71,7 +71,7 @@ class Turn:
     def _establish(self) -> None:
         self._wait("Ready", limits.FIRST_READY)
         company = self.company
-        url = f"http://{company.api.service_ip(NAMESPACE, SERVICE)}"
+        url = company.api.service_url(NAMESPACE, SERVICE)
         company.load = LoadGenerator(url, model=company.options.served_model, workers=company.options.workers)
         company.load.phase = self.role.name
         # Ready pods are in the Service's rules a moment later: a connection before that is refused.

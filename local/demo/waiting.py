@@ -6,8 +6,8 @@ import subprocess
 import time
 from collections.abc import Callable
 
+from local.anycluster import AnyCluster
 from local.client import environment
-from local.cluster import Cluster
 from local.demo.manifests import NAME, NAMESPACE
 from local.errors import LocalError
 
@@ -16,7 +16,7 @@ class NotAsToldError(Exception):
     """The story cannot go on: something came out another way."""
 
 
-def kubectl_wait(cluster: Cluster, condition: str, seconds: float, give_up: Callable[[], str]) -> None:
+def kubectl_wait(cluster: AnyCluster, condition: str, seconds: float, give_up: Callable[[], str]) -> None:
     """Run `kubectl wait --for=condition=...` on the SamplerRollout.
 
     ``give_up`` is asked meanwhile: a text ends the wait early, because the condition can no longer come true.

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Final
 
-from local.cluster import Cluster
+from local.anycluster import AnyCluster
 from local.demo.answers import Answer
 from local.demo.api import Api
 from local.demo.ask import Ask, AskSource
@@ -36,7 +36,7 @@ def questions(seed: int) -> list[Ask]:
     return [source.next() for _ in range(ASKS)]
 
 
-def heard(cluster: Cluster, api: Api, pool: str, serving: str, image: str, asks: Sequence[Ask]) -> list[Answer]:
+def heard(cluster: AnyCluster, api: Api, pool: str, serving: str, image: str, asks: Sequence[Ask]) -> list[Answer]:
     """What a pod of the image says, in a server like those of the pool's ``serving`` revision.
 
     Raises LocalError if it does not start, httpx.HTTPError if it gives no answer.
@@ -62,7 +62,7 @@ def _model(deployment: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _running(cluster: Cluster, api: Api, pod: dict[str, Any]) -> Iterator[str]:
+def _running(cluster: AnyCluster, api: Api, pod: dict[str, Any]) -> Iterator[str]:
     def seen() -> dict[str, Any] | None:
         return next((one for one in api.pods(NAMESPACE, f"app.kubernetes.io/name={POD}") if is_ready(one)), None)
 
@@ -73,6 +73,6 @@ def _running(cluster: Cluster, api: Api, pod: dict[str, Any]) -> Iterator[str]:
         found = seen()
         if found is None:
             raise LocalError("the witness left while it was asked")
-        yield f"http://{found['status']['podIP']}:8000"
+        yield api.pod_url(found, 8000)
     finally:
         cluster.kubectl("delete", "pod", POD, "-n", NAMESPACE, "--ignore-not-found", "--grace-period=1")

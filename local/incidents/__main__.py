@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from local.cluster import Cluster
+from local.choice import local_alone
 from local.demo import ending
 from local.demo.__main__ import make_console, ready
 from local.demo.install import NotOursError
@@ -33,8 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Replay them; 0 if all came out as told, 1 if not, 130 after Ctrl-C."""
     options = parse(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    console, cluster = make_console(), Cluster()
+    console = make_console()
     try:
+        cluster = local_alone("make incidents")
         was_up = ready(cluster)
     except LocalError as error:  # nothing was begun, so there is nothing to clean up
         print(f"error: {error.text()}", file=sys.stderr)

@@ -84,7 +84,7 @@ def play(options: Options, cluster: Cluster) -> list[Row]:
 @contextmanager
 def _stage(options: Options, cluster: Cluster, edge: Edge, built: Mapping[str, str]) -> Iterator[Stage]:
     """The first release serves, and users ask; afterwards nothing of it goes on."""
-    api = Api(cluster.settings)
+    api = Api(cluster)
     install.clean_namespace(cluster, api)
     cluster.kubectl("delete", "httproute", STRANGER, "-n", NAMESPACE, "--ignore-not-found")
     watcher = Watcher(api, NAMESPACE, NAME)

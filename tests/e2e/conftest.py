@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.support.installed import edge, images, operator, rollouts
+from tests.support.installed import edge, faults, images, operator, rollouts
 
-__all__ = ["edge", "images", "operator", "rollouts"]
+__all__ = ["edge", "faults", "images", "operator", "rollouts"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from local.cluster import Cluster
+from local.anycluster import AnyCluster
 from local.demo.load import LoadGenerator
 from local.demo.tally import failures_by_phase
 from local.gateway.install import Edge
@@ -35,7 +35,7 @@ def release(image: str, build: str, edge: Edge) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def established(
-    cluster: Cluster, operator: str, images: dict[str, str], edge: Edge, request: pytest.FixtureRequest
+    cluster: AnyCluster, operator: str, images: dict[str, str], edge: Edge, request: pytest.FixtureRequest
 ) -> Iterator[Rollouts]:
     """A release that serves; what it was before a test is none of the next one's concern."""
     with namespace_of(cluster, request) as rollouts:
@@ -52,7 +52,7 @@ def load(established: Rollouts, edge: Edge) -> Iterator[LoadGenerator]:
 
 @pytest.mark.timeout(600)
 def test_weights_change_under_load_and_no_request_fails(
-    cluster: Cluster, established: Rollouts, load: LoadGenerator, images: dict[str, str], edge: Edge
+    cluster: AnyCluster, established: Rollouts, load: LoadGenerator, images: dict[str, str], edge: Edge
 ) -> None:
     rollouts, began = established, datetime.now(UTC)
     first = rollouts.status(NAME)["stable"]
@@ -90,6 +90,7 @@ def test_weights_change_under_load_and_no_request_fails(
     assert {one.server for one in book if one.at > over} <= addresses(rollouts)
 
 
+@pytest.mark.machine("it hangs and kills the servers' processes")
 @pytest.mark.timeout(600)
 def test_what_a_candidate_lost_is_known_from_the_gateway(
     established: Rollouts, images: dict[str, str], edge: Edge

@@ -17,6 +17,7 @@ from local.errors import LocalError
 from tests.support.rollouts import CHART, Rollouts, manifest, synthetic_pool
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.machine("it takes the definitions away, and every SamplerRollout with them")
 RELEASE = "comes-and-goes"
 NAMESPACE = "helm-release"
 NAME = "kept"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from local.cluster import Cluster
+from local.anycluster import AnyCluster
 from tests.support.rollouts import RELEASE
 
 CHECK = "app.kubernetes.io/name=sampler-rollouts-check"
 
 
-def test_what_the_operator_needs_is_there(cluster: Cluster, operator: str) -> None:
+def test_what_the_operator_needs_is_there(cluster: AnyCluster, operator: str) -> None:
     said = cluster.helm("test", RELEASE, "-n", operator, "--logs", "--timeout", "2m")
     cluster.kubectl("delete", "pod", "-n", operator, "-l", CHECK)
 

@@ -21,6 +21,7 @@ from local.health import answers
 from local.process import Daemon
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.machine("it is about the local cluster itself")
 NAMESPACE = "test-local-cluster"
 # A server of one metric, and what it sees of the cluster, told in its log: all from the standard library.
 _SERVER = """

@@ -10,10 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.cluster import Cluster
 from local.demo.load import LoadGenerator
 from local.demo.tally import OK
-from tests.support.faults import kill_operator, paused_prometheus
+from tests.support.faults import Faults
 from tests.support.rollouts import CANARY_WEIGHT, Rollouts, condition_of, manifest, synthetic_pool
 from tests.support.waiting import wait_for
 
@@ -44,10 +43,10 @@ def load(established: Rollouts) -> Iterator[LoadGenerator]:
 
 @pytest.mark.timeout(1800)
 def test_good_release_survives_crash_and_outage_and_bad_ones_are_rolled_back(
-    cluster: Cluster, established: Rollouts, load: LoadGenerator, images: dict[str, str]
+    faults: Faults, established: Rollouts, load: LoadGenerator, images: dict[str, str]
 ) -> None:
     load.phase = "good release"
-    good_release_is_promoted(cluster, established, images["sampler"])
+    good_release_is_promoted(faults, established, images["sampler"])
     load.phase = "bad release"
     bad_release_is_rolled_back(established, load, images["seeded:rare-token-boost"])
     load.phase = "release that cannot start"
@@ -61,7 +60,7 @@ def test_good_release_survives_crash_and_outage_and_bad_ones_are_rolled_back(
     assert failed == [], f"{len(failed)} of {len(asked)} requests failed: {failed[:20]}"
 
 
-def good_release_is_promoted(cluster: Cluster, rollouts: Rollouts, image: str) -> None:
+def good_release_is_promoted(faults: Faults, rollouts: Rollouts, image: str) -> None:
     """Killed operator, blind operator, then promoted."""
     first = rollouts.status(NAME)["stable"]["hash"]
     # It pauses until the faults are in place: without the pause it could be promoted before, on a machine where killing
@@ -69,8 +68,8 @@ def good_release_is_promoted(cluster: Cluster, rollouts: Rollouts, image: str) -
     rollouts.apply(release(image, "2", pause=True))
     wait_for("the pause after the canary's step", lambda: rollouts.waits_for_person(NAME), timeout=180)
     assert rollouts.candidate_requests(NAME) > 0
-    with paused_prometheus(cluster):
-        kill_operator(cluster)
+    with faults.outage():
+        faults.kill_operator()
         wait_for(
             "the operator noticing that the metrics source is away",
             lambda: rollouts.condition(NAME, "MetricsAvailable").get("status") == "False",

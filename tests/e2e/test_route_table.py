@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from local.cluster import Cluster
+from local.anycluster import AnyCluster
 from local.demo.answers import revision_of
 from local.demo.ask import LONG, STANDARD
 from local.demo.load import LoadGenerator
@@ -61,7 +61,7 @@ def load(established: Rollouts, edge: Edge) -> Iterator[LoadGenerator]:
 
 @pytest.mark.timeout(600)
 def test_a_table_is_tested_like_a_build_and_no_request_fails(
-    cluster: Cluster, established: Rollouts, load: LoadGenerator, images: dict[str, str], edge: Edge
+    cluster: AnyCluster, established: Rollouts, load: LoadGenerator, images: dict[str, str], edge: Edge
 ) -> None:
     rollouts, began, pods = established, datetime.now(UTC), names(established)
     revisions = {item["revision"]: item["name"] for item in rollouts.status(NAME)["stable"]["pools"]}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local.cluster import Cluster
+from local.anycluster import AnyCluster
 from tests.support.bills import LISTING, differences
 from tests.support.rollouts import Rollouts
 from tests.support.waiting import wait_for
@@ -17,7 +17,7 @@ REQUIREMENTS = Path(__file__).parents[2] / "requirements"
 
 
 @pytest.fixture(scope="module")
-def space(cluster: Cluster) -> Iterator[Rollouts]:
+def space(cluster: AnyCluster) -> Iterator[Rollouts]:
     made = Rollouts(cluster, "test-sbom")
     made.create_namespace()
     yield made

@@ -19,6 +19,7 @@ from local.cluster import Cluster
 from local.demo.options import TREE
 from tests.support.pages import DOCS
 
+pytestmark = pytest.mark.machine("the tutorial is typed there")
 PAGE = DOCS / "tutorial.md"
 COMMANDS = re.compile(r"(?ms)^```sh\n(.*?)^```$")
 # Echoed before each block, so that a failure shows which one it was.

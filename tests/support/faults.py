@@ -1,22 +1,25 @@
-"""Faults that tests cause on the local cluster: SIGKILL for the operator, for a component of it, for the servers of a
-release; a metrics source that is killed, or that stops answering.
+"""Faults that tests cause on a cluster: SIGKILL for the operator, for a component of it, for the servers of a
+release; a metrics source that is killed, or that stops answering. `Faults` are those that any cluster can have.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from local.anycluster import AnyCluster
 from local.cluster import Cluster
+from local.demo.view import is_ready
 from tests.support.rollouts import OPERATOR_NAMESPACE
 from tests.support.waiting import wait_for
 
 
-def _pod(cluster: Cluster, namespace: str, selector: str) -> dict[str, Any]:
+def _pod(cluster: AnyCluster, namespace: str, selector: str) -> dict[str, Any]:
     pods = cluster.kubectl.get("pods", namespace=namespace, selector=selector)["items"]
     assert len(pods) == 1, f"one pod of {selector} expected in {namespace}, not {len(pods)}"
     return dict(pods[0])
@@ -30,9 +33,68 @@ def _processes(pod_uid: str) -> list[int]:
     return sorted(pid for pid in found if Path(f"/proc/{pid}/comm").read_text().strip() != "pause")
 
 
+class Faults(Protocol):
+    """What a story needs of them."""
+
+    def kill_operator(self) -> None:
+        """The operator's process ends at once, and another one has begun when this returns."""
+
+    def outage(self) -> AbstractContextManager[None]:
+        """Prometheus answers no new connection in this block, and loses no sample."""
+
+
+class ByProcess:
+    """Signals to processes, where they are this machine's."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def kill_operator(self) -> None:
+        """SIGKILL."""
+        kill_operator(self._cluster)
+
+    def outage(self) -> AbstractContextManager[None]:
+        """SIGSTOP; scrapes are missed too."""
+        return paused_prometheus(self._cluster)
+
+
+class ByApi:
+    """What the API server can do: the process is gone with its pod, and Prometheus' Service leads nowhere."""
+
+    def __init__(self, cluster: AnyCluster) -> None:
+        self._cluster = cluster
+
+    def kill_operator(self) -> None:
+        """Delete its pod without grace."""
+        before = _pod(self._cluster, OPERATOR_NAMESPACE, _OPERATOR)["metadata"]
+        self._cluster.kubectl("delete", "pod", before["name"], "-n", OPERATOR_NAMESPACE, "--grace-period=0", "--force")
+
+        def again() -> bool:
+            pods = self._cluster.kubectl.get("pods", namespace=OPERATOR_NAMESPACE, selector=_OPERATOR)["items"]
+            return [is_ready(pod) and pod["metadata"]["uid"] != before["uid"] for pod in pods] == [True]
+
+        wait_for("another pod of the operator", again, timeout=120)
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """Its Service selects nobody; scrapes go on, and so do connections that were made before."""
+        self._select("nobody")
+        try:
+            yield
+        finally:
+            self._select("prometheus")
+
+    def _select(self, app: str) -> None:
+        patch = json.dumps({"spec": {"selector": {"app": app}}})
+        self._cluster.kubectl("patch", "service", "prometheus", "-n", self._cluster.prometheus.namespace, "-p", patch)
+
+
+_OPERATOR = "app.kubernetes.io/name=sampler-rollouts"
+
+
 def kill_operator(cluster: Cluster) -> None:
     """SIGKILL the operator's process, and wait until the kubelet has started it again."""
-    _kill_pod(cluster, OPERATOR_NAMESPACE, "app.kubernetes.io/name=sampler-rollouts")
+    _kill_pod(cluster, OPERATOR_NAMESPACE, _OPERATOR)
 
 
 def kill_prometheus(cluster: Cluster) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from local.cluster import Cluster
+from local.anycluster import AnyCluster
 from local.demo.load import LoadGenerator
 from local.gateway.install import SYSTEM, Edge
 from tests.support.waiting import wait_for
@@ -45,13 +45,13 @@ def steady_load(edge: Edge, *, long_share: float = 0.0) -> Iterator[LoadGenerato
         yield generator
 
 
-def sent(cluster: Cluster, edge: Edge, since: datetime) -> list[Sent]:
+def sent(cluster: AnyCluster, edge: Edge, since: datetime) -> list[Sent]:
     """All requests that ended since then, in the order of their ends."""
     pods = cluster.kubectl.get("pods", namespace=SYSTEM, selector=_ENVOYS.format(edge.name))["items"]
     return [one for pod in pods for one in _of(cluster, pod["metadata"]["name"], since)]
 
 
-def _of(cluster: Cluster, pod: str, since: datetime) -> Iterator[Sent]:
+def _of(cluster: AnyCluster, pod: str, since: datetime) -> Iterator[Sent]:
     line = ("logs", pod, "-n", SYSTEM, "-c", "envoy", f"--since-time={since:%Y-%m-%dT%H:%M:%SZ}")
     for text in cluster.kubectl(*line).splitlines():
         if text.startswith("{"):

@@ -1,4 +1,4 @@
-"""Drive SamplerRollouts on the local cluster from tests, as a user would: kubectl and Helm."""
+"""Drive SamplerRollouts from tests, as a user would: kubectl and Helm."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 from sampler_rollouts.domain.resource import GROUP, PROMOTE_ANNOTATION
 
-from local.cluster import Cluster
+from local import namespaces
+from local.anycluster import AnyCluster
 from local.errors import LocalError
 from local.gateway.install import REQUESTS
 from tests.support.definition import OF_TESTS
@@ -18,29 +19,26 @@ RELEASE = "sampler-rollouts"
 OPERATOR_NAMESPACE = "sampler-rollouts"
 CANARY_WEIGHT = 50
 CHART = "charts/sampler-rollouts"
-SOURCE = {
-    "url": "http://prometheus.monitoring.svc:9090",
-    "scrapeInterval": "2s",
-    "gatewayRequests": REQUESTS,
-}
 
 
-def install_operator(cluster: Cluster, image: str) -> None:
+def install_operator(cluster: AnyCluster, image: str) -> None:
     """Install or upgrade the operator with the cluster's Prometheus as its metrics source."""
     repository, digest = image.split("@")
+    source = {"url": cluster.prometheus.url, "scrapeInterval": "2s", "gatewayRequests": REQUESTS}
     values = {
         "image": {"repository": repository, "digest": digest},
-        "metricsSources": {"default": SOURCE},
+        "metricsSources": {"default": source},
         "authors": {"compileCaches": ["compiled-*"]},
     }
+    namespaces.claim(cluster.kubectl, OPERATOR_NAMESPACE, shared=True)
     cluster.helm(
-        "upgrade", "--install", RELEASE, CHART, "-n", OPERATOR_NAMESPACE, "--create-namespace",
+        "upgrade", "--install", RELEASE, CHART, "-n", OPERATOR_NAMESPACE,
         "--take-ownership", "--wait", "--timeout", "3m", "-f", "-",
         stdin=json.dumps(values),
     )  # fmt: skip
 
 
-def refuse_installed_operator(cluster: Cluster) -> None:
+def refuse_installed_operator(cluster: AnyCluster) -> None:
     """Refuse a cluster in which the operator is installed: tests would change it, run another beside it, remove it.
 
     By Helm, by kustomize or by hand; a definition alone too, which tests would replace and take away. What tests have
@@ -49,16 +47,16 @@ def refuse_installed_operator(cluster: Cluster) -> None:
     found = cluster.kubectl("get", "secrets", "-A", "-l", f"owner=helm,name={RELEASE}", "-o", "name")
     if found.strip():
         raise LocalError(
-            f"the Helm release {RELEASE} is in the local cluster already, perhaps of a demo kept with KEEP=1, and the "
+            f"the Helm release {RELEASE} is in {cluster.name} already, perhaps of a demo kept with KEEP=1, and the "
             "tests would change and remove it",
-            "run `make cluster-down` first",
+            cluster.clearing,
         )
     strange = [*_listed(cluster, "deployments", _OPERATOR), *_listed(cluster, "customresourcedefinitions", _OF_OTHERS)]
     if strange:
         raise LocalError(
-            f"in the local cluster are already {', '.join(strange)}, perhaps by kustomize, and the tests would change "
+            f"in {cluster.name} are already {', '.join(strange)}, perhaps by kustomize, and the tests would change "
             "and remove them",
-            "run `make cluster-down` first, or delete them if nobody needs them",
+            f"{cluster.clearing}, or delete them if nobody needs them",
         )
 
 
@@ -67,7 +65,7 @@ _OF_OTHERS = f"!{OF_TESTS},app.kubernetes.io/managed-by!=Helm"
 _LINE = '{range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name}{"\\n"}{end}'
 
 
-def _listed(cluster: Cluster, kind: str, selector: str) -> list[str]:
+def _listed(cluster: AnyCluster, kind: str, selector: str) -> list[str]:
     """What is ours of a kind, as kind, namespace (of a definition none) and name."""
     lines = cluster.kubectl("get", kind, "-A", "-l", selector, "-o", f"jsonpath={_LINE}").split()
     return [line.replace("//", "/") for line in lines if "//" not in line or line.endswith(f".{GROUP}")]
@@ -130,19 +128,19 @@ def condition_of(resource: dict[str, Any], kind: str) -> dict[str, Any]:
 class Rollouts:
     """SamplerRollouts in one namespace."""
 
-    def __init__(self, cluster: Cluster, namespace: str) -> None:
+    def __init__(self, cluster: AnyCluster, namespace: str) -> None:
         self.cluster = cluster
         self.namespace = namespace
 
     def create_namespace(self) -> None:
         """Create the namespace, under the Pod Security level that production would use; a crashed run's is removed."""
-        self.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", "--wait=true", "--timeout=120s")
-        self.kubectl("create", "namespace", self.namespace)
+        namespaces.remove(self.cluster.kubectl, self.namespace)
+        namespaces.claim(self.cluster.kubectl, self.namespace)
         self.kubectl("label", "namespace", self.namespace, "pod-security.kubernetes.io/enforce=restricted")
 
     def delete_namespace(self, *, wait: bool = True) -> None:
         """Delete it with all that is in it; without ``wait`` its servers may drain while others go on."""
-        self.kubectl("delete", "namespace", self.namespace, f"--wait={str(wait).lower()}", "--timeout=120s")
+        namespaces.remove(self.cluster.kubectl, self.namespace, wait=wait)
 
     def kubectl(self, *args: str, stdin: str | None = None, timeout: float = 180) -> str:
         """Run kubectl in the namespace."""
@@ -187,13 +185,12 @@ class Rollouts:
         self.kubectl("annotate", "samplerrollout", name, f"{PROMOTE_ANNOTATION}={release}", "--overwrite")
 
     def reached_service(self, name: str) -> str:
-        """Address of the standard class's Service, once the host reaches it.
+        """Where the standard class's Service is asked, once it answers.
 
-        `Ready` says that pods serve; the node's proxy hears of a new Service a moment later.
+        `Ready` says that pods serve; who leads to a new Service hears of it a moment later.
         """
-        service = self.get("service", f"{name}-standard")
-        url = f"http://{service['spec']['clusterIP']}"
-        wait_for("the Service on this node", lambda: _answers(url), timeout=30)
+        url = self.cluster.reach.service(self.namespace, f"{name}-standard")
+        wait_for("the Service's first answer", lambda: _answers(url), timeout=30)
         return url
 
     def candidate_requests(self, name: str) -> int:
@@ -203,7 +200,6 @@ class Rollouts:
 
 def _answers(url: str) -> bool:
     try:
-        httpx.get(f"{url}/v1/models", timeout=5, trust_env=False)
+        return httpx.get(f"{url}/v1/models", timeout=5, trust_env=False).is_success
     except httpx.ConnectError:
         return False
-    return True

@@ -50,9 +50,13 @@ def test_every_pool_is_asked_the_same_at_its_own_service(
         "narrow": serve(lambda *_: (200, {}, told(b"A", b" honey"))),
         "wide": serve(lambda *_: (200, {}, told(b"A", second))),
     }
-    addresses = {f"chat-{name}-r{name}": server.url.removeprefix("http://") for name, server in pools.items()}
+    addresses = {f"chat-{name}-r{name}": server.url for name, server in pools.items()}
     pods = [{"status": {}}, {"status": {"podIP": "10.0.0.9"}}]
-    api = SimpleNamespace(service_ip=lambda _, service: addresses[service], pods=lambda *_: pods)
+    api = SimpleNamespace(
+        service_url=lambda _, service: addresses[service],
+        pods=lambda *_: pods,
+        pod_url=lambda *_: "http://10.0.0.9:9090",
+    )
     monkeypatch.setattr(
         agreement.httpx, "get", lambda url, **_: httpx.Response(200, text=METRICS, request=httpx.Request("GET", url))
     )

@@ -16,9 +16,12 @@ import yaml
 from rich.console import Console
 from sampler_rollouts.domain.resource import SpecError, parse_spec
 
+from local.cluster import Cluster
 from local.demo import ending, install, manifests, waiting
 from local.demo.options import Options
 from local.errors import LocalError
+from local.prometheus import LOCAL, Prometheus
+from local.settings import Settings
 
 
 @dataclass
@@ -26,6 +29,10 @@ class FakeCluster:
     """Takes notes."""
 
     told: list[str] = field(default_factory=list)
+    name: str = "the local cluster"
+    clearing: str = Cluster.clearing
+    to_try: Path = Cluster.to_try
+    prometheus: Prometheus = LOCAL
     up: bool = True
     refuses: str = ""
     settings: Any = field(
@@ -39,7 +46,12 @@ class FakeCluster:
     def down(self) -> None:
         self._note("down")
 
+    def leave(self) -> None:
+        self._note("leave")
+
     def kubectl(self, *args: str, timeout: float = 0) -> str:
+        if args[0] == "get":
+            return "namespace/ours" if "-l" in args else ""
         return self._note("kubectl " + " ".join(args[:3]))
 
     def helm(self, *args: str) -> str:
@@ -74,18 +86,23 @@ def test_a_cluster_that_was_there_before_stays_without_the_demos_things():
         "kubectl delete namespace demo",
         "helm uninstall sampler-rollouts",
         "kubectl delete namespace sampler-rollouts",
+        "leave",
     ]
 
 
 class Holding(FakeCluster):
-    """A cluster with a Helm release of the operator, or none."""
+    """A cluster with a Helm release of the operator, or none, and operators by namespace and release."""
 
-    def __init__(self, description: str | None) -> None:
+    def __init__(self, description: str | None, operators: str = "sampler-rollouts/sampler-rollouts ") -> None:
         super().__init__()
+        self.operators = operators
         self._said = {
             "list": "[]" if description is None else '[{"name": "sampler-rollouts"}]',
             "status": json.dumps({"info": {"description": description}}),
         }
+
+    def kubectl(self, *args: str, timeout: float = 0) -> str:
+        return self.operators
 
     def helm(self, *args: str) -> str:
         return self._said[args[0]]
@@ -99,6 +116,16 @@ def test_the_demo_takes_a_cluster_without_the_operator_or_with_its_own(descripti
 def test_the_demo_refuses_an_operator_that_it_did_not_put_in() -> None:
     with pytest.raises(install.NotOursError, match=r"not the demo's own.*helm uninstall.*make cluster-down"):
         install.refuse_others(Holding("Install complete"))  # type: ignore[arg-type]
+    for place in ("samplers/sampler-rollouts", "sampler-rollouts/another", "samplers/"):
+        with pytest.raises(install.NotOursError, match=rf"an operator runs already, {place}.*make cluster-down"):
+            install.refuse_others(Holding(None, f"{place} "))  # type: ignore[arg-type]
+
+
+def test_what_stays_is_left_alone_where_the_story_had_not_begun():
+    cluster = FakeCluster()
+    console = Console(quiet=True)
+    assert ending.close(cluster, console, Options(), was_up=True, code=1, entered=False) == 1  # type: ignore[arg-type]
+    assert cluster.told == ["leave"]
 
 
 def test_keep_leaves_all_and_says_what_to_try():
@@ -158,7 +185,7 @@ def waits(program: str) -> Any:
     def line(*args: str) -> list[str]:
         return [sys.executable, "-c", program, *args]
 
-    settings = SimpleNamespace(run=Path("/r"), kubeconfig=Path("/k"))
+    settings = Settings(cache=Path("/c"), run=Path("/r"))
     return SimpleNamespace(kubectl=SimpleNamespace(line=line), settings=settings)
 
 

@@ -73,23 +73,21 @@ def test_the_second_build_is_the_first_with_other_arguments():
     assert settings["config"]["Cmd"] == ["serve"]
 
 
-def summary_of_kubelet() -> dict[str, object]:
+def pods_of_kubelet() -> list[dict[str, object]]:
     def pod(namespace: str, name: str, mib: int, cores: float) -> dict[str, object]:
         use = {"memory": {"workingSetBytes": mib * 1024**2}, "cpu": {"usageNanoCores": int(cores * 1e9)}}
         return {"podRef": {"namespace": namespace, "name": name}, **use}
 
-    return {
-        "pods": [
-            pod("demo", "chat-narrow-0123456789-abcde-fghij", 500, 0.5),
-            pod("demo", "chat-wide-0123456789-abcde-fghij", 700, 0.25),
-            pod("monitoring", "prometheus-0123456789-abcde", 40, 0.01),
-            {"podRef": {"namespace": "kube-system", "name": "coredns-0123456789-abcde"}},
-        ]
-    }
+    return [
+        pod("demo", "chat-narrow-0123456789-abcde-fghij", 500, 0.5),
+        pod("demo", "chat-wide-0123456789-abcde-fghij", 700, 0.25),
+        pod("monitoring", "prometheus-0123456789-abcde", 40, 0.01),
+        {"podRef": {"namespace": "kube-system", "name": "coredns-0123456789-abcde"}},
+    ]
 
 
 def test_the_kubelets_numbers_by_component():
-    found = resources.pods_by_component(summary_of_kubelet())
+    found = resources.pods_by_component(pods_of_kubelet())
     assert found["sampler pods"] == resources.Use(1200, 0.75, 2)
     assert found["prometheus (pod)"].processes == 1
     assert found["coredns (pod)"] == resources.Use(0, 0, 1)

@@ -47,6 +47,9 @@ class Api:
     def __init__(self, *pods: dict[str, Any]) -> None:
         self._pods = list(pods)
 
+    def pod_url(self, pod: dict[str, Any], port: int) -> str:
+        return f"http://{pod['status']['podIP']}:{port}"
+
     def get(self, path: str) -> dict[str, Any]:
         assert path == "/apis/apps/v1/namespaces/demo/deployments/chat-wide-bbbb"
         return DEPLOYMENT

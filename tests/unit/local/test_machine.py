@@ -102,7 +102,7 @@ def test_a_kernel_with_the_second_kind_of_control_groups_alone_is_told(
 def nothing_happens(here: Settings, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A demo that would write down what it touches."""
     touched: list[str] = []
-    monkeypatch.setattr(demo, "Cluster", lambda: Cluster(here))
+    monkeypatch.setattr(demo, "chosen", lambda: Cluster(here))
 
     def noted(what: str) -> Callable[..., int]:
         def act(*_: object, **__: object) -> int:

@@ -59,7 +59,9 @@ def test_what_has_no_process_any_more_is_cleared(cluster: Cluster, component: Pa
 
 def holding(**listed: str) -> Cluster:
     """A cluster with these objects, by kind, as kubectl lists those with the labels that are asked for."""
-    return SimpleNamespace(kubectl=lambda _, kind, *__: listed.get(kind, ""))  # type: ignore[return-value]
+    return SimpleNamespace(
+        name=Cluster.name, clearing=Cluster.clearing, kubectl=lambda _, kind, *__: listed.get(kind, "")
+    )  # type: ignore[return-value]
 
 
 def test_tests_refuse_a_cluster_with_the_operator_in_it() -> None:

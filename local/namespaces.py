@@ -1,0 +1,38 @@
+"""Namespaces that we make in a cluster, known by a label: what somebody else has made is never emptied or deleted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from local.errors import LocalError
+
+OURS = "sampler-rollouts.local/made-by-demo-or-tests"
+Kubectl = Callable[..., str]
+
+
+def claim(kubectl: Kubectl, name: str, *, shared: bool = False) -> None:
+    """Make the namespace; one that we made before is taken as it is.
+
+    Raises LocalError if somebody else made it, unless it may be ``shared``: then it is used, and stays theirs.
+    """
+    if kubectl("get", "namespace", name, "--ignore-not-found", "-o", "name").strip():
+        if not shared and not _ours(kubectl, name):
+            raise LocalError(
+                f"the namespace {name} is there already, and was not made by the demo or a test, which would empty it",
+                f"`kubectl delete namespace {name}` if nobody needs it, or take another cluster",
+            )
+        return
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {OURS: "true"}}}
+    kubectl("create", "-f", "-", stdin=json.dumps(manifest))
+
+
+def remove(kubectl: Kubectl, name: str, *, wait: bool = True, timeout: float = 180) -> None:
+    """Delete the namespace with all that is in it, if we made it."""
+    if _ours(kubectl, name):
+        kubectl("delete", "namespace", name, "--ignore-not-found", f"--wait={str(wait).lower()}", timeout=timeout)
+
+
+def _ours(kubectl: Kubectl, name: str) -> bool:
+    chosen = ("-l", OURS, f"--field-selector=metadata.name={name}")
+    return bool(kubectl("get", "namespaces", *chosen, "-o", "name").strip())
