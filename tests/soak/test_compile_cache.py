@@ -76,7 +76,7 @@ def test_a_revision_compiles_once(rollouts: Rollouts, images: dict[str, str], pr
 
 def folder_of(rollouts: Rollouts, programs: Path) -> Path:
     (pool,) = rollouts.status(NAME)["stable"]["pools"]
-    return programs / f"{NAME}-{POOL}-{pool['revision']}"
+    return programs / f"{NAME}_{POOL}_{pool['revision']}"
 
 
 def files(folder: Path) -> dict[Path, int]:

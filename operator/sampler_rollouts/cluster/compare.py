@@ -124,7 +124,7 @@ def holds(live: Any, name: str, wanted: Any, quantities: bool) -> bool:
     """
     if name == "selector":
         return bool(live == wanted)
-    return _contains(live, wanted, quantities or name == "resources")
+    return _contains(live, wanted, quantities or name in {"resources", "sizeLimit"})
 
 
 def _contains_list(live: Any, wanted: list[Any]) -> bool:

@@ -71,15 +71,20 @@ class Allowed(BaseModel):
                 if allowed is not None and not any(_like(name, one) for one in allowed):
                     yield f"{where}.template.{field.format(place)}: the administrator allows {_named(allowed)}"
         yield from self._of_cache(template.compile_cache, f"{where}.template.compileCache.claimName")
+        if template.models and self.models is None and self._is_cache(template.models.claim_name):
+            yield f"{where}.template.models.claimName: the administrator keeps compiled programs of all revisions in it"
         if template.args and not self.args:
             yield f"{where}.template.args: the administrator allows none: leave them out"
         asked = {name for amounts in platforms.resources(pool).values() for name in amounts}
         if self.resources is not None and not asked <= set(self.resources):
             yield f"{where}.template.resources: the administrator allows {_named(self.resources)}"
 
+    def _is_cache(self, claim: str) -> bool:
+        return any(_like(claim, one) for one in self.compile_caches)
+
     def _of_cache(self, cache: CompileCache | None, where: str) -> Iterator[str]:
         claim = cache.claim_name if cache else None
-        if claim is not None and not any(_like(claim, one) for one in self.compile_caches):
+        if claim is not None and not self._is_cache(claim):
             none = "no claim to be written: use sizeLimit, or have authors.compileCaches name it"
             yield f"{where}: the administrator allows {', '.join(self.compile_caches) or none}"
 

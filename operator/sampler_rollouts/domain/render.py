@@ -205,7 +205,7 @@ def closed_form(
         "livenessProbe": _probe("/healthz", 10, 6),
         "readinessProbe": _probe("/readyz", 2, 3),
         "securityContext": container_security(),
-        "volumeMounts": mounts(placement, child_name(owner.name, child.pool, child.revision)),
+        "volumeMounts": mounts(placement, _folder(owner, child)),
     }
     return {
         "metadata": {"labels": labels},
@@ -218,6 +218,11 @@ def closed_form(
             **pod_fields(placement, labels),
         },
     }
+
+
+def _folder(owner: Owner, child: Child) -> str:
+    """Of a revision's compiled programs. No name holds the sign between them: ``a-b`` and ``c`` are not ``a`` and ``b-c``."""
+    return "_".join((owner.name, child.pool, child.revision))
 
 
 def controller_revision(owner: Owner, child: Child, template: Mapping[str, Any]) -> Manifest:

@@ -20,7 +20,7 @@ class OneRequestServer(web.Server):
     """Ends each connection after an answer, after ``seconds`` at the latest, and the oldest where there are too many.
 
     The oldest, and not the newest: whoever opens connections only to hold them must not keep the kubelet's probe out,
-    or he would have the operator restarted.
+    or he would have the operator restarted. Those that have asked for nothing yet come first: a scrape takes a while.
     """
 
     seconds = SECONDS
@@ -28,12 +28,18 @@ class OneRequestServer(web.Server):
 
     def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> None:
         async def last(request: web.BaseRequest) -> web.StreamResponse:
+            connection = request.protocol
+            if isinstance(connection, _Connection) and connection in self._silent:
+                del self._silent[connection]
+                self._asking[connection] = None
             answer = await handler(request)
             answer.force_close()
             return answer
 
         super().__init__(last, access_log=None, max_headers=HEAD_FIELDS, lingering_time=0)
-        self._open: dict[_Connection, None] = {}  # the oldest first
+        # The oldest first.
+        self._silent: dict[_Connection, None] = {}
+        self._asking: dict[_Connection, None] = {}
 
     def __call__(self) -> web.RequestHandler:
         """A connection."""
@@ -41,16 +47,17 @@ class OneRequestServer(web.Server):
 
     def begin(self, connection: _Connection) -> asyncio.TimerHandle:
         """Take it in; gives what will end it."""
-        if len(self._open) >= self.most:
-            oldest = next(iter(self._open))
+        if len(self._silent) + len(self._asking) >= self.most:
+            oldest = next(iter(self._silent or self._asking))
             self.end(oldest)
             oldest.abort()
-        self._open[connection] = None
+        self._silent[connection] = None
         return asyncio.get_running_loop().call_later(self.seconds, connection.abort)
 
     def end(self, connection: _Connection) -> None:
         """It is no more."""
-        self._open.pop(connection, None)
+        self._silent.pop(connection, None)
+        self._asking.pop(connection, None)
 
 
 class _Connection(web.RequestHandler):

@@ -115,6 +115,20 @@ def test_quantities_are_compared_by_value(live: str, same: bool) -> None:
     assert differs(deployment(), kept) == (not same)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "live"), [("1024Mi", "1Gi"), ("1.5Gi", "1536Mi"), ("2000M", "2G"), ("512Mi", "512Mi")]
+)
+def test_the_limit_of_a_volume_is_a_quantity(wanted: str, live: str) -> None:
+    """The server writes it its own way: an operator that did not know would apply at every look."""
+    ours = deployment()
+    ours["spec"]["template"]["spec"]["volumes"] = [{"name": "cache", "emptyDir": {"sizeLimit": wanted}}]
+    kept = applied(ours)
+    kept["spec"]["template"]["spec"]["volumes"][0]["emptyDir"]["sizeLimit"] = live
+    assert not differs(ours, kept)
+    kept["spec"]["template"]["spec"]["volumes"][0]["emptyDir"]["sizeLimit"] = "3Gi"
+    assert differs(ours, kept)
+
+
 def test_a_keyed_item_whose_key_was_defaulted_is_recognised() -> None:
     live = applied(service())
     (entry,) = live["metadata"]["managedFields"]

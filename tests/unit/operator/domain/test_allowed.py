@@ -69,6 +69,15 @@ def test_a_claim_that_is_written_must_be_named(named: tuple[str, ...], said: str
     assert problems(BY_DEFAULT, **claimed) == problems(Allowed(compile_caches=()), **claimed)
 
 
+def test_a_claim_of_compiled_programs_is_read_as_a_model_by_nobody() -> None:
+    """It holds those of all revisions of all authors."""
+    claimed = {"template": TEMPLATE | {"models": {"claimName": "programs"}}}
+    (said,) = problems(Allowed(compile_caches=("prog*",)), **claimed)
+    assert said.startswith("spec.pools[0].template.models.claimName: the administrator keeps compiled programs")
+    assert problems(Allowed(compile_caches=("other",)), **claimed) == ()
+    assert problems(Allowed(compile_caches=("prog*",), models=("programs",)), **claimed) == (), "he says so himself"
+
+
 def test_the_probers_image_is_one_of_the_allowed_too() -> None:
     wanted = spec("a", pools=("cpu-a",))
     wanted["quality"]["probes"] = {"requestsPerSecond": "1", "image": "example.com/prober@sha256:" + "9" * 64}

@@ -174,9 +174,22 @@ def test_programs_in_a_claim_are_kept_by_revision() -> None:
     (container,) = made["spec"]["containers"]
     labels = made["metadata"]["labels"]
     whose = [labels[f"samplerrollouts.io/{part}"] for part in ("rollout", "pool", "revision")]
-    mount = {"name": "compile-cache", "mountPath": "/compile-cache", "subPath": "-".join(whose)}
+    mount = {"name": "compile-cache", "mountPath": "/compile-cache", "subPath": "_".join(whose)}
     assert container["volumeMounts"][1:] == [mount]
     assert {"name": "SAMPLER_COMPILE_CACHE", "value": "/compile-cache"} in container["env"]
+
+
+def test_no_two_revisions_share_a_folder() -> None:
+    """Names may hold the sign between the parts of a child's name; the revision holds neither name."""
+    pools = [pool("one") | {"template": {"compileCache": {"claimName": "c"}}}]
+    parsed = parse_spec(spec() | {"pools": pools, "strategy": {}})
+
+    def folder(rollout: str, name: str) -> str:
+        child = render.Child(name, "0123456789")
+        made = render.pod_template(render.Owner("serving", rollout, "uid"), parsed, parsed.pools[0], child)
+        return str(made["spec"]["containers"][0]["volumeMounts"][1]["subPath"])
+
+    assert folder("chat", "prod-cpu") != folder("chat-prod", "cpu")
 
 
 def test_programs_in_a_volume_of_the_pods_own_have_a_limit() -> None:

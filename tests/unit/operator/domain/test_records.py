@@ -171,9 +171,9 @@ FORGED: dict[str, Forge] = {
         ),
         one(t)["volumeMounts"].append({"name": "models", "mountPath": "/models", "readOnly": True}),
     ),
-    "another revision's programs": lambda t: cached(t, CLAIM, subPath="chat-cpu-a-9876543210"),
+    "another revision's programs": lambda t: cached(t, CLAIM, subPath="chat_cpu-a_9876543210"),
     "all revisions' programs": lambda t: cached(t, CLAIM),
-    "programs by an expression": lambda t: cached(t, CLAIM, subPathExpr="chat-cpu-a-0123456789"),
+    "programs by an expression": lambda t: cached(t, CLAIM, subPathExpr="chat_cpu-a_0123456789"),
     "programs of the node": lambda t: cached(t, {"hostPath": {"path": "/"}}),
     "programs somewhere else": lambda t: cached(t, {"emptyDir": {"sizeLimit": "1Gi"}}, mountPath="/app"),
     "programs without a limit": lambda t: cached(t, {"emptyDir": {}}),
@@ -245,7 +245,7 @@ def test_a_place_is_the_authors() -> None:
 
 
 @pytest.mark.parametrize(
-    ("volume", "mount"), [(CLAIM, {"subPath": "chat-cpu-a-0123456789"}), ({"emptyDir": {"sizeLimit": "1Gi"}}, {})]
+    ("volume", "mount"), [(CLAIM, {"subPath": "chat_cpu-a_0123456789"}), ({"emptyDir": {"sizeLimit": "1Gi"}}, {})]
 )
 def test_its_own_programs_are_a_revisions(volume: dict[str, Any], mount: dict[str, str]) -> None:
     template = first_form()

@@ -124,6 +124,27 @@ async def test_of_too_many_the_oldest_go_and_the_newest_is_answered() -> None:
             await ended(writer)
 
 
+async def test_a_scrape_that_is_answered_outlives_connections_that_ask_for_nothing() -> None:
+    async with served(seconds=60, most=8, body=b"x" * LONG) as port:
+        reader, writer = await opened(port, REQUEST)
+        first = await reader.readexactly(15)
+        held = [await opened(port, HEAD) for _ in range(40)]
+        answer = first + await rest(reader)
+        assert len(answer) > LONG
+        await ended(writer)
+        for _, other in held:
+            await ended(other)
+
+
+async def test_of_too_many_that_ask_the_oldest_go() -> None:
+    async with served(seconds=60, most=4, body=b"x" * LONG) as port:
+        asking = [await opened(port, REQUEST) for _ in range(6)]
+        answers = [await rest(reader) for reader, _ in reversed(asking)]
+        assert [len(one) > LONG for one in answers] == [True] * 4 + [False] * 2
+        for _, writer in asking:
+            await ended(writer)
+
+
 async def test_a_head_without_bounds_is_refused() -> None:
     async with served(seconds=60) as port:
         reader, writer = await opened(port, HEAD + b"x: y\r\n" * (one_request.HEAD_FIELDS + 1) + b"\r\n")

@@ -30,7 +30,7 @@ def _closed(spec: Spec, name: str, revision: str) -> None:
     assert is_closed(OWNER, child, template)
     (container,) = template["spec"]["containers"]
     drain = template["spec"]["terminationGracePeriodSeconds"]
-    _restricted(template["spec"], f"chat-{name}-{revision}")
+    _restricted(template["spec"], f"chat_{name}_{revision}")
     free = {key: container.pop(key) for key in FREE & container.keys()}
     placed = Placement.model_validate(read_placement(template["spec"]))
     assert template == render.closed_form(OWNER, child, drain, {}, pool.context_class or STANDARD, placed)
