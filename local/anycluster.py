@@ -28,6 +28,10 @@ class AnyCluster(Protocol):
         """What a person does about a cluster in which the operator is already."""
 
     @property
+    def rest(self) -> str:
+        """What a person does where cleaning up was cut off."""
+
+    @property
     def to_try(self) -> Path:
         """What may be tried in a cluster in which the demo is left."""
 
@@ -81,8 +85,10 @@ class AnyCluster(Protocol):
     def down(self) -> None:
         """End it, if the `up` was ours."""
 
-    def leave(self) -> None:
-        """Take out of a cluster that stays what `up` put beside what was there."""
+    def leave(self, *, refused: bool = False) -> None:
+        """Take out of a cluster that stays what `up` put beside what was there; where we were ``refused``, only what
+        this run has put in.
+        """
 
     def processes(self) -> Mapping[str, int]:
         """Its programs on this machine, by name: their pids."""

@@ -59,6 +59,7 @@ class Helm:
 def environment(settings: Settings) -> dict[str, str]:
     """The user's environment without what would lead the clients elsewhere or make them write into the user's home."""
     proxies = set() if settings.through_proxy else {"http_proxy", "https_proxy", "all_proxy"}
-    ours = {k: v for k, v in os.environ.items() if k.lower() not in proxies}
+    # Helm would go by some of its own to another server than kubectl.
+    ours = {k: v for k, v in os.environ.items() if k.lower() not in proxies and not k.startswith("HELM_")}
     helm = {f"HELM_{what}_HOME": str(settings.run / "helm" / what.lower()) for what in ("CACHE", "CONFIG", "DATA")}
     return {**ours, **helm, "KUBECONFIG": str(settings.kubeconfig), "KUBECACHEDIR": str(settings.run / "kube-cache")}

@@ -33,6 +33,7 @@ class Cluster:
 
     name = "the local cluster"
     clearing = "run `make cluster-down` first"
+    rest = "`make cluster-down` does the rest"
     prometheus = LOCAL
     namespaces = ("kube-system", LOCAL.namespace)
     to_try = Path(__file__).parent / "demo" / "to_try.txt"
@@ -82,7 +83,7 @@ class Cluster:
         with self._lock():
             take_down(self.settings, purge=purge)
 
-    def leave(self) -> None:
+    def leave(self, *, refused: bool = False) -> None:
         """All that `up` puts there is the cluster's own."""
 
     def processes(self) -> dict[str, int]:

@@ -27,6 +27,8 @@ from local.reach import ThroughApiServer
 from local.settings import Settings, load
 from local.shell import run
 
+_ROLLOUTS = "samplerrollouts.samplerrollouts.io"
+_NAMES = "{range .items[*]}{.metadata.namespace}/{.metadata.name} {end}"
 _NODES = '{range .items[*]}{.metadata.name}={.status.nodeInfo.architecture}{"\\n"}{end}'
 
 
@@ -39,6 +41,8 @@ class CurrentCluster:
 
     def __init__(self, settings: Settings, context: str, way: Way, kubectl: Kubectl) -> None:
         self.settings, self.context, self.kubectl = settings, context, kubectl
+        self._made = False
+        """Whether it is this run that has put Prometheus in: an earlier one may have been left on purpose."""
         self.images = Archives(settings, kubectl, way)
         self.reach = ThroughApiServer(kubectl, settings)
 
@@ -64,6 +68,11 @@ class CurrentCluster:
         return "uninstall it there if nobody needs it, or take another cluster"
 
     @property
+    def rest(self) -> str:
+        """What a person does about what is left of us."""
+        return "the last lines of local/demo/to_try_elsewhere.txt take out the rest"
+
+    @property
     def kubeconfig(self) -> Path:
         """A copy of the user's, with this context alone."""
         return self.settings.kubeconfig
@@ -85,6 +94,19 @@ class CurrentCluster:
         if others or not said:
             problem = f"{self.name} has {', '.join(others) or 'no nodes'}, and our images are for x86-64"
             raise LocalError(problem, "take a cluster with amd64 nodes alone; nothing was touched")
+        if others := self._rollouts_of_others():
+            raise LocalError(
+                f"{self.name} has {', '.join(others)}, which the operator that is put in for a while would act on",
+                "take another cluster; nothing was touched",
+            )
+
+    def _rollouts_of_others(self) -> list[str]:
+        """SamplerRollouts in namespaces that we have not made; a few of them."""
+        defined = self.kubectl("get", "crd", f"{_ROLLOUTS}", "--ignore-not-found", "-o", "name")
+        said = self.kubectl("get", _ROLLOUTS, "-A", "-o", f"jsonpath={_NAMES}").split() if defined.strip() else []
+        ours = namespaces.ours(self.kubectl) if said else frozenset()
+        others = sorted(one for one in said if one.partition("/")[0] not in ours)
+        return [f"SamplerRollout {one}" for one in others[:3]] + (["others"] if len(others) > 3 else [])
 
     def lives(self) -> bool:
         """Always."""
@@ -97,7 +119,7 @@ class CurrentCluster:
     def up(self) -> None:
         """It is up. What it lacks is a Prometheus that finds the samplers, whatever else it may have of the kind."""
         self.check()
-        namespaces.claim(self.kubectl, ELSEWHERE.namespace)
+        self._made = namespaces.claim(self.kubectl, ELSEWHERE.namespace)
         image = systemimages.prometheus(self.settings)
         systemimages.load(self.images, {"prometheus": image})
         made = ELSEWHERE.render(self.images.named(image.name), self.settings.scrape_interval, "emptyDir: {}")
@@ -113,8 +135,10 @@ class CurrentCluster:
         """Make a Gateway, where Envoy Gateway is installed. Raises NoGatewayError where it is not."""
         return elsewhere.ensure(self.kubectl, self.reach)
 
-    def leave(self) -> None:
-        """Take Prometheus out again, and the Gateway if there is one."""
+    def leave(self, *, refused: bool = False) -> None:
+        """Take Prometheus out again, and the Gateway if there is one; after a refusal only what was put in now."""
+        if refused and not self._made:
+            return
         namespaces.remove(self.kubectl, elsewhere.NAME)
         namespaces.remove(self.kubectl, ELSEWHERE.namespace)
         self.kubectl("delete", "clusterrole,clusterrolebinding", ELSEWHERE.role, "--ignore-not-found")

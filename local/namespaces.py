@@ -11,8 +11,8 @@ OURS = "sampler-rollouts.local/made-by-demo-or-tests"
 Kubectl = Callable[..., str]
 
 
-def claim(kubectl: Kubectl, name: str, *, shared: bool = False) -> None:
-    """Make the namespace; one that we made before is taken as it is.
+def claim(kubectl: Kubectl, name: str, *, shared: bool = False) -> bool:
+    """Make the namespace; one that we made before is taken as it is. Return whether it was made now.
 
     Raises LocalError if somebody else made it, unless it may be ``shared``: then it is used, and stays theirs.
     """
@@ -22,15 +22,21 @@ def claim(kubectl: Kubectl, name: str, *, shared: bool = False) -> None:
                 f"the namespace {name} is there already, and was not made by the demo or a test, which would empty it",
                 f"`kubectl delete namespace {name}` if nobody needs it, or take another cluster",
             )
-        return
+        return False
     manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {OURS: "true"}}}
     kubectl("create", "-f", "-", stdin=json.dumps(manifest))
+    return True
 
 
 def remove(kubectl: Kubectl, name: str, *, wait: bool = True, timeout: float = 180) -> None:
     """Delete the namespace with all that is in it, if we made it."""
     if _ours(kubectl, name):
         kubectl("delete", "namespace", name, "--ignore-not-found", f"--wait={str(wait).lower()}", timeout=timeout)
+
+
+def ours(kubectl: Kubectl) -> frozenset[str]:
+    """All that we have made."""
+    return frozenset(kubectl("get", "namespaces", "-l", OURS, "-o", "jsonpath={.items[*].metadata.name}").split())
 
 
 def _ours(kubectl: Kubectl, name: str) -> bool:

@@ -71,8 +71,11 @@ def cluster(meant: AnyCluster, bare: Traces | None, request: pytest.FixtureReque
         if not ours:
             refuse_installed_operator(meant)
     except LocalError as error:
-        meant.leave()
+        meant.leave(refused=True)
         pytest.exit(error.text(), returncode=1)
+    except BaseException:  # Ctrl-C, too
+        meant.leave(refused=True)
+        raise
     os.environ["KUBECONFIG"] = str(meant.kubeconfig)
     try:
         yield meant

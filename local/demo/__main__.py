@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = 130
     except NotOursError as error:  # nothing was put in yet, so that nothing may be taken out
         print(f"error: {error.text()}", file=sys.stderr)
-        cluster.leave()
+        cluster.leave(refused=True)
         return 1
     except LocalError as error:
         print(f"error: {error.text()}", file=sys.stderr)

@@ -34,7 +34,7 @@ def close(
     try:
         _clean(cluster, console, was_up=was_up, entered=entered)
     except KeyboardInterrupt:
-        console.print("interrupted while cleaning up: `make cluster-down` does the rest")
+        console.print(f"interrupted while cleaning up: {cluster.rest}")
         return 130
     except LocalError as error:
         console.print(Text(f"cleaning up failed: {error.text()}", style="red"))
@@ -44,7 +44,7 @@ def close(
 
 def _clean(cluster: AnyCluster, console: Console, *, was_up: bool, entered: bool) -> None:
     if was_up and not entered:
-        cluster.leave()
+        cluster.leave(refused=True)
     elif was_up:
         console.print(
             f"{cluster.name} was up before the demo and stays so; taking out what the demo put into it (not the CRDs)"

@@ -31,19 +31,20 @@ class NotOursError(LocalError):
 
 def refuse_others(cluster: AnyCluster) -> None:
     """Refuse a cluster in which somebody else has put the operator: it would be changed, and removed at the end."""
-    said = cluster.kubectl("get", "deployments", "-A", "-l", OPERATORS, "-o", f"jsonpath={_INSTANCES}")
-    if others := set(said.split()) - {f"{OPERATOR_NAMESPACE}/{RELEASE}"}:
-        raise NotOursError(
-            f"in {cluster.name} an operator runs already, {', '.join(sorted(others))}, and two would fight",
-            cluster.clearing,
-        )
     place = ("--namespace", OPERATOR_NAMESPACE, "--output", "json")
-    if not json.loads(cluster.helm("list", "--all", "--filter", f"^{RELEASE}$", *place)):
-        return
-    if json.loads(cluster.helm("status", RELEASE, *place))["info"].get("description") != OURS:
+    released = json.loads(cluster.helm("list", "--all", "--filter", f"^{RELEASE}$", *place))
+    if released and json.loads(cluster.helm("status", RELEASE, *place))["info"].get("description") != OURS:
         raise NotOursError(
             f"the Helm release {RELEASE} of {cluster.name} is not the demo's own, which would change and remove it",
             f"`helm uninstall {RELEASE} -n {OPERATOR_NAMESPACE}` if nobody needs it, or {cluster.clearing}",
+        )
+    # Kustomize and Argo CD put it there under the same names, without a release.
+    ours = {f"{OPERATOR_NAMESPACE}/{RELEASE}"} if released else set()
+    said = cluster.kubectl("get", "deployments", "-A", "-l", OPERATORS, "-o", f"jsonpath={_INSTANCES}")
+    if others := set(said.split()) - ours:
+        raise NotOursError(
+            f"in {cluster.name} an operator runs already, {', '.join(sorted(others))}, and two would fight",
+            cluster.clearing,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import httpx
 
@@ -63,6 +64,7 @@ def _answering(kubectl: Kubectl, reach: Reach) -> str:
     selector = f"{_OWNER.format('name')},{_OWNER.format('namespace')}"
     for service in json.loads(kubectl("get", "services", "-A", "-l", selector, "-o", "json"))["items"]:
         url = reach.service(service["metadata"]["namespace"], service["metadata"]["name"])
-        if httpx.get(f"{url}/", timeout=5, trust_env=False).status_code == httpx.codes.NOT_FOUND:
-            return url
+        with suppress(httpx.HTTPError):
+            if httpx.get(f"{url}/", timeout=5, trust_env=False).status_code == httpx.codes.NOT_FOUND:
+                return url
     return ""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 3.0
 """Seconds for all that is asked of a cluster: nobody waits longer for a word that can be typed."""
-PLAIN: Final = re.compile(r"[\w.:/@%=+-]+")
+PLAIN: Final = re.compile(r"\w[\w.:/@%=+-]*")
 """What no shell understands otherwise. What a cluster says is never offered in other letters: zsh evaluates it."""
 ROLES: Final = ("candidate", "stable", "verified", "previous")
 

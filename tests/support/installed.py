@@ -45,11 +45,13 @@ def faults(cluster: AnyCluster) -> Faults:
 @pytest.fixture(scope="session")
 def operator(cluster: AnyCluster, images: dict[str, str]) -> Iterator[str]:
     """The operator, installed by Helm; yields its namespace."""
-    install_operator(cluster, images["operator"])
-    yield OPERATOR_NAMESPACE
-    # The tutorial, a release of the same name, may have uninstalled it.
-    cluster.helm("uninstall", RELEASE, "-n", OPERATOR_NAMESPACE, "--wait", "--ignore-not-found")
-    namespaces.remove(cluster.kubectl, OPERATOR_NAMESPACE, wait=False)
+    try:
+        install_operator(cluster, images["operator"])
+        yield OPERATOR_NAMESPACE
+    finally:
+        # The tutorial, a release of the same name, may have uninstalled it.
+        cluster.helm("uninstall", RELEASE, "-n", OPERATOR_NAMESPACE, "--wait", "--ignore-not-found")
+        namespaces.remove(cluster.kubectl, OPERATOR_NAMESPACE, wait=False)
 
 
 @pytest.fixture

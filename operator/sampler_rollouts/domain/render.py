@@ -221,7 +221,7 @@ def closed_form(
 
 
 def _folder(owner: Owner, child: Child) -> str:
-    """Of a revision's compiled programs. No name holds the sign between them: ``a-b`` and ``c`` are not ``a`` and ``b-c``."""
+    """Of a revision's compiled programs. No name holds the sign between them: `a-b` and `c` are not `a` and `b-c`."""
     return "_".join((owner.name, child.pool, child.revision))
 
 

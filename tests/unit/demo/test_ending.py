@@ -30,6 +30,7 @@ class FakeCluster:
 
     told: list[str] = field(default_factory=list)
     name: str = "the local cluster"
+    rest: str = Cluster.rest
     clearing: str = Cluster.clearing
     to_try: Path = Cluster.to_try
     prometheus: Prometheus = LOCAL
@@ -46,8 +47,8 @@ class FakeCluster:
     def down(self) -> None:
         self._note("down")
 
-    def leave(self) -> None:
-        self._note("leave")
+    def leave(self, *, refused: bool = False) -> None:
+        self._note("leave what was there" if refused else "leave")
 
     def kubectl(self, *args: str, timeout: float = 0) -> str:
         if args[0] == "get":
@@ -93,7 +94,7 @@ def test_a_cluster_that_was_there_before_stays_without_the_demos_things():
 class Holding(FakeCluster):
     """A cluster with a Helm release of the operator, or none, and operators by namespace and release."""
 
-    def __init__(self, description: str | None, operators: str = "sampler-rollouts/sampler-rollouts ") -> None:
+    def __init__(self, description: str | None, operators: str) -> None:
         super().__init__()
         self.operators = operators
         self._said = {
@@ -108,15 +109,19 @@ class Holding(FakeCluster):
         return self._said[args[0]]
 
 
-@pytest.mark.parametrize("description", [None, install.OURS])
-def test_the_demo_takes_a_cluster_without_the_operator_or_with_its_own(description: str | None) -> None:
-    install.refuse_others(Holding(description))  # type: ignore[arg-type]
+OWN = "sampler-rollouts/sampler-rollouts"
+
+
+@pytest.mark.parametrize(("description", "operators"), [(None, ""), (install.OURS, OWN)])
+def test_the_demo_takes_a_cluster_without_the_operator_or_with_its_own(description: str | None, operators: str) -> None:
+    install.refuse_others(Holding(description, operators))  # type: ignore[arg-type]
 
 
 def test_the_demo_refuses_an_operator_that_it_did_not_put_in() -> None:
     with pytest.raises(install.NotOursError, match=r"not the demo's own.*helm uninstall.*make cluster-down"):
-        install.refuse_others(Holding("Install complete"))  # type: ignore[arg-type]
-    for place in ("samplers/sampler-rollouts", "sampler-rollouts/another", "samplers/"):
+        install.refuse_others(Holding("Install complete", OWN))  # type: ignore[arg-type]
+    # The first is what kustomize and Argo CD leave: our names, and no release.
+    for place in (OWN, "samplers/sampler-rollouts", "sampler-rollouts/another", "samplers/"):
         with pytest.raises(install.NotOursError, match=rf"an operator runs already, {place}.*make cluster-down"):
             install.refuse_others(Holding(None, f"{place} "))  # type: ignore[arg-type]
 
@@ -125,7 +130,7 @@ def test_what_stays_is_left_alone_where_the_story_had_not_begun():
     cluster = FakeCluster()
     console = Console(quiet=True)
     assert ending.close(cluster, console, Options(), was_up=True, code=1, entered=False) == 1  # type: ignore[arg-type]
-    assert cluster.told == ["leave"]
+    assert cluster.told == ["leave what was there"]
 
 
 def test_keep_leaves_all_and_says_what_to_try():

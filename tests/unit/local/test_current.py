@@ -18,6 +18,7 @@ import yaml
 
 from local import addons, current, namespaces, systemimages
 from local.choice import chosen, local_alone
+from local.client import environment
 from local.cluster import Cluster
 from local.current import CurrentCluster, current_context, permit, pinned
 from local.errors import LocalError
@@ -188,6 +189,46 @@ def test_a_cluster_that_cannot_work_is_refused_untouched(here: Settings, nodes: 
     with pytest.raises(LocalError, match=f"{words}.*nothing was touched"):
         elsewhere(here, kubectl).check()
     assert kubectl.told == []
+
+
+def holding(rollouts: str, ours: str = "demo") -> FakeKubectl:
+    """A cluster with the definition, and SamplerRollouts by namespace and name."""
+    answers = {"get nodes": "a=amd64", "get crd": "crd/x", "get samplerrollouts": rollouts}
+    return FakeKubectl(**answers, **{f"get namespaces -l {namespaces.OURS}": ours})
+
+
+def test_rollouts_of_others_are_not_acted_on(here: Settings) -> None:
+    kubectl = holding("prod/a prod/b prod/c prod/d demo/mine ")
+    with pytest.raises(
+        LocalError, match=r"SamplerRollout prod/a, .*b, .*c, others, .*would act on.*nothing was touched"
+    ):
+        elsewhere(here, kubectl).up()
+    assert kubectl.told == []
+    elsewhere(here, holding("demo/mine ")).check()
+    elsewhere(here, holding("")).check()
+
+
+@pytest.mark.usefixtures("prometheus_image")
+def test_after_a_refusal_what_an_earlier_run_has_left_stays(here: Settings) -> None:
+    there = {f"get namespace {ELSEWHERE.namespace}": "namespace/x", "get namespaces": "namespace/x"}
+    kubectl = FakeKubectl(**{"get nodes": "a=amd64"}, **there)
+    cluster = elsewhere(here, kubectl)
+    cluster.up()
+    kubectl.told.clear()
+    cluster.leave(refused=True)
+    assert kubectl.told == []
+    kubectl = FakeKubectl(**{"get nodes": "a=amd64", "get namespaces": "namespace/x"})
+    cluster = elsewhere(here, kubectl)
+    cluster.up()
+    kubectl.told.clear()
+    cluster.leave(refused=True)
+    assert f"delete namespace {ELSEWHERE.namespace}" in kubectl.told
+
+
+def test_helm_goes_where_kubectl_goes(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HELM_KUBEAPISERVER", "HELM_KUBETOKEN", "HELM_DRIVER", "HELM_KUBECONTEXT"):
+        monkeypatch.setenv(name, "elsewhere")
+    assert "elsewhere" not in environment(here).values()
 
 
 def test_images_need_root_and_say_so(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
