@@ -19,11 +19,12 @@ from local.settings import Settings
 from local.shell import run
 
 _LOCAL = "localhost"
+_OURS = f"{_LOCAL}/"
 _WAYS = (
     "use IMAGES=kind:NAME or IMAGES=k3d:NAME for a cluster of that tool, IMAGES=registry.example.com/prefix for a "
     "registry that its nodes pull from, or a command with {archive} in it that loads an OCI archive into all its nodes"
 )
-_REGISTRY = re.compile(r"(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+)(:[0-9]+)?(/[a-z0-9._-]+)+")
+_REGISTRY = re.compile(r"(localhost:[0-9]+|[a-z0-9-]+(\.[a-z0-9-]+)+(:[0-9]+)?)(/[a-z0-9._-]+)+")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 
 
@@ -102,8 +103,8 @@ class Archives:
         return set()
 
     def named(self, name: str) -> str:
-        """With the registry in front."""
-        return name.replace(_LOCAL, self._way.registry, 1)
+        """With the registry in front, as it may be already."""
+        return f"{self._way.registry}/{name.removeprefix(_OURS)}" if name.startswith(_OURS) else name
 
     def load(self, name: str, manifest: Blob, blobs: Sequence[Blob]) -> None:
         """Run the command, unless every node says that it has the image."""

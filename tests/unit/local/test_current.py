@@ -21,6 +21,7 @@ from local.choice import chosen, local_alone
 from local.client import environment
 from local.cluster import Cluster
 from local.current import CurrentCluster, current_context, permit, pinned
+from local.demo import images
 from local.errors import LocalError
 from local.gateway import elsewhere as gateway
 from local.gateway.elsewhere import NoGatewayError
@@ -103,7 +104,7 @@ def test_ways_for_images(text: str, line: str, registry: str, context: str) -> N
 
 @pytest.mark.usefixtures("tools")
 @pytest.mark.parametrize(
-    "text", ["", "kind", "kind:", "kind:a b", "docker", "minikube:x", "team/a", "registry.example.com"]
+    "text", ["", "kind", "kind:", "kind:a b", "docker", "minikube:x", "team/a", "localhost/x", "registry.example.com"]
 )
 def test_a_way_that_is_none_is_refused_with_those_that_there_are(text: str) -> None:
     with pytest.raises(LocalError, match=r"IMAGES=.*does not say how.*IMAGES=kind:NAME.*\{archive\}"):
@@ -352,6 +353,18 @@ def test_an_archive_is_whole_and_bears_the_name_that_pods_use(load: Callable[...
     assert store.named(NAME) == name
     assert [one.source for one in store.opened(name)[1]] == [b"config", b"layer"]
     assert list(here.cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("registry", ["localhost", "localhost:5000/x", "registry.example.com/localhost/y"])
+def test_another_build_of_an_image_is_named_like_the_first(load: Callable[..., Any], registry: str) -> None:
+    store, _ = load(registry)
+    config = blob(json.dumps({"config": {"Cmd": ["serve"]}}).encode())
+    manifest = blob(json.dumps({"config": {"digest": config.digest}}).encode())
+    store.load(NAME, manifest, [config, blob(b"layer")])
+    made = images.another_build(SimpleNamespace(images=store), store.named(NAME), ("serve", "--other"))
+    assert made.partition("@")[0] == f"{registry}/sampler-rollouts/sampler"
+    assert made == store.named(made)
+    assert [one.source for one in store.opened(made)[1]][1:] == [b"layer"]
 
 
 def test_an_image_that_every_node_has_is_not_sent_again(load: Callable[..., Any]) -> None:
