@@ -21,6 +21,8 @@ def chosen(env: Mapping[str, str] = os.environ) -> AnyCluster:
             f"CLUSTER={wanted} is no cluster that is known here",
             "CLUSTER=current is that of the kubeconfig's current context; without CLUSTER the local one is started",
         )
+    if given := [f"{name}={env[name]}" for name in ("IMAGES", "CONTEXT") if env.get(name)]:
+        raise LocalError(f"{' '.join(given)} is for CLUSTER=current", "add that, or leave it out; nothing was touched")
     return Cluster()
 
 

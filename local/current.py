@@ -164,8 +164,11 @@ def current_context(kubectl: Path) -> str:
         return run([kubectl, "config", "current-context"]).strip()
     except LocalError as error:
         place = os.environ.get("KUBECONFIG") or "~/.kube/config"
+        if not any(Path(one).expanduser().exists() for one in place.split(os.pathsep)):
+            remedy = "set KUBECONFIG (`sudo KUBECONFIG=$HOME/.kube/config make ...`); nothing was touched"
+            raise LocalError(f"CLUSTER=current: the kubeconfig {place} does not exist", remedy) from None
         problem = f"CLUSTER=current: the kubeconfig (KUBECONFIG: {place}) has no current context"
-        raise LocalError(problem, "`kubectl config use-context NAME`", error.detail) from None
+        raise LocalError(problem, "`kubectl config use-context NAME`; nothing was touched", error.detail) from None
 
 
 def permit(current: str, said: str, made: str) -> None:
@@ -174,6 +177,11 @@ def permit(current: str, said: str, made: str) -> None:
         raise LocalError(
             f"CONTEXT={said} is not the kubeconfig's current context, which is {current}",
             f"`kubectl config use-context {said}`, or CONTEXT={current} if that one is meant; nothing was touched",
+        )
+    if made and current != made:
+        raise LocalError(
+            f"IMAGES= brings images into the cluster of context {made}, and the current context is {current}",
+            f"`kubectl config use-context {made}`, or other IMAGES; nothing was touched",
         )
     if current not in (said, made):
         raise LocalError(

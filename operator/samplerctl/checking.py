@@ -27,7 +27,8 @@ def check_file(path: Path) -> dict[str, Any]:
     """Every SamplerRollout of a file with what is wrong with it; InputError if the file holds none."""
     rollouts = rollouts_of(path)
     if not rollouts:
-        raise InputError(f"{path}: holds no object of kind {KIND}: give a file with one")
+        remedy = "give a file with one (a ClusterCheckTemplate: `kubectl apply --dry-run=server`)"
+        raise InputError(f"{path}: holds no object of kind {KIND}: {remedy}")
     checked = [{"name": _name(body), "problems": list(_problems(body))} for body in rollouts]
     return {"file": str(path), "valid": not any(one["problems"] for one in checked), "rollouts": checked}
 

@@ -122,7 +122,7 @@ def test_the_images_are_asked_for_before_anything_is_looked_at(monkeypatch: pyte
         chosen({"CLUSTER": "current", "CONTEXT": "kind-dev"})
 
 
-@pytest.mark.parametrize(("said", "made"), [("prod", ""), ("", "prod"), ("prod", "kind-dev")])
+@pytest.mark.parametrize(("said", "made"), [("prod", ""), ("", "prod"), ("prod", "prod")])
 def test_a_context_that_somebody_named_is_taken(said: str, made: str) -> None:
     permit("prod", said, made)
 
@@ -131,7 +131,6 @@ def test_a_context_that_somebody_named_is_taken(said: str, made: str) -> None:
     ("said", "made", "words"),
     [
         ("", "", "context prod, and removes .*: say CONTEXT=prod"),
-        ("", "kind-dev", "context prod, and removes .*: say CONTEXT=prod"),
         (
             "dev",
             "",
@@ -145,6 +144,24 @@ def test_any_other_context_is_refused(said: str, made: str, words: str) -> None:
         permit("prod", said, made)
 
 
+@pytest.mark.parametrize("given", [{"IMAGES": "kind:dev"}, {"CONTEXT": "kind-dev"}])
+def test_what_is_for_another_cluster_never_starts_the_local_one(given: dict[str, str]) -> None:
+    with pytest.raises(LocalError, match=r"is for CLUSTER=current: add that.*nothing was touched"):
+        chosen(given)
+
+
+@pytest.mark.parametrize("said", ["", "dead"])
+def test_images_and_operator_go_to_one_cluster(said: str) -> None:
+    with pytest.raises(LocalError, match=r"context kind-dev.*current context is dead.*use-context kind-dev"):
+        permit("dead", said, "kind-dev")
+
+
+def test_a_kubeconfig_that_is_not_there_is_said_to_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    with pytest.raises(LocalError, match=r"none does not exist: set KUBECONFIG.*nothing was touched"):
+        current_context(program(tmp_path, "exit 1"))
+
+
 def program(folder: Path, script: str) -> Path:
     file = folder / "kubectl"
     file.write_text(f"#!/bin/sh\n{script}\n")
@@ -153,10 +170,11 @@ def program(folder: Path, script: str) -> Path:
 
 
 def test_without_a_current_context_nothing_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KUBECONFIG", "/some/file")
+    (there := tmp_path / "file").touch()
+    monkeypatch.setenv("KUBECONFIG", str(there))
     kubectl = program(tmp_path, "echo 'error: current-context is not set' >&2; exit 1")
     with pytest.raises(
-        LocalError, match=r"\(KUBECONFIG: /some/file\) has no current context: `kubectl config use-context"
+        LocalError, match=r"\(KUBECONFIG: .*/file\) has no current context: `kubectl config use-context"
     ):
         current_context(kubectl)
     assert current_context(program(tmp_path, "echo kind-dev")) == "kind-dev"
