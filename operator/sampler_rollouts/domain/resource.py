@@ -289,5 +289,29 @@ def _problem(detail: Mapping[str, Any]) -> str:
     path = "spec"
     for part in detail["loc"]:
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
-    remedies = {"extra_forbidden": "unknown field: remove it", "missing": "is required: add it"}
-    return f"{path}: {remedies.get(detail['type'], detail['msg'])}"
+    said = _SAID.get(detail["type"], "").format(**detail.get("ctx", {}))
+    return f"{path}: {said or detail['msg']}"
+
+
+_INTEGER: Final = "must be an integer: a number without quotes, point or sign behind it"
+_SAID: Final[Mapping[str, str]] = {
+    "extra_forbidden": "unknown field: remove it",
+    "missing": "is required: add it",
+    "model_type": "must be a map of fields",
+    "dict_type": "must be a map",
+    "list_type": "must be a list",
+    "string_type": "must be a string: put it in quotes",
+    "bool_type": "must be true or false",
+    "int_type": _INTEGER,
+    "int_from_float": _INTEGER,
+    "greater_than_equal": "must be greater than or equal to {ge}",
+    "less_than_equal": "must be less than or equal to {le}",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_pattern_mismatch": "must match {pattern}",
+    "too_short": "must have at least {min_length} items",
+    "too_long": "must have at most {max_length} items",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+}
+"""What Pydantic finds, in the words of the API server as far as it has some."""

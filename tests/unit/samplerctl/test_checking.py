@@ -54,7 +54,7 @@ def validate(*words: str, typed: str = "") -> tuple[int, str]:
         ({"spec__strategy__deadline": True}, "spec.strategy.deadline: write a text, not true: must be a duration"),
         ({"spec__pools__0__name": True}, "spec.pools[0].name: YAML reads it as true or false: write it in quotation"),
         ({"spec__pools__0__replicas": "2"}, "spec.pools[0].replicas: write it without quotation marks: 2"),
-        ({"spec__pools__0__replicas": "-1"}, "spec.pools[0].replicas: Input should be a valid integer"),
+        ({"spec__pools__0__replicas": "-1"}, "spec.pools[0].replicas: must be an integer"),
         ({"spec__pauzed": True}, "spec.pauzed: unknown field: remove it, or correct its name"),
         ({"spc": {}}, "chat: spc: unknown field: remove it, or correct its name"),
         ({"metadata__lables": {}}, "chat: metadata.lables: unknown field: remove it, or correct its name"),
