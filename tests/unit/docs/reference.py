@@ -46,7 +46,8 @@ def page() -> list[str]:
         *("", "## Metrics of our sampler server", "", *table(METRICS, of_samplers())),
         *("", "## Metrics of the prober", "", *table(METRICS, of_prober())),
         *("", "## Flags of the operator", "", *table(["flag", "variable", "default", ""], flags())),
-        *("", "## Commands of `samplerctl`", "", *table(["command", "options", ""], commands())),
+        *("", "## Commands of `samplerctl`", "", *table(["command", ""], commands())),
+        *("", "### Its options", "", *table(["option", "commands", "default", ""], options_of_samplerctl())),
         *("", "## Commands of `samplerd`", *of_samplerd()),
     ]
 
@@ -214,13 +215,30 @@ def flags() -> Iterator[tuple[str, ...]]:
 
 
 def commands() -> Iterator[tuple[str, ...]]:
-    """Each with its options and the first sentence of its help."""
-    group: Any = typer.main.get_command(app)
-    for name, command in sorted(group.commands.items()):
-        options = [option.opts[0] for option in command.params if option.param_type_name == "option"]
+    """Each with its arguments and the first sentence of its help."""
+    for name, command in _samplerctl():
         places = [option.name for option in command.params if option.param_type_name == "argument"]
         first = re.split(r"(?<=[.])\s", command.help or "", maxsplit=1)[0]
-        yield f"`{' '.join([name, *places])}`", ", ".join(f"`{one}`" for one in options), first
+        yield f"`{' '.join([name, *places])}`", first
+
+
+def options_of_samplerctl() -> Iterator[tuple[str, ...]]:
+    """Each once, with the commands that take it so."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for name, command in _samplerctl():
+        for one in command.params:
+            if one.param_type_name == "option":
+                names, _, default, told = next(options(one))
+                found.setdefault((names, default, told), []).append(name)
+    every = [name for name, _ in _samplerctl()]
+    for (names, default, told), takers in sorted(found.items(), key=lambda item: item[0][0].lstrip("`-")):
+        of = "all" if takers == every else ", ".join(f"`{name}`" for name in takers)
+        yield names, of, default, told
+
+
+def _samplerctl() -> list[tuple[str, Any]]:
+    group: Any = typer.main.get_command(app)
+    return sorted(group.commands.items())
 
 
 def of_samplerd() -> Iterator[str]:
@@ -228,15 +246,15 @@ def of_samplerd() -> Iterator[str]:
     group: Any = typer.main.get_command(make_app())
     for name, command in group.commands.items():
         yield from ("", f"### `samplerd {name}`", "", command.help, "")
-        yield from table(["flag", "variable", "default", ""], options(command))
+        yield from table(["flag", "variable", "default", ""], options(*command.params))
 
 
-def options(command: Any) -> Iterator[tuple[str, ...]]:
-    """Of one command of `samplerd`."""
-    for one in command.params:
+def options(*params: Any) -> Iterator[tuple[str, ...]]:
+    """Both spellings, the variable of each, its default and what it is for."""
+    for one in params:
         names = "`, `".join([*one.opts, *one.secondary_opts])
         shown = f"`{_told(one.default)}`" if one.default or type(one.default) in (int, float) else ""
-        yield f"`{names}`", f"`{one.envvar}`", "required" if one.required else shown, one.help
+        yield f"`{names}`", f"`{one.envvar}`", "required" if one.required else shown, one.help or ""
 
 
 def _told(value: Any) -> str:
