@@ -34,11 +34,11 @@ def remove(kubectl: Kubectl, name: str, *, wait: bool = True, timeout: float = 1
         kubectl("delete", "namespace", name, "--ignore-not-found", f"--wait={str(wait).lower()}", timeout=timeout)
 
 
-def ours(kubectl: Kubectl) -> frozenset[str]:
-    """All that we have made."""
-    return frozenset(kubectl("get", "namespaces", "-l", OURS, "-o", "jsonpath={.items[*].metadata.name}").split())
+def ours(kubectl: Kubectl, *chosen: str) -> frozenset[str]:
+    """All that we have made, or those of them that kubectl's options choose."""
+    line = ("get", "namespaces", "-l", OURS, *chosen, "-o", "jsonpath={.items[*].metadata.name}")
+    return frozenset(kubectl(*line).split())
 
 
 def _ours(kubectl: Kubectl, name: str) -> bool:
-    chosen = ("-l", OURS, f"--field-selector=metadata.name={name}")
-    return bool(kubectl("get", "namespaces", *chosen, "-o", "name").strip())
+    return bool(ours(kubectl, f"--field-selector=metadata.name={name}"))

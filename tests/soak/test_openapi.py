@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
+from local.health import answers
 from tests.cluster.scraped import HOST, free_ports
 from tests.support.fuzzing import fuzz
+from tests.support.waiting import wait_for
 
 EXAMPLES = os.environ.get("API_EXAMPLES", "500")
 """For each way to ask."""
@@ -33,7 +33,7 @@ def api(tmp_path: Path) -> Iterator[str]:
         subprocess.Popen([*line, "--host", HOST], stderr=log) as own,
     ):
         try:
-            until_ready(address, own)
+            wait_for("samplerd to be ready", lambda: is_ready(address, own), timeout=START, every=0.2)
             yield address
         finally:
             own.terminate()
@@ -41,17 +41,9 @@ def api(tmp_path: Path) -> Iterator[str]:
     assert "failed with" not in (tmp_path / "samplerd.log").read_text()
 
 
-def until_ready(address: str, own: subprocess.Popen[bytes]) -> None:
-    ends = time.monotonic() + START
-    with httpx.Client(trust_env=False) as client:
-        while own.poll() is None and time.monotonic() < ends:
-            try:
-                if client.get(f"{address}/readyz").status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.2)
-    raise AssertionError("samplerd did not become ready")
+def is_ready(address: str, own: subprocess.Popen[bytes]) -> bool:
+    assert own.poll() is None, "samplerd did not become ready"
+    return answers(f"{address}/readyz")
 
 
 @pytest.mark.timeout(3600)

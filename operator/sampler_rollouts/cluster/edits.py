@@ -29,13 +29,12 @@ def outside_edits(wanted: Manifest, live: Manifest) -> Iterator[OutsideEdit]:
         manager, at = entry.get("manager"), time_stamp(entry.get("time"))
         if manager in (None, FIELD_MANAGER) or at is None or entry.get("subresource") == "status":
             continue
-        if strange_of(entry, wanted, live) or _changed("", entry.get("fieldsV1") or {}, wanted, live):
+        theirs = entry.get("fieldsV1") or {}
+        changed = strange_of(entry, wanted, live) or _changed("", theirs, wanted, live)
+        added = _said(_added(theirs, wanted, live))
+        for adds in ([""] if changed else []) + ([added] if added else []):
             name = metadata(live)["name"]
-            yield OutsideEdit(kind=wanted["kind"], name=name, by=str(manager)[:OBJECT], at=at)
-        if adds := _said(_added(entry.get("fieldsV1") or {}, wanted, live)):
-            yield OutsideEdit(
-                kind=wanted["kind"], name=metadata(live)["name"], by=str(manager)[:OBJECT], at=at, adds=adds
-            )
+            yield OutsideEdit(kind=wanted["kind"], name=name, by=str(manager)[:OBJECT], at=at, adds=adds)
 
 
 def _changed(name: str, fields: dict[str, Any], wanted: Any, live: Any) -> bool:

@@ -24,6 +24,8 @@ from samplerd.server import Process
 from samplerd.settings import Settings
 from typer.testing import CliRunner
 
+from local.health import answers
+from tests.support.waiting import wait_for
 from tests.unit.samplerd.servers import serving, until, until_ready
 
 LOOPBACK = {"host": "127.0.0.1", "http_port": 0, "metrics_port": 0, "drain_timeout": 2.0}
@@ -227,7 +229,7 @@ def test_the_command_line_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert any("head_and_draw" in program.name for program in compiled)
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     try:
-        wait_until_ready(port)
+        wait_for("samplerd to be ready", lambda: answers(f"http://127.0.0.1:{port}/readyz"), timeout=60, every=0.1)
         answer = httpx.post(f"http://127.0.0.1:{port}/v1/completions", json={"prompt": "canary-7f3a", "max_tokens": 9})
         assert answer.json()["system_fingerprint"] == "0123abcdef-none"
         told = httpx.get(f"http://127.0.0.1:{metrics}/metrics").text
@@ -248,18 +250,6 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port: int = taken.getsockname()[1]
     return port
-
-
-def wait_until_ready(port: int) -> None:
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        try:
-            if httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200:
-                return
-        except httpx.ConnectError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError("never ready")
 
 
 def test_wrong_settings_are_named() -> None:
