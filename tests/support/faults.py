@@ -112,10 +112,20 @@ def kill_component(cluster: Cluster, name: str) -> None:
 
 
 def _has_ended(pid: int) -> bool:
-    """Whether it is gone, or waits for its parent alone: it holds no port any more."""
+    """Whether it is gone, or waits for its parent alone: it holds no port any more.
+
+    Of all threads: the first one may be over while another still closes what all of them held.
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+        return all(_is_over(task) for task in Path(f"/proc/{pid}/task").iterdir())
     except FileNotFoundError:
+        return True
+
+
+def _is_over(task: Path) -> bool:
+    try:
+        return (task / "stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
         return True
 
 

@@ -81,11 +81,12 @@ def series_of(result: list[Any]) -> tuple[dict[Identity, Series], int]:
     Raises SourceProblem if the result is not made of labels and float samples, or has a series twice.
     """
     found: dict[Identity, Series] = {}
+    arrays = Arrays()
     unplaced = 0
     for item in result:
         with _well_formed():
             labels = _labels(item)
-            identity, one = frozenset(labels.items()), _series(labels, item)
+            identity, one = frozenset(labels.items()), _series(labels, item, arrays)
         if identity in found:
             raise SourceProblem("InvalidAnswer", "the source's answer holds a series twice")
         if one is None:
@@ -98,7 +99,7 @@ def series_of(result: list[Any]) -> tuple[dict[Identity, Series], int]:
 def samples_of(item: Any) -> tuple[dict[str, str], FloatArray, FloatArray]:
     """Labels, Unix seconds and values of one series of ``data.result``, whatever its labels. Raises SourceProblem."""
     with _well_formed():
-        return _labels(item), *_samples(item["values"])
+        return _labels(item), *Arrays().of(item["values"])
 
 
 @contextlib.contextmanager
@@ -113,7 +114,7 @@ def _labels(item: Any) -> dict[str, str]:
     return {sys.intern(name): sys.intern(value) for name, value in item["metric"].items()}
 
 
-def _series(labels: Mapping[str, str], item: Mapping[str, Any]) -> Series | None:
+def _series(labels: Mapping[str, str], item: Mapping[str, Any], arrays: Arrays) -> Series | None:
     if "histograms" in item:
         raise ValueError("native histograms are not counters")
     if not all(isinstance(part, str) for part in labels.values()):
@@ -123,7 +124,7 @@ def _series(labels: Mapping[str, str], item: Mapping[str, Any]) -> Series | None
     )
     if not (metric and pod and pool and revision):
         return None
-    times, values = _samples(item["values"])
+    times, values = arrays.of(item["values"])
     own = {name: value for name, value in labels.items() if name not in SCRAPE_LABELS}
     if LABEL_BOUND in own:  # "1" and "1.0" are one bound: exporters and versions of the store differ
         own[LABEL_BOUND] = bound_label(float(own[LABEL_BOUND]))
@@ -136,9 +137,26 @@ def _once(labels: tuple[tuple[str, str], ...]) -> dict[str, str]:
     return dict(labels)
 
 
-def _samples(pairs: list[Any]) -> tuple[FloatArray, FloatArray]:
-    """Unix seconds and values; values come as strings, NaN and infinities included."""
-    times = np.array([float(time) for time, _ in pairs], dtype=np.float64)
-    if not (np.abs(times) < LATEST).all() or not all(isinstance(value, str) for _, value in pairs):
-        raise ValueError("a sample is a time and a string")
-    return times, np.array([float(value) for _, value in pairs], dtype=np.float64)
+class Arrays:
+    """Samples of one answer as arrays, each of them once: a pod's series are read at the same times, and most of them
+    stay at zero. Whoever works on them finds by the array itself what is done already.
+    """
+
+    def __init__(self) -> None:
+        self._times: dict[tuple[Any, ...], FloatArray] = {}
+        self._values: dict[tuple[Any, ...], FloatArray] = {}
+
+    def of(self, pairs: list[Any]) -> tuple[FloatArray, FloatArray]:
+        """Unix seconds and values; values come as strings, NaN and infinities included."""
+        seconds, texts = zip(*pairs, strict=True) if pairs else ((), ())
+        times = self._times.get(seconds)
+        if times is None:
+            times = self._times[seconds] = np.array([float(one) for one in seconds], dtype=np.float64)
+            if not (np.abs(times) < LATEST).all():
+                raise ValueError("a sample has a time")
+        values = self._values.get(texts)
+        if values is None:
+            if not all(isinstance(one, str) for one in texts):
+                raise ValueError("a sample's value is a string")
+            values = self._values[texts] = np.array([float(one) for one in texts], dtype=np.float64)
+        return times, values

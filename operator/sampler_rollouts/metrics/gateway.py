@@ -14,13 +14,14 @@ from typing import Final
 import numpy as np
 from quality_contract import REQUESTS_STARTED
 
+from sampler_rollouts.domain.evidence.arrays import Cut, Join
 from sampler_rollouts.domain.evidence.counters import milliseconds
 from sampler_rollouts.domain.evidence.samples import Pod, Sent, Series
 from sampler_rollouts.domain.evidence.unaccounted import LASTING, SETTLE, thinned
 from sampler_rollouts.domain.render import HTTP_PORT
 from sampler_rollouts.metrics.config import GatewayRequests
 from sampler_rollouts.metrics.envelope import SCRAPE_LABELS, Identity, SourceProblem, samples_of
-from sampler_rollouts.metrics.overlap import OVERLAP_SCRAPES, cut, digest, going_on, joined, newest_of
+from sampler_rollouts.metrics.overlap import OVERLAP_SCRAPES, digest, going_on, newest_of
 from sampler_rollouts.metrics.selectors import PODS_A_QUERY
 
 INSTANCE: Final = "instance"
@@ -133,14 +134,15 @@ class SentBook:
 
     def take(self, found: Iterable[Counted], addresses: Iterable[str], start: int, end: int) -> None:
         """Put all that was found of some addresses in the place of what was known of them from ``start`` to ``end``."""
-        places = self._by_address()
+        places, join = self._by_address(), Join()
+        earlier, later = Cut(lambda times: times < start), Cut(lambda times: times > end)
+        between = Cut(lambda times: (times >= start) & (times <= end))
         for one in found:
             known = self._series.setdefault(one.address, {})
-            fresh = cut(one.series, lambda times: (times >= start) & (times <= end))
+            fresh = between(one.series)
             if (old := known.get(one.name)) is not None:
                 # An earlier look may have read further.
-                later = cut(old, lambda times: times > end)
-                fresh = joined(joined(cut(old, lambda times: times < start), fresh), later)
+                fresh = join(join(earlier(old), fresh), later(old))
             known[one.name] = self._thin(places.get(one.address, ()), [*known.values(), fresh], fresh, end)
         for address in addresses:
             self.read_until[address] = max(end, self.read_until.get(address, end))

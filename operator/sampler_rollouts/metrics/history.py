@@ -6,18 +6,17 @@ question) everything is read once more, and the evidence is the same (R3).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-import numpy as np
-
+from sampler_rollouts.domain.evidence.arrays import Cut, Join
 from sampler_rollouts.domain.evidence.counters import milliseconds
 from sampler_rollouts.domain.evidence.fold import copies, fold
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet, Series
 from sampler_rollouts.metrics.envelope import Identity
 from sampler_rollouts.metrics.gateway import SentBook
-from sampler_rollouts.metrics.overlap import cut, digest, going_on, joined, newest_of
+from sampler_rollouts.metrics.overlap import digest, going_on, newest_of
 
 BEFORE_SCRAPES = 3
 """How far before the rollout's start reading begins; the evidence decides what of it counts."""
@@ -39,7 +38,8 @@ def key_of(question: Question) -> Key:
         )
         for plan in question.checks
     )
-    return question.namespace, question.rollout, question.since, arms, checks, question.probes, question.routed
+    kind = (question.probes, question.routed, question.alone)
+    return question.namespace, question.rollout, question.since, arms, checks, *kind
 
 
 def births_of(question: Question) -> dict[str, datetime]:
@@ -95,13 +95,12 @@ class History:
         self.sent.meet(answer)
         only = frozenset(pods)
         found = {digest(identity): one for identity, one in answer.items()}
+        earlier, later, join = Cut(lambda times: times < start), Cut(lambda times: times >= start), Join()
         known = {
-            identity: cut(one, lambda times: times < start) if not only or one.pod in only else one
-            for identity, one in self._series.items()
+            identity: earlier(one) if not only or one.pod in only else one for identity, one in self._series.items()
         }
         for identity, one in found.items():
-            fresh = cut(one, lambda times: times >= start)
-            known[identity] = joined(known[identity], fresh) if identity in known else fresh
+            known[identity] = join(known[identity], later(one)) if identity in known else later(one)
         self._keep({identity: one for identity, one in known.items() if len(one.times)}, self.samples)
 
     def advance(self, question: Question, end: int) -> None:
@@ -115,7 +114,8 @@ class History:
         if not self.folding:
             return
         done = fold(question, self.samples, self.floor, FOLD_SCRAPES)
-        self._keep(dict(zip(self._series, done.series, strict=True)), done)
+        if done is not self.samples:
+            self._keep(dict(zip(self._series, done.series, strict=True)), done)
 
     @property
     def full(self) -> bool:
@@ -125,7 +125,7 @@ class History:
     def copied(self) -> set[str]:
         """Pods that are folded although a copy of a counter has come up since: they have to be read anew."""
         folded = {place[2] for place in self.samples.folded}
-        return folded & copies(self._series.values())
+        return folded & copies(self._series.values()) if folded else set()
 
     def forget(self, pods: Iterable[str]) -> None:
         """Nothing has been read of these pods."""
@@ -135,16 +135,5 @@ class History:
         self._keep(kept, replace(self.samples, folded=folded))
 
     def _keep(self, series: dict[bytes, Series], samples: SampleSet) -> None:
-        self._series = _sharing(series)
-        self.samples = replace(samples, series=tuple(self._series.values()))
-
-
-def _sharing(series: Mapping[bytes, Series]) -> dict[bytes, Series]:
-    """The same with each array once: a pod's series are read at the same times, and most of them stay at zero."""
-    arrays: dict[bytes, np.ndarray] = {}
-
-    def once(values: Sequence[float] | np.ndarray) -> np.ndarray:
-        array = np.asarray(values)
-        return arrays.setdefault(array.tobytes(), array if array.base is None else array.copy())
-
-    return {name: replace(one, times=once(one.times), values=once(one.values)) for name, one in series.items()}
+        self._series = series
+        self.samples = replace(samples, series=tuple(series.values()))

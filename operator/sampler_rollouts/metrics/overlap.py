@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from typing import Final
-
-import numpy as np
 
 from sampler_rollouts.domain.evidence.counters import SILENT_SCRAPES, milliseconds
 from sampler_rollouts.domain.evidence.samples import Series
@@ -28,23 +25,11 @@ def going_on(until: int, newest: Sequence[int], front: int, scrape: int) -> int:
 
 
 def newest_of(series: Iterable[Series]) -> list[int]:
-    """The time of the last sample of each that has one, in Unix milliseconds."""
-    return [milliseconds(float(one.times[-1])) for one in series if len(one.times)]
+    """The time of the last sample of each that has one, in Unix milliseconds; once where the times are the same."""
+    different = {id(one.times): one.times for one in series}
+    return [milliseconds(float(times[-1])) for times in different.values() if len(times)]
 
 
 def digest(labels: Iterable[tuple[str, str]]) -> bytes:
     """What tells a series from all others: the labels themselves are larger than its samples."""
     return hashlib.blake2b(repr(sorted(labels)).encode(), digest_size=16).digest()
-
-
-def cut(one: Series, keep: Callable[[np.ndarray], np.ndarray]) -> Series:
-    """The samples whose times, in Unix milliseconds, are kept."""
-    times, values = np.asarray(one.times), np.asarray(one.values)
-    kept = keep(np.round(times * 1000.0))
-    return one if kept.all() else replace(one, times=times[kept], values=values[kept])
-
-
-def joined(old: Series, new: Series) -> Series:
-    """The samples of both, one after the other."""
-    times = np.concatenate([np.asarray(old.times), np.asarray(new.times)])
-    return replace(old, times=times, values=np.concatenate([np.asarray(old.values), np.asarray(new.values)]))

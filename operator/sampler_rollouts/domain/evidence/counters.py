@@ -48,8 +48,41 @@ def milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
+class Believed:
+    """Tracks by the arrays that they come from: many series share theirs, and many checks read the same series.
+
+    For one look: what it remembers stays referred to, so that nothing else gets its ``id``.
+    """
+
+    def __init__(self) -> None:
+        self._tracks: dict[tuple[object, ...], tuple[Series, Track | None, Drops]] = {}
+        self._keys: dict[int, tuple[Mapping[str, str], LabelKey]] = {}
+
+    def track(self, series: Series, after: int | None, until: int, drops: Drops, unit: float) -> Track | None:
+        """The series without what cannot be a counter's sample; None when nothing of it lies in the window."""
+        place = (id(series.times), id(series.values), after, until, unit)
+        if place not in self._tracks:
+            found: Drops = Counter()
+            self._tracks[place] = series, _believable(series, after, until, found, unit), +found
+        _, track, dropped = self._tracks[place]
+        if dropped:
+            drops.update(dropped)
+        return track
+
+    def key(self, labels: Mapping[str, str]) -> LabelKey:
+        """A label set as a dictionary key."""
+        if id(labels) not in self._keys:
+            self._keys[id(labels)] = labels, label_key(labels)
+        return self._keys[id(labels)][1]
+
+
 def tracks(
-    series: Iterable[Series], after: int | None, until: int, drops: Drops, unit: float = 1.0
+    series: Iterable[Series],
+    after: int | None,
+    until: int,
+    drops: Drops,
+    unit: float = 1.0,
+    believed: Believed | None = None,
 ) -> dict[LabelKey, Track]:
     """One track for each label set of one metric of one pod. ``after`` (not included) and ``until`` in milliseconds.
 
@@ -57,12 +90,13 @@ def tracks(
     recent, then the longest. Adding copies would count requests twice; mixing them would show falls that never were.
     A sum with a fraction is read in whole parts, of which ``unit`` make one.
     """
+    believed = believed or Believed()
     copies: dict[LabelKey, list[Track]] = {}
     for one in series:
-        track = _believable(one, after, until, drops, unit)
+        track = believed.track(one, after, until, drops, unit)
         if track is not None:
-            copies.setdefault(label_key(one.labels), []).append(track)
-    return {key: max(found, key=_recent_then_long) for key, found in copies.items()}
+            copies.setdefault(believed.key(one.labels), []).append(track)
+    return {key: found[0] if len(found) == 1 else max(found, key=_recent_then_long) for key, found in copies.items()}
 
 
 def _recent_then_long(track: Track) -> tuple[int, int]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+import numpy as np
 from quality_contract import LARGEST_SURPRISAL_NATS
 
 from sampler_rollouts.domain.evidence.alone import bake_threshold, in_bake
 from sampler_rollouts.domain.evidence.audit import confirmed_threshold, describe_mismatches, mismatch_intervals
-from sampler_rollouts.domain.evidence.bound import upper_bound
+from sampler_rollouts.domain.evidence.bound import upper_bound, upper_bounds
 from sampler_rollouts.domain.evidence.calibrated import judge_calibration
 from sampler_rollouts.domain.evidence.cells import LONG_GAP
 from sampler_rollouts.domain.evidence.comparison import Assurance, Compared, Stream
@@ -87,6 +88,7 @@ def _looks(question: Question, reader: Reader, scrape: int) -> dict[tuple[str, s
     if question.bake_intervals:
         compared = [in_bake(question, *pair) for pair in zip(streams, compared, strict=True)]
     found = dict(zip(rates, compared, strict=True))
+    bounds = _bounds(question, tallies)
     looks = {}
     for place, ((arm, plan), tally) in enumerate(zip(asked, tallies, strict=True)):
         # Where a table is tested a pod that has no request of it yet shows by its other counters that it is seen.
@@ -96,7 +98,7 @@ def _looks(question: Question, reader: Reader, scrape: int) -> dict[tuple[str, s
         if plan.problem:
             reason, why = UNREADABLE, plan.problem
         if place in found:
-            look = _judge_rate(question, plan, arm, tally, found[place], reason, why)
+            look = _judge_rate(question, plan, arm, tally, found[place], bounds[place], reason, why)
         elif is_scored(plan):
             stable, sure = _stable(arm, plan, reader) or (), question.pass_confidence
             log_threshold = _threshold(question, plan)
@@ -105,7 +107,7 @@ def _looks(question: Question, reader: Reader, scrape: int) -> dict[tuple[str, s
             log_threshold = _threshold(question, plan)
             look = judge_calibration(plan, arm.pool, tally, reason, why, log_threshold, question.pass_confidence)
         else:
-            look = _judge_audit(question, plan, arm.pool, tally, reason, tally.detail(why))
+            look = _judge_audit(question, plan, arm.pool, tally, bounds[place], reason, tally.detail(why))
         looks[arm.pool, plan.name] = look
     return looks
 
@@ -130,7 +132,7 @@ def _assurance(question: Question) -> Assurance:
 
 
 def _judge_rate(
-    question: Question, plan: CheckPlan, arm: Arm, tally: Tally, found: Compared, reason: str, why: str
+    question: Question, plan: CheckPlan, arm: Arm, tally: Tally, found: Compared, bound: float, reason: str, why: str
 ) -> CheckLook:
     """The statistical test."""
     verdict, reason = of_rate(
@@ -143,7 +145,6 @@ def _judge_rate(
         otherwise=_why_not_yet(question, plan, arm, tally, found),
     )
     log_e = found.log_e if math.isfinite(found.log_e) else 0.0
-    bound = _bound(question, tally, tally.doubtful)
     said = tally.detail(said_of(tally.probes), why)
     detail = "; ".join(filter(None, [_against_stable(plan, arm, found), said]))
     look = _check_look(plan, arm.pool, tally, verdict, reason, bound, log_e, _threshold(question, plan), detail)
@@ -176,10 +177,11 @@ def _against_stable(plan: CheckPlan, arm: Arm, found: Compared) -> str:
     return text + (f", {found.long_gaps} {LONG_GAP}" if found.long_gaps else "")
 
 
-def _judge_audit(question: Question, plan: CheckPlan, pool: str, tally: Tally, reason: str, detail: str) -> CheckLook:
+def _judge_audit(
+    question: Question, plan: CheckPlan, pool: str, tally: Tally, bound: float, reason: str, detail: str
+) -> CheckLook:
     """The invariant, over all pod-intervals."""
     seen = mismatch_intervals(tally.bad)
-    bound = _bound(question, tally, tally.doubtful)
     log_e, log_threshold = math.log(max(seen, 1)), confirmed_threshold()
     otherwise = _not_yet(question, plan, tally, "TooFewTokens")
     verdict, reason = of_audit(intervals=seen, below=bound < plan.max_rate, unusable=reason, otherwise=otherwise)
@@ -188,15 +190,23 @@ def _judge_audit(question: Question, plan: CheckPlan, pool: str, tally: Tally, r
     return _check_look(plan, pool, tally, verdict, reason, bound, log_e, log_threshold, detail)
 
 
-def _bound(question: Question, tally: Tally, doubtful: int) -> float:
-    """The upper bound if every doubtful request was bad."""
-    checked, bad = int(tally.checked.sum()) + doubtful, int(tally.bad.sum()) + doubtful
-    return upper_bound(checked, bad, question.pass_confidence, question.design_effect)
+def _bounds(question: Question, tallies: Sequence[Tally]) -> list[float]:
+    """The upper bounds if every doubtful request was bad: for many as quickly as for one."""
+    counts = [(int(one.checked.sum()), int(one.bad.sum()), one.doubtful) for one in tallies]
+    checked, bad, doubtful = np.array(counts, dtype=np.int64).reshape(-1, 3).T
+    sure, effect = question.pass_confidence, question.design_effect
+    return [float(one) for one in upper_bounds(checked + doubtful, bad + doubtful, sure, effect)]
+
+
+def _undoubted(question: Question, tally: Tally) -> float:
+    """The upper bound if no doubtful request was."""
+    counts = int(tally.checked.sum()), int(tally.bad.sum())
+    return upper_bound(*counts, question.pass_confidence, question.design_effect)
 
 
 def _not_yet(question: Question, plan: CheckPlan, tally: Tally, otherwise: str) -> str:
     """Why nothing is shown yet: the doubtful requests, if without them it would have passed."""
-    if not tally.doubtful or _bound(question, tally, 0) >= plan.max_rate:
+    if not tally.doubtful or _undoubted(question, tally) >= plan.max_rate:
         return otherwise
     return UNACCOUNTED if tally.drops()[UNACCOUNTED] else "InvalidData"
 

@@ -5,18 +5,23 @@ A look then costs what has come since the last one, not what has come since the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import functools
+import operator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
 
+from sampler_rollouts.domain.evidence.arrays import Cut
+from sampler_rollouts.domain.evidence.counters import milliseconds
 from sampler_rollouts.domain.evidence.intervals import Folded, Increments, no_counts
 from sampler_rollouts.domain.evidence.reading import Reader, Window
 from sampler_rollouts.domain.evidence.samples import (
     BEGUN,
     TRAFFIC,
     Arm,
+    CheckPlan,
     Place,
     Question,
     SampleSet,
@@ -26,19 +31,22 @@ from sampler_rollouts.domain.evidence.samples import (
     is_scored,
     probed,
 )
+from sampler_rollouts.domain.evidence.shiryaev import INTERVAL_SECONDS
 
 
 def fold(question: Question, samples: SampleSet, horizon: int, at_least: int = 0) -> SampleSet:
     """The same samples with those up to ``horizon`` (Unix milliseconds) folded, where that is exact.
 
-    For every question with these checks, births and start, with whatever samples come after ``horizon``, and at any
-    time from then on ``evaluate`` finds what it finds in all samples; only a copy of a counter that appears later would
-    make a difference (``copies``). Where a route table is tested nothing is folded.
+    For every question with these checks, births and start, ``alone`` as this one is or not, with whatever samples come
+    after ``horizon``, and at any time from then on ``evaluate`` finds what it finds in all samples; only a copy of a
+    counter that appears later would make a difference (``copies``). Where a route table is tested nothing is folded.
     Pods with at most ``at_least`` samples up to there are left as they are.
     """
     if any(arm.route for arm in question.arms):
         return samples  # two arms of the same pods
     long = _long(samples.series, horizon, at_least)
+    if not long:
+        return samples
     reader = Reader(samples, Window(question.since, horizon, 0))
     folded = dict(samples.folded)
     cuts: dict[tuple[str, str, str], int] = {}
@@ -48,7 +56,11 @@ def fold(question: Question, samples: SampleSet, horizon: int, at_least: int = 0
         if cut is not None:
             cuts[place] = cut
             folded |= _pod(question, samples, arm, pod, birth, cut)
-    return replace(samples, series=tuple(_rest(one, cuts) for one in samples.series), folded=folded)
+    # What is left: the sample at the cut, as the base line, and all later ones.
+    left = {cut: Cut(functools.partial(operator.le, cut)) for cut in cuts.values()}
+    places = ((one, cuts.get((one.pool, one.revision, one.pod))) for one in samples.series)
+    series = tuple(one if cut is None else left[cut](one) for one, cut in places)
+    return replace(samples, series=series, folded=folded)
 
 
 def copies(series: Iterable[Series]) -> set[str]:
@@ -85,12 +97,18 @@ def _pod(
     """All that is counted of one pod, up to and including ``cut``."""
     reader = Reader(samples, Window(question.since, cut, 0))
     place = (arm.pool, arm.stable_revision if birth is None else arm.revision)
+
+    def folded(plan: CheckPlan, *, probes: bool = False) -> Folded:
+        found = reader.pod(*place, plan, pod, birth, probes=probes)
+        if question.alone:
+            found = found.condensed(milliseconds(question.since.timestamp()), 1000 * INTERVAL_SECONDS)
+        return Folded(cut, found)
+
     for plan in question.checks:
         if birth is not None or is_compared(plan) or is_scored(plan):
-            yield (*place, pod, plan.name), Folded(cut, reader.pod(*place, plan, pod, birth))
+            yield (*place, pod, plan.name), folded(plan)
             if question.probes and has_users(plan):
-                probes = reader.pod(*place, plan, pod, birth, probes=True)
-                yield (*place, pod, probed(plan.name)), Folded(cut, probes)
+                yield (*place, pod, probed(plan.name)), folded(plan, probes=True)
     yield (*place, pod, TRAFFIC), Folded(cut, _total(reader.ended(*place, pod, birth)))
     if question.routed and (begun := reader.begun(*place, pod, birth)) is not None:
         yield (*place, pod, BEGUN), Folded(cut, begun)
@@ -100,16 +118,6 @@ def _total(ended: Increments) -> Increments:
     """Of traffic only the sum is asked."""
     total = {name: getattr(ended, name).sum(keepdims=True) for name in ("checked", "bad")}
     return replace(ended, **total, started=no_counts(), ended=no_counts())
-
-
-def _rest(series: Series, cuts: Mapping[tuple[str, str, str], int]) -> Series:
-    """What is left: the sample at the cut, as the base line, and all later ones."""
-    cut = cuts.get((series.pool, series.revision, series.pod))
-    if cut is None:
-        return series
-    keep = _milliseconds(series) >= cut
-    times, values = np.asarray(series.times, dtype=np.float64), np.asarray(series.values, dtype=np.float64)
-    return replace(series, times=times[keep], values=values[keep])
 
 
 def _milliseconds(series: Series) -> np.ndarray:

@@ -25,7 +25,15 @@ from quality_contract import (
 )
 
 from sampler_rollouts.domain.evidence import draws, labelled, latency, scores
-from sampler_rollouts.domain.evidence.counters import FRESH_SCRAPES, Drops, LabelKey, Track, milliseconds, tracks
+from sampler_rollouts.domain.evidence.counters import (
+    FRESH_SCRAPES,
+    Believed,
+    Drops,
+    LabelKey,
+    Track,
+    milliseconds,
+    tracks,
+)
 from sampler_rollouts.domain.evidence.grid import IntArray
 from sampler_rollouts.domain.evidence.intervals import (
     Increments,
@@ -96,9 +104,13 @@ class Reader:
         self._scrape = milliseconds(samples.scrape_interval)
         self._accounts: dict[tuple[str, str, str], Account | None] = {}
         self._restarted: dict[tuple[str, str, str, int | None], IntArray] = {}
+        self._believed = Believed()
         self._by_place: dict[tuple[str, str, str], dict[str, list[Series]]] = {}
+        self._by_pod: dict[tuple[str, str], dict[str, list[Series]]] = {}
         for series in samples.series:
             pods = self._by_place.setdefault((series.pool, series.revision, series.metric), {})
+            pods.setdefault(series.pod, []).append(series)
+            pods = self._by_pod.setdefault((series.pool, series.revision), {})
             pods.setdefault(series.pod, []).append(series)
 
     def _pods(self, pool: str, revision: str, metric: str) -> Mapping[str, list[Series]]:
@@ -106,18 +118,14 @@ class Reader:
 
     def _seen(self, pool: str, revision: str) -> set[str]:
         """Every pod that has any of the metrics that were asked for: a server need not have all."""
-        return {pod for place, pods in self._by_place.items() if place[:2] == (pool, revision) for pod in pods}
-
-    def _all_of(self, pool: str, revision: str, pod: str) -> list[Series]:
-        places = ((place, pods) for place, pods in self._by_place.items() if place[:2] == (pool, revision))
-        return [one for _, pods in places for one in pods.get(pod, [])]
+        return set(self._by_pod.get((pool, revision), ()))
 
     def newest(self, arm: Arm) -> dict[str, int]:
         """Time of the newest sample of anything by candidate pod; pods without one are absent."""
         found = {}
         for pod in self._seen(arm.pool, arm.revision) & arm.births.keys():
-            series = self._all_of(arm.pool, arm.revision, pod)
-            times = np.concatenate([np.asarray(one.times, dtype=np.float64) for one in series])
+            different = {id(one.times): one.times for one in self._by_pod[arm.pool, arm.revision][pod]}
+            times = np.concatenate([np.asarray(times, dtype=np.float64) for times in different.values()])
             seen = times[(times >= 0) & (times <= self.window.until / 1000)]  # no NaN is
             if seen.size:
                 found[pod] = milliseconds(float(seen.max()))
@@ -303,7 +311,8 @@ class Reader:
         named = [plan for plan in plans if plan.metrics]
         for metric, unit in (*((one, draws.unit(one)) for one in _FAMILIES), *chain(*map(scores.units, named))):
             series = self._pods(pool, revision, metric).get(pod, [])
-            by_metric[metric] = tracks(series, self._after(birth), self.window.until, Counter(), unit)
+            found = tracks(series, self._after(birth), self.window.until, Counter(), unit, self._believed)
+            by_metric[metric] = found
             if len(by_metric[metric]) < len(series):
                 return None
         timed = [latency.counters(plan) for plan in named if is_latency(plan)]
@@ -339,7 +348,8 @@ class Reader:
         drops: Drops,
     ) -> dict[LabelKey, Track]:
         series = self._pods(pool, revision, metric).get(pod, [])
-        return tracks(_matching(series, wanted), after, self.window.until, drops, draws.unit(metric))
+        unit = draws.unit(metric)
+        return tracks(_matching(series, wanted), after, self.window.until, drops, unit, self._believed)
 
 
 def _with_lost(found: Increments, account: Account | None) -> Increments:
@@ -349,8 +359,8 @@ def _with_lost(found: Increments, account: Account | None) -> Increments:
     return replace(found, unaccounted=account.lost, drops=drops)
 
 
-def _matching(series: Iterable[Series], wanted: Mapping[str, str]) -> list[Series]:
-    return [one for one in series if wanted.items() <= one.labels.items()]
+def _matching(series: list[Series], wanted: Mapping[str, str]) -> list[Series]:
+    return series if not wanted else [one for one in series if wanted.items() <= one.labels.items()]
 
 
 def _apart(

@@ -42,6 +42,10 @@ class Series:
     times: Sequence[float] | FloatArray
     values: Sequence[float] | FloatArray
 
+    def with_samples(self, times: FloatArray, values: FloatArray) -> Series:
+        """The same counter with other samples."""
+        return Series(self.metric, self.pod, self.pool, self.revision, self.labels, times, values)
+
 
 Pod: TypeAlias = tuple[str, str, str]
 """Pool, revision and name."""
@@ -128,6 +132,11 @@ class Question:
     """Whether users come through a gateway: then what it has sent can be compared with what pods account for."""
     bake_intervals: int = 0
     """Of a release at full traffic: the minutes of its bake time, and ``since`` is when they began. 0 before."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether nothing serves beside what is asked about: it is tested against limits alone, minute by minute."""
+        return self.bake_intervals > 0 and not any(arm.compared for arm in self.arms)
 
 
 @dataclass(frozen=True, slots=True)

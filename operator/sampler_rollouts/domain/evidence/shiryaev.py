@@ -77,6 +77,9 @@ def _sums(gains: FloatArray, most: FloatArray, planned: int) -> tuple[FloatArray
     number = np.arange(1, gains.shape[1] + 1)
     run = np.cumsum(gains, axis=1)
     begun = np.minimum(0.0, 2 * np.log(planned / number)) - run + gains  # ln w_j less what was before j
+    if not most.any():  # mostly: nothing that is left out makes it less
+        whole = run[:, -1] + log_mixture(begun.T, np.zeros(number.size))
+        return whole, whole
     up_to = np.logaddexp.accumulate(begun, axis=1)
     after = np.full_like(up_to, -np.inf)
     after[:, :-1] = np.logaddexp.accumulate(begun[:, :0:-1], axis=1)[:, ::-1]

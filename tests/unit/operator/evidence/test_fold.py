@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,8 +11,9 @@ from hypothesis import strategies as st
 from quality_contract import AUDIT_TOKENS
 from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.fold import copies, fold
+from sampler_rollouts.domain.evidence.intervals import packed, unpacked
 from sampler_rollouts.domain.evidence.reading import Reader, window_of
-from sampler_rollouts.domain.evidence.samples import TRAFFIC, SampleSet, Series
+from sampler_rollouts.domain.evidence.samples import TRAFFIC, Question, SampleSet, Series
 
 from tests.support.examples import examples
 from tests.unit.operator.evidence.build import (
@@ -51,18 +54,39 @@ def appended(old: SampleSet, new: list[Series]) -> SampleSet:
     return SampleSet(tuple(by_name.values()), scrape_interval=SCRAPE, folded=old.folded)
 
 
+ALONE = replace(ASKED, arms=tuple(replace(arm, compared=False) for arm in ASKED.arms), bake_intervals=3)
+
+
 @pytest.mark.long
-@given(histories(), st.lists(st.integers(1, SCRAPES - 1), min_size=1, max_size=4))
-@settings(max_examples=examples(60), deadline=None)
-def test_folded_or_not_the_evidence_is_the_same(found: list[Series], horizons: list[int]) -> None:
+@given(histories(), st.lists(st.integers(1, SCRAPES - 1), min_size=1, max_size=4), st.sampled_from([ASKED, ALONE]))
+@settings(max_examples=examples(100), deadline=None)
+def test_folded_or_not_the_evidence_is_the_same(found: list[Series], horizons: list[int], asked: Question) -> None:
     done, last = SampleSet(scrape_interval=SCRAPE), -1000
     for horizon in sorted(set(horizons)):
-        done = fold(ASKED, appended(done, up_to(found, horizon, last)), milliseconds(horizon))
+        done = fold(asked, appended(done, up_to(found, horizon, last)), milliseconds(horizon))
         last = horizon
         for now in (horizon, horizon + 5):
             later = appended(done, up_to(found, now, horizon))
             whole = samples(up_to(found, now))
-            assert evaluate(ASKED, later, at(now)) == evaluate(ASKED, whole, at(now))
+            assert evaluate(asked, later, at(now)) == evaluate(asked, whole, at(now))
+
+
+def test_a_day_of_a_release_that_serves_alone_is_kept_in_little_room() -> None:
+    """Minutes without a bad request are one row each; of one that is compared with stable each scrape is one."""
+    random = np.random.default_rng(1)
+    checked = [int(one) for one in np.cumsum(random.poisson(300, 5760))]
+    bad = [int(one) for one in np.cumsum(random.random(5760) < 0.01)]
+    found = pair(checked, bad)
+    for asked, rows, most in ((ALONE, 1800, 6_000), (ASKED, 5760, 20_000)):
+        done = fold(asked, samples(found), milliseconds(5760)).folded["pool", "new", "c1", "errors"]
+        counted = done.increments
+        assert (counted.checked.sum(), counted.bad.sum()) == (checked[-1], bad[-1])
+        assert (counted.ended.size <= rows, len(done._packed) < most) == (True, True)
+
+
+@given(st.lists(st.integers(-(2**53), 2**53), max_size=50))
+def test_what_is_packed_comes_out_as_it_was(counts: list[int]) -> None:
+    assert unpacked(packed(np.array(counts, dtype=np.int64))).tolist() == counts
 
 
 def test_an_ordinary_history_leaves_one_sample_of_each_counter() -> None:
