@@ -2,6 +2,7 @@
 
 python benchmarks/metrics_history.py                  # 12 pods, 24 h, a scrape each 15 s
 python benchmarks/metrics_history.py --pods 4 --hours 2
+python benchmarks/metrics_history.py --pods 4 --alone # of a release that serves, with its bake behind it
 
 A fake source writes the JSON that Prometheus would send, by the sampler's own counters: 2 checks x 2 route hashes,
 4 batch sizes x 3 modes of the audit, 5 kinds of mismatch for each, all stored when a look comes. What is timed is what
@@ -17,6 +18,7 @@ import re
 import resource
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -94,10 +96,18 @@ class Source:
         pass
 
 
-def question(pods: int) -> Question:
+def question(pods: int, alone: bool) -> Question:
     births = {f"chat-gpu-r2-{pod}": START for pod in range(pods)}
     checks = (*(CheckPlan(name, 0.03) for name in CHECKS), CheckPlan("replay-audit", 0.001))
-    return Question("team", "chat", "default", START, (Arm("gpu", "r2", births, "r1"),), checks, 0.005, 0.95, 1.0, 2)
+    arms = (Arm("gpu", "r2", births, "" if alone else "r1"),)
+    found = Question("team", "chat", "default", START, arms, checks, 0.005, 0.95, 1.0, 2)
+    return replace(found, bake_intervals=1440) if alone else found
+
+
+def kept(samples: SampleSet) -> float:
+    """KiB from which the next look starts: samples, each array once, and the pod-intervals of older ones."""
+    arrays = {id(array): array.nbytes for one in samples.series for array in (one.times, one.values)}
+    return (sum(arrays.values()) + sum(one.size for one in samples.folded.values())) / 1024
 
 
 def whole(source: Source, now: datetime) -> SampleSet:
@@ -109,11 +119,11 @@ def whole(source: Source, now: datetime) -> SampleSet:
     return SampleSet(tuple(found), now, SCRAPE)
 
 
-def measure(way: str, pods: int, hours: float, looks: int, answer: Any) -> None:
+def measure(way: str, pods: int, hours: float, alone: bool, looks: int, answer: Any) -> None:
     """Bytes and CPU seconds of a look, and the process' peak memory; of the new way also what a restart costs."""
     config = MetricsSource(url="http://unused", scrape_interval=SCRAPE, timeout=60.0)
     limit = 10**12 if way == "whole" else config.max_response_mebibytes * MEBIBYTE
-    source, asked = Source(pods, limit), question(pods)
+    source, asked = Source(pods, limit), question(pods, alone)
     real = prometheus.PrometheusSource(config)
     vars(prometheus)["Exchange"] = lambda *_: source
     base = peak()
@@ -127,8 +137,10 @@ def measure(way: str, pods: int, hours: float, looks: int, answer: Any) -> None:
             samples = real.fetch(asked, now)
         look = evaluate(asked, samples, now).looks["gpu", "errors"]
         cpu = time.process_time() - began - source.making
+        size = kept(samples)
         del samples
-        found.append({"bytes": source.sent, "cpu": cpu, "checked": look.checked, "answers": source.answers})
+        counts = {"checked": look.checked, "answers": source.answers}
+        found.append({"bytes": source.sent, "cpu": cpu, "kept": size, **counts})
     answer.send({"looks": found, "memory": peak() - base})
 
 
@@ -140,7 +152,8 @@ def peak() -> float:
 def run(way: str, arguments: argparse.Namespace, looks: int) -> dict[str, Any]:
     """Measure in a process of its own."""
     ours, theirs = multiprocessing.Pipe()
-    child = multiprocessing.Process(target=measure, args=(way, arguments.pods, arguments.hours, looks, theirs))
+    asked = (way, arguments.pods, arguments.hours, arguments.alone, looks, theirs)
+    child = multiprocessing.Process(target=measure, args=asked)
     child.start()
     theirs.close()
     result: dict[str, Any] = ours.recv()
@@ -152,12 +165,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pods", type=int, default=12)
     parser.add_argument("--hours", type=float, default=24.0)
+    parser.add_argument("--alone", action="store_true", help="of a release that serves, tested against limits alone")
     arguments = parser.parse_args()
     old, new = run("whole", arguments, 1), run("on", arguments, 20)
     first, later = new["looks"][0], new["looks"][1:]
     before = old["looks"][0]
     assert before["checked"] == first["checked"], (before, first)
-    mean = {name: sum(look[name] for look in later) / len(later) for name in ("bytes", "cpu")}
+    mean = {name: sum(look[name] for look in later) / len(later) for name in ("bytes", "cpu", "kept")}
     series = len(list(label_sets()))
     print(f"{arguments.pods} pods, {arguments.hours:g} h, a scrape each {SCRAPE} s, {series} series a pod")
     print(f"{'':<24}{'whole each time':>18}{'read on':>12}{'ratio':>9}{'after a restart':>18}")
@@ -165,6 +179,7 @@ def main() -> None:
         ("MiB read a look", before["bytes"] / MEBIBYTE, mean["bytes"] / MEBIBYTE, first["bytes"] / MEBIBYTE),
         ("CPU seconds a look", before["cpu"], mean["cpu"], first["cpu"]),
         ("answers", before["answers"], later[-1]["answers"], first["answers"]),
+        ("kept, KiB", before["kept"], mean["kept"], first["kept"]),
         ("peak memory, MiB", old["memory"], new["memory"], new["memory"]),
     )
     for name, was, now, restart in rows:

@@ -157,15 +157,24 @@ class LoadGenerator:
 
     def _judge(self, attempt: _Attempt, ask: Ask, answer: httpx.Response) -> Record:
         if answer.status_code >= 500:
-            return attempt.ended(outcomes.SERVER_ERROR, detail=f"HTTP {answer.status_code}")
+            return attempt.ended(outcomes.SERVER_ERROR, detail=_said(answer))
         if answer.status_code >= 400:
-            return attempt.ended(outcomes.REJECTED, detail=f"HTTP {answer.status_code}")
+            return attempt.ended(outcomes.REJECTED, detail=_said(answer))
         try:
             reply = Reply.parse(answer.json())
         except (ValueError, KeyError, IndexError, TypeError) as error:
             return attempt.ended(outcomes.CUT_OFF, detail=f"no answer in the body: {type(error).__name__}")
         self.answers.add(Answer(ask=ask, text=reply.text, fingerprint=reply.fingerprint, at=time.time()))
         return attempt.ended(outcomes.OK, fingerprint=reply.fingerprint, tokens=reply.tokens)
+
+
+def _said(answer: httpx.Response) -> str:
+    """The status, and the code of the API's error if there is one: ``HTTP 503 starting``."""
+    try:
+        code = answer.json()["error"]["code"]
+    except (ValueError, KeyError, TypeError):
+        code = None
+    return f"HTTP {answer.status_code} {code}" if isinstance(code, str) else f"HTTP {answer.status_code}"
 
 
 class _Attempt:

@@ -1,4 +1,4 @@
-"""Rollouts while everything around them is killed at random: each ends right, and no request fails.
+"""Rollouts while everything around them is killed at random: each ends right, and no request fails by our doing.
 
 Good and bad releases in turn for SURVIVAL_MINUTES (default 60), while the operator, Prometheus, or a component of the
 cluster is killed every few seconds; then a release whose servers crash after they were ready.
@@ -10,7 +10,7 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ import pytest
 
 from local.cluster import Cluster
 from local.demo.load import LoadGenerator
-from local.demo.tally import OK, failures_by_phase
+from local.demo.tally import OK, Record, failures_by_phase
 from local.errors import LocalError
 from tests.support.faults import kill_component, kill_operator, kill_prometheus, kill_servers
 from tests.support.rollouts import Rollouts, condition_of, manifest, synthetic_pool
@@ -28,6 +28,8 @@ NAME = "survivor"
 MINUTES = float(os.environ.get("SURVIVAL_MINUTES", "60"))
 SEED = int(os.environ.get("SURVIVAL_SEED", "1"))
 COMPONENTS = ("kube-apiserver", "etcd", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
+Kill = tuple[float, str]
+"""Unix seconds, and of what."""
 KILLS: dict[str, Callable[[Cluster], None]] = {
     "operator": kill_operator,
     "prometheus": kill_prometheus,
@@ -38,6 +40,11 @@ LIKELY = ("operator",) * 6
 CALM = (4.0, 15.0)
 """Seconds between a kill and the next."""
 MOST_SECONDS = 600
+TAKEN_FOR_READY = 15.0
+"""Seconds after a kubelet's end in which a server that is still starting may be asked. A kubelet that starts takes each
+running container for ready until it has made its probes, some seconds later (kubernetes/kubernetes#135795), so that its
+pod is put among the Service's for that long. Nobody but the kubelet can tell; clients are told to come back."""
+STARTING = "HTTP 503 starting"
 
 
 def release(image: str, build: int) -> dict[str, Any]:
@@ -67,7 +74,7 @@ def test_every_rollout_ends_right(
     cluster: Cluster, established: Rollouts, load: LoadGenerator, images: dict[str, str]
 ) -> None:
     rollouts, chance, killed, build = established, random.Random(SEED), Counter[str](), 0
-    kills: list[str] = []
+    kills: list[Kill] = []
     end = time.monotonic() + 60 * MINUTES
     while time.monotonic() < end:
         build += 1
@@ -80,7 +87,7 @@ def test_every_rollout_ends_right(
             assert time.monotonic() < deadline, look(rollouts)["status"]
             time.sleep(chance.uniform(*CALM))
             name = chance.choice([*KILLS, *LIKELY])
-            kills.append(f"{time.time():.1f} {name}")
+            kills.append((time.time(), name))
             KILLS[name](cluster)
             killed[name] += 1
         seen = look(rollouts)
@@ -89,8 +96,10 @@ def test_every_rollout_ends_right(
         assert (ended["stable"]["hash"] == stable) is not good
         if not good:
             assert "unexpected-script" in condition_of(seen, "Stalled")["message"]
-        assert failures_by_phase(load.tally.records()) == {}, beside(load, kills)
-    print(f"{build} rollouts, {load.tally.count()} requests, killed: {dict(killed)}")  # noqa: T201
+        assert not failed_by_us(load, kills), beside(load, kills)
+    early = sum(one.detail == STARTING for one in load.tally.records())
+    told = f"{build} rollouts, {load.tally.count()} requests, {early} of them sent to starting servers by a new kubelet"
+    print(f"{told}; killed: {dict(killed)}")  # noqa: T201
 
 
 @pytest.mark.timeout(1200)
@@ -123,10 +132,20 @@ def test_servers_that_crash_after_they_were_ready_are_taken_back(
     assert set(failures_by_phase(load.tally.records())) <= {"crash"}
 
 
-def beside(load: LoadGenerator, kills: list[str]) -> str:
+def failed_by_us(load: LoadGenerator, kills: Sequence[Kill]) -> list[Record]:
+    """Requests that were not answered, but for those that a new kubelet sent to a server that was still starting."""
+    kubelets = [at for at, name in kills if name == "kubelet"]
+
+    def by_kubelet(one: Record) -> bool:
+        return one.detail == STARTING and any(0 <= one.at - at <= TAKEN_FOR_READY for at in kubelets)
+
+    return [one for one in load.tally.records() if one.outcome != OK and not by_kubelet(one)]
+
+
+def beside(load: LoadGenerator, kills: Sequence[Kill]) -> str:
     """When requests failed, and what was killed when."""
     failed = [f"{one.at:.1f} {one.outcome} {one.detail}" for one in load.tally.records() if one.outcome != OK]
-    return "\n".join(["failed requests:", *failed, "kills:", *kills])
+    return "\n".join(["failed requests:", *failed, "kills:", *(f"{at:.1f} {name}" for at, name in kills)])
 
 
 def look(rollouts: Rollouts) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import contextlib
 import functools
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -39,6 +39,10 @@ SCRAPE_LABELS = frozenset(
 
 LATEST = 1e12
 """Unix seconds that no clock shows."""
+
+
+MOST_SHARED = 100
+"""Samples of a series up to which it is looked for another with the same: of a long history that costs more."""
 
 
 class SourceProblem(Exception):  # noqa: N818 - it is an answer, given as data in the end
@@ -148,15 +152,28 @@ class Arrays:
 
     def of(self, pairs: list[Any]) -> tuple[FloatArray, FloatArray]:
         """Unix seconds and values; values come as strings, NaN and infinities included."""
+        if not isinstance(pairs, list):
+            raise TypeError("samples are a list")
+        if len(pairs) > MOST_SHARED:
+            return _times(time for time, _ in pairs), _values([value for _, value in pairs])
         seconds, texts = zip(*pairs, strict=True) if pairs else ((), ())
         times = self._times.get(seconds)
         if times is None:
-            times = self._times[seconds] = np.array([float(one) for one in seconds], dtype=np.float64)
-            if not (np.abs(times) < LATEST).all():
-                raise ValueError("a sample has a time")
+            times = self._times[seconds] = _times(seconds)
         values = self._values.get(texts)
         if values is None:
-            if not all(isinstance(one, str) for one in texts):
-                raise ValueError("a sample's value is a string")
-            values = self._values[texts] = np.array([float(one) for one in texts], dtype=np.float64)
+            values = self._values[texts] = _values(texts)
         return times, values
+
+
+def _times(seconds: Iterable[Any]) -> FloatArray:
+    times = np.array([float(one) for one in seconds], dtype=np.float64)
+    if not (np.abs(times) < LATEST).all():
+        raise ValueError("a sample has a time")
+    return times
+
+
+def _values(texts: Collection[Any]) -> FloatArray:
+    if not all(isinstance(one, str) for one in texts):
+        raise ValueError("a sample's value is a string")
+    return np.array([float(one) for one in texts], dtype=np.float64)

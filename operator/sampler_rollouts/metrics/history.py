@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from sampler_rollouts.domain.evidence.arrays import Cut, Join
+from sampler_rollouts.domain.evidence.arrays import Cut, Join, shared
 from sampler_rollouts.domain.evidence.counters import milliseconds
 from sampler_rollouts.domain.evidence.fold import copies, fold
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet, Series
@@ -38,8 +38,7 @@ def key_of(question: Question) -> Key:
         )
         for plan in question.checks
     )
-    kind = (question.probes, question.routed, question.alone)
-    return question.namespace, question.rollout, question.since, arms, checks, *kind
+    return question.namespace, question.rollout, question.since, arms, checks, question.probes, question.routed
 
 
 def births_of(question: Question) -> dict[str, datetime]:
@@ -67,6 +66,8 @@ class History:
     """What gateways count of the requests that they sent to these pods."""
     _series: dict[bytes, Series] = field(default_factory=dict)
     """By a digest of all labels."""
+    _alone: bool = False
+    """Whether something was folded for a release that serves alone: that serves no comparison."""
 
     def __post_init__(self) -> None:
         self.sent = SentBook(self.scrape)
@@ -81,6 +82,7 @@ class History:
         """Whether it can be read on for this question: the same one, with the same births, and no clock set back."""
         births = births_of(question)
         same = all(births[pod] == birth for pod, birth in self.births.items() if pod in births)
+        same = same and (question.alone or not self._alone)
         return same and self.key == key_of(question) and (self.read_until is None or now >= self.read_until)
 
     def resume(self) -> int:
@@ -115,7 +117,8 @@ class History:
             return
         done = fold(question, self.samples, self.floor, FOLD_SCRAPES)
         if done is not self.samples:
-            self._keep(dict(zip(self._series, done.series, strict=True)), done)
+            self._keep(dict(zip(self._series, shared(done.series), strict=True)), done)
+            self._alone = self._alone or question.alone
 
     @property
     def full(self) -> bool:

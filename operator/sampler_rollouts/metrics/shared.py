@@ -33,8 +33,12 @@ OLD_SECONDS: Final = 3.0
 """Samples read so long ago are the newest still: looks at one rollout are as far apart. Half a scrape, if less."""
 LONGEST_SCRAPES: Final = 60
 """What goes further back is a history, and is read by itself."""
-EARLY: Final = 0.9
-"""A look is expected after so much of the time that passed between the last two."""
+EARLY: Final = 0.1
+EARLIEST: Final = 1.0
+"""A look is expected as long after the last one as that came after the one before; by so much of it sooner, and no more
+seconds than that: what is read for who does not come in time is read in vain."""
+MOST_TOGETHER: Final = 50
+"""Rollouts in one answer. Everybody waits while one is read and taken apart."""
 ACTIVE_SECONDS, ACTIVE_SCRAPES = 120.0, 5
 """A rollout that nobody has looked at for longer is not read for."""
 APART_SECONDS, LONGEST_APART = 60.0, 3600.0
@@ -84,6 +88,12 @@ class _Look:
     asked: Asked
     gap: float = 0.0
 
+    def due(self, soon: float, serves: float) -> bool:
+        """Whether the next one is expected by then. While its pace is not known, for a few seconds after the last."""
+        if not self.gap:
+            return soon <= self.at + 3 * serves
+        return self.at + self.gap - min(EARLY * self.gap, EARLIEST) <= soon
+
 
 Together: TypeAlias = Callable[[Exchange, Asked, int], Found | None]
 """Reads for one look up to now, or says None: let it ask for itself. Raises SourceProblem."""
@@ -105,10 +115,11 @@ class _Sent:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What was read for all: everything that ``selectors`` match from ``start`` to ``end``."""
+    """What was read for some: everything that ``selectors`` match from ``start`` to ``end``."""
 
     start: int
     end: int
+    whose: frozenset[Place]
     selectors: tuple[Selector, ...] = ()
     series: Mapping[Place, dict[Identity, Series]] = field(default_factory=dict)
     sent: _Sent | None = None
@@ -152,7 +163,7 @@ class Shared:
         self._longest = LONGEST_SCRAPES * milliseconds(scrape_interval)
         self._active = max(ACTIVE_SECONDS, ACTIVE_SCRAPES * scrape_interval)
         self._looks: dict[Place, _Look] = {}
-        self._answer: _Answer | None = None
+        self._answers: list[_Answer] = []
         self._apart, self._sent_apart = Apart(), Apart()
         self._lock = threading.Lock()
 
@@ -177,24 +188,30 @@ class Shared:
         self._looks[asked.place] = _Look(clock, asked, clock - last.at if last else 0.0)
         if clock < self._apart.until:
             return None
-        if self._answer is None or not now - self._age <= self._answer.end <= now:
-            self._answer = self._anew(exchange, now, clock)
-        if self._answer is None or not self._answer.serves(asked, now, self._age):
+        self._answers = [one for one in self._answers if now - self._age <= one.end <= now]
+        for answer in self._answers:
+            if answer.serves(asked, now, self._age):
+                return answer.of(asked)
+        anew = self._anew(exchange, asked, now, clock)
+        if anew is None:
             return None
-        return self._answer.of(asked)
+        self._answers.append(anew)
+        return anew.of(asked) if anew.serves(asked, now, self._age) else None
 
-    def _anew(self, exchange: Exchange, now: int, clock: float) -> _Answer | None:
-        """Ask for all that are about to be looked at. None if that is one, or if what came cannot be used for all;
-        SourceProblem as for one.
+    def _anew(self, exchange: Exchange, asked: Asked, now: int, clock: float) -> _Answer | None:
+        """Ask for some that are about to be looked at, and have not been asked for. None if that is one, or if what
+        came cannot be used for all; SourceProblem as for one.
         """
         self._looks = {place: look for place, look in self._looks.items() if clock - look.at <= self._active}
-        soon = clock + self._serves
-        due = [look.asked for look in self._looks.values() if look.at == clock or look.at + EARLY * look.gap <= soon]
-        looks = [asked for asked in due if now - asked.start <= self._longest]
+        soon, asked_for = clock + self._serves, frozenset[Place]().union(*(one.whose for one in self._answers))
+        others = [look for place, look in self._looks.items() if place != asked.place and place not in asked_for]
+        due = [one for one in others if one.due(soon, self._serves) and now - one.asked.start <= self._longest]
+        due.sort(key=lambda one: one.at + one.gap)
+        looks = [asked, *(one.asked for one in due[: MOST_TOGETHER - 1])]
         if len(looks) < 2:
             return None
-        start = min(asked.start for asked in looks)
-        grouped = tuple(_grouped(one for asked in looks for one in asked.selectors))
+        start = min(look.start for look in looks)
+        grouped = tuple(_grouped(one for look in looks for one in look.selectors))
         series: dict[Place, dict[Identity, Series]] = {}
         try:
             for selector in grouped:
@@ -212,8 +229,8 @@ class Shared:
                 raise
             return None
         self._apart.end()
-        sent = self._sent([asked.sent for asked in looks if asked.sent is not None], exchange, now, clock)
-        return _Answer(start, now, grouped, series, sent)
+        sent = self._sent([look.sent for look in looks if look.sent is not None], exchange, now, clock)
+        return _Answer(start, now, frozenset(look.place for look in looks), grouped, series, sent)
 
     def _sent(self, wanted: list[Wanted], exchange: Exchange, now: int, clock: float) -> _Sent | None:
         """What gateways have counted for all of them; after trouble of those that were read until then. Let the others

@@ -61,20 +61,22 @@ def test_waits_and_asks_again_when_told_to_come_back(serve, good):
 
 
 @pytest.mark.parametrize(
-    ("answer", "outcome"),
+    ("answer", "outcome", "said"),
     [
-        ((500, {}, {}), outcomes.SERVER_ERROR),
-        ((400, {}, {}), outcomes.REJECTED),
-        ((200, {}, {"odd": 1}), outcomes.CUT_OFF),
-        (None, outcomes.CUT_OFF),
+        ((500, {}, {}), outcomes.SERVER_ERROR, "HTTP 500"),
+        ((503, {}, {"error": {"code": "starting"}}), outcomes.SERVER_ERROR, "HTTP 503 starting"),
+        ((400, {}, {"error": "odd"}), outcomes.REJECTED, "HTTP 400"),
+        ((200, {}, {"odd": 1}), outcomes.CUT_OFF, "no answer in the body"),
+        (None, outcomes.CUT_OFF, "RemoteProtocolError"),
     ],
 )
-def test_records_each_kind_of_failure_and_goes_on(serve, good, answer, outcome):
+def test_records_each_kind_of_failure_and_goes_on(serve, good, answer, outcome, said):
     server = serve(lambda n, _: answer if n == 1 else (200, {}, good()))
     with generator(server.url, workers=1) as load:
         load.phase = "change"
         wait_until(lambda: load.tally.count() >= 3)
     assert [r.outcome for r in load.tally.records()[:2]] == [outcome, outcomes.OK]
+    assert load.tally.records()[0].detail.startswith(said)
     assert sum(sum(k.values()) for k in outcomes.failures_by_phase(load.tally.records()).values()) == 1
 
 

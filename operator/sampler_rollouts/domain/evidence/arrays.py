@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -15,8 +15,8 @@ Samples: TypeAlias = Sequence[float] | FloatArray
 
 
 class Cut:
-    """Some of a series' samples. The series of a pod have the same times, and most of them the same values, all zero:
-    the very same arrays stay that, and are worked on once.
+    """Some of a series' samples. The series of a pod mostly have the same times, and most of them the same values, all
+    zero: what is the very same array is worked on once, and stays one.
     """
 
     def __init__(self, keep: Callable[[FloatArray], BoolArray]) -> None:
@@ -61,3 +61,14 @@ class Join:
         if place not in self._done:
             self._done[place] = old, new, np.concatenate([np.asarray(old), np.asarray(new)])
         return self._done[place][2]
+
+
+def shared(series: Iterable[Series]) -> list[Series]:
+    """The same series with equal arrays made one: those that were apart at one look, half a scrape, are equal again."""
+    once: dict[bytes, FloatArray] = {}
+
+    def one_of(samples: Samples) -> FloatArray:
+        array = np.asarray(samples)
+        return once.setdefault(array.tobytes(), array)
+
+    return [one.with_samples(one_of(one.times), one_of(one.values)) for one in series]

@@ -68,8 +68,8 @@ def _gains_once(p: FloatArray) -> FloatArray:
 def upper_bound(checked: int, bad: int, confidence: float, design_effect: float = 1.0) -> float:
     """Upper bound of the rate that is too low, at any of all looks, with a chance of at most 1 - ``confidence``.
 
-    1.0 without data. ``design_effect`` divides both counts, as in the test. The last ones are remembered: looks
-    ask more often than counts change.
+    1.0 without data. ``design_effect`` divides both counts, as in the test. The last ones are remembered: who asks
+    for one asks more often than counts change.
     """
     return float(upper_bounds(np.array([checked]), np.array([bad]), confidence, design_effect)[0])
 

@@ -37,7 +37,7 @@ from sampler_rollouts.domain.evidence.shiryaev import INTERVAL_SECONDS
 def fold(question: Question, samples: SampleSet, horizon: int, at_least: int = 0) -> SampleSet:
     """The same samples with those up to ``horizon`` (Unix milliseconds) folded, where that is exact.
 
-    For every question with these checks, births and start, ``alone`` as this one is or not, with whatever samples come
+    For every question with these checks, births and start (and ``alone``, if this one is), with whatever samples come
     after ``horizon``, and at any time from then on ``evaluate`` finds what it finds in all samples; only a copy of a
     counter that appears later would make a difference (``copies``). Where a route table is tested nothing is folded.
     Pods with at most ``at_least`` samples up to there are left as they are.
@@ -102,16 +102,16 @@ def _pod(
         found = reader.pod(*place, plan, pod, birth, probes=probes)
         if question.alone:
             found = found.condensed(milliseconds(question.since.timestamp()), 1000 * INTERVAL_SECONDS)
-        return Folded(cut, found)
+        return Folded(cut, found, pack=question.alone)
 
     for plan in question.checks:
         if birth is not None or is_compared(plan) or is_scored(plan):
             yield (*place, pod, plan.name), folded(plan)
             if question.probes and has_users(plan):
                 yield (*place, pod, probed(plan.name)), folded(plan, probes=True)
-    yield (*place, pod, TRAFFIC), Folded(cut, _total(reader.ended(*place, pod, birth)))
+    yield (*place, pod, TRAFFIC), Folded(cut, _total(reader.ended(*place, pod, birth)), pack=question.alone)
     if question.routed and (begun := reader.begun(*place, pod, birth)) is not None:
-        yield (*place, pod, BEGUN), Folded(cut, begun)
+        yield (*place, pod, BEGUN), Folded(cut, begun, pack=question.alone)
 
 
 def _total(ended: Increments) -> Increments:

@@ -105,25 +105,39 @@ class Folded:
     """What the samples of one pod up to and including ``until`` (Unix milliseconds) gave.
 
     Every counter that it was read from has a believable sample at that very time, which is kept: the base line of what
-    comes after. The pod-intervals are kept packed: a day of them has 6,000, of which a look unpacks one rollout's.
+    comes after. ``pack`` keeps the pod-intervals in few bytes and unpacks them at each look: for a release that serves
+    for days, beside thousands of others.
     """
 
-    __slots__ = ("_ends", "_packed", "_rest", "until")
+    __slots__ = ("_ends", "_rest", "packed", "until")
 
-    def __init__(self, until: int, increments: Increments) -> None:
+    def __init__(self, until: int, increments: Increments, *, pack: bool = False) -> None:
         self.until = until
-        none = no_counts()
-        self._rest = replace(increments, checked=none, bad=none, started=none, ended=none, sums=none)
-        columns = (increments.checked, increments.bad, increments.started, increments.ended, increments.sums.ravel())
-        self._ends = np.cumsum([one.size for one in columns[:-1]])
-        self._packed = packed(np.concatenate(columns))
+        self.packed: bytes | None = None
+        self._rest = increments
+        if pack:
+            one, none = increments, no_counts()
+            columns = (one.checked, one.bad, one.started, one.ended, one.sums.ravel())
+            self._rest = replace(one, checked=none, bad=none, started=none, ended=none, sums=none)
+            self._ends = np.cumsum([column.size for column in columns[:-1]])
+            self.packed = packed(np.concatenate(columns))
 
     @property
     def increments(self) -> Increments:
         """As they were."""
-        checked, bad, started, ended, sums = np.split(unpacked(self._packed), self._ends)
+        if self.packed is None:
+            return self._rest
+        checked, bad, started, ended, sums = np.split(unpacked(self.packed), self._ends)
         sums = sums.reshape(3, -1)
         return replace(self._rest, checked=checked, bad=bad, started=started, ended=ended, sums=sums)
+
+    @property
+    def size(self) -> int:
+        """Bytes of its pod-intervals."""
+        if self.packed is not None:
+            return len(self.packed)
+        one = self._rest
+        return sum(column.nbytes for column in (one.checked, one.bad, one.started, one.ended, one.sums))
 
 
 def packed(counts: IntArray) -> bytes:

@@ -62,7 +62,9 @@ def _columns(pods: Sequence[Increments]) -> list[list[IntArray]]:
 def _gains(place: IntArray, checked: IntArray, bad: IntArray, limit: float) -> tuple[FloatArray, FloatArray]:
     """ln LR of each interval, and the most, at least 0, that one pod-interval adds to it. Two of (grid, intervals)."""
     size = int(place.max()) + 1
-    total, events = (np.bincount(place, weights=counts, minlength=size) for counts in (checked, bad))
+    total, events = np.zeros((2, size), dtype=np.int64)  # whole numbers: however they are put together, the very same
+    np.add.at(total, place, checked)
+    np.add.at(events, place, bad)
     most = np.zeros((size, POINTS))
     hit = bad > 0  # what has none adds nothing
     np.maximum.at(most, place[hit], log_ratios(checked[hit], bad[hit], limit).T)

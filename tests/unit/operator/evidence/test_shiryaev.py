@@ -15,6 +15,7 @@ from sampler_rollouts.domain.evidence.eprocess import log_e_value
 from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.fold import fold
 from sampler_rollouts.domain.evidence.intervals import Increments
+from sampler_rollouts.domain.evidence.samples import Series
 from sampler_rollouts.domain.evidence.shiryaev import intervals_in, log_e, log_threshold
 
 from tests.support.examples import examples
@@ -131,6 +132,20 @@ def test_recomputed_from_folded_samples_a_look_is_the_same(seed: int, cuts: list
         done = fold(asked, done, round(at(cut).timestamp() * 1000))
     assert done.folded
     assert evaluate(asked, done, at(201)) == evaluate(asked, whole, at(201))
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        pair([2**53 - 1, 1, *range(3, 13)], [0] * 12),
+        pair([2**53] * 12, [0] * 12) + pair(list(range(12)), [0] * 12, route_hash="late"),
+        pair([6e15] * 12, [0] * 12) + pair([4e15 + k for k in range(12)], [0] * 12, route_hash="late"),
+    ],
+)
+def test_counts_that_no_double_holds_are_summed_as_whole_numbers(found: list[Series]) -> None:
+    asked = replace(BAKE, arms=question(ERRORS, births=["c1"]).arms)
+    done = fold(asked, samples(found), round(at(9).timestamp() * 1000))
+    assert evaluate(asked, done, at(13)) == evaluate(asked, samples(found), at(13))
 
 
 def test_a_look_in_the_bake_alarms_on_a_change_and_says_its_threshold() -> None:

@@ -190,6 +190,29 @@ def test_another_question_is_read_anew(store: Store, change: str) -> None:
     assert look(source, store, scrape, other) == _whole(store, scrape, other)
 
 
+def test_what_was_folded_by_minutes_serves_no_comparison(store: Store) -> None:
+    """A release that serves alone is tested by minutes; one that is compared with another, by scrapes."""
+    source, compared = PrometheusSource(config()), question(ERRORS, births=["c1"], compared=True)
+    alone = replace(compared, arms=(replace(compared.arms[0], compared=False),), bake_intervals=5)
+    store.series = [*steady(), *pair(COUNTS, [0] * len(COUNTS), pod="s1", revision="old")]
+    assert look(source, store, 250, compared) == _whole(store, 250, compared)
+    store.answered.clear()
+    assert look(source, store, 251, alone) == _whole(store, 251, alone)
+    assert sum(store.answered) <= 6 * (overlap.OVERLAP_SCRAPES + 3)  # the other way round it serves
+    look(source, store, 300, alone)
+    assert look(source, store, 301, compared) == _whole(store, 301, compared)
+
+
+def test_series_that_came_apart_share_their_samples_again(store: Store) -> None:
+    """A store takes in the series of a scrape one after the other: at a look some lack what others have already."""
+    source, different = PrometheusSource(config()), []
+    for scrape in range(100, 200):
+        store.clock = at(scrape).timestamp()
+        found = source.fetch(ONE, at(scrape)).series
+        different.append(len({id(samples) for one in found for samples in (one.times, one.values)}))
+    assert (max(different), min(different)) == (2 * len(store.series), 3)
+
+
 def test_every_sample_can_be_kept_to_look_back(store: Store) -> None:
     store.clock = at(400).timestamp()
     given = PrometheusSource(config(), folding=False).fetch(ONE, at(400))

@@ -84,6 +84,13 @@ def test_histograms_come_in_the_same_answer_by_the_bounds_that_are_asked_for() -
     assert 'le=~"|60|60[.]0"' in whole
 
 
+def without_samples(instead: object) -> dict[str, Any]:
+    """An answer that has something else in the place of a series' samples."""
+    answer = matrix((LABELS, [(1.0, "1")]))
+    answer["data"]["result"][0]["values"] = instead
+    return answer
+
+
 @pytest.mark.parametrize("written", ["1", "1.0", "1e+00"])
 def test_a_bound_is_one_however_it_is_written(written: str) -> None:
     bucket = {**PLACE, "__name__": "sampler_request_duration_seconds_bucket", "checked": "true", "le": written}
@@ -138,6 +145,9 @@ def test_an_injected_name_is_never_sent(where: str) -> None:
         ({"status": "error", "errorType": "timeout", "error": SECRET}, "QueryFailed"),
         (matrix((LABELS, [(1.0, "one")])), "InvalidAnswer"),
         (matrix((LABELS, [(1.0, 1)])), "InvalidAnswer"),  # type: ignore[list-item]
+        (without_samples(None), "InvalidAnswer"),
+        (without_samples(0), "InvalidAnswer"),
+        (without_samples(""), "InvalidAnswer"),
         (matrix((LABELS, [(1.0,)])), "InvalidAnswer"),  # type: ignore[list-item]
         (matrix(({**LABELS, "check": 7}, [(1.0, "1")])), "InvalidAnswer"),  # type: ignore[dict-item]
         ({"status": "success", "data": {"resultType": "matrix", "result": [7]}}, "InvalidAnswer"),

@@ -125,6 +125,29 @@ def test_who_is_looked_at_seldom_is_read_for_when_it_is_due(shop: Shop, monkeypa
     assert look(source, shop, "r3", 311).looks["pool", "errors"].checked == 4 * 3 * 311
 
 
+def test_one_answer_is_for_some_so_that_nobody_waits_long_for_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared, "MOST_TOGETHER", 5)
+    source = begun(shop)
+    for name in NAMES:
+        assert look(source, shop, name, 302).looks["pool", "errors"].checked == 3 * (NAMES.index(name) + 1) * 302
+    asked_for = [frozenset(re.findall(r"\br\d+\b", query)) for query in shop.queries]
+    assert len(asked_for) == 2 * 3
+    assert sorted(map(len, set(asked_for))) == [2, 5, 5]
+    assert frozenset().union(*asked_for) == set(NAMES)
+
+
+def test_whose_pace_is_not_known_is_read_for_a_few_seconds(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a restart all have been looked at once, and most of them come back after a minute."""
+    moments = Moments()
+    monkeypatch.setattr(shared, "time", moments)
+    source = begun(shop)
+    for later in (20, 3, 3):
+        moments.now += later
+        shop.queries.clear()
+        look(source, shop, "r1", 302)
+        assert all('rollout="r1"' in one for one in shop.queries)
+
+
 def test_a_rollout_alone_asks_for_itself(shop: Shop) -> None:
     source = PrometheusSource(config())
     for scrape in (300.0, 301.0, 302.0):
