@@ -8,7 +8,8 @@ for each Deployment and are ready at once, as kwok would have them, and a small 
 from generated counters. The operator is its own process, as the image starts it. Everything shares one machine.
 
 For each count rollouts are added until so many serve and have their bake behind them; then it is looked on for a while
-(the steady state: each is looked at once a minute, R22); then one of them gets a bad build.
+(the steady state: each is looked at once a minute, R22); then some get another build, one after the other, and it is
+timed how long their first new pod takes to be there; then one of them gets a bad build.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 RESOURCE: Final = "/apis/samplerrollouts.io/v1alpha1"
 POOLS: Final = ("gpu", "tpu", "trainium", "cpu")
 GOOD_IMAGE: Final = "a" * 64
+OTHER_IMAGE: Final = "c" * 64
 BAKE: Final = 30
 LATE: Final = 2.5
 """Seconds from when a look is due to its end: looks at a rollout under way are three apart."""
@@ -165,6 +167,7 @@ class Row:
     queries: float = 0.0
     failures: str = ""
     rollback: str = ""
+    starts: str = ""
     load: float = 0.0
 
 
@@ -206,6 +209,7 @@ class Bench:
         self._there = count
         time.sleep(self.options.settle)
         self._look_on(row)
+        row.starts = self._starts(count)
         row.rollback = self._one_bad()
         return row
 
@@ -286,6 +290,26 @@ class Bench:
                 return
             query["continue"] = token
 
+    def _starts(self, count: int) -> str:
+        """Seconds from a change of a spec to the first pod of the new build, for several rollouts; and then back."""
+        waits: list[float] = []
+        for number in sorted(
+            {count - 1 - place * count // self.options.changes for place in range(self.options.changes)}
+        ):
+            path = f"{RESOURCE}/namespaces/{namespace(number)}/samplerrollouts/{name(number)}"
+            kind, known = "application/merge-patch+json", {pod.labels["pod"] for pod in self.source.pods(name(number))}
+            began = time.time()
+            self.api.request("PATCH", path, body={"spec": rollout(number, OTHER_IMAGE)["spec"]}, content_type=kind)
+
+            def came(number: int = number, known: set[str] = known) -> list[float]:
+                return [pod.born for pod in self.source.pods(name(number)) if pod.labels["pod"] not in known]
+
+            until(f"a new pod of {name(number)}", came, 60, 0.05)
+            waits.append(min(came()) - began)
+            self.api.request("PATCH", path, body={"spec": rollout(number)["spec"]}, content_type=kind)
+        waits.sort()
+        return f"{waits[len(waits) // 2]:.2f}, {waits[-1]:.2f} of {len(waits)}" if waits else ""
+
     def _one_bad(self) -> str:
         """A bad build for one that serves, until it is taken back: how long after the last scrape, and which it was."""
         number, self._bad = self._bad, self._bad + 1
@@ -317,7 +341,8 @@ class Bench:
 def table(rows: Sequence[Row]) -> str:
     """As docs/benchmarks.md has it."""
     head = "| rollouts | cores | MB now / most | looks/s | late | p50, p99 s | requests/s | statuses/s | queries/s"
-    lines = [f"{head} | API cores | created to serving | one bad |", "|---" * 12 + "|"]
+    starts = "change to first pod, s: p50, most"
+    lines = [f"{head} | API cores | created to serving | {starts} | one bad |", "|---" * 13 + "|"]
     for row in rows:
         cells = (
             f"{row.count}",
@@ -331,6 +356,7 @@ def table(rows: Sequence[Row]) -> str:
             f"{row.queries:.2f}",
             f"{row.api_cores:.2f}",
             f"{row.begun:.0f} s (load {row.load:.1f})",
+            row.starts,
             row.rollback,
         )
         lines.append(f"| {' | '.join(cells)} |")
@@ -346,7 +372,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--counts", type=int, nargs="+", default=[100, 500, 1000, 2000], help="rollouts, rising")
     parser.add_argument("--seconds", type=float, default=120.0, help="of the steady state that is measured")
-    parser.add_argument("--settle", type=float, default=60.0, help="before that")
+    parser.add_argument("--settle", type=float, default=240.0, help="before that: in the first minutes all is news")
+    parser.add_argument("--changes", type=int, default=50, help="rollouts that get another build, one after the other")
     parser.add_argument("--patience", type=float, default=1800.0, help="seconds until all serve")
     parser.add_argument("--buckets", type=int, default=1, help="batch sizes of the audit: 18 series of a pod for each")
     parser.add_argument("--flag", action="append", default=[], help="more flags of the operator")
