@@ -272,17 +272,26 @@ def _paired(group: PairedTracks, restarts: IntArray, base_line: int | None, afte
         odd = np.setxor1d(checked_times, bad_times, assume_unique=True)
         # One half of the newest scrape may just not be stored yet.
         drops["Unpaired"] += int(((odd < newest) & (odd > after)).sum())
-    checked = gains_at(times, group.checked, restarts, base_line)
-    bad = gains_at(times, group.bad, restarts, base_line)
+    checked = gains_at(times, _counting(group.checked), restarts, base_line)
+    bad = gains_at(times, _counting(group.bad), restarts, base_line)
     fell = np.zeros(times.size, dtype=np.bool_)
     for one in chain(checked.values(), bad.values()):
         fell |= one < 0
     return _Gains(times, _total(checked, times.size), _total(bad, times.size), fell, bad).after(after)
 
 
+def _counting(found: Mapping[LabelKey, Track]) -> dict[LabelKey, Track]:
+    """Those that have counted anything: the most of the audit's counters stay at zero, and zeros add nothing."""
+    return {key: track for key, track in found.items() if track.values.any()}
+
+
 def common(one: IntArray, other: IntArray) -> IntArray:
     """The times that are in both of two rising ones; counters of one process mostly have all in common."""
-    return one if np.array_equal(one, other) else np.intersect1d(one, other, assume_unique=True)
+    return one if _equal(one, other) else np.intersect1d(one, other, assume_unique=True)
+
+
+def _equal(one: IntArray, other: IntArray) -> bool:
+    return one is other or np.array_equal(one, other)
 
 
 def every_time(found: Iterable[Track]) -> IntArray:
@@ -291,7 +300,7 @@ def every_time(found: Iterable[Track]) -> IntArray:
     for track in found:
         if not times.size:
             times = track.times
-        elif not np.array_equal(times, track.times):
+        elif not _equal(times, track.times):
             times = np.union1d(times, track.times)
     return times
 
@@ -307,7 +316,7 @@ def gains_at(
         if not track.values.any():  # the most of the audit's counters: nothing comes of zeros, not even a restart
             continue
         from_zero = base_line is None or track.first_seen > base_line
-        if np.array_equal(track.times, times):  # almost always
+        if _equal(track.times, times):  # almost always
             result[key] = gains(track, restarts, from_zero)
             continue
         keep = np.isin(track.times, times, assume_unique=True)
@@ -338,7 +347,8 @@ def _believed(parts: list[_Gains], restarts: IntArray, last: int, after: int, dr
         contradicted += int(np.maximum(np.maximum(part.checked, part.bad), 0)[trusted & odd].sum())
         if restarts.size:
             cut_off += int(part.checked[trusted & np.isin(part.times, restarts) & ~part.fell].sum())
-        by_label.update({key: int(gained[trusted & ~odd].sum()) for key, gained in part.by_label.items()})
+        believed = trusted & ~odd
+        by_label.update({key: int(gained[believed].sum()) for key, gained in part.by_label.items()})
     summed = _by_scrape(parts, last, after)
     return replace(summed, contradicted=contradicted, cut_off=cut_off, drops=+drops, by_label=+by_label)
 
