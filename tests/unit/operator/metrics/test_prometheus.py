@@ -145,6 +145,7 @@ def test_an_injected_name_is_never_sent(where: str) -> None:
         ({"status": "error", "errorType": "timeout", "error": SECRET}, "QueryFailed"),
         (matrix((LABELS, [(1.0, "one")])), "InvalidAnswer"),
         (matrix((LABELS, [(1.0, 1)])), "InvalidAnswer"),  # type: ignore[list-item]
+        (matrix(({**LABELS, "kind": 1}, [(1.0, "1")])), "InvalidAnswer"),  # type: ignore[dict-item]
         (without_samples(None), "InvalidAnswer"),
         (without_samples(0), "InvalidAnswer"),
         (without_samples(""), "InvalidAnswer"),
