@@ -132,7 +132,10 @@ def history(
 def validate(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="YAML with one SamplerRollout or more; -: what comes by standard input"),
+        typer.Argument(
+            metavar="FILE...",
+            help="YAML with SamplerRollouts or ClusterCheckTemplates; -: standard input",
+        ),
     ],
     as_json: Json = False,
 ) -> None:

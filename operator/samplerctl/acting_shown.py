@@ -47,9 +47,9 @@ def _by(one: Found) -> str:
 
 
 def checked(found: Found) -> None:
-    """Which SamplerRollouts of a file, or of several, would be taken."""
+    """Which objects of a file, or of several, would be taken."""
     for file in found.get("files", [found]):
-        for one in file["rollouts"]:
+        for one in (*file["rollouts"], *file["checkTemplates"]):
             name = f"{file['file']}: {one['name']}" if "files" in found else one["name"]
             if not one["problems"]:
                 console().print(Text(f"{name}: valid", style="green"), soft_wrap=True)

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from sampler_rollouts.domain import check_template
 from sampler_rollouts.domain.resource import API_VERSION, KIND
 
 from samplerctl.errors import InputError
-from samplerctl.rollout_file import rollouts_of
-from samplerctl.wording import UNKNOWN, is_no_text, quoted, spec_problems
+from samplerctl.rollout_file import objects_of
+from samplerctl.wording import is_no_text, quoted, spec_problems, template_problems, unknown
 
 Body = dict[str, Any]
 MEMBERS: Final = ("apiVersion", "kind", "metadata", "spec", "status")
@@ -24,13 +25,16 @@ _MAPS: Final = ("labels", "annotations")
 
 
 def check_file(path: Path) -> dict[str, Any]:
-    """Every SamplerRollout of a file with what is wrong with it; InputError if the file holds none."""
-    rollouts = rollouts_of(path)
-    if not rollouts:
-        remedy = "give a file with one (a ClusterCheckTemplate: `kubectl apply --dry-run=server`)"
-        raise InputError(f"{path}: holds no object of kind {KIND}: {remedy}")
-    checked = [{"name": _name(body), "problems": list(_problems(body))} for body in rollouts]
-    return {"file": str(path), "valid": not any(one["problems"] for one in checked), "rollouts": checked}
+    """SamplerRollouts and ClusterCheckTemplates of a file with what is wrong with them; InputError if it has none."""
+    found = objects_of(path, KIND, check_template.KIND)
+    rollouts, templates = (
+        [{"name": _name(body), "problems": list(_problems(body))} for body in found if body["kind"] == kind]
+        for kind in (KIND, check_template.KIND)
+    )
+    if not rollouts and not templates:
+        raise InputError(f"{path}: holds no object of kind {KIND} or {check_template.KIND}: give a file with one")
+    valid = not any(one["problems"] for one in [*rollouts, *templates])
+    return {"file": str(path), "valid": valid, "rollouts": rollouts, "checkTemplates": templates}
 
 
 def _name(body: Body) -> str:
@@ -39,7 +43,7 @@ def _name(body: Body) -> str:
 
 
 def _problems(body: Body) -> Iterator[str]:
-    yield from (f"{key}: {UNKNOWN}" for key in body if key not in MEMBERS)
+    yield from (f"{key}: {unknown(key, MEMBERS)}" for key in body if key not in MEMBERS)
     if body.get("apiVersion") != API_VERSION:
         yield f"apiVersion: is {body.get('apiVersion')}: write {API_VERSION}"
     name, raw = _name(body), body.get("spec")
@@ -50,14 +54,14 @@ def _problems(body: Body) -> Iterator[str]:
     if not isinstance(raw, dict):
         yield "spec: is required: add it"
         return
-    yield from spec_problems(raw, name)
+    yield from spec_problems(raw, name) if body["kind"] == KIND else template_problems(raw)
 
 
 def _of_metadata(metadata: Mapping[str, Any]) -> Iterator[str]:
     for key, value in metadata.items():
         here = f"metadata.{key}"
         if key not in METADATA:
-            yield f"{here}: {UNKNOWN}"
+            yield f"{here}: {unknown(key, METADATA)}"
         elif key in ("name", "namespace") and is_no_text(value):
             yield f"{here}: {quoted(value)}"
         elif key in _MAPS and isinstance(value, dict):

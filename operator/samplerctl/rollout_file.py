@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from sampler_rollouts.domain import check_template
 from sampler_rollouts.domain.quality_spec import Quality
 from sampler_rollouts.domain.resource import KIND, Spec, parse_spec
 
@@ -17,7 +18,7 @@ from samplerctl.errors import InputError
 from samplerctl.wording import quality_problems, spec_problems
 
 STANDARD_INPUT: Final = Path("-")
-LISTS: Final = ("List", f"{KIND}List")
+LISTS: Final = ("List", f"{KIND}List", f"{check_template.KIND}List")
 """What `kubectl get -o yaml` and the API server make of several objects."""
 
 
@@ -50,7 +51,7 @@ def _other_image(image: str) -> str:
 
 def read_rollout(path: Path) -> RolloutFile:
     """The one SamplerRollout of a file; InputError names the field that cannot be used, and the remedy."""
-    rollouts = rollouts_of(path)
+    rollouts = objects_of(path, KIND)
     if len(rollouts) != 1:
         raise InputError(f"{path}: holds {len(rollouts)} objects of kind {KIND}: give a file with one")
     body = rollouts[0]
@@ -68,7 +69,7 @@ def read_rollout(path: Path) -> RolloutFile:
 def read_quality(path: Path) -> Quality:
     """The quality block of a file: alone, under its key, or as a whole SamplerRollout has it."""
     documents = _documents(path)
-    rollouts = list(_rollouts(documents))
+    rollouts = list(_objects(documents, (KIND,)))
     if len(rollouts) > 1:
         raise InputError(f"{path}: holds {len(rollouts)} objects of kind {KIND}: give a file with one")
     found = rollouts[0].get("spec") if rollouts else documents[0] if len(documents) == 1 else None
@@ -105,16 +106,16 @@ def _documents(path: Path) -> list[Any]:
         raise InputError(f"{path}: {error}") from None
 
 
-def rollouts_of(path: Path) -> list[dict[str, Any]]:
-    """Every SamplerRollout of a file, in lists too; InputError if it cannot be read."""
-    return list(_rollouts(_documents(path)))
+def objects_of(path: Path, *kinds: str) -> list[dict[str, Any]]:
+    """Every object of some kinds in a file, in lists too; InputError if it cannot be read."""
+    return list(_objects(_documents(path), kinds))
 
 
-def _rollouts(documents: Iterable[Any]) -> Iterator[dict[str, Any]]:
+def _objects(documents: Iterable[Any], kinds: Container[str]) -> Iterator[dict[str, Any]]:
     for document in documents:
         if not isinstance(document, dict):
             continue
-        if document.get("kind") == KIND:
+        if document.get("kind") in kinds:
             yield document
         elif document.get("kind") in LISTS and isinstance(document.get("items"), list):
-            yield from _rollouts(document["items"])
+            yield from _objects(document["items"], kinds)

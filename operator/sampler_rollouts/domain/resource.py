@@ -276,7 +276,7 @@ def parse_spec(raw: Mapping[str, Any], name: str = "") -> Spec:
     try:
         spec = Spec.model_validate(dict(raw))
     except ValidationError as error:
-        raise SpecError(tuple(_problem(detail) for detail in error.errors())) from None
+        raise SpecError(tuple(problem(detail) for detail in error.errors())) from None
     problems = [*violations(spec, "spec")]
     named = (name, spec)
     problems += [f"metadata.name: {rule.said(named)}" for rule in NAME_RULES if name and not rule.holds(named)]
@@ -285,7 +285,9 @@ def parse_spec(raw: Mapping[str, Any], name: str = "") -> Spec:
     return spec
 
 
-def _problem(detail: Mapping[str, Any]) -> str:
+def problem(detail: Mapping[str, Any]) -> str:
+    """One of Pydantic's findings about a spec: the field, and what is wrong, in the API server's words where it has
+    some."""
     path = "spec"
     for part in detail["loc"]:
         path += f"[{part}]" if isinstance(part, int) else f".{part}"

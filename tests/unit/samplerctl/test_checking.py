@@ -55,9 +55,13 @@ def validate(*words: str, typed: str = "") -> tuple[int, str]:
         ({"spec__pools__0__name": True}, "spec.pools[0].name: YAML reads it as true or false: write it in quotation"),
         ({"spec__pools__0__replicas": "2"}, "spec.pools[0].replicas: write it without quotation marks: 2"),
         ({"spec__pools__0__replicas": "-1"}, "spec.pools[0].replicas: must be an integer"),
-        ({"spec__pauzed": True}, "spec.pauzed: unknown field: remove it, or correct its name"),
-        ({"spc": {}}, "chat: spc: unknown field: remove it, or correct its name"),
-        ({"metadata__lables": {}}, "chat: metadata.lables: unknown field: remove it, or correct its name"),
+        ({"spec__pauzed": True}, "spec.pauzed: unknown field: write paused"),
+        ({"spec__xyz": True}, "spec.xyz: unknown field: remove it, or correct its name"),
+        ({"spec__pools__0__Replica": 1}, "spec.pools[0].Replica: unknown field: write replicas"),
+        ({"spec__pools__0__sampler": {"vocabShard": 2}}, "sampler.vocabShard: unknown field: write vocabShards"),
+        ({"spec__strategy__steps": [{"wieght": 5}]}, "spec.strategy.steps[0].wieght: unknown field: write weight"),
+        ({"spc": {}}, "chat: spc: unknown field: write spec"),
+        ({"metadata__lables": {}}, "chat: metadata.lables: unknown field: write labels"),
         ({"metadata__namespace": 5}, 'metadata.namespace: write it in quotation marks: "5"'),
         ({"metadata__labels": {"build": 5}}, 'metadata.labels.build: write it in quotation marks: "5"'),
         ({"metadata__annotations": ["a"]}, "metadata.annotations: must be a map of texts"),
@@ -90,6 +94,30 @@ def test_lists_are_unfolded(tmp_path: Path, kind: str) -> None:
     items = [BODY, {"kind": "Service"}, changed(metadata={"name": "two"}, spec__pauzed=True)]
     code, output = validate(written(tmp_path, {"apiVersion": "v1", "kind": kind, "items": items}))
     assert (code, output.startswith("chat: valid two: spec.pauzed")) == (2, True), output
+
+
+TEMPLATE: dict[str, Any] = {
+    "apiVersion": "samplerrollouts.io/v1alpha1",
+    "kind": "ClusterCheckTemplate",
+    "metadata": {"name": "eval-score"},
+    "spec": {"gauge": "eval_score", "runsMetric": "eval_runs_total"},
+}
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"gauge": "eval_score"}, "gauge and runsMetric belong together: give both, or neither"),
+        ({**TEMPLATE["spec"], "largst": 5}, "spec.largst: unknown field: write largest"),
+        ({**TEMPLATE["spec"], "largest": "5"}, "spec.largest: write it without quotation marks: 5"),
+        ({**TEMPLATE["spec"], "gauge": "sum(x)"}, "spec.gauge: must be the name of a metric"),
+        ({"badWhere": {"label": "a", "value": ["b"]}}, "spec.badWhere.value: unknown field: write values"),
+    ],
+)
+def test_check_templates_are_checked_too(tmp_path: Path, spec: dict[str, Any], said: str) -> None:
+    assert validate(written(tmp_path, TEMPLATE, BODY)) == (0, "chat: valid eval-score: valid")
+    code, output = validate(written(tmp_path, {**TEMPLATE, "spec": spec}))
+    assert (code, f"eval-score: {said}" in output or said in output) == (2, True), output
 
 
 def test_standard_input_is_read() -> None:

@@ -163,7 +163,7 @@ def test_the_quality_block_is_read_wherever_it_stands(tmp_path: Path, given: Any
 
 MISTAKES = [
     ({"designEffect": 1}, 'spec.quality.designEffect: write it in quotation marks: "1"'),
-    ({"falseRollbakRate": "1%"}, "spec.quality.falseRollbakRate: unknown field: remove it, or correct its name"),
+    ({"falseRollbakRate": "1%"}, "spec.quality.falseRollbakRate: unknown field: write falseRollbackRate"),
     ({"checks": []}, "spec.quality.checks: is empty: add one, or leave the field out for the default"),
     ({"checks": [{"name": "errors", "maxRate": 0.01}]}, "spec.quality.checks[0].maxRate: write it in quotation marks:"),
     ({"checks": [{"name": "json"}]}, "maxRate or maxRatio is required for a check without a default"),
