@@ -173,7 +173,7 @@ def test_a_right_file_is_valid(tmp_path: Path) -> None:
     ("changes", "said"),
     [
         ({"spec": {**spec("a"), "quality": {}}}, "spec.quality.designEffect: is required: add it"),
-        ({"spec": {**spec("a"), "pauzed": True}}, "spec.pauzed: unknown field: remove it"),
+        ({"spec": {**spec("a"), "pauzed": True}}, "spec.pauzed: unknown field: write paused"),
         ({"spec": {**spec("a"), "strategy": {"waves": [["nowhere"]]}}}, "waves name an unknown pool"),
         ({"metadata": {"name": "Chat"}}, "metadata.name must be lower-case"),
         ({"apiVersion": "samplerrollouts.io/v1"}, "write samplerrollouts.io/v1alpha1"),
