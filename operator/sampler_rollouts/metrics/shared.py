@@ -153,6 +153,22 @@ class Apart:
         self._next = APART_SECONDS
 
 
+@dataclass
+class AtOnce:
+    """How many rollouts are read together: half as many for a while where that was too large an answer."""
+
+    _most: int = MOST_TOGETHER
+    _until: float = 0.0
+
+    def most(self) -> int:
+        """Now."""
+        return self._most if time.monotonic() < self._until else MOST_TOGETHER
+
+    def too_many(self, number: int) -> None:
+        """So many were."""
+        self._most, self._until = number // 2, time.monotonic() + LONGEST_APART
+
+
 class Shared:
     """Of one source. Thread-safe: one reads, the others wait for what it finds."""
 
@@ -164,7 +180,7 @@ class Shared:
         self._active = max(ACTIVE_SECONDS, ACTIVE_SCRAPES * scrape_interval)
         self._looks: dict[Place, _Look] = {}
         self._answers: list[_Answer] = []
-        self._apart, self._sent_apart = Apart(), Apart()
+        self._apart, self._sent_apart, self._at_once = Apart(), Apart(), AtOnce()
         self._lock = threading.Lock()
 
     def within(self, deadline: Deadline) -> Together:
@@ -207,7 +223,7 @@ class Shared:
         others = [look for place, look in self._looks.items() if place != asked.place and place not in asked_for]
         due = [one for one in others if one.due(soon, self._serves) and now - one.asked.start <= self._longest]
         due.sort(key=lambda one: one.at + one.gap)
-        looks = [asked, *(one.asked for one in due[: MOST_TOGETHER - 1])]
+        looks = [asked, *(one.asked for one in due[: self._at_once.most() - 1])]
         if len(looks) < 2:
             return None
         start = min(look.start for look in looks)
@@ -222,7 +238,10 @@ class Shared:
         except SourceProblem as problem:
             if problem.reason in _OF_THE_SOURCE:
                 raise
-            # One rollout's malformed series, or too many of all: nobody suffers for another's.
+            if problem.reason == "AnswerTooLarge" and len(looks) > 2:
+                self._at_once.too_many(len(looks))
+                return None
+            # One rollout's malformed series, or far too many of two: nobody suffers for another's.
             logger.info("rollouts are read one by one for a while", extra={"reason": problem.reason})
             self._apart.begin()
             if problem.reason == "SourceTimeout":  # no time is left to ask for oneself in this look

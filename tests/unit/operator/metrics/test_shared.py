@@ -11,6 +11,7 @@ from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.look import Evidence
 from sampler_rollouts.domain.evidence.samples import CheckPlan, Question, Series
 from sampler_rollouts.metrics import shared
+from sampler_rollouts.metrics.envelope import Identity, SourceProblem
 from sampler_rollouts.metrics.prometheus import PrometheusSource
 from sampler_rollouts.metrics.selectors import Selector, covers, of_pods, of_stable, united
 
@@ -136,6 +137,35 @@ def test_one_answer_is_for_some_so_that_nobody_waits_long_for_it(shop: Shop, mon
     assert frozenset().union(*asked_for) == set(NAMES)
 
 
+def test_fewer_are_read_together_where_all_are_too_large_an_answer(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = Moments()
+    monkeypatch.setattr(shared, "time", moments)
+    source, answered = begun(shop), Shop.raw
+
+    def raw(self: Shop, selector: str, start: int, end: int) -> dict[Identity, Series]:
+        if len(set(re.findall(r"\br\d+\b", selector))) > 4:
+            self.queries.append(selector)
+            raise SourceProblem("AnswerTooLarge", "too large")
+        return answered(self, selector, start, end)
+
+    monkeypatch.setattr(Shop, "raw", raw)
+
+    def together(scrape: float) -> list[int]:
+        shop.queries.clear()
+        for name in NAMES:
+            moments.now += 0.1
+            assert look(source, shop, name, scrape).available
+        return [len(set(re.findall(r"\br\d+\b", query))) for query in shop.queries]
+
+    first = together(302)
+    assert (first[0], first[3], max(first[4:])) == (12, 6, 3), "twelve, half of them, and then a quarter"
+    moments.now += 3
+    assert max(together(304)) == 3
+    moments.now += shared.LONGEST_APART
+    together(306)  # nobody has been looked at for so long: the first round is each by himself
+    assert 12 in together(308), "it is tried again after an hour"
+
+
 def test_whose_pace_is_not_known_is_read_for_a_few_seconds(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a restart all have been looked at once, and most of them come back after a minute."""
     moments = Moments()
@@ -162,7 +192,7 @@ def test_who_is_not_looked_at_any_more_is_not_read_for(shop: Shop, monkeypatch: 
     assert all('rollout="r1"' in one for one in shop.queries)
 
 
-@pytest.mark.parametrize("reason", ["InvalidAnswer", "PartialAnswer", "AnswerTooLarge", "QueryFailed"])
+@pytest.mark.parametrize("reason", ["InvalidAnswer", "PartialAnswer", "QueryFailed"])
 def test_nobody_suffers_for_another_s_series(shop: Shop, reason: str) -> None:
     source = begun(shop)
     shop.fails["r5"] = reason
