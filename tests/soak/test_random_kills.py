@@ -45,6 +45,8 @@ TAKEN_FOR_READY = 15.0
 running container for ready until it has made its probes, some seconds later (kubernetes/kubernetes#135795), so that its
 pod is put among the Service's for that long. Nobody but the kubelet can tell; clients are told to come back."""
 STARTING = "HTTP 503 starting"
+NOT_LISTENING = "ConnectError"
+"""Of a server that has not got as far as that."""
 
 
 def release(image: str, build: int) -> dict[str, Any]:
@@ -97,7 +99,7 @@ def test_every_rollout_ends_right(
         if not good:
             assert "unexpected-script" in condition_of(seen, "Stalled")["message"]
         assert not failed_by_us(load, kills), beside(load, kills)
-    early = sum(one.detail == STARTING for one in load.tally.records())
+    early = sum(one.outcome != OK for one in load.tally.records())
     told = f"{build} rollouts, {load.tally.count()} requests, {early} of them sent to starting servers by a new kubelet"
     print(f"{told}; killed: {dict(killed)}")  # noqa: T201
 
@@ -137,7 +139,8 @@ def failed_by_us(load: LoadGenerator, kills: Sequence[Kill]) -> list[Record]:
     kubelets = [at for at, name in kills if name == "kubelet"]
 
     def by_kubelet(one: Record) -> bool:
-        return one.detail == STARTING and any(0 <= one.at - at <= TAKEN_FOR_READY for at in kubelets)
+        early = one.detail == STARTING or one.detail.startswith(NOT_LISTENING)
+        return early and any(0 <= one.at - at <= TAKEN_FOR_READY for at in kubelets)
 
     return [one for one in load.tally.records() if one.outcome != OK and not by_kubelet(one)]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from tests.support.scenarios.faults import Fault
+from tests.support.kube.api import MemoryApi
 from tests.support.scenarios.language import Given, Then, When
 from tests.support.scenarios.story import Story
 from tests.support.scenarios.world import World
@@ -39,7 +39,7 @@ class Told:
     """Simulated."""
     begun_with: frozenset[str]
     """Rollout, pool and build of what was ready when the story began."""
-    fault: Fault | None = None
+    fault: Armed | None = None
     breaches: list[str] = field(default_factory=list)
     headlines: set[str] = field(default_factory=set)
 
@@ -62,7 +62,14 @@ def scenario(name: str, *excused: str, faults: bool = True, long: bool = False) 
     return register
 
 
-def told(one: Scenario, fault: Fault | None = None) -> Told:
+class Armed(Protocol):
+    """What befalls writes: it is told of each from the story's beginning on."""
+
+    def arm(self, api: MemoryApi) -> None:
+        """From now on writes count."""
+
+
+def told(one: Scenario, fault: Armed | None = None) -> Told:
     """Tell it, from its beginning to rest."""
     world = World()
     world.watching.excused = set(one.excused)

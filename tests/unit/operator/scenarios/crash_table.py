@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
 from tests.support.scenarios.faults import Kind
-from tests.unit.operator.scenarios.crashes import KINDS, calm, cases, failure
+from tests.unit.operator.scenarios.crashes import KINDS, Forks, calm
 from tests.unit.operator.scenarios.stories import ALL
 
 COLUMNS = (Kind.KILLED_BEFORE, *KINDS)
@@ -41,10 +41,9 @@ def row(name: str) -> Row:
     logging.disable(logging.CRITICAL)
     began, made = time.monotonic(), Row(name)
     made.simulated = calm(name).seconds
-    for case in cases([name]):
+    for case, said in Forks(name).tell():
         made.counts[case.kind] += 1
-        if said := failure(case):
-            made.wrong.append(said)
+        made.wrong += [said] if said else []
     made.took = time.monotonic() - began
     return made
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import os
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
+from tests.support.kube.api import MemoryApi, Write
 from tests.support.scenarios.faults import Fault, Kind
 from tests.support.scenarios.telling import SCENARIOS, Told, told
 
@@ -50,9 +52,13 @@ def sample(names: list[str], stories: int, each: int, seed: int) -> list[Case]:
 
 def failure(case: Case) -> str:
     """What is wrong with one case, or nothing."""
-    undisturbed, fault = calm(case.scenario), Fault(case.kind, case.at)
+    return _difference(case.scenario, case, Fault(case.kind, case.at))
+
+
+def _difference(scenario: str, case: object, fault: Fault | Forks) -> str:
+    undisturbed = calm(scenario)
     try:
-        disturbed = told(SCENARIOS[case.scenario], fault)
+        disturbed = told(SCENARIOS[scenario], fault)
     except AssertionError as error:
         return f"{case} ({fault.write}): {error}"
     if disturbed.breaches:
@@ -64,6 +70,76 @@ def failure(case: Case) -> str:
         if found.get(name) != expected.get(name)
     ]
     return f"{case} ({fault.write}): " + "; ".join(wrong) if wrong else ""
+
+
+@dataclass
+class Forks:
+    """At each write the story goes on in a process of its own for each fault, and here as if nothing had been.
+
+    What comes before a write is the same for all of its faults: it is told once.
+    """
+
+    name: str
+    found: list[tuple[Case, str]] = field(default_factory=list)
+    write: Write | None = None
+    """What the fault hit, in a process of its own."""
+    _at: int = 0
+    _forked: int = -1
+    _fault: Fault | None = None
+    _answer: int = -1
+    """Where such a process says what differed."""
+
+    def __str__(self) -> str:
+        return str(Case(self.name, self._fault.kind, self._fault.at)) if self._fault else self.name
+
+    def arm(self, api: MemoryApi) -> None:
+        """From now on writes count."""
+        api.before_write, api.after_write = self._before, self._after
+
+    def tell(self) -> list[tuple[Case, str]]:
+        """All cases of the story with what is wrong with each, or nothing."""
+        calm(self.name)
+        try:
+            said = _difference(self.name, self, self)
+        except BaseException as error:
+            if self._fault is None:
+                raise
+            said = f"{self}: {type(error).__name__}: {error}"
+        if self._fault is not None:
+            os.write(self._answer, said.encode())
+            os._exit(0)
+        assert said == "", f"told without a fault: {said}"
+        return self.found
+
+    def _before(self, write: Write) -> None:
+        if self._fault is None:
+            self._fork(KINDS if self._at else (Kind.KILLED_BEFORE, *KINDS), write)
+        if self._fault is not None:
+            self._fault._before(write)
+
+    def _after(self, write: Write) -> None:
+        if self._fault is None and self._forked != self._at:  # a story that refuses writes by itself
+            self._fork((Kind.KILLED_AFTER, Kind.TIMED_OUT), write)
+        self._at += 1
+        if self._fault is not None:
+            self._fault._after(write)
+
+    def _fork(self, kinds: Iterable[Kind], write: Write) -> None:
+        """A process for each; in one of those, the fault is armed."""
+        self._forked = self._at
+        for kind in kinds:
+            end, answer = os.pipe()
+            if child := os.fork():
+                os.close(answer)
+                with os.fdopen(end, "rb") as answered:
+                    said = answered.read().decode()
+                _, status = os.waitpid(child, 0)
+                case = Case(self.name, kind, self._at)
+                self.found.append((case, f"{case} ({write}): it ended with {status}" if status else said))
+                continue
+            os.close(end)
+            self.write, self._answer, self._fault = write, answer, Fault(kind, self._at, seen=self._at)
+            return
 
 
 def _flat(how: Told) -> dict[str, object]:
