@@ -34,11 +34,11 @@ test: lint ## what CI runs: lint, unit tests, whether what no image here install
 e2e: venv ## the end-to-end tests alone, also on any other cluster (CLUSTER=current IMAGES=... : docs/local-cluster.md)
 	@$(PY) -m pytest tests/e2e -q --durations=10
 
-soak: venv ## the long proofs: every long and slow test, many random histories, every hostile manifest, every scenario with a fault at each write, `up` stopped everywhere, then the real-model demo DEMOS times (default 5)
+soak: venv ## the long proofs: every long and slow test, many random histories, every hostile manifest, every scenario with a fault at each tenth write (CRASH_ONE_IN), `up` stopped everywhere, then the real-model demo DEMOS times (default 5)
 	@LONG_TESTS_ONE_IN=1 EXAMPLES=2 $(PY) -m pytest tests/unit -m "long or slow" $(PARALLEL) -q --timeout 7200
 	@HISTORIES=100 $(PY) -m pytest tests/unit/operator/domain/test_properties.py tests/unit/operator/domain/test_total.py -q --timeout 7200
 	@HISTORIES=2000 $(PY) -m pytest tests/unit/operator/domain/test_model.py -q --timeout 36000
-	@$(PY) -m tests.unit.operator.scenarios.crash_table
+	@$(PY) -m tests.unit.operator.scenarios.crash_table --one-in $${CRASH_ONE_IN:-10} --seed $${CRASH_SEED:-1}
 	@LONG=200 $(PY) -m pytest tests/unit/samplerd/test_public_failures.py tests/unit/samplerd/test_sharded.py -q --timeout 7200
 	@$(PY) -m samplerd preflight --model synthetic --long
 	@$(PY) -m tests.proofs.kept_sets

@@ -80,6 +80,9 @@ class Forks:
     """
 
     name: str
+    one_in: int = 1
+    """Of the cases; which ones is a matter of chance."""
+    seed: int = 1
     found: list[tuple[Case, str]] = field(default_factory=list)
     write: Write | None = None
     """What the fault hit, in a process of its own."""
@@ -127,7 +130,10 @@ class Forks:
     def _fork(self, kinds: Iterable[Kind], write: Write) -> None:
         """A process for each; in one of those, the fault is armed."""
         self._forked = self._at
+        chance = random.Random(f"{self.seed} {self.name} {self._at}")
         for kind in kinds:
+            if chance.random() * self.one_in >= 1:
+                continue
             end, answer = os.pipe()
             if child := os.fork():
                 os.close(answer)
