@@ -26,6 +26,7 @@ _KEYS: Final[dict[str, tuple[str, ...]]] = {
 }
 _SETS: Final = frozenset({"finalizers"})
 _ATOMIC: Final = frozenset({"selector", "labelSelector", "fieldRef"})
+_NOTHING: Final = object()
 _NOT_TRACKED: Final = frozenset({"apiVersion", "kind"})
 _NOT_TRACKED_METADATA: Final = frozenset(
     {"name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink"}
@@ -35,7 +36,7 @@ _NOT_TRACKED_METADATA: Final = frozenset(
 
 def paths_of(obj: dict[str, Any]) -> Paths:
     """All fields that an object names."""
-    return frozenset(_walk(tracked(obj), "", ()))
+    return frozenset(path for path, _ in _walk(tracked(obj), "", ()))
 
 
 def tracked(obj: dict[str, Any]) -> dict[str, Any]:
@@ -46,19 +47,20 @@ def tracked(obj: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-def _walk(value: Any, name: str, path: Path) -> Iterator[Path]:
+def _walk(value: Any, name: str, path: Path) -> Iterator[tuple[Path, Any]]:
+    """Each path with what stands there; of a list item's own path that it is there, and no more."""
     if isinstance(value, dict) and value and name not in _ATOMIC:
         for key, item in value.items():
             yield from _walk(item, key, (*path, f"f:{key}"))
     elif keys := keys_of(name, value):
         for item in value:
             step = (*path, _key_step(item, keys))
-            yield step
+            yield step, True
             yield from _walk(item, "", step)
     elif name in _SETS and value:
-        yield from ((*path, f"v:{json.dumps(item)}") for item in value)
+        yield from (((*path, f"v:{json.dumps(item)}"), item) for item in value)
     elif path:
-        yield path
+        yield path, value
 
 
 def keys_of(name: str, value: Any) -> tuple[str, ...]:
@@ -151,9 +153,8 @@ def merge(live: Any, wanted: Any, name: str = "") -> Any:
 
 def changed(before: dict[str, Any], after: dict[str, Any]) -> Paths:
     """The fields that an update changed, added or took away."""
-    before, after = _differing(tracked(before), tracked(after))
-    old, new = paths_of(before), paths_of(after)
-    return frozenset(path for path in old | new if path not in old & new or is_other(before, after, path))
+    old, new = (dict(_walk(tree, "", ())) for tree in _differing(tracked(before), tracked(after)))
+    return frozenset(path for path in old.keys() | new.keys() if old.get(path, _NOTHING) != new.get(path, _NOTHING))
 
 
 def is_other(one: Any, other: Any, path: Path) -> bool:

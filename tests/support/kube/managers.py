@@ -33,19 +33,17 @@ def owned(obj: Obj) -> Owned:
     }
 
 
-def _write(obj: Obj, sets: Owned, before: Obj | None, now: str) -> None:
-    """A time moves only when its entry changes."""
+def _write(obj: Obj, sets: Owned, before: Obj | None, was: Owned, now: str) -> None:
+    """``was`` is what ``before`` says. A time moves only when its entry changes."""
     old = {_identity(e): e for e in ((before or {}).get("metadata") or {}).get("managedFields") or []}
     entries = []
     for manager, paths in sets.items():
-        if not paths:
-            continue
-        entry: Obj = {"manager": manager.name, "operation": manager.operation, "apiVersion": obj.get("apiVersion")}
-        entry |= {"fieldsType": "FieldsV1", "fieldsV1": encode(paths)}
-        entry |= {"subresource": manager.subresource} if manager.subresource else {}
-        known = old.get(_identity(entry))
-        same = known is not None and known["fieldsV1"] == entry["fieldsV1"]
-        entries.append({**entry, "time": known["time"] if same and known else now})
+        if paths and was.get(manager) == paths:
+            entries.append(old[manager.name, manager.operation, manager.subresource])
+        elif paths:
+            entry: Obj = {"manager": manager.name, "operation": manager.operation, "apiVersion": obj.get("apiVersion")}
+            entry |= {"fieldsType": "FieldsV1", "fieldsV1": encode(paths), "time": now}
+            entries.append(entry | ({"subresource": manager.subresource} if manager.subresource else {}))
     obj["metadata"]["managedFields"] = entries
 
 
@@ -71,19 +69,19 @@ def applied(live: Obj | None, wanted: Obj, name: str, force: bool, now: str) -> 
         if not any(other[: len(path)] == path for other in still):
             remove(kept, path)
     body: Obj = merge(kept, wanted)
-    _write(body, others | {me: mine}, live, now)
+    _write(body, others | {me: mine}, live, sets, now)
     return body
 
 
 def updated(live: Obj | None, new: Obj, manager: Manager, now: str) -> Obj:
     """The object after a create, an update or a merge patch: who changes a field owns it alone."""
-    sets = owned(live or {})
+    sets = was = owned(live or {})
     touched = changed(live or {}, new) if live else paths_of(new)
     there = paths_of(new)
     mine = (sets.get(manager, frozenset()) | touched) & there
     if touched:
         sets = {who: (paths - touched) & there for who, paths in sets.items()} | {manager: mine}
-    _write(new, sets, live, now)
+    _write(new, sets, live, was, now)
     return new
 
 
