@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import heapq
 import itertools
 import random
@@ -16,6 +17,8 @@ from typing import Final, Generic, TypeVar
 Key = TypeVar("Key", bound=Hashable)
 
 BASE_DELAY: Final = 0.5
+LONG: Final = 20.0
+"""Seconds from which on it matters little when exactly somebody comes back."""
 MAX_DELAY: Final = 12.0
 """A few looks of a rollout under way: after an outage of the API server an abort is not to be seen much later (R7)."""
 
@@ -70,7 +73,15 @@ class WorkQueue(Generic[Key]):
         if delay <= 0:
             self.add(key)
         else:
-            self._wait_for(key, delay)
+            self._wait_for(key, delay if delay < LONG else self._in_turn(key, delay))
+
+    def _in_turn(self, key: Key, delay: float) -> float:
+        """A little sooner, at a moment of the key's own: what has come at once is not to come at once for ever.
+
+        Moments are half the delay apart, so that who comes back after the same delay each time does so.
+        """
+        grid, digest = delay / 2, hashlib.blake2b(repr(key).encode(), digest_size=4).digest()
+        return delay - (self._clock() + delay - grid * int.from_bytes(digest) / 2**32) % grid
 
     def within(self, key: Key, seconds: float) -> None:
         """Work on the key in that time, at a moment by chance, so that not all come at once; at once if it is new."""

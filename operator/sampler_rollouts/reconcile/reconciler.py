@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 from sampler_rollouts.cluster.adapter import Children
-from sampler_rollouts.cluster.errors import DeniedError, RefusedError
+from sampler_rollouts.cluster.errors import ConflictError, DeniedError, RefusedError
 from sampler_rollouts.cluster.kinds import RolloutKey, key_of, metadata
 from sampler_rollouts.cluster.permit import Permit
 from sampler_rollouts.domain.allowed import BY_DEFAULT, Allowed
@@ -46,6 +46,8 @@ LONGEST_WAIT: Final = 600.0
 """Seconds after which a rollout is looked at again, whatever the decision says."""
 RETRY_REFUSED: Final = 15.0
 """Seconds after which a child that was refused is tried again at the latest; no look that is wanted sooner waits."""
+MOST_QUESTIONS: Final = 3
+"""In one look: the status from which a question follows is written by nobody else, as a rule."""
 RETRY_PASSING: Final = 5.0
 """The same for one that changed since it was looked at, or is still being deleted."""
 
@@ -102,14 +104,14 @@ class Reconciler:
             permit.revoke()
 
     async def _step(self, key: RolloutKey, cluster: Cluster) -> Result:
-        rollout = await self._in_thread(cluster.read, key)
+        rollout, evidence = await self._read(key, cluster)
         if rollout is None:
             self._refusals.forget(key)
             self._observer.forget(key)
             self._deliveries.forget(key)
             return Result(gone=True)
         status = Status.load(rollout.get("status"))
-        outcome, children, evidence = await self._decide(rollout, status, cluster)
+        outcome, children = await self._decide(rollout, status, evidence, cluster)
         noted = self._deliveries.noted(_origin(rollout), key, status, outcome, self._clock())
         outcome = noted.outcome
         written = await self._in_thread(self._write, cluster, rollout, noted, children)
@@ -120,12 +122,36 @@ class Reconciler:
             raise written.silence
         return Result(requeue_after=_next_look(outcome, written))
 
-    async def _decide(
-        self, rollout: Manifest, status: Status, cluster: Cluster
-    ) -> tuple[Outcome, Children, Evidence | None]:
+    async def _read(self, key: RolloutKey, cluster: Cluster) -> tuple[Manifest | None, Evidence | None]:
+        """The SamplerRollout as it is after what the data say of it has been found out.
+
+        While the metrics source is waited for nothing of the object is held: after a start thousands wait at once.
+        """
+        for _ in range(MOST_QUESTIONS):
+            rollout = await self._in_thread(cluster.read, key)
+            asked = self._question(rollout)
+            if rollout is None or asked is None:
+                return rollout, None
+            version = metadata(rollout).get("resourceVersion")
+            del rollout
+            evidence = await self._evidence(asked)
+            rollout = await self._in_thread(cluster.read, key)
+            same = rollout is None or metadata(rollout).get("resourceVersion") == version
+            if same or self._question(rollout) == asked:
+                return rollout, evidence
+            del rollout
+        raise ConflictError(f"{key}: changed while the metrics source was asked")
+
+    def _question(self, rollout: Manifest | None) -> Question | None:
+        if rollout is None:
+            return None
         meta, spec = ResourceMeta.of(metadata(rollout), self._allowed), rollout.get("spec") or {}
-        asked = question(meta, spec, status, self._clock())
-        evidence = None if asked is None else await self._evidence(asked)
+        return question(meta, spec, Status.load(rollout.get("status")), self._clock())
+
+    async def _decide(
+        self, rollout: Manifest, status: Status, evidence: Evidence | None, cluster: Cluster
+    ) -> tuple[Outcome, Children]:
+        meta, spec = ResourceMeta.of(metadata(rollout), self._allowed), rollout.get("spec") or {}
         # Looked at last, so that pods are seen as they are after the wait for the metrics source.
         children = await self._in_thread(cluster.children, rollout)
         seen = self._refusals.shown(key_of(rollout), children.observation)
@@ -137,7 +163,7 @@ class Reconciler:
         templates = await self._in_thread(self._templates.of, cluster, named) if named else {}
         seen = replace(seen, siblings=siblings, check_templates=templates)
         outcome = decide(meta, spec, status, seen, evidence, self._clock())
-        return note_edits(outcome, cluster.edits(outcome.objects, children)), children, evidence
+        return note_edits(outcome, cluster.edits(outcome.objects, children)), children
 
     async def _evidence(self, asked: Question) -> Evidence:
         """What the data say; whatever fails here neither passes nor fails a release, and never stops an abort (R7)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 
 import pytest
 from hypothesis import given, settings
@@ -63,12 +64,30 @@ async def test_a_key_in_work_is_not_given_out_but_comes_again(queue: WorkQueue[s
 
 async def test_a_key_comes_back_after_its_delay_and_not_before(queue: WorkQueue[str], clock: Clock) -> None:
     queue.add("a")
-    queue.done(await queue.get(), 30.0)
-    clock.now += 29.9
+    queue.done(await queue.get(), 15.0)
+    clock.now += 14.9
 
     assert await nothing_comes(queue)
     clock.now += 0.2
     assert await queue.get() == "a"
+
+
+async def test_who_comes_back_after_long_does_so_at_moments_of_its_own(queue: WorkQueue[str], clock: Clock) -> None:
+    """All that an operator finds when it starts comes at once, and would so every minute."""
+    began, came = clock.now, dict[str, list[float]]()
+    for number in range(200):
+        queue.add_later(f"model-{number}", 60.0)
+    while clock.now < began + 300:
+        clock.now += 0.1
+        while queue.next_due() == 0.0 or (queue.next_due() or 1.0) <= 0:
+            key = await queue.get()
+            came.setdefault(key, []).append(clock.now - began)
+            queue.done(key, 60.0)
+    first = sorted(times[0] for times in came.values())
+    assert 30 < first[0] <= first[-1] <= 60.1
+    assert max(later - sooner for sooner, later in itertools.pairwise(first)) < 2, "spread"
+    gaps = {round(later - sooner, 0) for times in came.values() for sooner, later in itertools.pairwise(times)}
+    assert gaps == {60}, "each at its own pace"
 
 
 async def test_the_sooner_of_two_delays_counts_once(queue: WorkQueue[str], clock: Clock) -> None:
@@ -83,12 +102,12 @@ async def test_the_sooner_of_two_delays_counts_once(queue: WorkQueue[str], clock
 
 
 async def test_an_event_overtakes_a_delay(queue: WorkQueue[str], clock: Clock) -> None:
-    queue.add_later("a", 50.0)
+    queue.add_later("a", 10.0)
     queue.add("a")
 
     assert await queue.get() == "a"
-    queue.done("a", 60.0)
-    clock.now += 55
+    queue.done("a", 15.0)
+    clock.now += 12
     assert await nothing_comes(queue)
 
 
