@@ -46,6 +46,8 @@ LONGEST_WAIT: Final = 600.0
 """Seconds after which a rollout is looked at again, whatever the decision says."""
 RETRY_REFUSED: Final = 15.0
 """Seconds after which a child that was refused is tried again at the latest; no look that is wanted sooner waits."""
+AT_ONCE: Final = 32
+"""Objects that are worked on, each with all of its children. Their calls have few threads anyway, and short limits."""
 MOST_QUESTIONS: Final = 3
 """In one look: the status from which a question follows is written by nobody else, as a rule."""
 RETRY_PASSING: Final = 5.0
@@ -89,6 +91,7 @@ class Reconciler:
         self._clock = clock
         self._observer = observer or NoObserver()
         self._refusals = Refusals()
+        self._room = asyncio.Semaphore(AT_ONCE)
         self._siblings = Siblings(clock)
         self._templates = Templates(clock)
 
@@ -104,13 +107,33 @@ class Reconciler:
             permit.revoke()
 
     async def _step(self, key: RolloutKey, cluster: Cluster) -> Result:
-        rollout, evidence = await self._read(key, cluster)
-        if rollout is None:
-            self._refusals.forget(key)
-            self._observer.forget(key)
-            self._deliveries.forget(key)
-            return Result(gone=True)
-        status = Status.load(rollout.get("status"))
+        """Nothing of an object is held while its metrics source is waited for: after a start thousands wait at once."""
+        for _ in range(MOST_QUESTIONS):
+            there, version, asked = await self._ask(key, cluster)
+            if not there:
+                return self._gone(key)
+            evidence = None if asked is None else await self._evidence(asked)
+            async with self._room:
+                rollout = await self._in_thread(cluster.read, key)
+                if rollout is None:
+                    return self._gone(key)
+                if _version(rollout) == version or self._question(rollout) == asked:
+                    return await self._go_on(rollout, evidence, cluster)
+        raise ConflictError(f"{key}: changed while the metrics source was asked")
+
+    async def _ask(self, key: RolloutKey, cluster: Cluster) -> tuple[bool, str | None, Question | None]:
+        """Whether it is there, in which version, and what is to be asked of its metrics source."""
+        rollout = await self._in_thread(cluster.read, key)
+        return (False, None, None) if rollout is None else (True, _version(rollout), self._question(rollout))
+
+    def _gone(self, key: RolloutKey) -> Result:
+        self._refusals.forget(key)
+        self._observer.forget(key)
+        self._deliveries.forget(key)
+        return Result(gone=True)
+
+    async def _go_on(self, rollout: Manifest, evidence: Evidence | None, cluster: Cluster) -> Result:
+        key, status = key_of(rollout), Status.load(rollout.get("status"))
         outcome, children = await self._decide(rollout, status, evidence, cluster)
         noted = self._deliveries.noted(_origin(rollout), key, status, outcome, self._clock())
         outcome = noted.outcome
@@ -122,29 +145,7 @@ class Reconciler:
             raise written.silence
         return Result(requeue_after=_next_look(outcome, written))
 
-    async def _read(self, key: RolloutKey, cluster: Cluster) -> tuple[Manifest | None, Evidence | None]:
-        """The SamplerRollout as it is after what the data say of it has been found out.
-
-        While the metrics source is waited for nothing of the object is held: after a start thousands wait at once.
-        """
-        for _ in range(MOST_QUESTIONS):
-            rollout = await self._in_thread(cluster.read, key)
-            asked = self._question(rollout)
-            if rollout is None or asked is None:
-                return rollout, None
-            version = metadata(rollout).get("resourceVersion")
-            del rollout
-            evidence = await self._evidence(asked)
-            rollout = await self._in_thread(cluster.read, key)
-            same = rollout is None or metadata(rollout).get("resourceVersion") == version
-            if same or self._question(rollout) == asked:
-                return rollout, evidence
-            del rollout
-        raise ConflictError(f"{key}: changed while the metrics source was asked")
-
-    def _question(self, rollout: Manifest | None) -> Question | None:
-        if rollout is None:
-            return None
+    def _question(self, rollout: Manifest) -> Question | None:
         meta, spec = ResourceMeta.of(metadata(rollout), self._allowed), rollout.get("spec") or {}
         return question(meta, spec, Status.load(rollout.get("status")), self._clock())
 
@@ -207,6 +208,11 @@ class Reconciler:
 
 def _origin(rollout: Manifest) -> Origin:
     return Origin(*key_of(rollout), uid=str(metadata(rollout).get("uid", "")))
+
+
+def _version(rollout: Manifest) -> str | None:
+    version = metadata(rollout).get("resourceVersion")
+    return version if isinstance(version, str) else None
 
 
 def _says_of_failures(status: Status) -> tuple[str, list[str]]:
