@@ -131,12 +131,16 @@ def _near(one: float, other: float, off: float) -> bool:
 
 
 def _same_evidence(one: str, other: str, off: float) -> bool:
-    """Both are ln of an e-value: what a stranger has written there is never the same."""
+    """Both are ln of an e-value; below 0 nothing speaks against the build, however little. What a stranger has written
+    there is never the same."""
     try:
-        low, high = sorted((float(one), float(other)))
+        values = float(one), float(other)
     except ValueError:
         return one == other
-    return low == high or high - low <= max(HALF_A_NAT, off * abs(high))
+    if not all(map(math.isfinite, values)):
+        return one == other
+    low, high = sorted(max(0.0, value) for value in values)
+    return high - low <= max(HALF_A_NAT, off * high)
 
 
 def _words(text: str) -> str:

@@ -32,6 +32,8 @@ def status(checks: list[dict[str, Any]] | None = None, **more: Any) -> Status:
         {"checked": 1090, "upperBound": "1.1%"},
         {"logE": "-1.1"},
         {"logE": "-1.9"},
+        {"logE": "-4"},
+        {"logE": "0.1"},
         {"detail": "3 Reset"},
     ],
 )
@@ -47,7 +49,8 @@ def test_a_little_more_of_the_same_is_not_written(found: dict[str, Any]) -> None
         {"checked": 800},
         {"bad": 4},
         {"bad": 0},
-        {"logE": "0.1"},
+        {"logE": "0.7"},
+        {"logE": "nan"},
         {"logE": "strange"},
         {"verdict": "Passed", "reason": ""},
         {"reason": "StaleData"},
