@@ -25,7 +25,7 @@ from sampler_rollouts.domain.decision import ResourceMeta, decide, note_edits, q
 from sampler_rollouts.domain.decision.examined import to_read
 from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.look import Evidence
-from sampler_rollouts.domain.evidence.samples import Question
+from sampler_rollouts.domain.evidence.samples import Question, SampleSet
 from sampler_rollouts.domain.failures import whereabouts
 from sampler_rollouts.domain.notices.notice import Origin
 from sampler_rollouts.domain.outcome import EventNote, Manifest, Outcome
@@ -47,7 +47,8 @@ LONGEST_WAIT: Final = 600.0
 RETRY_REFUSED: Final = 15.0
 """Seconds after which a child that was refused is tried again at the latest; no look that is wanted sooner waits."""
 AT_ONCE: Final = 32
-"""Objects that are worked on, each with all of its children. Their calls have few threads anyway, and short limits."""
+"""Objects that are worked on, each with all of its children. Their calls have few threads, and wait for these no longer
+than so many objects take; without that, whoever has begun waits behind all that are to begin."""
 MOST_QUESTIONS: Final = 3
 """In one look: the status from which a question follows is written by nobody else, as a rule."""
 RETRY_PASSING: Final = 5.0
@@ -109,15 +110,18 @@ class Reconciler:
     async def _step(self, key: RolloutKey, cluster: Cluster) -> Result:
         """Nothing of an object is held while its metrics source is waited for: after a start thousands wait at once."""
         for _ in range(MOST_QUESTIONS):
-            there, version, asked = await self._ask(key, cluster)
+            async with self._room:
+                there, version, asked = await self._ask(key, cluster)
             if not there:
                 return self._gone(key)
-            evidence = None if asked is None else await self._evidence(asked)
+            now = self._clock()
+            samples = None if asked is None else await self._metrics.fetch(asked, now)
             async with self._room:
                 rollout = await self._in_thread(cluster.read, key)
                 if rollout is None:
                     return self._gone(key)
                 if _version(rollout) == version or self._question(rollout) == asked:
+                    evidence = await self._evidence(asked, samples, now) if asked and samples else None
                     return await self._go_on(rollout, evidence, cluster)
         raise ConflictError(f"{key}: changed while the metrics source was asked")
 
@@ -166,10 +170,8 @@ class Reconciler:
         outcome = decide(meta, spec, status, seen, evidence, self._clock())
         return note_edits(outcome, cluster.edits(outcome.objects, children)), children
 
-    async def _evidence(self, asked: Question) -> Evidence:
+    async def _evidence(self, asked: Question, samples: SampleSet, now: datetime) -> Evidence:
         """What the data say; whatever fails here neither passes nor fails a release, and never stops an abort (R7)."""
-        now = self._clock()
-        samples = await self._metrics.fetch(asked, now)
         try:
             return await self._in_thread(evaluate, asked, samples, now)
         except Exception as error:
