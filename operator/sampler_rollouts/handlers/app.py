@@ -66,19 +66,21 @@ async def run(options: Options) -> None:
     posts.watch(deliveries)
     couriers = Couriers(deliveries, Sender(told.receivers))
     with ThreadPoolExecutor(options.threads, thread_name_prefix="api") as threads:
+        reconciler = Reconciler(
+            cluster,
+            metrics,
+            threads,
+            observer=telemetry,
+            preflights=preflights,
+            allowed=sources.authors,
+            deliveries=deliveries,
+        )
         loop = ReconcileLoop(
-            Reconciler(
-                cluster,
-                metrics,
-                threads,
-                observer=telemetry,
-                preflights=preflights,
-                allowed=sources.authors,
-                deliveries=deliveries,
-            ).reconcile,
+            reconciler.reconcile,
             _list_keys(cluster, options, threads),
             resync=options.resync,
             ended=telemetry.ended,
+            crowded=reconciler.crowded,
         )
         telemetry.watch(loop)
         async with _probes(loop, telemetry, options.probe_port):

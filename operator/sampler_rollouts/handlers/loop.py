@@ -48,8 +48,12 @@ class ReconcileLoop:
         resync: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
         ended: Callable[[str, float], None] = lambda *_: None,
+        crowded: Callable[[], bool] = lambda: False,
     ) -> None:
-        """``ended`` is told how each reconcile ended, and after how many seconds."""
+        """``ended`` is told how each reconcile ended, and after how many seconds; while it is ``crowded`` none begins.
+
+        What waits in the queue has no time limit, what has begun has one.
+        """
         self.queue: WorkQueue[RolloutKey] = WorkQueue(clock)
         self._reconcile = reconcile
         self._list_keys = list_keys
@@ -57,6 +61,7 @@ class ReconcileLoop:
         self._resync = resync
         self._clock = clock
         self._ended = ended
+        self._crowded = crowded
         self._beat = clock()
         self._synced_at: float | None = None
         self._stopping = asyncio.Event()
@@ -112,6 +117,8 @@ class ReconcileLoop:
     async def _keep_dispatching(self) -> None:
         begun: deque[float] = deque(maxlen=AT_ONCE)
         while True:
+            while self._crowded():
+                await asyncio.sleep(PACE)
             key = await self.queue.get()
             task = asyncio.create_task(self._once(key), name=f"reconcile {key}")
             self._tasks.add(task)

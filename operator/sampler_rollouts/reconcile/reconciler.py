@@ -7,9 +7,10 @@ anew; then the children, which follow from status and can be applied again; then
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -92,9 +93,25 @@ class Reconciler:
         self._clock = clock
         self._observer = observer or NoObserver()
         self._refusals = Refusals()
-        self._room = asyncio.Semaphore(AT_ONCE)
+        self._room, self._outside = asyncio.Semaphore(AT_ONCE), 0
         self._siblings = Siblings(clock)
         self._templates = Templates(clock)
+
+    def crowded(self) -> bool:
+        """Whether as many wait to be worked on as can be: to begin with another would only have it wait as well."""
+        return self._outside >= AT_ONCE
+
+    @contextlib.asynccontextmanager
+    async def _in_room(self) -> AsyncIterator[None]:
+        self._outside += 1
+        try:
+            await self._room.acquire()
+        finally:
+            self._outside -= 1
+        try:
+            yield
+        finally:
+            self._room.release()
 
     async def reconcile(self, key: RolloutKey) -> Result:
         """Bring one SamplerRollout a step further; any error may be raised, and calling again is the remedy.
@@ -110,13 +127,13 @@ class Reconciler:
     async def _step(self, key: RolloutKey, cluster: Cluster) -> Result:
         """Nothing of an object is held while its metrics source is waited for: after a start thousands wait at once."""
         for _ in range(MOST_QUESTIONS):
-            async with self._room:
+            async with self._in_room():
                 there, version, asked = await self._ask(key, cluster)
             if not there:
                 return self._gone(key)
             now = self._clock()
             samples = None if asked is None else await self._metrics.fetch(asked, now)
-            async with self._room:
+            async with self._in_room():
                 rollout = await self._in_thread(cluster.read, key)
                 if rollout is None:
                     return self._gone(key)
