@@ -80,7 +80,7 @@ async def run(options: Options) -> None:
             _list_keys(cluster, options, threads),
             resync=options.resync,
             ended=telemetry.ended,
-            crowded=reconciler.crowded,
+            calm=reconciler.calm,
         )
         telemetry.watch(loop)
         async with _probes(loop, telemetry, options.probe_port):

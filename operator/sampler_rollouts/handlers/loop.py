@@ -33,6 +33,10 @@ class _TooLongError(Exception):
     """Something was cut off. Its thread may go on, but makes no further call."""
 
 
+async def _at_once() -> None:
+    """Nobody need wait."""
+
+
 class ReconcileLoop:
     """One task per key in work. What is bounded is the threads that the reconciles use, not the tasks: a rollout that
     waits for its metrics source must not take the place of one whose abort is due.
@@ -48,9 +52,9 @@ class ReconcileLoop:
         resync: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
         ended: Callable[[str, float], None] = lambda *_: None,
-        crowded: Callable[[], bool] = lambda: False,
+        calm: Callable[[], Awaitable[None]] = _at_once,
     ) -> None:
-        """``ended`` is told how each reconcile ended, and after how many seconds; while it is ``crowded`` none begins.
+        """``ended`` is told how each reconcile ended, and after how many seconds; none begins before it is ``calm``.
 
         What waits in the queue has no time limit, what has begun has one.
         """
@@ -61,7 +65,7 @@ class ReconcileLoop:
         self._resync = resync
         self._clock = clock
         self._ended = ended
-        self._crowded = crowded
+        self._calm = calm
         self._beat = clock()
         self._synced_at: float | None = None
         self._stopping = asyncio.Event()
@@ -117,8 +121,7 @@ class ReconcileLoop:
     async def _keep_dispatching(self) -> None:
         begun: deque[float] = deque(maxlen=AT_ONCE)
         while True:
-            while self._crowded():
-                await asyncio.sleep(PACE)
+            await self._calm()
             key = await self.queue.get()
             task = asyncio.create_task(self._once(key), name=f"reconcile {key}")
             self._tasks.add(task)

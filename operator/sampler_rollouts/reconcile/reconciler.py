@@ -93,25 +93,33 @@ class Reconciler:
         self._clock = clock
         self._observer = observer or NoObserver()
         self._refusals = Refusals()
-        self._room, self._outside = asyncio.Semaphore(AT_ONCE), 0
+        self._room, self._outside, self._calm = asyncio.Semaphore(AT_ONCE), 0, asyncio.Event()
+        self._calm.set()
         self._siblings = Siblings(clock)
         self._templates = Templates(clock)
 
-    def crowded(self) -> bool:
-        """Whether as many wait to be worked on as can be: to begin with another would only have it wait as well."""
-        return self._outside >= AT_ONCE
+    async def calm(self) -> None:
+        """While as many wait to be worked on as can be: to begin with another would only have it wait as well."""
+        await self._calm.wait()
 
     @contextlib.asynccontextmanager
     async def _in_room(self) -> AsyncIterator[None]:
-        self._outside += 1
+        self._wait(1)
         try:
             await self._room.acquire()
         finally:
-            self._outside -= 1
+            self._wait(-1)
         try:
             yield
         finally:
             self._room.release()
+
+    def _wait(self, more: int) -> None:
+        self._outside += more
+        if self._outside < AT_ONCE:
+            self._calm.set()
+        else:
+            self._calm.clear()
 
     async def reconcile(self, key: RolloutKey) -> Result:
         """Bring one SamplerRollout a step further; any error may be raised, and calling again is the remedy.

@@ -91,3 +91,25 @@ async def test_so_many_objects_are_worked_on_at_once_and_no_more(world: World, m
     one = Counting(KubernetesCluster(world.api), metrics, Inline(), world.clock)
     await asyncio.gather(*(one.reconcile(KEY) for _ in range(6)))
     assert (max(running), len(world.traffic.questions)) == (2, 6), "samples are waited for by all"
+
+
+async def test_none_is_to_begin_while_as_many_wait_as_can_be_worked_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconciler, "AT_ONCE", 2)
+    world = World()
+    one = Reconciler(KubernetesCluster(world.api), BoundedMetrics(world.traffic, []), Inline(), world.clock)
+    ends = asyncio.Event()
+
+    async def work() -> None:
+        async with one._in_room():
+            await ends.wait()
+
+    tasks = [asyncio.create_task(work()) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    await asyncio.wait_for(one.calm(), 1)  # two are worked on, one waits
+    tasks.append(asyncio.create_task(work()))
+    await asyncio.sleep(0.01)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(one.calm(), 0.05)
+    ends.set()
+    await asyncio.gather(*tasks)
+    await asyncio.wait_for(one.calm(), 1)
