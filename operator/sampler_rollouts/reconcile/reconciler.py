@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import functools
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,12 +23,13 @@ from sampler_rollouts.cluster.permit import Permit
 from sampler_rollouts.domain.allowed import BY_DEFAULT, Allowed
 from sampler_rollouts.domain.check_template import named_templates
 from sampler_rollouts.domain.decision import ResourceMeta, decide, note_edits, question
-from sampler_rollouts.domain.decision.examined import to_read
+from sampler_rollouts.domain.decision.examined import awaited, to_read
 from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.look import Evidence
 from sampler_rollouts.domain.evidence.samples import Question, SampleSet
 from sampler_rollouts.domain.failures import whereabouts
 from sampler_rollouts.domain.notices.notice import Origin
+from sampler_rollouts.domain.observation import PodState, Reading
 from sampler_rollouts.domain.outcome import EventNote, Manifest, Outcome
 from sampler_rollouts.domain.status import Status
 from sampler_rollouts.reconcile.correct import Refusal, Written, correct
@@ -145,10 +146,23 @@ class Reconciler:
                 rollout = await self._in_thread(cluster.read, key)
                 if rollout is None:
                     return self._gone(key)
-                if _version(rollout) == version or self._question(rollout) == asked:
-                    evidence = await self._evidence(asked, samples, now) if asked and samples else None
-                    return await self._go_on(rollout, evidence, cluster)
-        raise ConflictError(f"{key}: changed while the metrics source was asked")
+                if _version(rollout) != version and self._question(rollout) != asked:
+                    continue
+                evidence = await self._evidence(asked, samples, now) if asked and samples else None
+                examined = await self._to_read(rollout, cluster)
+                if not examined:
+                    return await self._go_on(rollout, evidence, (), cluster)
+                version = _version(rollout)
+                del rollout
+            # Pods that examine may be as slow as a metrics source.
+            found = await self._preflights.read(examined, self._clock()) if self._preflights else ()
+            async with self._in_room():
+                rollout = await self._in_thread(cluster.read, key)
+                if rollout is None:
+                    return self._gone(key)
+                if _version(rollout) == version:
+                    return await self._go_on(rollout, evidence, found, cluster)
+        raise ConflictError(f"{key}: changed while others were asked")
 
     async def _ask(self, key: RolloutKey, cluster: Cluster) -> tuple[bool, str | None, Question | None]:
         """Whether it is there, in which version, and what is to be asked of its metrics source."""
@@ -161,9 +175,19 @@ class Reconciler:
         self._deliveries.forget(key)
         return Result(gone=True)
 
-    async def _go_on(self, rollout: Manifest, evidence: Evidence | None, cluster: Cluster) -> Result:
+    async def _to_read(self, rollout: Manifest, cluster: Cluster) -> Sequence[PodState]:
+        """The pods that examine a build and are to be asked."""
+        status = Status.load(rollout.get("status"))
+        if self._preflights is None or not awaited(status):
+            return ()
+        children = await self._in_thread(cluster.children, rollout)
+        return to_read(status, children.observation)
+
+    async def _go_on(
+        self, rollout: Manifest, evidence: Evidence | None, readings: tuple[Reading, ...], cluster: Cluster
+    ) -> Result:
         key, status = key_of(rollout), Status.load(rollout.get("status"))
-        outcome, children = await self._decide(rollout, status, evidence, cluster)
+        outcome, children = await self._decide(rollout, status, evidence, readings, cluster)
         noted = self._deliveries.noted(_origin(rollout), key, status, outcome, self._clock())
         outcome = noted.outcome
         written = await self._in_thread(self._write, cluster, rollout, noted, children)
@@ -179,15 +203,18 @@ class Reconciler:
         return question(meta, spec, Status.load(rollout.get("status")), self._clock())
 
     async def _decide(
-        self, rollout: Manifest, status: Status, evidence: Evidence | None, cluster: Cluster
+        self,
+        rollout: Manifest,
+        status: Status,
+        evidence: Evidence | None,
+        readings: tuple[Reading, ...],
+        cluster: Cluster,
     ) -> tuple[Outcome, Children]:
         meta, spec = ResourceMeta.of(metadata(rollout), self._allowed), rollout.get("spec") or {}
         # Looked at last, so that pods are seen as they are after the wait for the metrics source.
         children = await self._in_thread(cluster.children, rollout)
         seen = self._refusals.shown(key_of(rollout), children.observation)
-        if self._preflights is not None:
-            found = await self._preflights.read(to_read(status, seen), self._clock())
-            seen = replace(seen, readings=found)
+        seen = replace(seen, readings=readings)
         siblings = await self._in_thread(self._siblings.of, cluster, meta.namespace)
         named = named_templates(spec)
         templates = await self._in_thread(self._templates.of, cluster, named) if named else {}

@@ -93,6 +93,26 @@ async def test_so_many_objects_are_worked_on_at_once_and_no_more(world: World, m
     assert (max(running), len(world.traffic.questions)) == (2, 6), "samples are waited for by all"
 
 
+async def test_nobody_waits_for_another_s_preflight(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pods that examine may hang: what is worked on meanwhile has the room to itself."""
+    monkeypatch.setattr(reconciler, "AT_ONCE", 1)
+    monkeypatch.setattr(reconciler, "awaited", lambda _: ["a pool"])
+    monkeypatch.setattr(reconciler, "to_read", lambda *_: ["a pod"])
+    crowded: list[bool] = []
+
+    class Preflights:
+        async def read(self, *_: Any) -> tuple[()]:
+            crowded.append(one._room.locked())
+            return ()
+
+    metrics = BoundedMetrics(world.traffic, [])
+    metrics._threads = {"": Inline()}  # type: ignore[dict-item]
+    preflights: Any = Preflights()
+    one = Reconciler(KubernetesCluster(world.api), metrics, Inline(), world.clock, preflights=preflights)
+    await one.reconcile(KEY)
+    assert crowded == [False]
+
+
 async def test_none_is_to_begin_while_as_many_wait_as_can_be_worked_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconciler, "AT_ONCE", 2)
     world = World()
