@@ -194,7 +194,9 @@ def test_what_was_folded_by_minutes_serves_no_comparison(store: Store) -> None:
     """A release that serves alone is tested by minutes; one that is compared with another, by scrapes."""
     source, compared = PrometheusSource(config()), question(ERRORS, births=["c1"], compared=True)
     alone = replace(compared, arms=(replace(compared.arms[0], compared=False),), bake_intervals=5)
-    store.series = [*steady(), *pair(COUNTS, [0] * len(COUNTS), pod="s1", revision="old")]
+    bad = [count // 150 for count in COUNTS]
+    often = [count // 40 for count in COUNTS]  # so that other scrapes of stable's are put together
+    store.series = [*pair(COUNTS, bad), *pair(COUNTS, often, pod="s1", revision="old")]
     assert look(source, store, 250, compared) == _whole(store, 250, compared)
     store.answered.clear()
     assert look(source, store, 251, alone) == _whole(store, 251, alone)
