@@ -7,10 +7,9 @@ anew; then the children, which follow from status and can be applied again; then
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -37,6 +36,7 @@ from sampler_rollouts.reconcile.deliveries import Deliveries, Noted
 from sampler_rollouts.reconcile.examining import BoundedPreflights
 from sampler_rollouts.reconcile.ports import Cluster, Clusters, NoObserver, Observer
 from sampler_rollouts.reconcile.refusals import STATUS_NOT_WRITTEN, Refusals
+from sampler_rollouts.reconcile.room import Room
 from sampler_rollouts.reconcile.sampling import BoundedMetrics
 from sampler_rollouts.reconcile.siblings import Siblings
 from sampler_rollouts.reconcile.templates import Templates
@@ -94,33 +94,13 @@ class Reconciler:
         self._clock = clock
         self._observer = observer or NoObserver()
         self._refusals = Refusals()
-        self._room, self._outside, self._calm = asyncio.Semaphore(AT_ONCE), 0, asyncio.Event()
-        self._calm.set()
+        self._room = Room(AT_ONCE)
         self._siblings = Siblings(clock)
         self._templates = Templates(clock)
 
     async def calm(self) -> None:
-        """While as many wait to be worked on as can be: to begin with another would only have it wait as well."""
-        await self._calm.wait()
-
-    @contextlib.asynccontextmanager
-    async def _in_room(self) -> AsyncIterator[None]:
-        self._wait(1)
-        try:
-            await self._room.acquire()
-        finally:
-            self._wait(-1)
-        try:
-            yield
-        finally:
-            self._room.release()
-
-    def _wait(self, more: int) -> None:
-        self._outside += more
-        if self._outside < AT_ONCE:
-            self._calm.set()
-        else:
-            self._calm.clear()
+        """Until another reconcile is worth beginning."""
+        await self._room.calm()
 
     async def reconcile(self, key: RolloutKey) -> Result:
         """Bring one SamplerRollout a step further; any error may be raised, and calling again is the remedy.
@@ -136,38 +116,42 @@ class Reconciler:
     async def _step(self, key: RolloutKey, cluster: Cluster) -> Result:
         """Nothing of an object is held while its metrics source is waited for: after a start thousands wait at once."""
         for _ in range(MOST_QUESTIONS):
-            async with self._in_room():
+            async with self._room.place():
                 there, version, asked = await self._ask(key, cluster)
             if not there:
                 return self._gone(key)
             now = self._clock()
             samples = None if asked is None else await self._metrics.fetch(asked, now)
-            async with self._in_room():
+            async with self._room.place():
                 rollout = await self._in_thread(cluster.read, key)
                 if rollout is None:
                     return self._gone(key)
-                if _version(rollout) != version and self._question(rollout) != asked:
+                status = Status.load(rollout.get("status"))
+                if _version(rollout) != version and self._question(rollout, status) != asked:
                     continue
                 evidence = await self._evidence(asked, samples, now) if asked and samples else None
-                examined = await self._to_read(rollout, cluster)
+                examined = await self._to_read(rollout, status, cluster)
                 if not examined:
-                    return await self._go_on(rollout, evidence, (), cluster)
+                    return await self._go_on(rollout, status, evidence, (), cluster)
                 version = _version(rollout)
-                del rollout
+                del rollout, status
             # Pods that examine may be as slow as a metrics source.
             found = await self._preflights.read(examined, self._clock()) if self._preflights else ()
-            async with self._in_room():
+            async with self._room.place():
                 rollout = await self._in_thread(cluster.read, key)
                 if rollout is None:
                     return self._gone(key)
                 if _version(rollout) == version:
-                    return await self._go_on(rollout, evidence, found, cluster)
+                    status = Status.load(rollout.get("status"))
+                    return await self._go_on(rollout, status, evidence, found, cluster)
         raise ConflictError(f"{key}: changed while others were asked")
 
     async def _ask(self, key: RolloutKey, cluster: Cluster) -> tuple[bool, str | None, Question | None]:
         """Whether it is there, in which version, and what is to be asked of its metrics source."""
         rollout = await self._in_thread(cluster.read, key)
-        return (False, None, None) if rollout is None else (True, _version(rollout), self._question(rollout))
+        if rollout is None:
+            return False, None, None
+        return True, _version(rollout), self._question(rollout, Status.load(rollout.get("status")))
 
     def _gone(self, key: RolloutKey) -> Result:
         self._refusals.forget(key)
@@ -175,18 +159,22 @@ class Reconciler:
         self._deliveries.forget(key)
         return Result(gone=True)
 
-    async def _to_read(self, rollout: Manifest, cluster: Cluster) -> Sequence[PodState]:
+    async def _to_read(self, rollout: Manifest, status: Status, cluster: Cluster) -> Sequence[PodState]:
         """The pods that examine a build and are to be asked."""
-        status = Status.load(rollout.get("status"))
         if self._preflights is None or not awaited(status):
             return ()
         children = await self._in_thread(cluster.children, rollout)
         return to_read(status, children.observation)
 
     async def _go_on(
-        self, rollout: Manifest, evidence: Evidence | None, readings: tuple[Reading, ...], cluster: Cluster
+        self,
+        rollout: Manifest,
+        status: Status,
+        evidence: Evidence | None,
+        readings: tuple[Reading, ...],
+        cluster: Cluster,
     ) -> Result:
-        key, status = key_of(rollout), Status.load(rollout.get("status"))
+        key = key_of(rollout)
         outcome, children = await self._decide(rollout, status, evidence, readings, cluster)
         noted = self._deliveries.noted(_origin(rollout), key, status, outcome, self._clock())
         outcome = noted.outcome
@@ -198,9 +186,9 @@ class Reconciler:
             raise written.silence
         return Result(requeue_after=_next_look(outcome, written))
 
-    def _question(self, rollout: Manifest) -> Question | None:
+    def _question(self, rollout: Manifest, status: Status) -> Question | None:
         meta, spec = ResourceMeta.of(metadata(rollout), self._allowed), rollout.get("spec") or {}
-        return question(meta, spec, Status.load(rollout.get("status")), self._clock())
+        return question(meta, spec, status, self._clock())
 
     async def _decide(
         self,

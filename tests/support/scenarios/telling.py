@@ -39,7 +39,6 @@ class Told:
     """Simulated."""
     begun_with: frozenset[str]
     """Rollout, pool and build of what was ready when the story began."""
-    fault: Armed | None = None
     breaches: list[str] = field(default_factory=list)
     headlines: set[str] = field(default_factory=set)
 
@@ -92,7 +91,6 @@ def told(one: Scenario, fault: Armed | None = None) -> Told:
         writes=len(world.api.writes) - begun["writes"],
         seconds=world.clock.monotonic() - begun["at"],
         begun_with=frozenset(begun["ready"]),
-        fault=fault,
         breaches=world.watching.breaches,
         headlines=world.watching.headlines,
     )

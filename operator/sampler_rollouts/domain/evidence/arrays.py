@@ -14,6 +14,12 @@ Samples: TypeAlias = Sequence[float] | FloatArray
 """Times or values of one series."""
 
 
+def in_milliseconds(times: Samples) -> FloatArray:
+    """Whole Unix milliseconds, the resolution of the store."""
+    with np.errstate(over="ignore"):
+        return np.round(np.asarray(times, dtype=np.float64) * 1000.0)
+
+
 class Cut:
     """Some of a series' samples. The series of a pod mostly have the same times, and most of them the same values, all
     zero: what is the very same array is worked on once, and stays one.
@@ -40,8 +46,7 @@ class Cut:
         that nothing else gets its ``id``."""
         if id(times) not in self._times:
             every = np.asarray(times, dtype=np.float64)
-            with np.errstate(over="ignore"):
-                kept = self._keep(np.round(every * 1000.0))
+            kept = self._keep(in_milliseconds(every))
             self._times[id(times)] = (times, every, None) if kept.all() else (times, every[kept], kept)
         return self._times[id(times)][1:]
 

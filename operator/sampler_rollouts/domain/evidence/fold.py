@@ -11,9 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
-import numpy as np
-
-from sampler_rollouts.domain.evidence.arrays import Cut
+from sampler_rollouts.domain.evidence.arrays import Cut, in_milliseconds
 from sampler_rollouts.domain.evidence.counters import milliseconds
 from sampler_rollouts.domain.evidence.intervals import Folded, Increments, no_counts
 from sampler_rollouts.domain.evidence.reading import Reader, Window
@@ -87,7 +85,7 @@ def _long(series: Iterable[Series], horizon: int, at_least: int) -> set[tuple[st
     return {
         (one.pool, one.revision, one.pod)
         for one in series
-        if len(one.times) > at_least and int((_milliseconds(one) <= horizon).sum()) > at_least
+        if len(one.times) > at_least and int((in_milliseconds(one.times) <= horizon).sum()) > at_least
     }
 
 
@@ -118,8 +116,3 @@ def _total(ended: Increments) -> Increments:
     """Of traffic only the sum is asked."""
     total = {name: getattr(ended, name).sum(keepdims=True) for name in ("checked", "bad")}
     return replace(ended, **total, started=no_counts(), ended=no_counts())
-
-
-def _milliseconds(series: Series) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        return np.round(np.asarray(series.times, dtype=np.float64) * 1000.0)

@@ -102,7 +102,7 @@ async def test_nobody_waits_for_another_s_preflight(world: World, monkeypatch: p
 
     class Preflights:
         async def read(self, *_: Any) -> tuple[()]:
-            crowded.append(one._room.locked())
+            crowded.append(one._room._places.locked())
             return ()
 
     metrics = BoundedMetrics(world.traffic, [])
@@ -120,7 +120,7 @@ async def test_none_is_to_begin_while_as_many_wait_as_can_be_worked_on(monkeypat
     ends = asyncio.Event()
 
     async def work() -> None:
-        async with one._in_room():
+        async with one._room.place():
             await ends.wait()
 
     tasks = [asyncio.create_task(work()) for _ in range(3)]
