@@ -157,4 +157,6 @@ class WorkQueue(Generic[Key]):
     async def _wait(self) -> None:
         self._changed.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), self.next_due())
+            # Not wait_for: before Python 3.12 it loses a cancellation that meets the event, and the loop never ended.
+            async with asyncio.timeout(self.next_due()):
+                await self._changed.wait()

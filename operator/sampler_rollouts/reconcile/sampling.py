@@ -50,7 +50,9 @@ class BoundedMetrics:
             self._threads.get(question.source, self._threads[_UNKNOWN]), self._metrics.fetch, question, now
         )
         try:
-            return await asyncio.wait_for(call, self._time_limit)
+            # Not wait_for: before Python 3.12 it loses a cancellation that meets the answer.
+            async with asyncio.timeout(self._time_limit):
+                return await call
         except TimeoutError:
             return _none(now, "SourceTimeout", f"no answer within {self._time_limit:g} s")
         except Exception as error:

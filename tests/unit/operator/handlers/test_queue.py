@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -130,6 +131,26 @@ async def test_a_waiter_wakes_when_a_delay_is_over() -> None:
     queue.add_later("a", 0.05)
 
     assert await asyncio.wait_for(queue.get(), 1.0) == "a"
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_waiter_that_is_ended_as_a_key_comes_ends(steps: int) -> None:
+    queue: WorkQueue[str] = WorkQueue(time.monotonic)
+    queue.add_later("b", 60)
+    waiter = asyncio.create_task(_take_all(queue))
+    await asyncio.sleep(0.01)
+    queue.add("a")
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    waiter.cancel()
+    done, _ = await asyncio.wait([waiter], timeout=1)
+    assert done
+    assert waiter.cancelled()
+
+
+async def _take_all(queue: WorkQueue[str]) -> None:
+    while True:
+        queue.done(await queue.get(), 30)
 
 
 async def test_failures_back_off_and_success_forgives(queue: WorkQueue[str]) -> None:
