@@ -148,7 +148,9 @@ class Spec(Strict):
             "self.pools",
             f"{_IN_WAVES} == 1",
             "waves must hold every pool exactly once: add the missing pool or remove the duplicate",
-            lambda spec: [pool.name for pool in spec.pools if spec.wave_names.count(pool.name) != 1],
+            lambda spec: [
+                pool.name for pool in spec.pools if spec.strategy.waves and spec.wave_names.count(pool.name) != 1
+            ],
             "strategy.waves",
             noun="pool",
             when="has(self.strategy.waves)",
@@ -217,8 +219,8 @@ class Spec(Strict):
 
     @property
     def wave_names(self) -> list[str]:
-        """The pools of all waves, in order, duplicates kept."""
-        return [name for wave in self.waves for name in wave]
+        """The pools of the waves as written, in order, duplicates kept."""
+        return [name for wave in self.strategy.waves or [] for name in wave]
 
     @property
     def least_seconds(self) -> int:

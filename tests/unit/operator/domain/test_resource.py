@@ -51,6 +51,14 @@ def test_every_problem_is_reported_at_once() -> None:
     assert len(caught.value.problems) == 3
 
 
+def test_waves_that_nobody_wrote_are_not_blamed_for_two_pools_of_one_name() -> None:
+    spec = two_pools()
+    spec["pools"][1]["name"] = spec["pools"][0]["name"]
+    with pytest.raises(SpecError) as caught:
+        parse_spec(spec)
+    assert caught.value.problems == ("spec.pools: pools must have different names: remove the duplicate",)
+
+
 def test_names_of_children_are_bounded_by_both_names() -> None:
     parse_spec(good(), "a" * 46)
     with pytest.raises(SpecError, match="51 characters together"):
