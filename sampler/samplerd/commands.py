@@ -37,7 +37,7 @@ def run_preflight(
         )
     except (OSError, ModelFileError, TooFewDevicesError) as error:
         return _refused(error)
-    made = preflight(executables, program_for, settings, settings.preflight_budget, long=long)
+    made = preflight(executables, program_for, settings, settings.preflight_budget, long=long, told=_tell)
     if other is not None:
         failures = worst_first([*made.failures, *differences(made, other)])
         made = dataclasses.replace(made, failures=tuple(failures))
@@ -60,6 +60,10 @@ def run_lint(settings: Settings, program_for: ProgramFor, *, as_json: bool) -> i
 def _refused(error: Exception, what: str = "") -> int:
     sys.stderr.write(f"{what}{error}\n")
     return 2
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
 
 
 def _say(text: str) -> None:

@@ -21,9 +21,12 @@ from samplerd.settings import Settings
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
+Told = Callable[[str], None]
 
 LEAST_SHRINKING = 10.0
 """Seconds in which a smaller failing shape is looked for, unless half the budget is more."""
+TOLD_EVERY = 10.0
+"""Seconds between two words of how far it is."""
 
 
 @dataclass
@@ -33,16 +36,19 @@ class Sweep:
     budget: float
     clock: Clock = time.monotonic
     least_shrinking: float = LEAST_SHRINKING
+    told: Told = log.info
+    """What is done with each word of how far it is."""
     outcomes: list[Outcome] = field(default_factory=list, init=False)
     failures: list[Failure] = field(default_factory=list, init=False)
     not_run: list[str] = field(default_factory=list, init=False)
 
     def run(self, planned: Iterable[Case]) -> None:
         """Run what fits. The worst ones are then shrunk, in time of its own: a failed pod serves nobody."""
-        began = self.clock()
+        began = said = self.clock()
         longest = 0.0
         failed: dict[str, Case] = {}
-        for case in planned:
+        plan = list(planned)
+        for case in plan:
             # Once one case did not fit none after it runs: what runs is a prefix of the plan.
             spent = self.clock() - began
             if not case.required and (self.not_run or spent + longest > self.budget):
@@ -50,6 +56,10 @@ class Sweep:
                 continue
             outcome = self._run(case, failed)
             longest = longest if case.required else max(longest, outcome.seconds)
+            if self.clock() - said >= TOLD_EVERY:
+                said = self.clock()
+                done = f"{len(self.outcomes)} of at most {len(plan)} cases in {said - began:.0f} s"
+                self.told(f"preflight: {done} (budget {self.budget:g} s), {len(failed)} failed; last: {case.name}")
         self.failures = worst_first(self.failures)
         self._shrink(failed)
 
@@ -109,8 +119,9 @@ def preflight(
     *,
     long: bool = False,
     least_shrinking: float = LEAST_SHRINKING,
+    told: Told = log.info,
 ) -> Report:
-    """Examine a server's program, by the plan or by the long one.
+    """Examine a server's program, by the plan or by the long one; ``told`` now and then how far it is.
 
     Nothing else may use the executables or compile meanwhile.
     """
@@ -118,7 +129,7 @@ def preflight(
     samplers = Samplers(executables.model, program_for)
     served = Served(executables, samplers, settings.precision)
     suite = TokenSuite(samplers)
-    sweep = Sweep(budget, least_shrinking=least_shrinking)
+    sweep = Sweep(budget, least_shrinking=least_shrinking, told=told)
     sweep.run(cases(served, suite, samplers, long=long))
     return Report(
         subject=subject_of(executables, settings),

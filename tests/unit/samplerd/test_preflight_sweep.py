@@ -67,6 +67,14 @@ def test_what_runs_is_a_prefix_of_the_plan_and_the_rest_is_named() -> None:
     assert sweep.not_run == ["c2", "c3"]
 
 
+def test_it_says_now_and_then_how_far_it_is() -> None:
+    clock = Clock()
+    told: list[str] = []
+    sweep = Sweep(60.0, clock, told=told.append)
+    sweep.run([clock.case("a", 4), clock.case("b", 7, failure=failure("b")), clock.case("c", 1)])
+    assert told == ["preflight: 2 of at most 3 cases in 11 s (budget 60 s), 1 failed; last: b"]
+
+
 def test_failures_come_worst_first_and_the_worst_that_can_be_is_shrunk() -> None:
     clock = Clock()
     asked: list[str] = []
