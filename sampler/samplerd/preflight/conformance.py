@@ -4,13 +4,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from samplerd import oracle
 from samplerd.audit import drawn_in
-from samplerd.preflight.material import ALL_PARAMETERS, NATURES, PARAMETERS, Asked, Floats, any_of, asked_of
-from samplerd.preflight.results import Case, Result, Shape, Smallest, Tally, Wrong
+from samplerd.oracle_changes import NO_CHANGES
+from samplerd.preflight.material import (
+    ALL_PARAMETERS,
+    NATURES,
+    PARAMETERS,
+    Asked,
+    Floats,
+    any_of,
+    asked_of,
+    with_extras,
+)
+from samplerd.preflight.prompts import log_softmax
+from samplerd.preflight.results import KIND_LOGPROBS, Case, Result, Shape, Smallest, Tally, Wrong
 from samplerd.preflight.samplers import Run, Samplers
 from samplerd.program import Step
-from samplerd.rows import Sampled
+from samplerd.rows import MOST_TOP_LOGPROBS, Sampled
+
+LOGPROB_TOLERANCE = 2.0**-13
+"""Nats. docs/sampling.md grants 2^-14 to each of two ways of working them out."""
 
 _BATCHES = (1, 2, 3, 4, 8, 16, 31, 32, 33, 64, 65, 128, 256)
 VOCABULARIES = (2, 3, 8, 17, 32, 33, 64, 129, 257, 513, 1025, 2049, 4097, 16385, 65537)
@@ -49,9 +65,17 @@ def examined(name: str, shape: Shape, run: Run) -> Result:
     """Draw batches and compare every row."""
     tally = Tally(name)
     for numbers in batches(shape.batch):
-        for wrong in judged_batch(run, numbers, [asked_of(number) for number in numbers]):
+        for wrong in judged_batch(run, numbers, asked_at(shape, numbers)):
             tally.add(wrong)
     return tally.result()
+
+
+def asked_at(shape: Shape, numbers: Sequence[int]) -> list[Asked]:
+    """What the rows of these numbers are asked at a shape."""
+    asked = [asked_of(number) for number in numbers]
+    if not shape.edited:
+        return asked
+    return [with_extras(each, number, shape.vocabulary) for each, number in zip(asked, numbers, strict=True)]
 
 
 def batches(size: int) -> list[range]:
@@ -64,14 +88,35 @@ def batches(size: int) -> list[range]:
 def judged_batch(run: Run, numbers: Sequence[int], asked: Sequence[Asked]) -> list[Wrong | None]:
     """Draw one batch; say of each row what is wrong with it."""
     logits, sampled = run(numbers, asked)
-    return [judged(logits[row], each.request(), sampled, row) for row, each in enumerate(asked)]
+    return [judged(logits[row], each, sampled, row) for row, each in enumerate(asked)]
 
 
-def judged(logits: Floats, request: oracle.Request, sampled: Sampled | Step, row: int) -> Wrong | None:
-    """Compare one row with the oracle."""
+def judged(logits: Floats, asked: Asked, sampled: Sampled | Step, row: int) -> Wrong | None:
+    """Compare one row with the oracle, and its log-probabilities, if it wants any, with those in float64."""
+    request = asked.request()
     expected, drawn = oracle.expect(logits, request), drawn_in(sampled, row)
     kind = oracle.judge(expected, drawn)
-    return None if kind is None else Wrong(kind, _example(request, expected, drawn, row))
+    if kind is not None:
+        return Wrong(kind, _example(request, expected, drawn, row))
+    return _judged_logprobs(logits, sampled, row) if asked.logprobs and expected.valid else None
+
+
+def _judged_logprobs(logits: Floats, sampled: Sampled | Step, row: int) -> Wrong | None:
+    made = sampled.logprobs
+    if made is None:
+        return Wrong(KIND_LOGPROBS, {"row": row, "problem": "there are none"})
+    exact = log_softmax(logits)
+    ids = made.top_ids[row]
+    real = ids < exact.size
+    told = np.append(made.top[row][real], made.token[row])
+    right = np.append(exact[ids[real]], exact[sampled.token[row]])
+    best = np.sort(exact)[::-1][: int(real.sum())]
+    with np.errstate(invalid="ignore"):
+        told, right = np.append(told, exact[ids[real]]), np.append(right, best)
+        apart = np.nan_to_num(np.where(told == right, 0.0, np.abs(told - right)), nan=np.inf, posinf=np.inf)
+    if apart.max() <= LOGPROB_TOLERANCE and real.sum() == min(MOST_TOP_LOGPROBS, exact.size):
+        return None
+    return Wrong(KIND_LOGPROBS, {"row": row, "apart_nats": float(apart.max())})
 
 
 def _example(request: oracle.Request, expected: oracle.Expected, drawn: oracle.Drawn, row: int) -> dict[str, Any]:
@@ -84,6 +129,7 @@ def _example(request: oracle.Request, expected: oracle.Expected, drawn: oracle.D
         "min_p": request.min_p,
         "seed": request.seed,
         "position": request.position,
+        "edited": request.changes != NO_CHANGES,
         "expected": {
             "valid": expected.valid,
             "best": expected.best,
@@ -123,9 +169,7 @@ def _smaller_vocabularies(shape: Shape) -> list[Shape]:
 def fails(samplers: Samplers, shape: Shape) -> bool:
     """Whether any row of a shape's case is wrong."""
     run = samplers.compiled(shape)
-    return any(
-        any(judged_batch(run, numbers, [asked_of(number) for number in numbers])) for numbers in batches(shape.batch)
-    )
+    return any(any(judged_batch(run, numbers, asked_at(shape, numbers))) for numbers in batches(shape.batch))
 
 
 def _smallest_top_k(samplers: Samplers, shape: Shape) -> int | None:

@@ -3,11 +3,15 @@
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
 from samplerd import oracle
+from samplerd.edit_list import NO_WISHES, EditList, Wishes
+from samplerd.edits import Edits
+from samplerd.oracle_changes import NO_CHANGES, Changes
 from samplerd.rows import Rows, seed_words
 
 Floats = npt.NDArray[np.float32]
@@ -15,7 +19,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Asked:
-    """Parameters of one row."""
+    """What one row is asked."""
 
     temperature: float = 1.0
     top_k: int = 0
@@ -23,6 +27,12 @@ class Asked:
     min_p: float = 0.0
     seed: int = 0
     position: int = 0
+    wishes: Wishes = NO_WISHES
+    """Edits."""
+    seen: tuple[int, ...] = ()
+    """The tokens that penalties depend on: the first half counts as prompt, the other as output."""
+    logprobs: bool = False
+    """Wants log-probabilities."""
 
     def request(self) -> oracle.Request:
         """The oracle's form."""
@@ -33,7 +43,36 @@ class Asked:
             min_p=self.min_p,
             seed=self.seed,
             position=self.position,
+            changes=self._changes(),
         )
+
+    def _changes(self) -> Changes:
+        if not self.wishes.any:
+            return NO_CHANGES
+        prompt, output = self._halves()
+        return Changes(
+            allowed_ids=self.wishes.allowed_ids,
+            logit_bias=self.wishes.logit_bias,
+            repetition_penalty=self.wishes.repetition_penalty,
+            presence_penalty=self.wishes.presence_penalty,
+            frequency_penalty=self.wishes.frequency_penalty,
+            prompt=prompt,
+            output=output,
+        )
+
+    def write_edits(self, edits: Edits, row: int, vocabulary: int) -> None:
+        """Fill one row of a batch without edits, if any is asked for."""
+        if not self.wishes.any:
+            return
+        prompt, output = self._halves()
+        made = EditList(self.wishes, prompt, capacity=edits.ids.shape[1], vocabulary=vocabulary)
+        for token in output:
+            made.push(token)
+        made.write(edits, row)
+
+    def _halves(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        half = -(-len(self.seen) // 2)
+        return self.seen[:half], self.seen[half:]
 
 
 PARAMETERS = (
@@ -70,6 +109,11 @@ ALL_PARAMETERS = tuple(
 )
 """Every value at which a parameter changes its meaning, with every other, for the long plan."""
 
+_EVERY = 3
+"""Every so many rows are edited, and every so many want log-probabilities."""
+_SEEN = 16
+"""Different tokens, at most, that a row of the sweep has seen; each three times."""
+
 NATURES = ("normal", "ties", "zipf", "flat", "masked", "peaked", "negative", "zeros", "invalid")
 """What breaks a sampler depends on the nature of its logits."""
 
@@ -89,11 +133,41 @@ def _with_seed(asked: Asked, number: int) -> Asked:
     return replace(asked, seed=mixed, position=(mixed >> 33) % 2**20)
 
 
+def with_extras(asked: Asked, number: int, vocabulary: int, seen: tuple[int, ...] | None = None) -> Asked:
+    """The row `number` with edits, with log-probabilities or with neither, in turn; `seen` is made up if it is None."""
+    if number % _EVERY == 1:
+        kinds = _all_wishes(vocabulary)
+        read = _seen(number, vocabulary) if seen is None else seen
+        return replace(asked, wishes=kinds[number // _EVERY % len(kinds)], seen=read)
+    return replace(asked, logprobs=number % _EVERY == 2)
+
+
+def _seen(number: int, vocabulary: int) -> tuple[int, ...]:
+    tokens: list[int] = np.random.default_rng([number, vocabulary]).integers(vocabulary, size=_SEEN).tolist()
+    return tuple(tokens * 3)  # more than once in the output, too
+
+
+@cache
+def _all_wishes(vocabulary: int) -> tuple[Wishes, ...]:
+    biased = {0: 5.0, vocabulary // 2: -100.0, vocabulary - 1: 4.0}
+    first = min(5, vocabulary - 1)
+    return (
+        Wishes(repetition_penalty=1.3, presence_penalty=0.5, frequency_penalty=0.25),
+        Wishes(logit_bias=tuple(biased.items())),
+        Wishes(allowed_ids=tuple(range(first, vocabulary, -(-vocabulary // 100))), repetition_penalty=0.8),
+    )
+
+
+def nature_of(number: int) -> str:
+    """The nature of the logits of the sweep's row `number`."""
+    return NATURES[number // len(PARAMETERS) % len(NATURES)]
+
+
 def logits_of(number: int, vocabulary: int) -> Floats:
     """The logits of the sweep's row `number`, float32 [V]."""
     generator = np.random.default_rng([number, vocabulary])
     normal = generator.standard_normal(vocabulary, np.float32)
-    nature = NATURES[number // len(PARAMETERS) % len(NATURES)]
+    nature = nature_of(number)
     if nature == "zipf":
         ranks = 1 + generator.permutation(vocabulary).astype(np.float32)
         zipf: Floats = -np.float32(1.2) * np.log(ranks)
@@ -102,14 +176,16 @@ def logits_of(number: int, vocabulary: int) -> Floats:
         normal[int(generator.integers(vocabulary))] = 25.0
         return normal
     if nature == "invalid":
-        normal[int(generator.integers(vocabulary))] = (np.nan, np.inf)[number % 2]
+        if number % 3 == 2:
+            return np.full_like(normal, -np.inf)
+        normal[int(generator.integers(vocabulary))] = (np.nan, np.inf)[number % 3]
         return normal
     return _SHAPED[nature](normal)
 
 
 def _some_masked(normal: Floats) -> Floats:
     masked = np.where(normal > 0.5, normal, np.float32(-np.inf))
-    masked[len(normal) // 3] = 0.25  # never all of them
+    masked[len(normal) // 3] = 0.25  # all of them masked are an invalid row
     return masked
 
 
@@ -123,9 +199,13 @@ _SHAPED: dict[str, Callable[[Floats], Floats]] = {
 }
 
 
-def rows_of(asked: Sequence[Asked]) -> Rows:
-    """The sampler's form: a batch without edits and log-probabilities."""
-    return Rows(
+def rows_of(asked: Sequence[Asked], edits: Edits | None = None, *, vocabulary: int = 0) -> Rows:
+    """The sampler's form.
+
+    `edits`: a batch without any, to be filled, with its vocabulary; None: for a program without edits and
+    log-probabilities.
+    """
+    rows = Rows(
         temperature=np.array([each.temperature for each in asked], np.float32),
         top_k=np.array([each.top_k for each in asked], np.int32),
         top_p=np.array([each.top_p for each in asked], np.float32),
@@ -133,3 +213,8 @@ def rows_of(asked: Sequence[Asked]) -> Rows:
         seed=np.array([seed_words(each.seed) for each in asked], np.uint32),
         position=np.array([each.position for each in asked], np.int32),
     )
+    if edits is None:
+        return rows
+    for row, each in enumerate(asked):
+        each.write_edits(edits, row, vocabulary)
+    return rows._replace(edits=edits, logprobs=np.array([each.logprobs for each in asked], np.bool_))

@@ -16,16 +16,16 @@ from samplerd.preflight.suite import TokenSuite
 
 _FIRST = (
     Shape(33, 4099, 4099, "bfloat16", head=True),
-    Shape(33, 1003, 1003),
+    Shape(33, 1003, 1003, edited=True),
     Shape(513, 1025, 1025),
-    Shape(31, 2049, 2049, "bfloat16"),
+    Shape(31, 2049, 2049, "bfloat16", edited=True),
     Shape(32, 517, 517, "float16"),
     Shape(1, 151936, 151936),
     Shape(8, 1000, 1024),
     Shape(65, 32769, 32769, "bfloat16", head=True),
     Shape(3, 151669, 151669, "bfloat16"),
 )
-"""More rows than a tile, a block that ends early, two types, a dot before: each in as few compilations as possible."""
+"""More rows than a tile, a block that ends early, a dot before, edits, two types: each in the fewest programs."""
 _BATCHES = (2, 3, 5, 7, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512, 513, 1, 4, 8)
 _VOCABULARIES = (33, 1000, 1024, 1025, 97, 2048, 2113, 32, 31, 4096, 8193, 65, 64, 63, 1, 2, 10001, 257)
 _TYPES = ("float32", "bfloat16", "float16")
@@ -39,6 +39,12 @@ _STRIDE = 37
 """Coprime to the number of batch sizes: a beginning of them holds small and large ones."""
 _SPLIT = (Shape(7, 1003, 1003), Shape(65, 4099, 4101, "bfloat16"), Shape(2, 33, 33, "float16"), Shape(33, 8192, 8192))
 """Over devices: uneven parts, padding in the last one, parts shorter than a block, even parts."""
+_SPLIT_HEADS = (
+    Shape(33, 1003, 1003, "bfloat16", head=True, edited=True),
+    Shape(7, 8192, 8192, "float16", head=True),
+    Shape(2, 517, 517, head=True, edited=True),
+)
+"""The split step that serves such a vocabulary, behind a dot of each type."""
 _CACHED = (
     Shape(1, 4099, 4099, "bfloat16"),
     Shape(33, 1025, 1025, "bfloat16", head=True),
@@ -71,7 +77,7 @@ def _further(samplers: Samplers) -> Iterator[Case]:
     """What only the long plan has: all combinations of parameters, more meshes, more of the cache, all batch sizes."""
     for shape in _ALL_PARAMETERS:
         yield conformance.parameters_case(samplers, shape)
-    for shape, devices in itertools.product(_SPLIT, _MESHES):
+    for shape, devices in itertools.product((*_SPLIT, *_SPLIT_HEADS), _MESHES):
         if devices <= len(jax.devices()):
             yield conformance.case(samplers, replace(shape, devices=devices), "devices")
     for shape in _CACHED:
@@ -83,22 +89,22 @@ def _further(samplers: Samplers) -> Iterator[Case]:
 def every_batch() -> Iterator[Shape]:
     """Every batch size once, with vocabularies, types and ways in turn: none of these lengths divides another."""
     vocabularies = itertools.cycle(_VOCABULARIES[:-1])
-    kinds = itertools.cycle(itertools.product(_TYPES, (False, True)))
+    kinds = itertools.cycle(itertools.product(_TYPES, (False, True), (False, True)))
     known = {*_FIRST, *swept()}
     for turn in range(_LARGEST_BATCH):
         batch = 1 + turn * _STRIDE % _LARGEST_BATCH
-        dtype, head = next(kinds)
+        dtype, head, edited = next(kinds)
         vocabulary = next(size for size in vocabularies if batch * size <= _LARGEST)
-        shape = Shape(batch, vocabulary, vocabulary, dtype, head)
+        shape = Shape(batch, vocabulary, vocabulary, dtype, head, edited=edited)
         if shape not in known:
             yield shape
 
 
 def swept() -> Iterator[Shape]:
-    """Every batch size with every type, alone and behind a dot; vocabularies in turn."""
-    turn = itertools.cycle(_VOCABULARIES)
+    """Every batch size with every type, alone and behind a dot; vocabularies in turn, edits in every third program."""
+    turn, edited = itertools.cycle(_VOCABULARIES), itertools.cycle((True, False, False))
     for head, dtype, batch in itertools.product((False, True), _TYPES, _BATCHES):
         vocabulary = next(size for size in turn if batch * size <= _LARGEST)
-        shape = Shape(batch, vocabulary, vocabulary, dtype, head)
+        shape = Shape(batch, vocabulary, vocabulary, dtype, head, edited=next(edited))
         if shape not in _FIRST:
             yield shape

@@ -47,6 +47,12 @@ class Shape:
     """Behind a dot product, in one program with it."""
     devices: int = 1
     """Over which the vocabulary is split."""
+    edited: bool = False
+    """A program with edits and log-probabilities, as the served one is; some of the rows want them."""
+
+    def __post_init__(self) -> None:
+        if self.head and self.width != self.vocabulary:
+            raise ValueError(f"{self.label}: the logits of a dot have no padding; make width the vocabulary")
 
     @property
     def label(self) -> str:
@@ -54,7 +60,8 @@ class Shape:
         padded = f" of {self.width}" if self.width != self.vocabulary else ""
         text = f"{self.dtype} {self.batch} x {self.vocabulary}{padded}"
         text += " behind a dot" if self.head else ""
-        return text + (f" over {self.devices} devices" if self.devices > 1 else "")
+        text += f" over {self.devices} devices" if self.devices > 1 else ""
+        return text + (", with edits" if self.edited else "")
 
 
 @dataclass(frozen=True)

@@ -5,21 +5,26 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 from jax.sharding import AxisType
 
 from samplerd import sampling
+from samplerd.edit_list import no_edits
 from samplerd.head_model import head_model
 from samplerd.model import Model
+from samplerd.preflight.behind_a_dot import HIDDEN, hidden_of, matrix_of
 from samplerd.preflight.material import Asked, Floats, logits_of, rows_of
 from samplerd.preflight.results import Shape
-from samplerd.program import ProgramFor, TensorProgram, on_host, serving_step
+from samplerd.program import ProgramFor, TensorProgram, drawn, on_host, serving_step
 from samplerd.rows import Rows, Sampled
 from samplerd.sharded import sharded_sampler
+from samplerd.split_step import Run as StepRun
+from samplerd.split_step import SplitStep
 
-HIDDEN = 64
-"""Columns of the hidden states behind which a head stands."""
+_EDITED_TOKENS = 256
+"""Of one row, at most."""
 
 Run = Callable[[Sequence[int], Sequence[Asked]], tuple[Floats, Sampled]]
 """Draw a batch: numbers of logits and parameters, one a row, to the real logits [B, V] and what was drawn."""
@@ -50,7 +55,7 @@ class Samplers:
         def run(numbers: Sequence[int], asked: Sequence[Asked]) -> tuple[Floats, Sampled]:
             made = np.stack([logits_of(number, shape.vocabulary) for number in numbers])
             logits = np.concatenate([made, padding], axis=1).astype(shape.dtype)
-            return logits[:, : shape.vocabulary].astype(np.float32), compiled(logits, rows_of(asked))
+            return logits[:, : shape.vocabulary].astype(np.float32), compiled(logits, _rows(shape, asked))
 
         return run
 
@@ -64,7 +69,7 @@ class Samplers:
             return inner(logits, rows)
 
         logits = jax.ShapeDtypeStruct((shape.batch, shape.width), shape.dtype)
-        compiled = jax.jit(sample).lower(logits, rows_of([Asked()] * shape.batch)).compile()
+        compiled = jax.jit(sample).lower(logits, _rows(shape, [Asked()] * shape.batch)).compile()
         return lambda logits, rows: on_host(compiled(logits, rows))
 
     def sampler(self, shape: Shape) -> Callable[[jax.Array, Rows], Sampled]:
@@ -79,16 +84,31 @@ class Samplers:
 
     def _behind_a_dot(self, shape: Shape) -> Run:
         """The serving step around a head: the logits it returns are those that it drew from."""
-        generator = np.random.default_rng([shape.batch, shape.vocabulary])
-        hidden = generator.standard_normal((shape.batch, HIDDEN), np.float32)
-        matrix = generator.standard_normal((HIDDEN, shape.vocabulary), np.float32) * np.float32(0.4)
-        model = head_model(self._model, hidden, matrix, shape.dtype)
+        matrix = matrix_of(shape.vocabulary, shape.dtype)
+        model = head_model(self._model, np.zeros((shape.batch, HIDDEN), np.float32), matrix, shape.dtype)
         tokens = np.arange(shape.batch, dtype=np.int32)
-        step = jax.jit(partial(serving_step, model, self._program))
-        compiled = step.lower(model.weights, (), tokens, rows_of([Asked()] * shape.batch)).compile()
+        compiled = self._step(shape, model, tokens)
 
-        def run(_numbers: Sequence[int], asked: Sequence[Asked]) -> tuple[Floats, Sampled]:
-            _, logits, sampled = compiled(model.weights, (), tokens, rows_of(asked))
+        def run(numbers: Sequence[int], asked: Sequence[Asked]) -> tuple[Floats, Sampled]:
+            hidden = np.stack([hidden_of(number, shape.dtype) for number in numbers])
+            weights = model.weights._replace(hidden=jnp.asarray(hidden, shape.dtype))
+            _, logits, sampled = compiled(weights, (), tokens, _rows(shape, asked))
             return np.asarray(logits).astype(np.float32), on_host(sampled)
 
         return run
+
+    def _step(self, shape: Shape, model: Model, tokens: npt.NDArray[np.int32]) -> StepRun:
+        """The step that would serve: that of one device, or the split one."""
+        rows = _rows(shape, [Asked()] * shape.batch)
+        if shape.devices > 1:
+            return SplitStep(model, partial(drawn, self._program), shape.devices).compile((), tokens, rows)
+        step = jax.jit(partial(serving_step, model, self._program))
+        compiled: StepRun = step.lower(model.weights, (), tokens, rows).compile()
+        return compiled
+
+
+def _rows(shape: Shape, asked: Sequence[Asked]) -> Rows:
+    if not shape.edited:
+        return rows_of(asked)
+    edits = no_edits(shape.batch, capacity=_EDITED_TOKENS, vocabulary=shape.vocabulary)
+    return rows_of(asked, edits, vocabulary=shape.vocabulary)

@@ -1,5 +1,6 @@
 """Cases about the very program that will serve: its compiled steps, its shapes, its model."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -8,13 +9,13 @@ from typing import Any
 import numpy as np
 from quality_contract.preflight import TOLERANCE_NATS
 
-from samplerd.preflight.asks import Ask, asks_of, judged_logprobs
+from samplerd.preflight.asks import asks_of, passes_of
 from samplerd.preflight.conformance import fails, judged, smallest
 from samplerd.preflight.material import Floats
 from samplerd.preflight.prompts import Scored, log_softmax, prompts, scored
 from samplerd.preflight.results import KIND_LOGITS, Case, Failure, Result, Shape, Smallest, Tally, Wrong
 from samplerd.preflight.samplers import Samplers
-from samplerd.program import Executables, Step
+from samplerd.program import Executables
 
 GROUP = "served"
 COMPARED = 4
@@ -39,9 +40,10 @@ class Served:
     def cases(self) -> Iterator[Case]:
         """All of them must run. The largest batch comes first: it sees every prompt."""
         largest, *smaller = sorted(self.executables.batch_sizes, reverse=True)
-        yield self._steps(largest, passes=-(-len(self._prompts) // largest))
+        read = min(len(tokens) for tokens in self._prompts)
+        yield self._steps(largest, passes=max(-(-len(self._prompts) // largest), passes_of(largest, read)))
         for size in smaller:
-            yield self._steps(size, passes=1)
+            yield self._steps(size, passes_of(size, read))
         yield self._case("logits, operation by operation", self._plain)
         for size in self.executables.chunk_sizes:
             yield self._case(f"a prompt read in a chunk of {size}", partial(self._chunk, size))
@@ -56,7 +58,8 @@ class Served:
 
         def shrink(failure: Failure, in_time: Callable[[], bool]) -> Smallest | None:
             if failure.kind != KIND_LOGITS:
-                for kind in (shape, replace(shape, head=True)):  # what lies before the sampler stands behind a dot
+                behind = replace(shape, head=True)  # what lies before the sampler stands behind a dot
+                for kind in (shape, behind, replace(behind, edited=True)):
                     if in_time() and fails(self.samplers, kind):
                         return smallest(self.samplers, kind, in_time)
             return Smallest(shape.batch, shape.vocabulary, None)
@@ -65,23 +68,20 @@ class Served:
 
     def _force(self, name: str, size: int, passes: int) -> Result:
         """Teacher-force prompts through the step of one batch size, asking for something else at every token."""
-        tally = Tally(name)
+        tally, turns = Tally(name), itertools.count()
         for turn in range(passes):
             mine = [(turn * size + row) % len(self._prompts) for row in range(size)]
             for index in range(min(len(self._prompts[prompt]) for prompt in mine)):
                 seen = [self._prompts[prompt][: index + 1] for prompt in mine]
-                asks, rows = asks_of(self._model, seen, turn=index + turn)
+                asks, rows = asks_of(self._model, seen, turn=next(turns))
                 step = self.executables.step(np.array([tokens[-1] for tokens in seen], np.int32), rows)
-                self._judge(tally, step, asks)
+                for row, asked in enumerate(asks):
+                    tally.add(judged(step.logits[row], asked, step, row))
                 for row, prompt in enumerate(mine):
                     self._compare(tally, step.logits[row], prompt, index)
         if not self.scores:
             self.scores = [self._scored(number) for number in range(len(self._prompts))]
         return tally.result()
-
-    def _judge(self, tally: Tally, step: Step, asks: list[Ask]) -> None:
-        for row, ask in enumerate(asks):
-            tally.add(judged(step.logits[row], ask.request, step, row) or judged_logprobs(step, row, ask))
 
     def _scored(self, number: int) -> Scored:
         tokens = self._prompts[number]

@@ -50,7 +50,7 @@ class TokenSuite:
             sampled = sample(logits, rows_of(asked))
             for row, each in enumerate(asked):
                 tokens.append(drawn_in(sampled, row))
-                tally.add(judged(logits[row], each.request(), sampled, row))
+                tally.add(judged(logits[row], each, sampled, row))
         self.digest = digest_of(tokens)
         return tally.result()
 

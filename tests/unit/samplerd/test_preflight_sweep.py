@@ -230,4 +230,5 @@ def test_the_verdict_names_the_worst_failure_and_what_was_not_run() -> None:
     assert good.sentence == "preflight passed: 0 cases, 1 not run"
     assert bad.sentence == "preflight failed: a: other-token in 1 of 10 rows (and 1 more)"
     assert "not run, as the budget of 20 s was spent: x" in good.as_text()
-    assert Shape(8, 1000, 1024, "bfloat16", True, 4).label == "bfloat16 8 x 1000 of 1024 behind a dot over 4 devices"
+    assert Shape(8, 1000, 1024, "bfloat16", devices=4).label == "bfloat16 8 x 1000 of 1024 over 4 devices"
+    assert Shape(8, 9, 9, head=True, edited=True).label == "float32 8 x 9 behind a dot, with edits"

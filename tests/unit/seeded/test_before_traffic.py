@@ -30,7 +30,7 @@ CAUGHT: dict[str, tuple[list[str], int | None, set[str]]] = {
     "reused-noise": (["other-token"], 1, set()),
     "shared-noise": (["other-token"], 2, set()),
     "padded-vocabulary": (["outside-kept"], 1, set()),
-    "shard-offset": (["best-dropped", "other-token"], 1, set()),
+    "shard-offset": (["best-dropped"], 1, set()),
     "ignored-temperature": (["outside-kept"], 1, set()),
 }
 _examined: dict[str, Report] = {}
