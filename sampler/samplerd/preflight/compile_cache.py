@@ -1,18 +1,22 @@
-"""The case of the compile cache: a program that was just compiled and the same one from the cache draw the same."""
+"""The case of the compile cache: a program just compiled draws what it must, and the same one from the cache too."""
 
 import contextlib
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
-from samplerd.preflight.material import asked_of
-from samplerd.preflight.results import KIND_CACHE, KIND_CRASHED, Case, Failure, Result, Shape, Tally, Wrong
+from samplerd.preflight.conformance import asked_at, judged
+from samplerd.preflight.results import KIND_CACHE, Case, Result, Shape, Tally, Wrong
 from samplerd.preflight.samplers import Samplers
+from samplerd.rows import Sampled
 
 SHAPE = Shape(batch=8, vocabulary=2049, width=2049)
+UNCACHED = "compiled twice: JAX took nothing from its cache, so only what it compiled was compared"
+"""No failure: where there is no cache it can do no harm."""
 _HIT = "/jax/compilation_cache/cache_hits"
 _OPTIONS = {
     "jax_persistent_cache_min_compile_time_secs": 0.0,
@@ -28,23 +32,25 @@ def cache_case(samplers: Samplers, shape: Shape) -> Case:
 
 def _cold_and_warm(samplers: Samplers, shape: Shape, name: str) -> Result:
     numbers = range(shape.batch)
-    asked = [asked_of(number) for number in numbers]
+    asked = asked_at(shape, numbers)
     with fresh_cache(), counted_hits() as hits:
-        _, cold = samplers.fresh(shape)(numbers, asked)
+        logits, cold = samplers.fresh(shape)(numbers, asked)
         before = len(hits)
         _, warm = samplers.fresh(shape)(numbers, asked)
-    if len(hits) == before:
-        problem = "the program was compiled twice: this platform does not take it from the cache"
-        return Result(1, Failure(name, KIND_CRASHED, 1, 1, {"problem": problem}))
     tally = Tally(name)
-    for row in numbers:
-        fields = [
-            field
-            for field in ("token", "valid", "best", "kept", "threshold", "certified")
-            if getattr(cold, field)[row] != getattr(warm, field)[row]
-        ]
-        tally.add(Wrong(KIND_CACHE, {"row": row, "fields": fields}) if fields else None)
-    return tally.result()
+    for row, each in enumerate(asked):
+        tally.add(judged(logits[row], each, cold, row) or _apart(cold, warm, row))
+    return replace(tally.result(), note="" if len(hits) > before else UNCACHED)
+
+
+def _apart(cold: Sampled, warm: Sampled, row: int) -> Wrong | None:
+    """What the program from the cache draws otherwise."""
+    fields = [
+        field
+        for field in ("token", "valid", "best", "kept", "threshold", "certified")
+        if getattr(cold, field)[row] != getattr(warm, field)[row]
+    ]
+    return Wrong(KIND_CACHE, {"row": row, "fields": fields}) if fields else None
 
 
 @contextlib.contextmanager

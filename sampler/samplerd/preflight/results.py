@@ -102,6 +102,8 @@ class Result:
 
     rows: int
     failure: Failure | None = None
+    note: str = ""
+    """What could not be looked at here; no failure."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ class Outcome:
     rows: int
     wrong: int
     seconds: float
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -74,8 +74,11 @@ class Sweep:
             result.rows,
             failure.wrong if failure else 0,
             round(self.clock() - began, 2),
+            result.note,
         )
         self.outcomes.append(outcome)
+        if result.note:
+            log.warning("%s: %s", case.name, result.note)
         if failure is not None:
             log.error("%s", failure.sentence)
             self.failures.append(failure)

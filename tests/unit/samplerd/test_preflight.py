@@ -12,13 +12,13 @@ from samplerd import program as programs
 from samplerd import sampling
 from samplerd.model import Model
 from samplerd.preflight import compile_cache, conformance, plan, suite
-from samplerd.preflight.material import ALL_PARAMETERS
+from samplerd.preflight.material import ALL_PARAMETERS, Asked
 from samplerd.preflight.report import Report
 from samplerd.preflight.results import Case, Failure, Result, Shape, Smallest
-from samplerd.preflight.samplers import Samplers
+from samplerd.preflight.samplers import Run, Samplers
 from samplerd.preflight.served import Served
 from samplerd.preflight.suite import TokenSuite
-from samplerd.preflight.sweep import preflight
+from samplerd.preflight.sweep import Sweep, preflight
 from samplerd.program import Executables, Step, TensorProgram, production_program
 from samplerd.rows import Rows, Sampled
 from samplerd.settings import Settings
@@ -179,14 +179,39 @@ def test_a_program_from_the_compile_cache_draws_the_same_and_the_cache_is_put_ba
     assert failure.kind == "cache-differs"
 
 
-def test_a_platform_without_a_compile_cache_is_told_apart(model: Model) -> None:
+def test_a_platform_without_a_compile_cache_is_told_apart_and_fails_nothing(
+    model: Model, caplog: pytest.LogCaptureFixture
+) -> None:
     class Uncached(Samplers):
-        def fresh(self, shape: Shape) -> Any:
-            return lambda *_: (None, None)
+        def fresh(self, shape: Shape) -> Run:
+            return lambda numbers, asked: (np.zeros((2, 40), np.float32), greedy_of_level(2))
 
-    failure = compile_cache.cache_case(Uncached(model, production_program), Shape(2, 40, 40)).run().failure
+    case = compile_cache.cache_case(Uncached(model, production_program), Shape(2, 40, 40))
+    sweep = Sweep(1.0)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(compile_cache, "asked_at", lambda _shape, numbers: [Asked(temperature=0.0) for _ in numbers])
+        sweep.run([case])
+    (outcome,) = sweep.outcomes
+    assert (outcome.rows, outcome.wrong, sweep.failures) == (2, 0, [])
+    assert "compiled twice" in outcome.note
+    assert "compiled twice" in caplog.text
+
+
+def greedy_of_level(rows: int) -> Sampled:
+    """What greedy rows draw from logits that are all 0."""
+    nothing, yes = np.zeros(rows, np.int32), np.ones(rows, np.bool_)
+    return Sampled(nothing, yes, nothing, nothing + 1, nothing.astype(np.float32), yes)  # type: ignore[arg-type]
+
+
+@pytest.mark.compiles
+def test_a_program_that_is_as_wrong_when_it_comes_from_the_compile_cache_is_seen(model: Model) -> None:
+    def sample(logits: jax.Array, rows: Rows) -> Sampled:
+        right = sampling.sample(logits, rows)
+        return right._replace(kept=right.kept + 1)
+
+    failure = compile_cache.cache_case(Samplers(model, with_sample(sample)), Shape(2, 40, 40)).run().failure
     assert failure is not None
-    assert "compiled twice" in failure.example["problem"]
+    assert (failure.kind, failure.wrong) == ("kept-set", 2)
 
 
 @pytest.mark.compiles
