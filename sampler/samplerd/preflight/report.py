@@ -33,6 +33,10 @@ class Subject:
     jax: str
     jaxlib: str
     flags_hash: str
+    vocab_shards: int | None = None
+    """Parts of the vocabulary, each on a device. None, and so for the chunks: an earlier samplerd did not say."""
+    chunk_sizes: tuple[int, ...] | None = None
+    """In which prompts are read."""
 
 
 @dataclass(frozen=True)

@@ -156,6 +156,8 @@ def subject_of(executables: Executables, settings: Settings) -> Subject:
         context=executables.model.context,
         precision=settings.precision,
         batch_sizes=tuple(executables.batch_sizes),
+        chunk_sizes=tuple(executables.chunk_sizes),
+        vocab_shards=settings.vocab_shards,
         platform=device.platform,
         # One kind of CPU may be right where another is wrong, and all of them are called "cpu".
         device=this_processor() or device.device_kind if device.platform == "cpu" else device.device_kind,

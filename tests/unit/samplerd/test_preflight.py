@@ -60,6 +60,7 @@ def test_the_honest_program_passes_what_must_run(honest: Report) -> None:
     assert [len(scored.logprobs) for scored in honest.prompts] == [15] * 4
     assert all(value < 0 for scored in honest.prompts for value in scored.logprobs)
     assert honest.subject.revision == "0123abcdef"
+    assert (honest.subject.vocab_shards, honest.subject.chunk_sizes) == (1, (16, 64))
 
 
 def test_the_digest_is_the_oracles_and_no_draw_of_the_suite_is_close(honest: Report) -> None:

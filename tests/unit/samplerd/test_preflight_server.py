@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import logging
 import threading
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ import httpx
 import pytest
 from samplerd.engine import Engine
 from samplerd.preflight import gate as gates
+from samplerd.preflight import report as reports
 from samplerd.preflight.gate import Gate
 from samplerd.preflight.report import Report
 from samplerd.preflight.results import Failure, Smallest
@@ -136,6 +138,8 @@ def test_an_earlier_result_for_this_very_program_spares_the_pod_its_own(
         {"jax": "0"},
         {"model": "x"},
         {"flags_hash": ""},
+        {"vocab_shards": 8},
+        {"chunk_sizes": (7,)},
     ],
     ids=str,
 )
@@ -145,6 +149,18 @@ def test_a_result_of_anything_else_is_not_taken(
     given = settings(preflight_result=tmp_path / "result.json")
     found = report(executables, given)
     (tmp_path / "result.json").write_text(replace(found, subject=replace(found.subject, **changed)).as_json())
+    assert examined(given, executables, monkeypatch).reason is not None
+
+
+def test_a_result_that_does_not_say_over_how_many_devices_is_read_and_not_taken(
+    executables: Executables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an earlier samplerd wrote it."""
+    given = settings(preflight_result=tmp_path / "result.json")
+    written = json.loads(report(executables, given).as_json())
+    del written["subject"]["vocab_shards"], written["subject"]["chunk_sizes"]
+    (tmp_path / "result.json").write_text(json.dumps(written))
+    assert reports.read(tmp_path / "result.json").passed
     assert examined(given, executables, monkeypatch).reason is not None
 
 
