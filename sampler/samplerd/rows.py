@@ -12,8 +12,8 @@ from samplerd.reach import Reach
 COLDEST = 2.0**-16
 """A temperature below this is 0: the best token, without noise."""
 SMALLEST_NORMAL = 2.0**-126
-"""What is smaller is subnormal, which is 0 on some platforms and not on others: a parameter is then 0 on all of them, and
-the reciprocal of a temperature this."""
+"""What is smaller is subnormal: 0 on some platforms and not on others. A parameter is then 0, on all of them; of the
+reciprocal of a temperature this is the least."""
 MOST_TOP_LOGPROBS = 20
 """Alternatives that a step can report; OpenAI's limit."""
 
