@@ -101,8 +101,9 @@ def every_batch() -> Iterator[Shape]:
 
 
 def swept() -> Iterator[Shape]:
-    """Every batch size with every type, alone and behind a dot; vocabularies in turn, edits in every third program."""
-    turn, edited = itertools.cycle(_VOCABULARIES), itertools.cycle((True, False, False))
+    """Every batch size with every type, alone and behind a dot; vocabularies in turn, edits in some programs."""
+    turn = itertools.cycle(_VOCABULARIES)
+    edited = itertools.cycle((True, False, False, True, False, False, False))  # coprime to batches and to vocabularies
     for head, dtype, batch in itertools.product((False, True), _TYPES, _BATCHES):
         vocabulary = next(size for size in turn if batch * size <= _LARGEST)
         shape = Shape(batch, vocabulary, vocabulary, dtype, head, edited=next(edited))
