@@ -138,7 +138,7 @@ def _is_given(value: Value) -> bool:
     if owner_of(value) is not None:
         return False
     function = value.owner.owner.operation
-    return function.name == "func.func" and function.attributes["sym_name"].value == "main"
+    return bool(function.name == "func.func" and function.attributes["sym_name"].value == "main")
 
 
 def _guards(operation: Operation) -> bool:
