@@ -17,6 +17,8 @@ from samplerd.logprobs import processed_logprob
 from samplerd.reach import Reach
 from samplerd.rows import Rows, Sampled, below_best, seed_words
 
+from sampler import checks
+from sampler.checks import Ids
 from sampler.params import SamplingParams
 
 _SMALLEST_CAPACITY = 32
@@ -38,24 +40,34 @@ class SampleResult(NamedTuple):
 def sample(
     logits: Any,
     params: Sequence[SamplingParams],
-    positions: Sequence[int],
+    positions: Ids,
     vocab_size: int | None = None,
     *,
-    prompt_ids: Sequence[Sequence[int]] | None = None,
-    output_ids: Sequence[Sequence[int]] | None = None,
+    prompt_ids: Sequence[Ids] | Ids | None = None,
+    output_ids: Sequence[Ids] | Ids | None = None,
 ) -> SampleResult:
     """Draw one token a row from logits [B, V] of any float type, one `SamplingParams` and one position a row.
 
     Ids from `vocab_size` (default V) on are padding. The histories are what penalties depend on. The token is a
-    function of the row alone: its logits, parameters, seed, position and history. Raises ValueError for wrong shapes.
+    function of the row alone: its logits, parameters, seed, position and history. Raises ValueError, with the name of
+    what is wrong first. Under `jax.jit` or `jax.vmap` logits may be traced, nothing else, and seeds must be given.
     """
-    array = _float_array(logits, 2)
+    array = checks.floats(logits, "B, V")
+    count = array.shape[0]
     vocabulary = _vocabulary(array.shape[1], vocab_size)
-    prompts, outputs = prompt_ids or [()] * len(params), output_ids or [()] * len(params)
-    for name, given in (("params", params), ("positions", positions), ("prompt_ids", prompts), ("output_ids", outputs)):
-        if len(given) != array.shape[0]:
-            raise ValueError(f"{name}: {len(given)} entries for {array.shape[0]} rows of logits")
-    rows = _rows(params, positions, _edits(params, prompts, outputs, vocabulary))
+    checks.all_of("params", SamplingParams, params, count)
+    places = checks.whole_numbers("positions", positions, checks.LARGEST_ID)
+    checks.count("positions", len(places), count)
+    prompts = checks.histories("prompt_ids", prompt_ids, count, vocabulary)
+    outputs = checks.histories("output_ids", output_ids, count, vocabulary)
+    if isinstance(array, jax.core.Tracer) and any(one.seed is None for one in params):
+        raise ValueError(
+            "seed: needed under jax.jit and jax.vmap, where a random one is drawn once and then used again"
+        )
+    if not count:
+        none = np.zeros(0, np.bool_)
+        return SampleResult(np.zeros(0, np.int32), np.zeros(0, np.float32), none, none)
+    rows = _rows(params, places, _edits(params, prompts, outputs, vocabulary))
     with jax.enable_x64(True):
         sampled, logprob = jax.device_get(_sample(array, rows, vocabulary=vocabulary))
     return SampleResult(sampled.token, logprob, sampled.valid, sampled.certified)
@@ -64,17 +76,22 @@ def sample(
 def kept_tokens(
     logits: Any,
     params: SamplingParams,
-    prompt_ids: Sequence[int] = (),
-    output_ids: Sequence[int] = (),
+    prompt_ids: Ids = (),
+    output_ids: Ids = (),
     vocab_size: int | None = None,
 ) -> list[tuple[int, float]]:
     """The ids one row of logits [V] could give, with their final probabilities, the best first; none if invalid.
 
-    Size and threshold of the kept set are those of the sampler that serves.
+    Size and threshold of the kept set are those of the sampler that serves. Raises ValueError as `sample` does.
     """
-    array = _float_array(logits, 1)[None]
+    array = checks.floats(logits, "V")[None]
+    if isinstance(array, jax.core.Tracer):
+        raise ValueError("logits: kept_tokens looks at their values: not under jax.jit and the like")
     vocabulary = _vocabulary(array.shape[1], vocab_size)
-    rows = _rows([params], [0], _edits([params], [prompt_ids], [output_ids], vocabulary))
+    checks.all_of("params", SamplingParams, [params], 1)
+    prompt = checks.whole_numbers("prompt_ids", prompt_ids, vocabulary - 1)
+    output = checks.whole_numbers("output_ids", output_ids, vocabulary - 1)
+    rows = _rows([params], [0], _edits([params], [prompt], [output], vocabulary))
     with jax.enable_x64(True):
         sampled, row, weights = jax.device_get(_look(array, rows, vocabulary=vocabulary))
     if not sampled.valid[0]:
@@ -85,18 +102,8 @@ def kept_tokens(
     return [(int(token), int(mine) / total) for token, mine in zip(order, masses, strict=True)]
 
 
-def _float_array(logits: Any, dimensions: int) -> jax.Array:
-    array = jnp.asarray(logits)
-    if array.ndim != dimensions or not jnp.issubdtype(array.dtype, jnp.floating):
-        raise ValueError(f"logits: needs {dimensions} dimensions of floats, not {array.ndim} of {array.dtype}")
-    return array.astype(jnp.float32) if array.dtype == jnp.float64 else array
-
-
 def _vocabulary(width: int, vocab_size: int | None) -> int:
-    vocabulary = width if vocab_size is None else vocab_size
-    if not 1 <= vocabulary <= width:
-        raise ValueError(f"vocab_size: must be from 1 to the {width} columns of the logits, not {vocabulary}")
-    return vocabulary
+    return width if vocab_size is None else checks.whole("vocab_size", vocab_size, 1, width)
 
 
 def _rows(params: Sequence[SamplingParams], positions: Sequence[int], edits: Edits | None) -> Rows:
@@ -126,8 +133,8 @@ def _edits(
     capacity = max(_SMALLEST_CAPACITY, 1 << (max(sizes) - 1).bit_length())
     edits = no_edits(len(params), capacity=capacity, vocabulary=vocabulary)
     for row, (wish, prompt, output) in enumerate(zip(wishes, prompts, outputs, strict=True)):
-        edit_list = EditList(wish, _known(prompt, vocabulary), capacity=capacity, vocabulary=vocabulary)
-        for token in _known(output, vocabulary):
+        edit_list = EditList(wish, prompt, capacity=capacity, vocabulary=vocabulary)
+        for token in output:
             edit_list.push(token)
         edit_list.write(edits, row)
     return edits
@@ -135,12 +142,6 @@ def _edits(
 
 def _room(wishes: Wishes, prompt: Sequence[int], output: Sequence[int]) -> int:
     return 1 + len(wishes.logit_bias) + (len({*prompt, *output}) if wishes.penalties else 0)
-
-
-def _known(ids: Sequence[int], vocabulary: int) -> Sequence[int]:
-    if any(not 0 <= token < vocabulary for token in ids):
-        raise ValueError(f"prompt_ids, output_ids: ids are from 0 to {vocabulary - 1}")
-    return ids
 
 
 def _views(logits: jax.Array, rows: Rows, vocabulary: int) -> tuple[Sampled, View]:

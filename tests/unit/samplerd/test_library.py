@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ LOGITS = np.random.default_rng(1).standard_normal((4, 300)).astype(np.float32) *
 
 def test_kept_tokens_are_the_oracles_with_their_probabilities() -> None:
     for asked in ({}, {"top_k": 7}, {"top_p": 0.9, "temperature": 0.6}, {"min_p": 0.1}, {"temperature": 0.0}):
-        params = SamplingParams(**asked)  # type: ignore[arg-type]
+        params = SamplingParams(**asked)
         found = kept_tokens(LOGITS[0], params)
         expected = oracle.expect(
             LOGITS[0], oracle.Request(params.temperature, params.top_k, params.top_p, 0, 0, params.min_p)
@@ -88,14 +89,58 @@ WRONG: list[tuple[str, Any]] = [
     ("logit_bias", dict.fromkeys(range(301), 1.0)),
     ("allowed_ids", []),
     ("allowed_ids", [-1]),
+    ("allowed_ids", 5),
+    ("allowed_ids", [[1, 2]]),
+    ("allowed_ids", ["1"]),
+    ("logit_bias", [(0, 1.0)]),
+    ("logit_bias", {True: 1.0}),
+    ("logit_bias", {1: "2"}),
+    ("temperature", "1"),
+    ("temperature", True),
+    ("temperature", 10**400),
+    ("temperature", np.ones(2)),
+    ("top_k", np.bool_(True)),
+    ("top_k", "5"),
     ("seed", 2**64),
+    ("seed", 1.0),
 ]
 
 
 @pytest.mark.parametrize(("field", "value"), WRONG, ids=lambda value: str(value)[:20])
 def test_what_is_out_of_range_is_refused_by_name(field: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=f"^{field}: "):
+    with pytest.raises(ValueError, match=rf"^{field}(\[\d+\])?: "):
         SamplingParams(**{field: value})
+
+
+def test_limits_are_told_in_full() -> None:
+    with pytest.raises(ValueError, match=r"^top_k: must be from -1 to 2147483647, not 2147483648$"):
+        SamplingParams(top_k=2**31)
+    with pytest.raises(ValueError, match=r"^seed: must be from -9223372036854775808 to 18446744073709551615, not"):
+        SamplingParams(seed=2**64)
+    assert SamplingParams(temperature=float(np.finfo(np.float32).max)).temperature > 3.4e38
+
+
+def test_numbers_of_numpy_and_jax_are_numbers() -> None:
+    given: dict[str, Any] = {
+        "temperature": np.float32(0.5),
+        "top_k": np.int64(3),
+        "top_p": jnp.float32(0.5),
+        "logit_bias": {np.int32(3): np.float64(1)},
+        "allowed_ids": np.array([1, 2, 3]),
+        "seed": np.uint64(2**64 - 1),
+    }
+    params = SamplingParams(**given)
+    assert params == SamplingParams(0.5, 3, 0.5, logit_bias={3: 1.0}, allowed_ids=(1, 2, 3), seed=2**64 - 1)
+    assert hash(params) == hash(SamplingParams(0.5, 3, 0.5, allowed_ids=(1, 2, 3), seed=2**64 - 1))
+    assert SamplingParams(allowed_ids={4, 5}).allowed_ids == (4, 5)  # type: ignore[arg-type]
+
+
+def test_what_was_given_may_change_afterwards() -> None:
+    bias, allowed = {1: 5.0}, [1, 2]
+    params = SamplingParams(logit_bias=bias, allowed_ids=allowed)
+    bias[1] = 1e9
+    allowed.append(300)
+    assert params == SamplingParams(logit_bias={1: 5.0}, allowed_ids=[1, 2])
 
 
 def test_ids_that_do_not_exist_are_refused_by_name() -> None:
@@ -106,9 +151,73 @@ def test_ids_that_do_not_exist_are_refused_by_name() -> None:
     ):
         with pytest.raises(ValueError, match=f"^{name}: "):
             kept_tokens(LOGITS[0], params)
-    with pytest.raises(ValueError, match="prompt_ids"):
-        kept_tokens(LOGITS[0], SamplingParams(presence_penalty=1.0), [300])
-    with pytest.raises(ValueError, match=r"^positions: "):
-        sample(LOGITS, [SamplingParams()] * 4, [0])
-    with pytest.raises(ValueError, match=r"^vocab_size: "):
-        sample(LOGITS, [SamplingParams()] * 4, [0] * 4, vocab_size=301)
+
+
+ONE = SamplingParams(seed=1)
+WRONG_CALLS: list[tuple[str, dict[str, Any]]] = [
+    (r"^positions: 1 entries for 4 rows of logits$", {"positions": [0]}),
+    (r"^positions: needs a list of whole numbers from 0 to 2147483647, not 0$", {"positions": 0}),
+    *(
+        (r"^positions: ", {"positions": [wrong] * 4})
+        for wrong in (2.9, "1", True, -1, None, 2**31, 2**40, 2**80, [1], math.nan)
+    ),
+    (r"^positions: must be from 0 to 2147483647, not 4294967301$", {"positions": np.array([1, 2**32 + 5, 1, 1])}),
+    (r"^params: 1 entries for 4 rows of logits$", {"params": [ONE]}),
+    (r"^params: needs a list of SamplingParams, one a row of logits, not ", {"params": ONE}),
+    (r"^params: needs a list of SamplingParams", {"params": [{}] * 4}),
+    (r"^vocab_size: must be from 1 to 300, not 301$", {"vocab_size": 301}),
+    (r"^vocab_size: ", {"vocab_size": 2.5}),
+    (r"^vocab_size: ", {"vocab_size": True}),
+    (r"^logits: needs bfloat16, float16 or float32, not int64: ", {"logits": [[1, 2]] * 4}),
+    (r"^logits: needs an array \[B, V\] of floats, not \[\[1.0\]", {"logits": [[1.0], [1.0, 2.0]]}),
+    (r"^logits: ", {"logits": "abc"}),
+    (r"^logits: ", {"logits": None}),
+    (r"^logits: needs the shape \[B, V\] with at least one token, not \[4, 0\]$", {"logits": np.zeros((4, 0))}),
+    (r"^logits: needs the shape \[B, V\] with at least one token, not \[300\]$", {"logits": LOGITS[0]}),
+    (r"^prompt_ids\[1\]: must be from 0 to 299, not 300$", {"prompt_ids": [[1], [300], [], []]}),
+    (r"^output_ids\[0\]: must be from 0 to 299, not -1$", {"output_ids": [[-1], [1], [], []]}),
+    (r"^output_ids\[0\]: needs a list of whole numbers from 0 to 299, not \[0.5\]$", {"output_ids": [[0.5]] * 4}),
+    (r"^prompt_ids: 2 entries for 4 rows", {"prompt_ids": [[1], [2]]}),
+    (r"^prompt_ids\[0\]: needs a list of whole numbers", {"prompt_ids": [1, 2, 3, 4]}),
+    (r"^prompt_ids\[0\]: ", {"prompt_ids": [["a"]] * 4}),
+    (r"^prompt_ids: ", {"prompt_ids": 5}),
+    (r"^prompt_ids\[0\]: ", {"prompt_ids": "abcd"}),
+]
+
+
+@pytest.mark.parametrize(("problem", "wrong"), WRONG_CALLS, ids=lambda value: str(value)[:40])
+def test_wrong_calls_are_refused_by_name(problem: str, wrong: dict[str, Any]) -> None:
+    asked: dict[str, Any] = {"logits": LOGITS, "params": [ONE] * 4, "positions": [0] * 4} | wrong
+    with pytest.raises(ValueError, match=problem):
+        sample(**asked)
+
+
+def test_wrong_looks_are_refused_by_name() -> None:
+    with pytest.raises(ValueError, match=r"^prompt_ids: must be from 0 to 299, not 300$"):
+        kept_tokens(LOGITS[0], ONE, [300])
+    with pytest.raises(ValueError, match=r"^params: needs a list of SamplingParams"):
+        kept_tokens(LOGITS[0], None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^logits: kept_tokens looks at their values"):
+        jax.jit(lambda row: kept_tokens(row, ONE))(LOGITS[0])
+
+
+def test_histories_may_be_arrays() -> None:
+    penalised = [SamplingParams(seed=1, presence_penalty=1.0)] * 4
+    lists = sample(LOGITS, penalised, [0] * 4, prompt_ids=[[1, 2]] * 4)
+    for given in (np.array([[1, 2]] * 4), [jnp.array([1, 2])] * 4):
+        assert sample(LOGITS, penalised, np.zeros(4, np.int64), prompt_ids=given).ids.tolist() == lists.ids.tolist()
+
+
+def test_no_rows_are_no_tokens() -> None:
+    got = sample(np.zeros((0, 50), np.float32), [], [])
+    assert [len(each) for each in got] == [0, 0, 0, 0]
+
+
+def test_in_a_traced_program_only_logits_may_be_traced() -> None:
+    params = [ONE] * 4
+    traced = jax.jit(lambda logits: sample(logits, params, [3] * 4).ids)(LOGITS)
+    assert traced.tolist() == sample(LOGITS, params, [3] * 4).ids.tolist()
+    with pytest.raises(ValueError, match=r"^seed: needed under jax.jit"):
+        jax.jit(lambda logits: sample(logits, [SamplingParams()] * 4, [3] * 4).ids)(LOGITS)
+    with pytest.raises(ValueError, match=r"^positions: under jax.jit only logits may be traced"):
+        jax.jit(lambda places: sample(LOGITS, params, places).ids)(jnp.zeros(4, jnp.int32))
