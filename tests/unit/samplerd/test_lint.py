@@ -1,5 +1,6 @@
 """Each rule finds what it is for, on programs made for it, and nothing in the program that serves."""
 
+import json
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ from samplerd import program as programs
 from samplerd import sampling
 from samplerd.lint import exports
 from samplerd.lint import report as reports
-from samplerd.lint.report import run_lint
+from samplerd.lint.report import Found, LintReport, run_lint
 from samplerd.lint.rules import Finding, Scope, findings
 from samplerd.lint.stablehlo import Program
 from samplerd.model import Model
@@ -445,6 +446,26 @@ def test_a_sort_in_the_program_is_told_with_its_line(model: Model) -> None:
     assert {each.finding.place.partition(":")[0] for each in report.found} <= {"test_lint.py", ""}
     assert '"passed": false' in report.as_json()
     assert "vocabulary-sort  synthetic, batch 1" in report.as_text()
+
+
+def test_the_table_has_a_place_once_whatever_the_number_of_its_programs() -> None:
+    sort, sum_ = (Finding(rule, "op", f"a.py:{line}", "is wrong") for rule, line in (("sort", 1), ("sum", 2)))
+    programs = tuple(f"batch {size}" for size in (1, 2, 4, 8))
+    found = [Found(program, ("tpu", "cpu"), sort) for program in programs]
+    found += [Found(program, ("cpu",), sum_) for program in programs[1:]]
+    report = LintReport(programs, ("tpu", "cpu"), 9, tuple(found), 0.1)
+    assert report.as_text().splitlines()[1:] == [
+        "RULE  PROGRAMS               PLATFORMS  WHERE   WHAT",
+        "sort  all 4                  tpu,cpu    a.py:1  op is wrong",
+        "sum   3 of 4, first batch 2  cpu        a.py:2  op is wrong",
+        "failed: 2 findings in 4 of 4 programs (7 in --json: each program's)",
+    ]
+    assert len(json.loads(report.as_json())["found"]) == 7
+    few = LintReport(programs, ("tpu", "cpu"), 9, tuple(found[-2:]), 0.1)
+    assert few.as_text().splitlines()[2:] == [
+        "sum   batch 4; batch 8  cpu        a.py:2  op is wrong",
+        "failed: 1 finding in 2 of 4 programs (2 in --json: each program's)",
+    ]
 
 
 @pytest.mark.long
