@@ -108,7 +108,8 @@ def mode_of(request: oracle.Request, vocabulary: int) -> str:
     """The metrics' label `mode`: which way through the sampler the request takes."""
     if np.float32(request.temperature) < COLDEST:
         return "greedy"
-    truncated = 0 < request.top_k < vocabulary or np.float32(request.top_p) < 1 or np.float32(request.min_p) > 0
+    min_p = oracle_changes.rounded(np.float32(request.min_p))
+    truncated = 0 < request.top_k < vocabulary or np.float32(request.top_p) < 1 or min_p > 0
     return "truncated" if truncated else "full"
 
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from samplerd.edits import Edits
+from samplerd.floats import flushed
 from samplerd.reach import Reach
 
 COLDEST = 2.0**-16
@@ -83,7 +84,7 @@ def limits(rows: Rows, reach: Reach) -> Limits:
     """Which truncations are on."""
     random = is_random(rows.temperature)
     return Limits(
-        min_p=random & (rows.min_p > 0),
+        min_p=random & (flushed(rows.min_p) > 0),
         top_k=random & (rows.top_k > 0) & (rows.top_k < reach.vocabulary),
         top_p=random & (rows.top_p < 1),
     )

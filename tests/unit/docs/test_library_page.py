@@ -1,0 +1,19 @@
+"""The example of docs/howto/library.md, run as it stands."""
+
+from __future__ import annotations
+
+import re
+from contextlib import redirect_stdout
+from io import StringIO
+
+from tests.support.pages import DOCS
+
+PAGE = (DOCS / "howto" / "library.md").read_text()
+
+
+def test_the_example_prints_what_the_page_says() -> None:
+    (example,) = re.findall(r"(?ms)^```python\n(.*?)^```$", PAGE)
+    (said,) = re.findall(r"(?ms)^```text\n(.*?)^```$", PAGE)
+    with redirect_stdout(StringIO()) as printed:
+        exec(compile(example, "docs/howto/library.md", "exec"), {})
+    assert printed.getvalue() == said
