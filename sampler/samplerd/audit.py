@@ -21,7 +21,7 @@ from samplerd.failures import told
 from samplerd.generation import Generation
 from samplerd.metrics import RANDOM_MODES, Metrics
 from samplerd.program import Step
-from samplerd.rows import COLDEST, Sampled
+from samplerd.rows import COLDEST, SMALLEST_NORMAL, Sampled
 
 log = logging.getLogger(__name__)
 
@@ -63,15 +63,17 @@ class Audit:
         if self._queue.full():  # before the copy of the logits, which costs
             self._metrics.audit_dropped.inc()
             return
-        self._queue.put_nowait(
-            _Sample(
-                request=_request(generation),
-                logits=step.logits[row].copy(),
-                batch_size=len(step.token),
-                drawn=drawn_in(step, row),
-                seed_drawn=generation.ask.seed_drawn,
-            )
+        sample = _Sample(
+            request=_request(generation),
+            logits=step.logits[row].copy(),
+            batch_size=len(step.token),
+            drawn=drawn_in(step, row),
+            seed_drawn=generation.ask.seed_drawn,
         )
+        try:
+            self._queue.put_nowait(sample)
+        except queue.Full:  # `stop` has just put its word there
+            self._metrics.audit_dropped.inc()
 
     def stop(self, timeout: float = 5.0) -> None:
         """Finish what is queued and end the thread."""
@@ -108,8 +110,8 @@ def mode_of(request: oracle.Request, vocabulary: int) -> str:
     """The metrics' label `mode`: which way through the sampler the request takes."""
     if np.float32(request.temperature) < COLDEST:
         return "greedy"
-    min_p = oracle_changes.rounded(np.float32(request.min_p))
-    truncated = 0 < request.top_k < vocabulary or np.float32(request.top_p) < 1 or min_p > 0
+    min_p = np.float32(request.min_p) >= SMALLEST_NORMAL
+    truncated = 0 < request.top_k < vocabulary or np.float32(request.top_p) < 1 or min_p
     return "truncated" if truncated else "full"
 
 

@@ -17,7 +17,7 @@ from quality_contract import (
     KIND_OUTSIDE_KEPT,
 )
 
-from samplerd.oracle_changes import NO_CHANGES, Changes, Floats, changed, rounded, without_tiny
+from samplerd.oracle_changes import NO_CHANGES, Changes, Floats, changed, without_tiny
 
 Ids = npt.NDArray[np.intp]
 Words = npt.NDArray[np.uint32]
@@ -118,8 +118,8 @@ def _judge_token(expected: Expected, token: int) -> str | None:
 def _kept(row: Floats, below: Floats, request: Request) -> Ids:
     """Min-p, then top-k within it, then top-p within that."""
     kept = np.flatnonzero(row > -np.inf)
-    min_p = rounded(np.float32(request.min_p))
-    if min_p > 0:
+    min_p = np.float32(request.min_p)
+    if min_p >= 2.0**-126:  # a subnormal parameter is 0
         least = int(np.ceil(np.float64(min_p) * 2**24)) << 16
         kept = kept[_mass(below[kept]) >= np.uint64(least)]
     if 0 < request.top_k < row.size:

@@ -30,8 +30,7 @@ def without_tiny(values: Floats) -> Floats:
     return np.where(np.abs(values) < np.float32(2.0**-126), np.float32(0), values)
 
 
-def rounded(value: np.float32) -> np.float32:
-    """The same of one number."""
+def _rounded(value: np.float32) -> np.float32:
     return np.float32(0) if abs(value) < np.float32(2.0**-126) else value
 
 
@@ -42,18 +41,18 @@ def changed(row: Floats, changes: Changes) -> Floats:
         new[token] = row[token]
     with np.errstate(over="ignore", invalid="ignore"):
         for token, bias in changes.logit_bias:
-            new[token] = rounded(new[token] + rounded(np.float32(bias)))
+            new[token] = _rounded(new[token] + _rounded(np.float32(bias)))
         for token in {*changes.prompt, *changes.output}:
             new[token] = _repeated(new[token], np.float32(changes.repetition_penalty))
         for token, count in Counter(changes.output).items():
-            new[token] = rounded(new[token] - _price(changes, count))
+            new[token] = _rounded(new[token] - _price(changes, count))
     return new
 
 
 def _repeated(value: np.float32, penalty: np.float32) -> np.float32:
-    return rounded(value / penalty if value > 0 else value * penalty)
+    return _rounded(value / penalty if value > 0 else value * penalty)
 
 
 def _price(changes: Changes, count: int) -> np.float32:
-    product = rounded(np.float32(changes.frequency_penalty) * np.float32(count))
-    return rounded(rounded(np.float32(changes.presence_penalty)) + product)
+    product = _rounded(np.float32(changes.frequency_penalty) * np.float32(count))
+    return _rounded(_rounded(np.float32(changes.presence_penalty)) + product)

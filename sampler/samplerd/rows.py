@@ -7,13 +7,13 @@ import jax.numpy as jnp
 from jax import lax
 
 from samplerd.edits import Edits
-from samplerd.floats import flushed
 from samplerd.reach import Reach
 
 COLDEST = 2.0**-16
 """A temperature below this is 0: the best token, without noise."""
-SMALLEST_INVERSE = 2.0**-126
-"""Of a temperature: a smaller one would be subnormal, which is 0 on some platforms and not on others."""
+SMALLEST_NORMAL = 2.0**-126
+"""What is smaller is subnormal: 0 on some platforms and not on others. A parameter is then 0, on all of them; of the
+reciprocal of a temperature this is the least."""
 MOST_TOP_LOGPROBS = 20
 """Alternatives that a step can report; OpenAI's limit."""
 
@@ -76,7 +76,7 @@ def below_best(logits: jax.Array, best: jax.Array, temperature: jax.Array) -> ja
     rounds otherwise, but not where there is one column. The barrier keeps it from doing anything else to it.
     """
     divisor = jnp.where(is_random(temperature), temperature, jnp.float32(1))
-    inverse = lax.optimization_barrier(jnp.maximum(jnp.float32(1) / divisor, jnp.float32(SMALLEST_INVERSE)))
+    inverse = lax.optimization_barrier(jnp.maximum(jnp.float32(1) / divisor, jnp.float32(SMALLEST_NORMAL)))
     return (best[:, None] - logits) * inverse[:, None]
 
 
@@ -84,7 +84,7 @@ def limits(rows: Rows, reach: Reach) -> Limits:
     """Which truncations are on."""
     random = is_random(rows.temperature)
     return Limits(
-        min_p=random & (flushed(rows.min_p) > 0),
+        min_p=random & (rows.min_p >= jnp.float32(SMALLEST_NORMAL)),
         top_k=random & (rows.top_k > 0) & (rows.top_k < reach.vocabulary),
         top_p=random & (rows.top_p < 1),
     )

@@ -70,7 +70,7 @@ NATURES: dict[str, Callable[[Generator, tuple[int, int]], Floats]] = {
 }
 TEMPERATURES = np.array([0.0, 1e-5, 2.0**-16, 1e-4, 0.1, 0.7, 1.0, 1.0, 1.0, 1.5, 2.0], np.float32)
 SHARES = np.array([0, 1e-30, 1e-8, 1e-7, 1e-4, 1e-3, 0.5, 0.9, 0.95, 0.99, 0.999, 1 - 2.0**-24, 1, 1], np.float32)
-LEAST = np.array([0, 0, 0, 1e-6, 0.02, 0.25, 0.5, 1], np.float32)
+LEAST = np.array([0, 0, 1e-40, 1e-6, 0.02, 0.25, 0.5, 1], np.float32)
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ class Limited:
 def limited(rows: Ordered, top_k: npt.NDArray[np.int32], min_p: Floats) -> Limited:
     """Min-p, then top-k within it. A greedy row keeps one token."""
     least = np.ceil(min_p.astype(np.float64) * _WHOLE).astype(np.uint64) << np.uint64(16)
-    heavy = (min_p <= 0)[:, None] | (rows.masses >= least[:, None])
+    heavy = (min_p < np.float32(2.0**-126))[:, None] | (rows.masses >= least[:, None])
     count = ((rows.logits > -np.inf) & heavy).sum(axis=1)
     on = (top_k > 0) & (top_k < rows.ids.shape[1])
     count = np.where(on, np.minimum(count, top_k), count)

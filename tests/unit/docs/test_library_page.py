@@ -7,6 +7,9 @@ from contextlib import redirect_stdout
 from io import StringIO
 
 from tests.support.pages import DOCS
+from tests.unit.compiling import compiled_once
+
+compiled_once()
 
 PAGE = (DOCS / "howto" / "library.md").read_text()
 

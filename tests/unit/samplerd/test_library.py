@@ -28,13 +28,6 @@ def test_kept_tokens_are_the_oracles_with_their_probabilities() -> None:
         assert np.allclose([share for _, share in found], scaled / scaled.sum(), rtol=2e-5)
 
 
-def test_a_subnormal_min_p_is_off() -> None:
-    row = LOGITS[0] * 8
-    for least, kept in ((1e-40, 300), (2.0**-126, 44)):
-        expected = oracle.expect(row, oracle.Request(1.0, 0, 1.0, 0, 0, least))
-        assert len(kept_tokens(row, SamplingParams(min_p=least))) == expected.kept.size == kept
-
-
 @pytest.mark.long
 def test_a_batch_of_different_rows_and_its_logprobs() -> None:
     params = [

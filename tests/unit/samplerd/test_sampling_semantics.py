@@ -7,7 +7,8 @@ import jax
 import numpy as np
 import numpy.typing as npt
 import pytest
-from samplerd import sampling
+from samplerd import oracle, sampling
+from samplerd.audit import mode_of
 from samplerd.rows import Sampled
 
 from tests.unit.samplerd import made
@@ -52,6 +53,17 @@ def test_top_p_that_is_exactly_a_prefix_sum_needs_no_further_token() -> None:
 @pytest.mark.parametrize("top_p", [0.0, 1e-30, 1e-8, 1e-7, 1e-4, 1e-3])
 def test_a_tiny_top_p_keeps_the_best_token(top_p: float) -> None:
     assert tokens(DYADIC, top_p=top_p) == {0}
+
+
+@pytest.mark.parametrize("min_p", [1e-46, 1.4e-45, 1e-40, 1.17e-38])
+def test_a_subnormal_min_p_is_off_for_the_oracle_too(min_p: float) -> None:
+    row = [0.0, -16.0, -17.0, -30.0]
+    assert kept(row, min_p=min_p) == 4
+    assert kept(row, min_p=1.2e-38) == 2
+    for asked, count in ((min_p, 4), (1.2e-38, 2)):
+        request = oracle.Request(1.0, 0, 1.0, seed=1, position=0, min_p=asked)
+        assert oracle.expect(np.array(row, np.float32), request).kept.size == count
+        assert mode_of(request, 4) == ("full" if count == 4 else "truncated")
 
 
 def test_top_p_is_taken_within_what_top_k_kept() -> None:
