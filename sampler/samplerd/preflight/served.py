@@ -57,7 +57,9 @@ class Served:
         def shrink(failure: Failure, in_time: Callable[[], bool]) -> Smallest | None:
             if failure.kind != KIND_LOGITS:
                 for kind in (shape, replace(shape, head=True)):  # what lies before the sampler stands behind a dot
-                    if in_time() and fails(self.samplers, kind):
+                    if not in_time():
+                        return Smallest(shape.batch, shape.vocabulary, None, cut_off=True)
+                    if fails(self.samplers, kind):
                         return smallest(self.samplers, kind, in_time)
             return Smallest(shape.batch, shape.vocabulary, None)
 
