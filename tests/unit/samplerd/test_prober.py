@@ -297,7 +297,7 @@ def test_every_ask_is_one_that_servers_understand() -> None:
     asked = [ChatRequest.model_validate_json(asks.next()) for _ in range(200)]
     assert {one.seed for one in asked} == {None}, "calibration needs seeds that the server draws"
     assert {one.temperature for one in asked} == {values["temperature"] for values in PARAMETERS}
-    assert len({one.messages[0].content for one in asked}) > 50
+    assert len({one.messages[0].text for one in asked}) > 50
 
 
 @pytest.mark.long
