@@ -219,8 +219,8 @@ def _prompt(engine: Engine, asked: SamplingRequest) -> tuple[str, list[int]]:
     """The user's own text, and the tokens that the model reads."""
     tokenizer = engine.model.tokenizer
     if isinstance(asked, ChatRequest):
-        turns = [(message.role, message.content) for message in asked.messages]
-        text = "\n".join(content for _, content in turns)
+        turns = [(message.role, message.text) for message in asked.messages]
+        text = "\n".join(turn for _, turn in turns)
         _check_length(engine, text, "messages")
         return text, tokenizer.encode_chat(turns)
     assert isinstance(asked, CompletionRequest)

@@ -23,11 +23,12 @@ async def read_body(request: Request, schema: type[T], largest: int = LARGEST_BO
     try:
         async with asyncio.timeout(BODY_SECONDS):
             body = await _bytes(request, largest)
-        return schema.model_validate_json(body)
-    except ValidationError as error:
-        raise from_validation(error) from None
     except TimeoutError:
         raise ApiError(408, f"the body did not come within {BODY_SECONDS:g} seconds") from None
+    try:
+        return schema.model_validate_json(body)
+    except ValidationError as error:
+        raise from_validation(error, body) from None
 
 
 async def _bytes(request: Request, largest: int) -> bytes:

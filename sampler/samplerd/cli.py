@@ -10,9 +10,11 @@ from pydantic import BaseModel, ValidationError
 
 from samplerd import examples
 from samplerd.probing.settings import ProbeSettings
-from samplerd.settings import Settings
+from samplerd.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
     from samplerd.program import ProgramFor
 
 M = TypeVar("M", bound=BaseModel)
@@ -29,10 +31,13 @@ LINT_SHARDS = 2
 """Over how many devices lint reads the split step, where nothing says how many will serve."""
 
 
-def _flag(name: str, text: str, env: str | None = None, words: tuple[str, ...] = ()) -> Any:
-    """A shell offers the ``words``; where there are none it completes names of files."""
+def _flag(name: str, text: str, env: str | None = None, words: tuple[str, ...] = (), default: str | bool = True) -> Any:
+    """A shell offers the ``words``; where there are none it completes names of files.
+
+    ``default``: in words, where that is not the parameter's own.
+    """
     variable, offered = env or f"SAMPLER_{name.upper().replace('-', '_')}", (lambda: list(words)) if words else None
-    return typer.Option(f"--{name}", envvar=variable, help=text, autocompletion=offered)
+    return typer.Option(f"--{name}", envvar=variable, help=text, autocompletion=offered, show_default=default)
 
 
 def _words(model: type[BaseModel], field: str) -> tuple[str, ...]:
@@ -46,12 +51,12 @@ def _probe(name: str) -> str:
 
 
 ModelName = Annotated[str, _flag("model", "smollm2-135m or synthetic", words=_words(Settings, "model"))]
-ModelPath = Annotated[Path | None, _flag("model-path", "another GGUF file of that model")]
+ModelPath = Annotated[Path | None, _flag("model-path", "another GGUF file of that model; synthetic has none")]
 Precision = Annotated[str, _flag("precision", "float32", words=_words(Settings, "precision"))]
 VocabShards = Annotated[int, _flag("vocab-shards", "devices over which the vocabulary is split; emulated on a CPU")]
 Context = Annotated[int, _flag("context", "most tokens of prompt and answer together")]
 BatchSizes = Annotated[str, _flag("batch-sizes", "compiled batch sizes; the largest is the slots")]
-PrefillSizes = Annotated[str, _flag("prefill-sizes", "compiled lengths of prompt chunks")]
+PrefillSizes = Annotated[str, _flag("prefill-sizes", "compiled lengths of prompt chunks, the context at most")]
 Threads = Annotated[int, _flag("threads", "threads for computing; 0: one a processor")]
 CompileCache = Annotated[Path | None, _flag("compile-cache", "folder for compiled programs; off")]
 Revision = Annotated[str, _flag("revision", "the release's revision of this pool")]
@@ -85,7 +90,9 @@ def make_app(program_for: "ProgramFor | None" = None) -> typer.Typer:
         prefill_sizes: PrefillSizes = "64",
         threads: Threads = DEFAULTS.threads,
         compile_cache: CompileCache = None,
-        compile_only: Annotated[bool, _flag("compile-only", "fill the compile cache, then end")] = False,
+        compile_only: Annotated[
+            bool, _flag("compile-only", "fill the compile cache, which must be given, then end")
+        ] = False,
         queue_size: Annotated[int, _flag("queue-size", "requests that may wait for a slot")] = DEFAULTS.queue_size,
         request_timeout: Annotated[
             float, _flag("request-timeout", "seconds after which a request is ended")
@@ -163,8 +170,8 @@ def make_app(program_for: "ProgramFor | None" = None) -> typer.Typer:
             float | None,
             _flag(
                 "preflight-budget",
-                "seconds; cases that must run do so whatever it is  "
-                f"[default: {PREFLIGHT_BUDGET:g}, with --long {LONG_PREFLIGHT_BUDGET:g}]",
+                "seconds; cases that must run do so whatever it is",
+                default=f"{PREFLIGHT_BUDGET:g}, with --long {LONG_PREFLIGHT_BUDGET:g}",
             ),
         ] = None,
         long: Annotated[
@@ -185,9 +192,9 @@ def make_app(program_for: "ProgramFor | None" = None) -> typer.Typer:
         """Compare the program that would serve with the semantics. Exit code 1: something differs."""
         if preflight_budget is None:
             preflight_budget = LONG_PREFLIGHT_BUDGET if long else PREFLIGHT_BUDGET
+        if not preflight_budget > 0:  # NaN is not either
+            _refuse("preflight-budget", f"seconds, more than 0; only serve takes 0, off (given: {preflight_budget:g})")
         settings = _checked(dict(locals()), Settings)
-        if settings.preflight_budget == 0:
-            _refuse("preflight-budget", "seconds, more than 0 (0 is off, and only for serve)")
         # Told before JAX and the model are loaded. What is in it is read later: it may be a pipe, which is read once.
         if baseline is not None and (baseline.is_dir() or not baseline.exists()):
             _refuse("preflight-baseline", f"there is no file {baseline}: name the output of samplerd preflight --json")
@@ -302,12 +309,23 @@ def _checked(given: dict[str, Any], model: type[M]) -> M:
         return model.model_validate({name: given[name] for name in model.model_fields.keys() & given.keys()})
     except ValidationError as error:
         for problem in error.errors():
-            name = "-".join(str(problem["loc"][0]).split("_")) if problem["loc"] else "settings"
-            typer.echo(f"--{name}: {problem['msg']} (given: {problem['input']!r})", err=True)
+            _say_wrong(*_wrong(problem))
         raise typer.Exit(2) from None
+
+
+def _wrong(problem: "ErrorDetails") -> tuple[str, str]:
+    """The field, and what is wrong with it. What our own checks say names the value where that helps."""
+    own = problem.get("ctx", {}).get("error")
+    if isinstance(own, SettingsError):
+        return own.field, own.why
+    return str(problem["loc"][0]), str(own) if own else f"{problem['msg']} (given: {problem['input']!r})"
+
+
+def _say_wrong(field: str, why: str) -> None:
+    typer.echo(f"--{field.replace('_', '-')}: {why}", err=True)
 
 
 def _refuse(flag: str, why: str) -> NoReturn:
     """Say what is wrong with a flag, and end."""
-    typer.echo(f"--{flag}: {why}", err=True)
+    _say_wrong(flag, why)
     raise typer.Exit(2)

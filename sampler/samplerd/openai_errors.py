@@ -1,5 +1,6 @@
 """OpenAI's error form."""
 
+import json
 import logging
 import re
 from typing import Any
@@ -38,18 +39,43 @@ class ApiError(Exception):
         return JSONResponse(self.body(), self.status, headers)
 
 
-def from_validation(error: ValidationError) -> ApiError:
-    """Name the first wrong parameter. What was given is not repeated: it may be a part of a prompt."""
+def from_validation(error: ValidationError, body: bytes) -> ApiError:
+    """Name the first wrong parameter of a body. What was given is not repeated: it may be a part of a prompt."""
     problem = error.errors(include_input=False, include_url=False, include_context=False)[0]
     kind = problem["type"]
     if kind == "json_invalid" or not problem["loc"]:
-        return ApiError(400, "the body is not a JSON object", code="invalid_json")
+        return _half_a_character(body) or ApiError(400, "the body is not a JSON object", code="invalid_json")
     param = _path(problem["loc"])
     if kind == "extra_forbidden":
         message = f"{param or 'one of the names'}: this server does not know this parameter"
         return ApiError(400, message, param=param, code="unknown_parameter")
     message = f"{param}: {problem['msg'].removeprefix('Value error, ')}"
     return ApiError(400, message, param=param, code="invalid_value")
+
+
+def _half_a_character(body: bytes) -> ApiError | None:
+    """What is wrong with a body that would be JSON but for a lone surrogate: pydantic's parser does not say where."""
+    try:
+        where = _no_text(json.loads(body))
+    except (ValueError, RecursionError):
+        return None
+    if where is None:
+        return None
+    param = _path(where)
+    message = f"{param or 'the body'}: holds a lone surrogate (\\ud800 to \\udfff), half of a character: send it whole"
+    return ApiError(400, message, param=param, code="invalid_value")
+
+
+def _no_text(value: Any, where: tuple[str | int, ...] = ()) -> tuple[str | int, ...] | None:
+    """Where the first text with a lone surrogate stands, be it a name."""
+    if isinstance(value, str):
+        return where if re.search(r"[\ud800-\udfff]", value) else None
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, part in parts:
+        found = where if _no_text(name) is not None else _no_text(part, (*where, name))
+        if found is not None:
+            return found
+    return None
 
 
 def _path(where: tuple[str | int, ...]) -> str | None:

@@ -177,12 +177,37 @@ class CompletionRequest(SamplingRequest):
         return value
 
 
+class TextPart(BaseModel):
+    """A part of a turn. There are no others: this server reads no images, sounds or files."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    type: Annotated[str, _only("text")]
+    text: str
+
+
+_Parts = Annotated[list[TextPart], Field(min_length=1)]
+
+
 class ChatMessage(BaseModel):
-    """One turn."""
+    """One turn. Its content is a text or a list of its parts."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     role: Literal["system", "user", "assistant"]
-    content: str
+    content: _Parts
+
+    @property
+    def text(self) -> str:
+        """The parts, each on lines of its own, as vLLM joins them."""
+        return "\n".join(part.text for part in self.content)
+
+    @field_validator("content", mode="before", json_schema_input_type=str | _Parts)
+    @classmethod
+    def _one_part(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return [{"type": "text", "text": value}]
+        if not isinstance(value, list):
+            raise ValueError("needs a text, or a list of text parts")
+        return value
 
 
 class ChatRequest(SamplingRequest):

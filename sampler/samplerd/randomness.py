@@ -16,7 +16,7 @@ _MARGIN = 2.0**-10
 
 
 def mix(word: jax.Array) -> jax.Array:
-    """Scramble 32 bits, one to one: `lowbias32` of Wellons' hash-prospector."""
+    """Scramble 32 bits, one to one: form and constants of Wellons' hash-prospector, issue 19 (not its `lowbias32`)."""
     word = word ^ (word >> jnp.uint32(16))
     word = word * jnp.uint32(0x21F0AAAD)
     word = word ^ (word >> jnp.uint32(15))
@@ -36,7 +36,7 @@ def gumbel(seeds: jax.Array, positions: jax.Array, ids: jax.Array) -> jax.Array:
     """Standard Gumbel noise, float32, for token ids [B, N] (or [1, N] for all rows alike).
 
     The uniform is centred in its 2^-32 cell and taken from the small side, so that the upper tail, which decides which
-    rare token wins, is exact down to 2^-33 and the noise is always finite: between -2.9 and 22.9.
+    rare token wins, is exact down to 2^-33 and the noise is always finite: from -2.81 to 22.87.
     """
     uniform = _centred(seeds, positions, ids) * jnp.float32(2.0**-32)
     exponential = -jnp.log1p(-jnp.minimum(uniform, jnp.float32(_LARGEST_BELOW_ONE)))

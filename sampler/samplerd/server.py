@@ -21,13 +21,18 @@ from samplerd.engine import Engine
 from samplerd.jax_setup import configure_jax
 from samplerd.memory import release_memory
 from samplerd.metrics_port import MetricsPort
+from samplerd.model_file import ModelFileError
 from samplerd.models import load_model
 from samplerd.preflight.gate import Gate
 from samplerd.program import Executables, ProgramFor
 from samplerd.service import Service, State
 from samplerd.settings import WRITE_TIMEOUT, Settings
+from samplerd.shards import TooFewDevicesError
 
 log = logging.getLogger(__name__)
+
+UNUSABLE = (ModelFileError, TooFewDevicesError)
+"""What is wrong with what was named, not with the server: told in a line, exit code 2."""
 
 _MARGIN = 1.5
 """Seconds kept back from the drain timeout for the process itself to end."""
@@ -164,8 +169,8 @@ class Process:
             # The compiler cannot be interrupted and must not outlive the interpreter.
             os._exit(0)
         engine = started.result()
-        if engine is None:
-            return 1
+        if isinstance(engine, int):
+            return engine
         if not self._gate.open:
             return await self._hold(stopped, servers)
         self._open(engine)
@@ -173,15 +178,18 @@ class Process:
         await self._drain(engine)
         return 1 if engine.failed.is_set() else 0
 
-    def _start_engine(self) -> asyncio.Future[Engine | None]:
-        """Build the engine in a thread of its own: probes are answered meanwhile."""
+    def _start_engine(self) -> asyncio.Future[Engine | int]:
+        """Build the engine in a thread of its own: probes are answered meanwhile. An exit code if there is none."""
         loop = asyncio.get_running_loop()
-        built: asyncio.Future[Engine | None] = loop.create_future()
+        built: asyncio.Future[Engine | int] = loop.create_future()
 
         def build() -> None:
-            engine = None
+            engine: Engine | int = 1
             try:
                 engine = self._build()
+            except UNUSABLE as error:
+                log.error("%s", error)
+                engine = 2
             except Exception:
                 log.exception("the server cannot start")
             with contextlib.suppress(RuntimeError):
@@ -260,7 +268,11 @@ async def run(settings: Settings, program_for: ProgramFor) -> int:
     configure_jax(settings.threads, settings.compile_cache, devices=settings.vocab_shards)
     gate = Gate(settings)
     if settings.compile_only:
-        build_engine(settings, program_for, gate)
+        try:
+            build_engine(settings, program_for, gate)
+        except UNUSABLE as error:
+            log.error("%s", error)
+            return 2
         return 0 if gate.open else 1
     try:
         process = Process(settings, lambda: build_engine(settings, program_for, gate), gate)

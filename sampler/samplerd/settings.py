@@ -13,8 +13,18 @@ DEFAULT_REVISION = "dev"
 WRITE_TIMEOUT = 60.0
 """Seconds."""
 
+PREFILL_SIZES = (64,)
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(ge=0)]
+
+
+class SettingsError(ValueError):
+    """A field that is wrong beside others: which one is to be changed, and why."""
+
+    def __init__(self, field: str, why: str) -> None:
+        super().__init__(f"{field}: {why}")
+        self.field, self.why = field, why
 
 
 class Settings(BaseModel):
@@ -33,7 +43,9 @@ class Settings(BaseModel):
     """Devices over which the vocabulary is split: that many emulated ones on a CPU."""
     context: Annotated[int, Field(ge=16)] = 512
     batch_sizes: tuple[Annotated[int, Field(ge=1, le=256)], ...] = (1, 2, 4)
-    prefill_sizes: tuple[Annotated[int, Field(ge=1)], ...] = (64,)
+    """In order and each once, as given or not."""
+    prefill_sizes: tuple[Annotated[int, Field(ge=1)], ...] = PREFILL_SIZES
+    """Likewise. What is longer than the context counts as the context."""
     threads: Annotated[int, Field(ge=0)] = 0
     compile_cache: Path | None = None
     compile_only: bool = False
@@ -80,10 +92,10 @@ class Settings(BaseModel):
 
     @field_validator("batch_sizes", "prefill_sizes")
     @classmethod
-    def _not_empty(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+    def _sizes(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if not value:
             raise ValueError("needs at least one size")
-        return value
+        return tuple(sorted(set(value)))
 
     @field_validator("context_classes", mode="before")
     @classmethod
@@ -93,17 +105,21 @@ class Settings(BaseModel):
     @field_validator("audit_share", mode="before")
     @classmethod
     def _percent(cls, value: object) -> object:
-        if isinstance(value, str) and value.endswith("%"):
+        if not (isinstance(value, str) and value.endswith("%")):
+            return value
+        try:
             return float(value.removesuffix("%")) / 100
-        return value
+        except ValueError:
+            raise ValueError(f"{value!r} is no share: say 0.01, or 1%") from None
 
     @model_validator(mode="after")
     def _class_is_known(self) -> "Settings":
         if bool(self.context_class) != bool(self.context_classes):
-            raise ValueError("context_class and context_classes: give both, or neither")
+            missing = "context_classes" if self.context_class else "context_class"
+            raise SettingsError(missing, "--context-class and --context-classes go together: give both, or neither")
         if self.context_class and self.context_class not in self.context_classes:
             names = ", ".join(self.context_classes)
-            raise ValueError(f"context_class: {self.context_class!r} is not among context_classes ({names})")
+            raise SettingsError("context_class", f"{self.context_class!r} is not among --context-classes ({names})")
         return self
 
     @property
@@ -113,6 +129,18 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _chunks_fit(self) -> "Settings":
-        if min(self.prefill_sizes) > self.context:
-            raise ValueError(f"prefill_sizes: the smallest chunk is longer than the context of {self.context} tokens")
+        smallest = min(self.prefill_sizes)
+        if smallest > self.context and self.prefill_sizes != PREFILL_SIZES:
+            why = f"the smallest chunk, {smallest}, is longer than --context {self.context}"
+            raise SettingsError("prefill_sizes", f"{why}: give one of {self.context} at most, or a longer context")
+        return self
+
+    @model_validator(mode="after")
+    def _all_take_effect(self) -> "Settings":
+        if self.compile_only and self.compile_cache is None:
+            raise SettingsError("compile_only", "what is compiled would be lost: give its folder too, --compile-cache")
+        if self.http_port == self.metrics_port != 0:
+            raise SettingsError("metrics_port", f"must differ from --http-port (both are {self.http_port})")
+        if self.model_path is not None and self.model == "synthetic":
+            raise SettingsError("model_path", "is for --model smollm2-135m: synthetic is in no file; leave one out")
         return self

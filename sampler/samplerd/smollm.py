@@ -11,7 +11,7 @@ import numpy.typing as npt
 from samplerd import transformer
 from samplerd.memory import release_memory
 from samplerd.model import Head, Model
-from samplerd.model_file import ModelFile, ModelFileError, Shape, find_model_file
+from samplerd.model_file import ModelFile, ModelFileError, Shape, believed, find_model_file
 from samplerd.tokenizer import SmolTokenizer
 from samplerd.transformer import Layer, Weights
 
@@ -25,8 +25,10 @@ def load(context: int, path: Path | None = None) -> Model:
     file = ModelFile(find_model_file(path))
     shape = file.shape()
     if context > shape.max_context:
-        raise ModelFileError(f"the model reads at most {shape.max_context} tokens; --context {context} is too long")
-    tokenizer = SmolTokenizer(file)
+        most = f"reads at most {shape.max_context} tokens"
+        raise ModelFileError(f"the model in {file.path} {most}: --context {context} is too long")
+    with believed(file.path, f"holds no tokenizer of {NAME}"):
+        tokenizer = SmolTokenizer(file)
     weights = _weights(file, shape, context)
     del file
     release_memory()
@@ -44,29 +46,42 @@ def load(context: int, path: Path | None = None) -> Model:
 
 
 def _weights(file: ModelFile, shape: Shape, context: int) -> Weights:
+    embedding = _on_device(_read(file, "token_embd.weight", shape.vocabulary, shape.width))
     cosine, sine = transformer.rotation_tables(shape, context)
     return Weights(
-        embedding=_on_device(file.tensor("token_embd.weight")),
+        embedding=embedding,
         layers=tuple(_layer(file, shape, f"blk.{index}") for index in range(shape.layers)),
-        output_norm=_on_device(file.tensor("output_norm.weight")),
+        output_norm=_on_device(_read(file, "output_norm.weight", shape.width)),
         cosine=cosine,
         sine=sine,
     )
 
 
 def _layer(file: ModelFile, shape: Shape, prefix: str) -> Layer:
-    query = unpermute(file.tensor(f"{prefix}.attn_q.weight"), shape.query_heads)
-    key = unpermute(file.tensor(f"{prefix}.attn_k.weight"), shape.kv_heads)
-    value = file.tensor(f"{prefix}.attn_v.weight")
-    gate, up = file.tensor(f"{prefix}.ffn_gate.weight"), file.tensor(f"{prefix}.ffn_up.weight")
+    width, keys = shape.width, shape.kv_heads * shape.head_size
+    hidden = int(file.number("llama.feed_forward_length"))
+
+    def read(name: str, *sizes: int) -> _Matrix:
+        return _read(file, f"{prefix}.{name}.weight", *sizes)
+
+    query = unpermute(read("attn_q", width, width), shape.query_heads)
+    key, value = unpermute(read("attn_k", keys, width), shape.kv_heads), read("attn_v", keys, width)
     return Layer(
-        attention_norm=_on_device(file.tensor(f"{prefix}.attn_norm.weight")),
+        attention_norm=_on_device(read("attn_norm", width)),
         query_key_value=_on_device(np.concatenate([query, key, value])),
-        attention_output=_on_device(file.tensor(f"{prefix}.attn_output.weight")),
-        mlp_norm=_on_device(file.tensor(f"{prefix}.ffn_norm.weight")),
-        gate_up=_on_device(np.concatenate([gate, up])),
-        down=_on_device(file.tensor(f"{prefix}.ffn_down.weight")),
+        attention_output=_on_device(read("attn_output", width, width)),
+        mlp_norm=_on_device(read("ffn_norm", width)),
+        gate_up=_on_device(np.concatenate([read("ffn_gate", hidden, width), read("ffn_up", hidden, width)])),
+        down=_on_device(read("ffn_down", width, hidden)),
     )
+
+
+def _read(file: ModelFile, name: str, *sizes: int) -> _Matrix:
+    """A tensor of these sizes, as the file's own metadata promise it."""
+    array = file.tensor(name)
+    if array.shape != sizes:
+        raise ModelFileError(f"{file.path}: the tensor {name} has the shape {array.shape}, not {sizes}")
+    return array
 
 
 def unpermute(matrix: _Matrix, heads: int) -> _Matrix:

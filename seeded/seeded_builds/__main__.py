@@ -14,7 +14,8 @@ def main() -> None:
     """Run samplerd's command line around the program of the named fault."""
     name = os.environ.get(VARIABLE, "")
     if name not in FAULTS:
-        sys.exit(f"{VARIABLE} must be one of: {', '.join(FAULTS)} (given: {name!r})")
+        sys.stderr.write(f"{VARIABLE} must be one of: {', '.join(FAULTS)} (given: {name!r})\n")
+        sys.exit(2)  # as for a wrong flag; 1 would say that the build is bad
     make_app(FAULTS[name])(sys.argv[1:] or ["serve"])
 
 

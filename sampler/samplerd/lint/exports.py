@@ -55,10 +55,11 @@ def subjects(
 def _whole(model: Model, program: TensorProgram, batch_sizes: Sequence[int]) -> Iterator[Subject]:
     for size in batch_sizes:
         yield Subject(f"{model.name}, batch {size}", model, program, size)
+    largest = max(batch_sizes)
     for dtype in HEAD_TYPES:
         hidden = np.zeros((_HIDDEN, _HIDDEN), np.float32)
         head = head_model(model, hidden, np.zeros((_HIDDEN, model.vocabulary), np.float32), dtype)
-        yield Subject(f"{dtype} head, batch {batch_sizes[-1]}", head, program, batch_sizes[-1])
+        yield Subject(f"{dtype} head, batch {largest}", head, program, largest)
 
 
 def exported(subject: Subject, platform: str) -> Program:

@@ -14,6 +14,9 @@ from samplerd.tables import table
 UNEXPORTABLE = "export"
 """The rule that a program which cannot be exported breaks: nobody can say what stands in it."""
 
+_NAMED = 2
+"""Programs of one finding that are named in the table; of more it says how many, and the first."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -49,22 +52,44 @@ class LintReport:
             f"{len(self.programs)} programs ({'; '.join(self.programs)}) for {', '.join(self.platforms)}: "
             f"{self.operations} operations in {self.seconds:.1f} s",
         ]
-        if self.found:
+        places = self._by_finding()
+        if places:
             lines += table(
-                ("RULE", "PROGRAM", "PLATFORMS", "WHERE", "WHAT"),
+                ("RULE", "PROGRAMS", "PLATFORMS", "WHERE", "WHAT"),
                 [
                     (
-                        each.finding.rule,
-                        each.program,
-                        ",".join(each.platforms),
-                        each.finding.place or "-",
-                        f"{each.finding.operation} {each.finding.problem}",
+                        finding.rule,
+                        self._named([each.program for each in found]),
+                        ",".join(dict.fromkeys(platform for each in found for platform in each.platforms)),
+                        finding.place or "-",
+                        f"{finding.operation} {finding.problem}",
                     )
-                    for each in self.found
+                    for finding, found in places.items()
                 ],
             )
-        lines.append("passed" if self.passed else f"failed: {len(self.found)} findings")
+        lines.append("passed" if self.passed else self._failed(len(places)))
         return "\n".join(lines)
+
+    def _by_finding(self) -> dict[Finding, list[Found]]:
+        """Where each was found: one place of the source is in many programs."""
+        places: dict[Finding, list[Found]] = {}
+        for each in self.found:
+            places.setdefault(each.finding, []).append(each)
+        return places
+
+    def _named(self, programs: list[str]) -> str:
+        if len(programs) <= _NAMED:
+            return "; ".join(programs)
+        if len(programs) == len(self.programs):
+            return f"all {len(programs)}"
+        return f"{len(programs)} of {len(self.programs)}, first {programs[0]}"
+
+    def _failed(self, places: int) -> str:
+        programs = len({each.program for each in self.found})
+        said = f"{places} {'finding' if places == 1 else 'findings'} in {programs} of {len(self.programs)} programs"
+        return f"failed: {said}" + (
+            f" ({len(self.found)} in --json: each program's)" if len(self.found) > places else ""
+        )
 
 
 def run_lint(model: Model, program_for: ProgramFor, batch_sizes: Sequence[int], vocab_shards: int = 1) -> LintReport:

@@ -4,7 +4,18 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from samplerd.lint.origins import ACROSS_DEVICES, NARROW, REDUCTIONS, reducer, unrounded
+from samplerd.lint.origins import (
+    ACROSS_DEVICES,
+    APPROX_CALLS,
+    NARROW,
+    REDUCTIONS,
+    SORTING_CALLS,
+    is_fixed,
+    is_top_k,
+    reached,
+    reducer,
+    unrounded,
+)
 from samplerd.lint.stablehlo import (
     PER_DEVICE,
     TOP_K,
@@ -13,6 +24,7 @@ from samplerd.lint.stablehlo import (
     Value,
     blocks,
     composite,
+    contracted,
     element,
     integer,
     is_float,
@@ -28,13 +40,11 @@ from samplerd.sampling import CANDIDATES
 MOST_SORTED = CANDIDATES
 """The most numbers that the exact sampler ever sorts, its candidates: a vocabulary is longer."""
 
-_APPROX_CALLS = ("approxtopk", "approx_top_k", "partialreduce")
 _ALWAYS_LONG = ACROSS_DEVICES | {"stablehlo.reduce_window"}
 """Sums that take in the whole vocabulary whatever the shape of what they add: running ones, and those over devices."""
 _COLLECTIVES = ACROSS_DEVICES | {
     f"stablehlo.{name}" for name in ("all_gather", "all_to_all", "collective_permute", "collective_broadcast")
 }
-_SORTING_CALLS = ("sort", "topk", "top_k")
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,12 @@ class Scope:
 
         Those decide which token comes out.
         """
-        return self._covers(value, -(-self.vocabulary // self.shards))
+        return self._covers(value, self.part)
+
+    @property
+    def part(self) -> int:
+        """How many tokens one device has at most."""
+        return -(-self.vocabulary // self.shards)
 
     def whole(self, value: Value) -> bool:
         """Whether a value has a number for every token of all devices."""
@@ -83,7 +98,7 @@ def findings(program: Program, scope: Scope) -> list[Finding]:
 def _approx_top_k(program: Program, _scope: Scope) -> Iterator[Finding]:
     for operation in program.operations:
         name = _called_name(operation).lower()
-        if any(word in name for word in _APPROX_CALLS):
+        if any(word in name for word in APPROX_CALLS):
             yield _finding("approx-top-k", operation, f"{_called_name(operation)} may lose the best tokens")
 
 
@@ -112,39 +127,73 @@ def _sorted_length(operation: Operation) -> int:
         return integer(operation, "k")
     if operation.name == "stablehlo.custom_call":
         name = target(operation).lower()
-        known = any(word in name for word in _SORTING_CALLS) and not any(word in name for word in _APPROX_CALLS)
+        known = any(word in name for word in SORTING_CALLS) and not any(word in name for word in APPROX_CALLS)
         return max(shape(operation.results[0]), default=0) if known else 0
     return 0
 
 
 def _unguarded_conversion(program: Program, scope: Scope) -> Iterator[Finding]:
     for operation in program.operations:
-        if operation.name != "stablehlo.convert" or not _widens(operation):
-            continue
-        for source in unrounded(program, operation.operands[0]):
-            if scope.spans(source.results[0]):
-                yield _finding(
-                    "unguarded-conversion",
-                    operation,
-                    f"reads a {element(operation.operands[0])} result of {source.name} ({place(source) or 'unknown'}) "
-                    "that may be left unrounded; put lax.optimization_barrier or lax.reduce_precision between",
-                )
+        if operation.name == "stablehlo.convert" and element(operation.results[0]) in {"f32", "f64"}:
+            yield from _unguarded("unguarded-conversion", "reads", operation, operation.operands[0], program, scope)
 
 
-def _widens(operation: Operation) -> bool:
-    return element(operation.operands[0]) in NARROW and element(operation.results[0]) in {"f32", "f64"}
+def _unguarded_comparison(program: Program, scope: Scope) -> Iterator[Finding]:
+    for operation in program.operations:
+        for value in _compared(operation):
+            yield from _unguarded("unguarded-comparison", "compares", operation, value, program, scope)
+
+
+def _compared(operation: Operation) -> list[Value]:
+    """What an operation puts in order, also within the body of a reduction or sort.
+
+    A number that is compared with itself is only asked if it is one.
+    """
+    if operation.name == "stablehlo.compare":
+        left, right = operation.operands
+        return [] if left == right else [left, right]
+    return [operation.operands[0]] if is_top_k(operation) else []
+
+
+def _unguarded(
+    rule: str, does: str, operation: Operation, value: Value, program: Program, scope: Scope
+) -> Iterator[Finding]:
+    for source in unrounded(program, value, scope.spans):
+        yield _finding(
+            rule,
+            operation,
+            f"{does} a {element(value)} result of {source.name} ({place(source) or 'unknown'}) "
+            "that may be left unrounded; put lax.optimization_barrier between, or lax.reduce_precision to its bits",
+        )
 
 
 def _narrow_sum(program: Program, scope: Scope) -> Iterator[Finding]:
     for operation in program.operations:
-        if operation.name not in REDUCTIONS:
-            continue
-        added = operation.operands[0]
-        sums = element(added) in NARROW and "stablehlo.add" in reducer(operation)
-        if sums and (operation.name in _ALWAYS_LONG or scope.spans(added)):
+        if operation.results and element(operation.results[0]) in NARROW and _sums(program, operation, scope):
             yield _finding(
-                "narrow-sum", operation, f"adds up {element(added)} numbers: small terms vanish; sum in integers or f32"
+                "narrow-sum",
+                operation,
+                f"adds up {element(operation.results[0])} numbers: small terms vanish; sum in integers or f32",
             )
+
+
+def _sums(program: Program, operation: Operation, scope: Scope) -> bool:
+    """Whether an operation adds up numbers of the vocabulary: by itself, by a fixed matrix, or step by step.
+
+    A matrix that is not fixed is no such sum: embeddings are looked up by a product with it.
+    """
+    if operation.name in REDUCTIONS:
+        long = operation.name in _ALWAYS_LONG or scope.spans(operation.operands[0])
+        return long and "stablehlo.add" in reducer(operation)
+    if operation.name == "stablehlo.dot_general":
+        return contracted(operation) >= scope.part and any(is_fixed(program, each) for each in operation.operands)
+    if operation.name != "stablehlo.add":
+        return False
+    left, right = operation.operands
+    return any(
+        operation.results[0] in reached(program, total) and any(map(scope.spans, reached(program, term)))
+        for total, term in ((left, right), (right, left))
+    )
 
 
 def _gathered_logits(program: Program, scope: Scope) -> Iterator[Finding]:
@@ -186,6 +235,7 @@ RULES: dict[str, Rule] = {
     "approx-top-k": _approx_top_k,
     "vocabulary-sort": _vocabulary_sort,
     "unguarded-conversion": _unguarded_conversion,
+    "unguarded-comparison": _unguarded_comparison,
     "narrow-sum": _narrow_sum,
     "gathered-logits": _gathered_logits,
 }

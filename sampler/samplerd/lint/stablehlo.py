@@ -3,6 +3,7 @@
 Through MLIR's own Python bindings, which come with JAX: no pattern is matched against text.
 """
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -113,6 +114,13 @@ def integer(operation: Operation, attribute: str) -> int:
 def top_k_count(operation: Operation) -> int:
     """The k of a composite top-k."""
     return int(ir.IntegerAttr(ir.DictAttr(operation.attributes["composite_attributes"])["k"]).value)
+
+
+def contracted(operation: Operation) -> int:
+    """Over how many numbers a dot product (`dot_general`) adds up for each of its results."""
+    numbers = stablehlo.DotDimensionNumbers(operation.attributes["dot_dimension_numbers"])
+    sizes = shape(operation.operands[0])
+    return math.prod(sizes[dimension] for dimension in numbers.lhs_contracting_dimensions)
 
 
 def shape(value: Value) -> tuple[int, ...]:

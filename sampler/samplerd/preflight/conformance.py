@@ -153,7 +153,9 @@ def smallest(samplers: Samplers, shape: Shape, in_time: Callable[[], bool]) -> S
             if fails(samplers, smaller):
                 found = smaller
                 break
-    return Smallest(found.batch, found.vocabulary, _smallest_top_k(samplers, found) if in_time() else None)
+    if not in_time():
+        return Smallest(found.batch, found.vocabulary, None, cut_off=True)
+    return Smallest(found.batch, found.vocabulary, _smallest_top_k(samplers, found))
 
 
 def _smaller_batches(shape: Shape) -> list[Shape]:

@@ -82,7 +82,8 @@ class Report:
             *table(("CASE", "ROWS", "WRONG", "SECONDS"), [_line(outcome) for outcome in self.outcomes]),
         ]
         if self.not_run:
-            lines.append(f"not run, as the budget of {self.budget_seconds:g} s was spent: {_few(self.not_run)}")
+            budget = f"the budget of {self.budget_seconds:g} s"
+            lines.append(f"not run, as no further case fits into {budget}: {_few(self.not_run)}")
         lines.append(f"token suite: {self.digest or 'not drawn'}")
         for scored in self.prompts:
             lines.append(f"log-probability of prompt {scored.prompt}: {sum(scored.logprobs):.4f} nats")
@@ -117,14 +118,24 @@ _READER: TypeAdapter[Report] = TypeAdapter(Report)
 
 
 def read(path: Path) -> Report:
-    """Read a report's JSON. Raises ReportError, which names the file, and OSError."""
+    """Read a report's JSON. Raises ReportError, which names the file and what is wrong with it, and OSError."""
     try:
-        values: dict[str, Any] = json.loads(path.read_text())
-        if values["format"] != FORMAT:
-            raise ReportError(f"{path}: a preflight report of format {values['format']}; this samplerd reads {FORMAT}")
+        values = json.loads(path.read_text())
+    except (ValueError, RecursionError):
+        raise _no_report(path, "it is no JSON") from None
+    if not isinstance(values, dict) or "format" not in values:
+        raise _no_report(path, "it is JSON of something else: there is no format in it")
+    if values["format"] != FORMAT:
+        raise ReportError(f"{path}: a preflight report of format {values['format']}; this samplerd reads {FORMAT}")
+    try:
         return _READER.validate_python({name: value for name, value in values.items() if name not in _SAID})
-    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, ValidationError) as error:
-        raise ReportError(f"{path}: no preflight report ({type(error).__name__}); make one with --json") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise _no_report(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def _no_report(path: Path, why: str) -> ReportError:
+    return ReportError(f"{path}: no preflight report: {why}; make one with samplerd preflight --json")
 
 
 _SAID = {"verdict", "reason"}

@@ -71,6 +71,8 @@ class Smallest:
     batch: int
     vocabulary: int
     top_k: int | None
+    cut_off: bool = False
+    """Time was up before all smaller ones were tried."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class Failure:
         if small is not None:
             top_k = "" if small.top_k is None else f", top_k {small.top_k}"
             text += f"; smallest: batch {small.batch}, vocabulary {small.vocabulary}{top_k}"
+            text += " (search cut off by time)" if small.cut_off else ""
         return text
 
 

@@ -60,7 +60,9 @@ class Served:
             if failure.kind != KIND_LOGITS:
                 behind = replace(shape, head=True)  # what lies before the sampler stands behind a dot
                 for kind in (shape, behind, replace(behind, edited=True)):
-                    if in_time() and fails(self.samplers, kind):
+                    if not in_time():
+                        return Smallest(shape.batch, shape.vocabulary, None, cut_off=True)
+                    if fails(self.samplers, kind):
                         return smallest(self.samplers, kind, in_time)
             return Smallest(shape.batch, shape.vocabulary, None)
 

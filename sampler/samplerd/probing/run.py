@@ -38,6 +38,7 @@ async def _run(settings: ProbeSettings, *, as_json: bool) -> int:
         if settings.metrics_port:
             server.shutdown()
             server.server_close()
-    summary = prober.tally.as_json() if as_json else prober.tally.as_text()
+    judged = prober.verdicts if settings.judge else None
+    summary = prober.tally.as_json(judged) if as_json else prober.tally.as_text(judged)
     sys.stdout.write(f"{summary}\n")
     return 0 if prober.tally.answered else 1

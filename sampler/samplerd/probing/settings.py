@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from samplerd.settings import SettingsError
+
 DEFAULT_PORT = 9090
 """Of a server's metrics, where it answers probes."""
 
@@ -63,7 +65,7 @@ class ProbeSettings(BaseModel):
     def _named(self) -> Self:
         nameless = [text for text in self.target if owner_of(text) is None]
         if self.judge and nameless:
-            raise ValueError(f"target: with judge each says whose pods they are, as pool/revision={nameless[0]}")
+            raise SettingsError("target", f"with --judge each says whose pods they are, as pool/revision={nameless[0]}")
         return self
 
 
@@ -72,6 +74,9 @@ class Owner(NamedTuple):
 
     pool: str
     revision: str
+
+    def __str__(self) -> str:
+        return f"{self.pool}/{self.revision}"
 
 
 def owner_of(target: str) -> Owner | None:

@@ -8,6 +8,7 @@ from typing import Any
 import quality_contract as names
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
+from samplerd.probing.verdicts import Verdicts
 from samplerd.tables import table
 
 _BOUNDS = (0.1, 0.3, 0.5, 1, 2, 5, 10, 20, 40, 60, 120, 300, 600)
@@ -91,14 +92,24 @@ class Tally:
         skipped = sum(sum(line.skipped.values()) for line in self.lines.values())
         return f"{sent} probes sent, {self.answered} of them answered, {skipped} not sent"
 
-    def as_json(self) -> str:
-        """The summary for machines."""
-        return json.dumps({"targets": {name: line.as_dict() for name, line in self.lines.items()}}, indent=1)
+    def as_json(self, judged: Verdicts | None = None) -> str:
+        """The summary for machines, with the verdicts where answers were judged."""
+        said: dict[str, Any] = {"targets": {name: line.as_dict() for name, line in self.lines.items()}}
+        if judged is not None:
+            said["judged"] = [
+                {**row.owner._asdict(), "check": row.check, "checked": row.checked, "bad": row.bad}
+                for row in judged.rows()
+            ]
+        return json.dumps(said, indent=1)
 
-    def as_text(self) -> str:
-        """The summary for people."""
+    def as_text(self, judged: Verdicts | None = None) -> str:
+        """The summary for people, likewise."""
         heads = ("TARGET", "ADDRESSES", "SENT", "ANSWERED", "SECONDS", "OTHERWISE", "NOT SENT")
-        return "\n".join([*table(heads, [_cells(*item) for item in self.lines.items()]), self.sentence])
+        lines = table(heads, [_cells(*item) for item in self.lines.items()])
+        if judged is not None:
+            rows = [tuple(map(str, row)) for row in judged.rows()]
+            lines += ["", *table(("JUDGED", "CHECK", "CHECKED", "BAD"), rows), ""]
+        return "\n".join([*lines, self.sentence])
 
 
 def _cells(name: str, line: Line) -> tuple[str, ...]:

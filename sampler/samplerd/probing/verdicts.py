@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import quality_contract as names
 from prometheus_client import CollectorRegistry
@@ -11,6 +12,15 @@ from prometheus_client.registry import Collector
 from samplerd.probing.settings import Owner
 
 _LABELS = (names.LABEL_CHECK, names.LABEL_ROUTE_HASH, names.TARGET_POOL, names.TARGET_REVISION)
+
+
+class Judged(NamedTuple):
+    """What was found of one check at the pods of one owner."""
+
+    owner: Owner
+    check: str
+    checked: int
+    bad: int
 
 
 class Verdicts(Collector):
@@ -33,6 +43,11 @@ class Verdicts(Collector):
         with self._lock:
             checked, bad = self._counts[check, owner]
         return checked, bad
+
+    def rows(self) -> list[Judged]:
+        """All of them, for the summary."""
+        with self._lock:
+            return [Judged(owner, check, counts[0], counts[1]) for (check, owner), counts in self._counts.items()]
 
     def collect(self) -> Iterator[Metric]:
         """For Prometheus."""

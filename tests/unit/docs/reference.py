@@ -254,6 +254,7 @@ def options(*params: Any) -> Iterator[tuple[str, ...]]:
     for one in params:
         names = "`, `".join([*one.opts, *one.secondary_opts])
         shown = f"`{_told(one.default)}`" if one.default or type(one.default) in (int, float) else ""
+        shown = one.show_default if isinstance(one.show_default, str) else shown
         yield f"`{names}`", f"`{one.envvar}`", "required" if one.required else shown, one.help or ""
 
 

@@ -174,7 +174,14 @@ async def test_what_is_out_of_range_is_refused_by_name(server: Server, wrong: di
 CHAT_REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"messages": []}, "messages"),
     ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
-    ({"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}]}, "messages[0].content"),
+    ({"messages": [{"role": "user", "content": []}]}, "messages[0].content"),
+    ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
+    ({"messages": [{"role": "user", "content": ["x"]}]}, "messages[0].content[0]"),
+    ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages[0].content[0].text"),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "image_url"}]}]},
+        "messages[0].content[1].type",
+    ),
     ({"messages": [{"role": "user", "content": "x", "name": "y"}]}, "messages[0].name"),
     ({"messages": [{"role": "user", "content": "river " * 500}]}, "messages"),
     ({"max_completion_tokens": 0}, "max_completion_tokens"),
@@ -194,6 +201,50 @@ async def test_the_wrong_part_of_a_chat_is_named(server: Server, wrong: dict[str
     error = response.json()["error"]
     assert error["param"] == param
     assert param in error["message"]
+
+
+async def test_parts_of_a_text_are_lines_of_it(server: Server) -> None:
+    parts = [{"type": "text", "text": "the river"}, {"type": "text", "text": "ran on"}]
+    answers = [
+        await server.client.post(
+            "/v1/chat/completions",
+            json={"messages": [{"role": "user", "content": content}], "seed": 5, "max_tokens": 5},
+        )
+        for content in (parts, "the river\nran on", parts[:1], "the river")
+    ]
+    assert [answer.status_code for answer in answers] == [200] * 4
+    two, both, one, same = [(answer.json()["choices"], answer.json()["usage"]) for answer in answers]
+    assert two == both
+    assert one == same
+    assert two != one
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (rb'{"prompt": "\ud800"}', "prompt"),
+        (rb'{"prompt": ["river \udc00 sea"]}', "prompt[0]"),
+        (rb'{"prompt": "x", "stop": ["a", "\ud800\u0041"]}', "stop[1]"),
+        (rb'{"messages": [{"role": "user", "content": "\ud83d"}]}', "messages[0].content"),
+        (rb'{"prompt": "x", "\ud800": 1}', None),
+        (rb'{"prompt": "x", "logit_bias": {"\ud800": 1}}', "logit_bias"),
+    ],
+)
+async def test_where_half_a_character_stands_is_told(server: Server, body: bytes, param: str | None) -> None:
+    path = "/v1/chat/completions" if b"messages" in body else "/v1/completions"
+    response = await server.client.post(path, content=body)
+    assert response.status_code == 400
+    error = response.json()["error"]
+    assert error["param"] == param
+    assert error["message"].startswith(f"{param or 'the body'}: holds a lone surrogate")
+
+
+async def test_a_body_that_is_not_json_says_so_whatever_it_holds(server: Server) -> None:
+    deep = b'{"prompt": "\\ud800", "stop": ' + b"[" * 100_000
+    closed = deep + b"]" * 100_000 + b"}"
+    for body in (deep, closed, b'{"prompt": "\\ud800"', b'{"prompt": "\xff"}', b'{"prompt": "\\ud8zz"}'):
+        response = await server.client.post("/v1/completions", content=body)
+        assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_json")
 
 
 async def test_a_prompt_in_the_place_of_a_name_is_not_repeated(server: Server) -> None:

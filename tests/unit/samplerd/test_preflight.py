@@ -133,7 +133,15 @@ def test_a_wrong_sampler_is_shrunk_to_the_smallest_shape_that_fails(model: Model
     assert failure.kind == "kept-set"
     assert case.shrink is not None
     assert case.shrink(failure, lambda: True) == Smallest(3, 3, 2)
-    assert case.shrink(failure, lambda: False) == Smallest(4, 9, None)
+    assert case.shrink(failure, lambda: False) == Smallest(4, 9, None, cut_off=True)
+
+
+def test_a_search_of_the_served_step_that_gets_no_time_says_so(executables: Executables, model: Model) -> None:
+    case = next(Served(executables, Samplers(model, production_program), "float32").cases())
+    assert case.shrink is not None
+    for kind, cut_off in (("kept-set", True), ("logits-differ", False)):
+        found = case.shrink(Failure(case.name, kind, 1, 1, {}), lambda: False)
+        assert found == Smallest(4, model.vocabulary, None, cut_off=cut_off)
 
 
 @pytest.mark.long

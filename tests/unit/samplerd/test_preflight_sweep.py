@@ -198,12 +198,33 @@ def test_numbers_that_are_none_are_written_as_json_and_read_back(tmp_path: Path)
     assert math.isnan(none.logprobs[0])
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2}', '{"format": 1}', "\xff"])
-def test_what_is_no_report_is_refused_with_the_files_name(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no preflight report: it is no JSON; make one with samplerd preflight --json"),
+        ("\xff", "no preflight report: it is no JSON; make"),
+        ("[" * 100_000, "no preflight report: it is no JSON; make"),
+        ("[]", "no preflight report: it is JSON of something else: there is no format in it; make"),
+        ("{}", "no preflight report: it is JSON of something else: there is no format in it; make"),
+        ('{"format": 2}', "a preflight report of format 2; this samplerd reads 1"),
+        ('{"format": 1}', "no preflight report: subject: Field required; make"),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_what_is_no_report_is_refused_with_the_files_name_and_in_words(tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "preflight.json"
     file.write_bytes(text.encode("latin-1"))
-    with pytest.raises(reports.ReportError, match=r"preflight\.json"):
+    with pytest.raises(reports.ReportError) as told:
         reports.read(file)
+    assert str(told.value).startswith(f"{file}: {said}")
+
+
+def test_a_search_that_was_cut_off_says_so_in_the_sentence_the_table_and_the_json() -> None:
+    cut = Failure("b", "kept-set", 1, 10, {}, Smallest(4, 17, None, cut_off=True))
+    assert cut.sentence.endswith("; smallest: batch 4, vocabulary 17 (search cut off by time)")
+    report = made(failures=(cut,))
+    assert cut.sentence in report.as_text()
+    assert json.loads(report.as_json())["failures"][0]["smallest"]["cut_off"] is True
 
 
 def test_a_baseline_is_compared_by_tokens_and_by_log_probabilities() -> None:
@@ -229,6 +250,6 @@ def test_the_verdict_names_the_worst_failure_and_what_was_not_run() -> None:
     good, bad = made(), made(failures=(failure("a"), failure("b")))
     assert good.sentence == "preflight passed: 0 cases, 1 not run"
     assert bad.sentence == "preflight failed: a: other-token in 1 of 10 rows (and 1 more)"
-    assert "not run, as the budget of 20 s was spent: x" in good.as_text()
+    assert "not run, as no further case fits into the budget of 20 s: x" in good.as_text()
     assert Shape(8, 1000, 1024, "bfloat16", devices=4).label == "bfloat16 8 x 1000 of 1024 over 4 devices"
     assert Shape(8, 9, 9, head=True, edited=True).label == "float32 8 x 9 behind a dot, with edits"

@@ -14,7 +14,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+import quality_contract as names
 from samplerd.openai_schema import ChatRequest
+from samplerd.probing import run
 from samplerd.probing.asks import PARAMETERS, Asks
 from samplerd.probing.prober import Prober
 from samplerd.probing.settings import ProbeSettings, address_of
@@ -284,7 +286,7 @@ async def test_no_log_line_metric_or_summary_holds_a_prompt_or_an_answer(
     from prometheus_client import generate_latest
 
     shown = caplog.text + repr([one.args for one in caplog.records])
-    shown += prober.tally.as_json() + prober.tally.as_text() + prober.tally.sentence
+    shown += prober.tally.as_json(prober.verdicts) + prober.tally.as_text(prober.verdicts) + prober.tally.sentence
     shown += generate_latest(prober.tally.registry).decode()
     assert all(server.asked for server in servers)
     assert not [words for words in (*prompts, CANARY) if words in shown]
@@ -295,7 +297,7 @@ def test_every_ask_is_one_that_servers_understand() -> None:
     asked = [ChatRequest.model_validate_json(asks.next()) for _ in range(200)]
     assert {one.seed for one in asked} == {None}, "calibration needs seeds that the server draws"
     assert {one.temperature for one in asked} == {values["temperature"] for values in PARAMETERS}
-    assert len({one.messages[0].content for one in asked}) > 50
+    assert len({one.messages[0].text for one in asked}) > 50
 
 
 @pytest.mark.long
@@ -324,6 +326,34 @@ async def test_the_process_ends_at_sigterm_with_its_summary() -> None:
     line = json.loads(said)["targets"][server.target]
     assert process.returncode == 0
     assert line["sent"] == line["answered"] == len(server.asked)
+
+
+async def test_what_was_judged_is_in_both_summaries_and_only_where_it_was_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server = Scripted(saying(200, json.dumps({"choices": [{"message": {"content": "слово"}}]})))
+
+    async def printed(*, judge: bool, as_json: bool) -> str:
+        target = f"cpu-a/0f3c={server.target}"
+        settings = ProbeSettings(target=(target,), judge=judge, rate=50, duration=0.3)
+        assert await run._run(settings, as_json=as_json) == 0
+        return capsys.readouterr().out
+
+    async with listening(server):
+        text = await printed(judge=True, as_json=False)
+        said = json.loads(await printed(judge=True, as_json=True))
+        plain = json.loads(await printed(judge=False, as_json=True))
+    rows = {line.split()[1]: line.split() for line in text.splitlines() if line.startswith("cpu-a/0f3c ")}
+    owner, _, checked, bad = rows["probe-script"]
+    assert (owner, int(checked) > 0, bad) == ("cpu-a/0f3c", True, checked)
+    assert list(rows) == list(names.PROBE_CHECKS)
+    assert "JUDGED" in text
+    judged = {one["check"]: one for one in said["judged"]}
+    errors = judged["probe-errors"]
+    sent = said["targets"][f"cpu-a/0f3c={server.target}"]["answered"]
+    assert errors == {"pool": "cpu-a", "revision": "0f3c", "check": "probe-errors", "checked": sent, "bad": 0}
+    assert judged["probe-script"]["bad"] == sent
+    assert "judged" not in plain
 
 
 @pytest.mark.parametrize("text", ["http://a", "a/b", "a:b", "a:70000", "", ":9090", "a b", "::1", "u@a"])

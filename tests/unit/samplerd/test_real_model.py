@@ -224,8 +224,9 @@ def test_the_chat_template(model: Model) -> None:
 
 def test_the_file_is_read_as_the_gguf_package_reads_it() -> None:
     file, reader = ModelFile(find_model_file()), GGUFReader(find_model_file())
-    for key in ("tokenizer.ggml.merges", "tokenizer.ggml.tokens", "tokenizer.ggml.token_type", "llama.rope.freq_base"):
-        assert file._field(key) == reader.fields[key].contents()
+    for key in ("tokenizer.ggml.merges", "tokenizer.ggml.tokens", "tokenizer.ggml.token_type"):
+        assert file.texts(key) == reader.fields[key].contents()
+    assert file.number("llama.rope.freq_base") == reader.fields["llama.rope.freq_base"].contents()
     for tensor in (reader.tensors[0], reader.tensors[1], reader.tensors[-1]):
         assert (file.tensor(tensor.name) == dequantize(tensor.data, tensor.tensor_type)).all()
     with pytest.raises(ModelFileError, match="lacks the tensor"):
