@@ -283,7 +283,5 @@ def test_rollouts_of_one_source_are_read_together(prometheus: Prometheus, rollou
         assert other.counted(5 * count, "latency").bad == 5
         one.serve(3)
         two.take(0.2, 5)
-    read = rollout.source._shared._answer
-    assert read is not None
-    assert len(read.series) == 2
+    assert any(len(read.series) == 2 for read in rollout.source._shared._answers)
     two.hide()
