@@ -26,7 +26,7 @@ from samplerd.program import Step
 from samplerd.rows import MOST_TOP_LOGPROBS, Sampled
 
 LOGPROB_TOLERANCE = 2.0**-13
-"""Nats. docs/sampling.md grants 2^-14 to each of two ways of working them out."""
+"""Nats. docs/sampling.md grants 2^-14 to each of two ways of working them out, or one unit in the last place."""
 
 _BATCHES = (1, 2, 3, 4, 8, 16, 31, 32, 33, 64, 65, 128, 256)
 VOCABULARIES = (2, 3, 8, 17, 32, 33, 64, 129, 257, 513, 1025, 2049, 4097, 16385, 65537)
@@ -114,7 +114,8 @@ def _judged_logprobs(logits: Floats, sampled: Sampled | Step, row: int) -> Wrong
     with np.errstate(invalid="ignore"):
         told, right = np.append(told, exact[ids[real]]), np.append(right, best)
         apart = np.nan_to_num(np.where(told == right, 0.0, np.abs(told - right)), nan=np.inf, posinf=np.inf)
-    if apart.max() <= LOGPROB_TOLERANCE and real.sum() == min(MOST_TOP_LOGPROBS, exact.size):
+        unit = np.nan_to_num(np.spacing(np.abs(right).astype(np.float32)))  # of minus infinity there is none
+    if (apart <= np.maximum(LOGPROB_TOLERANCE, 2 * unit)).all() and real.sum() == min(MOST_TOP_LOGPROBS, exact.size):
         return None
     return Wrong(KIND_LOGPROBS, {"row": row, "apart_nats": float(apart.max())})
 

@@ -116,6 +116,24 @@ def test_no_log_probability_is_a_wrong_one() -> None:
     assert judged(None) == "logprobs-differ"
 
 
+def test_a_log_probability_far_below_may_be_a_unit_in_the_last_place_off() -> None:
+    """5,000 nats below, neighbouring float32 numbers stand 2^-11 apart: no sampler comes closer than that."""
+    logits = np.full(20, -5000.0, np.float32)
+    logits[0] = 0
+    one, yes, ids = np.zeros(1, np.int32), np.ones(1, np.bool_), np.arange(20, dtype=np.int32)[None]
+
+    def judged(units: int) -> str | None:
+        top = logits[None] + np.float32(units) * np.spacing(np.float32(5000)) * (logits < 0)
+        made: Any = Logprobs(np.zeros(1, np.float32), ids, top)  # type: ignore[arg-type]
+        sampled: Any = Sampled(one, yes, one, one + 1, np.zeros(1, np.float32), yes, made)  # type: ignore[arg-type]
+        wrong = conformance.judged(logits, Asked(temperature=0.0, logprobs=True), sampled, 0)
+        return None if wrong is None else wrong.kind
+
+    assert judged(0) is None
+    assert judged(1) is None
+    assert judged(5) == "logprobs-differ"
+
+
 def test_every_combination_of_parameters_comes_at_every_batch_size(
     executables: Executables, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
