@@ -23,7 +23,7 @@ def test_the_honest_build_is_flagged_by_nothing(model: Model, batch_size: int) -
     executables = Executables(model, production_program(model), batch_sizes=(batch_size,), chunk_sizes=(64,))
     traffic = Traffic(executables, seed=1000 + batch_size)
     while traffic.tokens < wanted:
-        traffic.serve(1 + wanted // TOKENS, TOKENS)
+        traffic.serve(1 + (wanted - traffic.tokens) // TOKENS, TOKENS)
     counted = traffic.counted()
     print(f"batch of {batch_size}: {counted}, bias {counted.bias:+.5f} nats, {counted.sigmas:+.2f} sigmas")  # noqa: T201
     assert counted.audited == traffic.tokens >= wanted
