@@ -61,10 +61,8 @@ def hidden_of(number: int, dtype: str) -> Floats:
     elif nature == "invalid":
         rows = _OVERFLOWING[number % len(_OVERFLOWING)]
         hidden[rows] = _huge(dtype)
-        if (
-            _DOWN in rows and dtype == "float16"
-        ):  # summed in float32, where nothing overflows: then no token is a number
-            hidden[_DOWN] = np.nan
+        if _DOWN in rows and dtype == "float16":
+            hidden[_DOWN] = np.nan  # it is summed in float32, where nothing overflows: then no token is a number
     return hidden
 
 

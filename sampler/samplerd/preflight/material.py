@@ -104,7 +104,7 @@ ALL_PARAMETERS = tuple(
         (0.0, 1e-4, 0.7, 1.0, 1.5),
         (-1, 0, 1, 2, 33, 50, 63, 64, 65, 1023, 1024, 1025, 1499, 1500, 2**31 - 1),
         (0.0, 1e-8, 1e-3, 0.5, 0.9, 0.95, 0.99, 0.999, 1 - 2.0**-24, 1.0),
-        (0.0, 1e-6, 0.02, 1.0),
+        (0.0, 1e-40, 1e-6, 0.02, 1.0),
     )
 )
 """Every value at which a parameter changes its meaning, with every other, for the long plan."""
