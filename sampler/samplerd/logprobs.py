@@ -37,23 +37,23 @@ def _work_out(raw: View, token: jax.Array) -> Logprobs:
     peaks = candidates.survey(raw)
     one = jnp.ones(token.shape[0], jnp.float32)
     below = below_best(raw.clean(), peaks.top, one)
-    total = _whole_sum(raw, mass.weights(below))
-    whole = log_of_mass(total)
     count = min(MOST_TOP_LOGPROBS, raw.reach.vocabulary)
     found = candidates.find(raw, peaks, count)
+    total = _whole_sum(raw, mass.weights(below), after=found.ids[:, 0])
+    whole = log_of_mass(total)
     top = -below_best(found.logits, peaks.top, one) - whole[:, None]
     pad = ((0, 0), (0, MOST_TOP_LOGPROBS - count))
     return Logprobs(
-        -_of_token(raw, below, token) - whole,
+        -_of_token(raw, below, token, after=total) - whole,
         jnp.pad(found.ids, pad, constant_values=raw.reach.vocabulary),
         jnp.pad(top, pad, constant_values=-jnp.inf),
     )
 
 
-def _of_token(raw: View, below: jax.Array, token: jax.Array) -> jax.Array:
+def _of_token(raw: View, below: jax.Array, token: jax.Array, after: jax.Array) -> jax.Array:
     """`below` of the token, wherever it stands."""
     mine = jnp.where(raw.reach.ids() == token[:, None], below, -jnp.inf)
-    return raw.reach.most(jnp.max(mine, axis=1))
+    return raw.reach.most(jnp.max(mine, axis=1), after.astype(jnp.int64))
 
 
 def log_of_mass(total: jax.Array) -> jax.Array:
@@ -69,11 +69,12 @@ def processed_logprob(edited: View, rows: Rows, sampled: Sampled) -> jax.Array:
     above = logits > sampled.threshold[:, None]
     heavier = _whole_sum(edited, jnp.where(above, mass.weights(below), jnp.uint64(0)))
     last = mass.weights(below_best(sampled.threshold[:, None], peaks.top, rows.temperature))[:, 0]
-    level = sampled.kept - edited.reach.sum(jnp.sum(above, axis=1, dtype=jnp.int32))  # all level tokens weigh the same
+    count = edited.reach.sum(jnp.sum(above, axis=1, dtype=jnp.int32), after=heavier.astype(jnp.int64))
+    level = sampled.kept - count  # all level tokens weigh the same
     total = heavier + jnp.maximum(level, 0).astype(jnp.uint64) * last
     drawn = sampled.valid & is_random(rows.temperature)
-    return jnp.where(drawn, -_of_token(edited, below, sampled.token) - log_of_mass(total), jnp.float32(0))
+    return jnp.where(drawn, -_of_token(edited, below, sampled.token, after=total) - log_of_mass(total), jnp.float32(0))
 
 
-def _whole_sum(view: View, weights: jax.Array) -> jax.Array:
-    return view.reach.sum(jnp.sum(weights, axis=1, dtype=jnp.uint64))
+def _whole_sum(view: View, weights: jax.Array, after: jax.Array | None = None) -> jax.Array:
+    return view.reach.sum(jnp.sum(weights, axis=1, dtype=jnp.uint64), after)

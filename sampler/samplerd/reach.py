@@ -3,6 +3,10 @@
 The sampler is written once, for a part; what it must know of the other parts it asks here. Every such question is a
 maximum, a sum of integers or a merge in the order of the ids, so that the answer does not depend on how many parts
 there are.
+
+The questions of one program must depend on each other, in one row: XLA's runtime on CPUs works on those that do not at
+the same time, and takes the numbers of one for those of the other, as JAX gives all of them one channel. Where nothing
+else makes one depend on the one before, `after` does.
 """
 
 from dataclasses import dataclass
@@ -39,19 +43,33 @@ class Reach:
         """The ids of the columns, int32 [1, width]."""
         return self.offset() + jnp.arange(self.width, dtype=jnp.int32)[None, :]
 
-    def most(self, parts: jax.Array) -> jax.Array:
-        """The largest of all parts' values."""
-        return parts if self.axis is None else lax.pmax(parts, self.axis)
+    def most(self, parts: jax.Array, after: jax.Array | None = None) -> jax.Array:
+        """The largest of all parts' values [B]; asked after the answer `after` [B]."""
+        return parts if self.axis is None else lax.pmax(_once_known(parts, after), self.axis)
 
-    def least(self, parts: jax.Array) -> jax.Array:
-        """The smallest of all parts' values."""
-        return parts if self.axis is None else lax.pmin(parts, self.axis)
+    def least(self, parts: jax.Array, after: jax.Array | None = None) -> jax.Array:
+        """The smallest of all parts' values [B]; asked after the answer `after` [B]."""
+        return parts if self.axis is None else lax.pmin(_once_known(parts, after), self.axis)
 
-    def sum(self, parts: jax.Array) -> jax.Array:
-        """The sum of all parts' values, which must be integers: other sums would depend on the number of parts."""
+    def sum(self, parts: jax.Array, after: jax.Array | None = None) -> jax.Array:
+        """The sum of all parts' values [B]; asked after the answer `after` [B].
+
+        They must be integers: other sums would depend on the number of parts.
+        """
         assert jnp.issubdtype(parts.dtype, jnp.integer)
-        return parts if self.axis is None else lax.psum(parts, self.axis)
+        return parts if self.axis is None else lax.psum(_once_known(parts, after), self.axis)
 
     def side_by_side(self, parts: jax.Array) -> jax.Array:
         """All parts' columns [B, N] beside each other, in the order of the parts: [B, parts x N]."""
         return parts if self.axis is None else lax.all_gather(parts, self.axis, axis=1, tiled=True)
+
+
+def _once_known(parts: jax.Array, before: jax.Array | None) -> jax.Array:
+    """The parts, as a function of whole numbers [B] that no compiler can leave out: of the lowest there is, 0.
+
+    No answer is that number. (A barrier does not do: the compiler takes it away before it looks who waits for whom.)
+    """
+    if before is None:
+        return parts
+    assert jnp.issubdtype(before.dtype, jnp.signedinteger)
+    return jnp.where(before == jnp.iinfo(before.dtype).min, jnp.zeros((), parts.dtype), parts)

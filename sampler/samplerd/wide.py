@@ -75,11 +75,12 @@ def select(keys: jax.Array, measure: jax.Array, target: jax.Array, reach: Reach)
         return reach.sum(row_sum(jnp.where(inside, measure, none)))
 
     low = reach.least(row_min(jnp.where(measure > 0, keys, _HIGHEST)))
-    high = reach.most(row_max(keys))
+    high = reach.most(row_max(keys), after=low)
     key = _bisect(low, high, lambda tried: measured(keys >= tried[:, None]) >= target)
     level = (keys == key[:, None]) & (measure > 0)
     missing = target - measured(keys > key[:, None])
-    each = jnp.maximum(reach.most(row_max(jnp.where(level, measure, none))), none + 1)
+    heaviest = reach.most(row_max(jnp.where(level, measure, none)), after=missing.astype(jnp.int64))
+    each = jnp.maximum(heaviest, none + 1)
     needed = ((missing + each - 1) // each).astype(jnp.int32)
     return Last(key, _id_of(level, needed, reach))
 
@@ -91,9 +92,9 @@ def _id_of(level: jax.Array, needed: jax.Array, reach: Reach) -> jax.Array:
     def up_to(last: jax.Array) -> jax.Array:
         return reach.sum(row_sum((level & (ids <= last[:, None])).astype(jnp.int32)))
 
-    lowest = reach.least(row_min(jnp.where(level, ids, _HIGHEST)))
+    lowest = reach.least(row_min(jnp.where(level, ids, _HIGHEST)), after=needed)
     # Bisected downwards: the largest -id for which enough tokens stand at or before it. Without ties: no step at all.
-    most = reach.most(row_max(jnp.where(level, ids, -1)))
+    most = reach.most(row_max(jnp.where(level, ids, -1)), after=lowest)
     return -_bisect(-most, -lowest, lambda tried: up_to(-tried) >= needed)
 
 

@@ -29,9 +29,9 @@ def draw(view: View, peaks: Peaks, rows: Rows, last: Last, wanted: jax.Array) ->
     inside = _inside(view, peaks, last)
     kept = view.reach.sum(_add(blockwise(inside.astype(jnp.int32), _add), axis=1))
     ended = last.id < _HIGHEST
-    lowest = lax.cond(jnp.all(ended | ~wanted), lambda: last.key, lambda: _lowest(view, peaks, last))
+    lowest = lax.cond(jnp.all(ended | ~wanted), lambda: last.key, lambda: _lowest(view, peaks, last, kept))
     threshold = value_of(jnp.where(ended, last.key, lowest))
-    token, sure = _among_best(view, peaks, rows, last, inside)
+    token, sure = _among_best(view, peaks, rows, last, inside, after=jnp.maximum(kept, lowest))
     token = lax.cond(jnp.all(sure | ~wanted), lambda: token, lambda: _among_all(view, peaks, rows, last))
     return token, kept, threshold
 
@@ -44,17 +44,19 @@ def _inside(view: View, peaks: Peaks, last: Last) -> jax.Array:
     return within(keys_of(view, peaks), last, view.reach.ids())
 
 
-def _lowest(view: View, peaks: Peaks, last: Last) -> jax.Array:
+def _lowest(view: View, peaks: Peaks, last: Last, after: jax.Array) -> jax.Array:
     """The key of the last token inside, int32 [B]."""
     keys = jnp.where(_inside(view, peaks, last), keys_of(view, peaks), _HIGHEST)
-    return view.reach.least(row_min(keys))
+    return view.reach.least(row_min(keys), after)
 
 
 def _add(values: jax.Array, **how: object) -> jax.Array:
     return jnp.sum(values, dtype=jnp.int32, **how)  # type: ignore[arg-type]
 
 
-def _among_best(view: View, peaks: Peaks, rows: Rows, last: Last, inside: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _among_best(
+    view: View, peaks: Peaks, rows: Rows, last: Last, inside: jax.Array, after: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     """The best token in the most promising blocks, int32 [B], and whether no other can be better, bool [B]."""
     bounds = gumbel_bound(rows.seed, rows.position, view.reach.ids())
     bounds = bounds - below_best(view.clean(), peaks.top, rows.temperature)
@@ -67,9 +69,10 @@ def _among_best(view: View, peaks: Peaks, rows: Rows, last: Last, inside: jax.Ar
     there = within(order_key(logits), last, ids) & (logits > -jnp.inf)
     scores = gumbel(rows.seed, rows.position, ids) - below_best(logits, peaks.top, rows.temperature)
     scores = jnp.where(there, scores, -jnp.inf)
-    highest = view.reach.most(jnp.max(scores, axis=1))
+    highest = view.reach.most(jnp.max(scores, axis=1), after)
     winner = jnp.min(jnp.where(scores == highest[:, None], ids, _HIGHEST), axis=1)
-    return view.reach.least(winner.astype(jnp.int32)), highest > view.reach.most(rest)
+    winner = view.reach.least(winner.astype(jnp.int32))
+    return winner, highest > view.reach.most(rest, after=winner)
 
 
 def _among_all(view: View, peaks: Peaks, rows: Rows, last: Last) -> jax.Array:
