@@ -81,11 +81,9 @@ def tokens_of(view: View, blocks: jax.Array) -> Candidates:
 def find(view: View, peaks: Peaks, count: int) -> Candidates:
     """The true best `count` of the tokens that were surveyed; of an invalid row, token 0 alone."""
     mine = _best_here(view, peaks, min(count, view.reach.width))
-    logits, ids = mine
+    logits = view.reach.side_by_side(mine.logits)
+    ids = view.reach.side_by_side(mine.ids, after=order_key(logits[:, 0]))
     if view.reach.axis is not None:
-        both = jnp.concatenate([lax.bitcast_convert_type(logits, jnp.int32), ids])  # one question, not two
-        bits, ids = jnp.split(view.reach.side_by_side(both), 2)
-        logits = lax.bitcast_convert_type(bits, jnp.float32)
         logits, places = top(logits, min(count, logits.shape[1]))
         ids = jnp.take_along_axis(ids, places, axis=1)
     order = jnp.arange(logits.shape[1], dtype=jnp.int32)[None, :]

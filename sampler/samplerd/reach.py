@@ -59,13 +59,16 @@ class Reach:
         assert jnp.issubdtype(parts.dtype, jnp.integer)
         return parts if self.axis is None else lax.psum(_once_known(parts, after), self.axis)
 
-    def side_by_side(self, parts: jax.Array) -> jax.Array:
-        """All parts' columns [B, N] beside each other, in the order of the parts: [B, parts x N]."""
-        return parts if self.axis is None else lax.all_gather(parts, self.axis, axis=1, tiled=True)
+    def side_by_side(self, parts: jax.Array, after: jax.Array | None = None) -> jax.Array:
+        """All parts' columns [B, N] beside each other, in the order of the parts: [B, parts x N]; after `after` [B]."""
+        if self.axis is None:
+            return parts
+        known = None if after is None else after[:, None]
+        return lax.all_gather(_once_known(parts, known), self.axis, axis=1, tiled=True)
 
 
 def _once_known(parts: jax.Array, before: jax.Array | None) -> jax.Array:
-    """The parts, as a function of whole numbers [B] that no compiler can leave out: of the lowest there is, 0.
+    """The parts, as a function of whole numbers that no compiler can leave out: of the lowest there is, 0.
 
     No answer is that number. (A barrier does not do: the compiler takes it away before it looks who waits for whom.)
     """
