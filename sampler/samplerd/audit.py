@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from samplerd import oracle, oracle_changes
 from samplerd.calibration import Surprise, surprise
+from samplerd.edit_list import Wishes
 from samplerd.failures import told
 from samplerd.generation import Generation
 from samplerd.metrics import RANDOM_MODES, Metrics
@@ -136,20 +137,20 @@ def _request(generation: Generation) -> oracle.Request:
         seed=ask.seed,
         position=len(ask.prompt) + len(generation.tokens),
         min_p=ask.min_p,
-        changes=_changes(generation),
+        changes=changes_of(ask.wishes, ask.prompt, tuple(generation.tokens)),
     )
 
 
-def _changes(generation: Generation) -> oracle_changes.Changes:
-    ask = generation.ask
-    if not ask.wishes.any:
+def changes_of(wishes: Wishes, prompt: tuple[int, ...], output: tuple[int, ...]) -> oracle_changes.Changes:
+    """A request's edits in the oracle's form, with the tokens that its penalties depend on."""
+    if not wishes.any:
         return oracle_changes.NO_CHANGES
     return oracle_changes.Changes(
-        allowed_ids=ask.wishes.allowed_ids,
-        logit_bias=ask.wishes.logit_bias,
-        repetition_penalty=ask.wishes.repetition_penalty,
-        presence_penalty=ask.wishes.presence_penalty,
-        frequency_penalty=ask.wishes.frequency_penalty,
-        prompt=ask.prompt,
-        output=tuple(generation.tokens),
+        allowed_ids=wishes.allowed_ids,
+        logit_bias=wishes.logit_bias,
+        repetition_penalty=wishes.repetition_penalty,
+        presence_penalty=wishes.presence_penalty,
+        frequency_penalty=wishes.frequency_penalty,
+        prompt=prompt,
+        output=output,
     )

@@ -58,7 +58,7 @@ def run_lint(settings: Settings, program_for: ProgramFor, *, as_json: bool) -> i
 
 
 def _refused(error: Exception, what: str = "") -> int:
-    sys.stderr.write(f"{what}{error}\n")
+    _tell(f"{what}{error}")
     return 2
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from samplerd.edits import Edits
+from samplerd.rows import SMALLEST_NORMAL
 
 MOST_BIASED = 300
 """Tokens that one request may bias; OpenAI's limit."""
-_SMALLEST_NORMAL = np.float32(2.0**-126)
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _price(wishes: Wishes, count: int) -> np.float32:
 
 
 def _without_tiny(value: np.float32) -> np.float32:
-    return value if abs(value) >= _SMALLEST_NORMAL else np.float32(0)
+    return value if abs(value) >= SMALLEST_NORMAL else np.float32(0)
 
 
 def packed(ids: Sequence[int] | None, vocabulary: int) -> npt.NDArray[np.uint32]:

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from samplerd import oracle
+from samplerd.audit import changes_of
 from samplerd.edit_list import NO_WISHES, EditList, Wishes
 from samplerd.edits import Edits
-from samplerd.oracle_changes import NO_CHANGES, Changes
 from samplerd.rows import Rows, seed_words
 
 Floats = npt.NDArray[np.float32]
@@ -43,21 +43,7 @@ class Asked:
             min_p=self.min_p,
             seed=self.seed,
             position=self.position,
-            changes=self._changes(),
-        )
-
-    def _changes(self) -> Changes:
-        if not self.wishes.any:
-            return NO_CHANGES
-        prompt, output = self._halves()
-        return Changes(
-            allowed_ids=self.wishes.allowed_ids,
-            logit_bias=self.wishes.logit_bias,
-            repetition_penalty=self.wishes.repetition_penalty,
-            presence_penalty=self.wishes.presence_penalty,
-            frequency_penalty=self.wishes.frequency_penalty,
-            prompt=prompt,
-            output=output,
+            changes=changes_of(self.wishes, *self._halves()),
         )
 
     def write_edits(self, edits: Edits, row: int, vocabulary: int) -> None:
