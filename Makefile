@@ -27,7 +27,7 @@ incidents: venv ## the incidents of 2025 and honest releases through a real gate
 
 test: lint ## what CI runs: lint, unit tests, whether what no image here installs still resolves, then API-server and end-to-end tests on one shared cluster
 	@export SAME_EXAMPLES=1
-	@SLOW_TESTS_ONE_IN=3 $(PY) -m pytest tests/unit $(PARALLEL) -q --durations=5
+	@SLOW_TESTS_ONE_IN=4 $(PY) -m pytest tests/unit $(PARALLEL) -q --durations=5
 	@$(PY) -m pytest tests/soak/test_requirements.py -k "gpu or tpu" -n 2 -q
 	@$(PY) -m pytest tests/cluster tests/e2e -q --durations=10
 

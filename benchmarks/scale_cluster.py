@@ -54,7 +54,7 @@ class Server:
     def start(self) -> None:
         """Both, ready; keys and kubeconfig made; the resource known. KUBECONFIG of this process is set."""
         programs = tools.ensure(self.settings, ["etcd", "kube-apiserver"])
-        self.settings.etc.mkdir(parents=True)
+        self.settings.etc.mkdir(parents=True, exist_ok=True)
         pki.ensure(self.settings)
         lines = {
             "etcd": components._etcd(self.settings),
@@ -67,22 +67,25 @@ class Server:
         }
         healthy = probes(self.settings)
         for name, arguments in lines.items():
-            with (self.folder / f"{name}.log").open("wb") as log:
+            with (self.folder / f"{name}.log").open("ab") as log:
                 command = [str(programs[name]), *arguments]
                 self.processes[name] = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
             until(f"{name} to be healthy", healthy[name], 600)
         os.environ["KUBECONFIG"] = str(self.settings.kubeconfig)
 
-    def stop(self) -> None:
-        """Leave nothing."""
+    def end(self) -> None:
+        """Both, as a machine that is shut down would; what they hold stays."""
         for process in reversed(self.processes.values()):
             process.terminate()
-        for process in self.processes.values():
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+    def stop(self) -> None:
+        """Leave nothing."""
+        self.end()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

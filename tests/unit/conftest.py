@@ -12,7 +12,7 @@ import pytest
 LONG_ONE_IN = int(os.environ.get("LONG_TESTS_ONE_IN", "8"))
 """Of the tests that carry the mark `long` one in so many is run, always the same ones; 1 runs all."""
 SLOW_ONE_IN = int(os.environ.get("SLOW_TESTS_ONE_IN", "1"))
-"""The same of those that carry the mark `slow`: `make test` says 2, `make unit` 4, and `make soak` runs all."""
+"""The same of those that carry the mark `slow`: `make test` and `make unit` say 4, and `make soak` runs all."""
 SLOW = frozenset(
     f"{folder}/{name}.py"
     for folder, names in {

@@ -72,12 +72,22 @@ class Reflector:
         stream = self._api.events(self.path, query, WATCH_SECONDS)
         self._shelf.goes_on()
         begun()
+        told = False
         for event in stream:
             kind, obj = event["type"], event["object"]
             if kind == "ERROR":
                 raise _error(self.path, obj)
             self._tell(self._shelf.take(kind, obj))
-            self._since = version_of(obj)
+            self._since, told = version_of(obj), True
+        if not told and self._went_back(since):
+            self._since = None
+
+    def _went_back(self, since: int) -> bool:
+        """Whether the store is older than it was: it was restored from a backup.
+
+        A watch from a version that is yet to come is taken, and tells nothing until as much has happened again.
+        """
+        return version_of(self._api.request("GET", self.path, query={**self._selector, "limit": "1"})) < since
 
     def _tell(self, keys: set[RolloutKey]) -> None:
         for key in sorted(keys):

@@ -84,6 +84,8 @@ class Shelf:
         """Put a listing of everything in the place of what is here; the rollouts of which anything differs."""
         with self._lock:
             changed, listed = set[RolloutKey](), set[Place]()
+            if version < self._version:
+                changed |= self._forget()
             for item in items:
                 place = _place(item)
                 listed.add(place)
@@ -95,6 +97,14 @@ class Shelf:
                     changed.add(self._end(place))
             self._advance(version)
             return changed
+
+    def _forget(self) -> set[RolloutKey]:
+        """Everything but doubts: the store was restored from a backup, and its versions begin again from there."""
+        known = set(self._groups)
+        for kept in (self._kept, self._groups, self._floors, self._gone):
+            kept.clear()
+        self._version = 0
+        return known
 
     def take(self, kind: str, obj: Manifest) -> set[RolloutKey]:
         """One event of the watch: ADDED, MODIFIED, DELETED or BOOKMARK; the rollouts that it is about."""

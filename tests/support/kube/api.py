@@ -70,13 +70,14 @@ class MemoryApi(Store):
         return answer
 
     def events(self, path: str, query: Mapping[str, str], seconds: float) -> Iterator[Obj]:
-        """A watch that ends at once, when all has been told."""
+        """A watch that ends at once, when all has been told; from a version that is yet to come nothing is."""
         self.before_read(("GET", path))
         if ("GET", plural_of(path)) in self.denied:
             raise DeniedError(f"WATCH {path}: 403 {plural_of(path)} is forbidden")
         told = [(kind, obj) for kind, obj in self.watch(path, query["resourceVersion"]) if selected(obj, query)]
-        bookmark = ("BOOKMARK", {"metadata": {"resourceVersion": self.version}})
-        return iter([{"type": kind, "object": obj} for kind, obj in (*told, bookmark)])
+        if int(query["resourceVersion"]) <= int(self.version):
+            told.append(("BOOKMARK", {"metadata": {"resourceVersion": self.version}}))
+        return iter([{"type": kind, "object": obj} for kind, obj in told])
 
     def answer(
         self,

@@ -20,6 +20,7 @@ from tests.support.kube.managers import Manager
 Obj = dict[str, Any]
 Event = tuple[str, Obj]
 """ADDED, MODIFIED or DELETED, and the object."""
+Backup = tuple[int, dict[str, Obj]]
 PATH = re.compile(r"(?P<root>/(?:api|apis/[^/]+)/[^/]+)(?:/namespaces/(?P<ns>[^/]+))?/(?P<plural>[^/]+)(?P<rest>.*)")
 _LOG = 4096
 WITH_STATUS = frozenset({"samplerrollouts", "deployments", "pods", "httproutes"})
@@ -60,6 +61,17 @@ class Store:
             raise ConflictError("410: too old resource version")
         new = itertools.takewhile(lambda entry: entry[0] > version, reversed(self._log))
         return [(kind, copied(obj)) for _, where, (kind, obj) in reversed([*new]) if under(where, path)]
+
+    def backup(self) -> Backup:
+        """All that is kept now."""
+        return self._version, dict(self.objects)
+
+    def restore(self, backup: Backup) -> None:
+        """As it was then, with its versions; nobody is told, and what happened since is not known any more."""
+        self._version, objects = backup
+        self.objects = dict(objects)
+        self._versions = itertools.count(self._version + 1)
+        self._log = [entry for entry in self._log if entry[0] <= self._version]
 
     @property
     def version(self) -> str:

@@ -48,6 +48,7 @@ def model() -> Model:
     return smollm.load(int(environment()["SAMPLER_CONTEXT"]))
 
 
+@pytest.mark.slow
 @pytest.mark.model
 @pytest.mark.timeout(240)
 def test_it_draws_the_same_tokens(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

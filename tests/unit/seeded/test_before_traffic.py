@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 from tests.support.before_traffic import MUST_RUN, examined, kinds, lint_cell, preflight_cell, smallest_batch
 from tests.support.fault_table import BEGIN, END, PAGE
+from tests.unit.seeded.faults_by_share import shared
 
 # By fault: what preflight calls its failures, the worst first; the smallest batch whose step is wrong; rules it breaks.
 CAUGHT: dict[str, tuple[list[str], int | None, set[str]]] = {
@@ -43,7 +44,7 @@ def report_of(model: Model, name: str) -> Report:
 
 
 @pytest.mark.compiles
-@pytest.mark.parametrize("name", CAUGHT)
+@pytest.mark.parametrize("name", shared(CAUGHT))
 def test_what_preflight_sees(model: Model, name: str) -> None:
     report, (expected, smallest, _) = report_of(model, name), CAUGHT[name]
     assert kinds(report) == expected
@@ -52,7 +53,7 @@ def test_what_preflight_sees(model: Model, name: str) -> None:
 
 
 @pytest.mark.compiles
-@pytest.mark.parametrize("name", CAUGHT)
+@pytest.mark.parametrize("name", shared(CAUGHT))
 def test_what_lint_sees(model: Model, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lint, "PLATFORMS", ("tpu",))
     report = lint.run_lint(model, FAULTS.get(name, production_program), (2,))
@@ -100,6 +101,7 @@ def test_the_boost_is_seen_in_the_logits_of_the_step_and_nowhere_else(model: Mod
     assert report.digest == report_of(model, "production").digest, "the sampler itself is right"
 
 
+@pytest.mark.slow
 @pytest.mark.compiles
 def test_the_approximation_is_seen_with_the_smallest_batch_that_has_it(
     model: Model, monkeypatch: pytest.MonkeyPatch
@@ -116,6 +118,7 @@ def test_the_approximation_is_seen_with_the_smallest_batch_that_has_it(
     assert report.digest != expected_digest()[0]
 
 
+@pytest.mark.slow
 @pytest.mark.compiles
 def test_what_is_wrong_before_the_sampler_is_shrunk_too(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conformance, "VOCABULARIES", ())

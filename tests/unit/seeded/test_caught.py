@@ -12,6 +12,7 @@ from seeded_builds.faults import FAULTS
 
 from tests.support.fault_table import BATCH_SIZES, BEGIN, END, PAGE, TOKENS, Counted, Traffic, measure
 from tests.unit.samplerd import made
+from tests.unit.seeded.faults_by_share import shared
 
 # By fault: batch sizes at which the audit sees it, whether calibration does, and the checks that do.
 CAUGHT: dict[str, tuple[set[int], bool, set[str]]] = {
@@ -26,6 +27,7 @@ CAUGHT: dict[str, tuple[set[int], bool, set[str]]] = {
     "ignored-temperature": ({1, 4}, True, set()),
 }
 REQUESTS = 60
+SLOW = pytest.mark.slow
 
 
 _measured: dict[str, dict[int, Counted]] = {}
@@ -39,7 +41,7 @@ def by_size(model: Model, name: str) -> dict[int, Counted]:
 
 
 @pytest.mark.compiles
-@pytest.mark.parametrize("name", CAUGHT)
+@pytest.mark.parametrize("name", shared(CAUGHT))
 def test_who_sees_what(model: Model, name: str) -> None:
     counted = by_size(model, name)
     audit, calibration, checks = CAUGHT[name]
@@ -91,7 +93,9 @@ def test_the_offset_alone_is_wrong_with_shards(model: Model) -> None:
 
 
 @pytest.mark.compiles
-@pytest.mark.parametrize("name", ["production", "rare-token-boost", "approximate-top-k"])
+@pytest.mark.parametrize(
+    "name", ["approximate-top-k", *(pytest.param(name, marks=SLOW) for name in ("production", "rare-token-boost"))]
+)
 def test_the_demos_builds_are_seen_alike_with_the_vocabulary_split(model: Model, name: str) -> None:
     """The pool `wide` of the demo: batches of four, four devices. The same seeds give the same counters."""
     program = FAULTS.get(name, production_program)(model)
@@ -104,6 +108,7 @@ def test_the_demos_builds_are_seen_alike_with_the_vocabulary_split(model: Model,
     assert (split.audited, split.checked, split.bad) == (whole.audited, whole.checked, whole.bad)
 
 
+@pytest.mark.slow
 @pytest.mark.compiles
 def test_a_token_that_does_not_exist_fails_its_request_and_nothing_else(model: Model) -> None:
     counted = by_size(model, "padded-vocabulary")[4]

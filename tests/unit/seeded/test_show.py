@@ -43,6 +43,7 @@ def test_every_round_is_shown(model: Model) -> None:
     assert lines[1].strip() == "one?"
 
 
+@pytest.mark.slow
 @pytest.mark.compiles
 def test_the_page_says_what_each_fault_is_and_where_it_hides(model: Model, capsys: pytest.CaptureFixture[str]) -> None:
     show.show(model_name="synthetic", rounds=3, fault=SHOWN)

@@ -246,6 +246,47 @@ def test_a_watch_that_has_lost_the_thread_lists_anew(world: World) -> None:
     assert KEY in world.noticed
 
 
+@pytest.mark.parametrize("later", [0, 1, 12])
+def test_a_store_that_was_restored_from_a_backup_is_listed_anew(world: World, later: int) -> None:
+    """Its versions begin again: what the watches told is newer than anything that is there, and as wrong as can be."""
+    world.apply("r1", replicas=1)
+    backup = world.api.backup()
+    for number in range(20):
+        world.apply("r1", replicas=number)
+    world.apply("r2")
+    world.cluster.write_status(world.rollout, {"stage": "Serving"})
+    world.watch()
+    world.api.restore(backup)
+    for number in range(later):
+        world.api.edit(f"{DEPLOYMENTS}/chat-a-r1", lambda obj, n=number: obj["spec"].update(replicas=100 + n))
+    world.noticed.clear()
+    world.watch()
+    world.watch()
+    world.asked()
+
+    assert {name: one["spec"] for name, one in world.live().items()} == {
+        "chat-a-r1": world.api.objects[f"{DEPLOYMENTS}/chat-a-r1"]["spec"]
+    }
+    assert world.rollout == world.api.objects[f"{ROLLOUT_PATH}/chat"]
+    assert world.asked() == []
+    assert KEY in world.noticed
+
+
+def test_a_watch_that_has_nothing_to_tell_goes_on(world: World) -> None:
+    world.apply()
+    world.watch()
+    world.late.until = 0
+    world.asked()
+    world.watch()
+
+    assert len(world.asked()) == len(world.mirror.reflectors), "one short listing each"
+    world.late.until = None
+    world.api.edit(f"{DEPLOYMENTS}/chat-a-r1", lambda obj: obj["spec"].update(replicas=7))
+    world.watch()
+    assert world.live()["chat-a-r1"]["spec"]["replicas"] == 7
+    assert world.asked() == []
+
+
 @pytest.mark.parametrize(("code", "lists"), [(410, True), (500, False)])
 def test_an_error_among_the_events_ends_the_watch(world: World, code: int, lists: bool) -> None:
     status = {"code": code, "message": "m"}
