@@ -9,5 +9,4 @@ __all__ = ["edge", "faults", "images", "operator", "rollouts"]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Last of all what takes the operator and the definition of a SamplerRollout away."""
-    last = ("test_tutorial.py", "test_helm_release.py")
-    items.sort(key=lambda item: last.index(item.path.name) + 1 if item.path.name in last else 0)
+    items.sort(key=lambda item: item.path.name == "test_tutorial.py")

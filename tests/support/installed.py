@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -57,13 +56,6 @@ def operator(cluster: AnyCluster, images: dict[str, str]) -> Iterator[str]:
 @pytest.fixture
 def rollouts(cluster: AnyCluster, operator: str, request: pytest.FixtureRequest) -> Iterator[Rollouts]:
     """A namespace for a test's SamplerRollouts, named after its file; it goes while the next test begins."""
-    with namespace_of(cluster, request) as space:
-        yield space
-
-
-@contextmanager
-def namespace_of(cluster: AnyCluster, request: pytest.FixtureRequest) -> Iterator[Rollouts]:
-    """The same for a fixture of another scope. The operator has to be there."""
     space = Rollouts(cluster, request.path.stem.replace("_", "-"))
     space.create_namespace()
     yield space
