@@ -14,8 +14,8 @@ from local.anycluster import AnyCluster
 from local.demo.load import LoadGenerator
 from local.demo.tally import failures_by_phase
 from local.gateway.install import Edge
-from tests.support.gateways import routed_by, sent, steady_load
-from tests.support.rollouts import Rollouts, manifest, synthetic_pool
+from tests.support.gateways import routed_release, sent, steady_load
+from tests.support.rollouts import Rollouts
 from tests.support.waiting import wait_for
 
 NAME = "routed"
@@ -23,8 +23,7 @@ WEIGHTS = (10, 25, 50, 75)
 
 
 def release(image: str, build: str, edge: Edge) -> dict[str, Any]:
-    made = manifest(NAME, [synthetic_pool("cpu", image, SAMPLER_EXAMPLE_BUILD=build)])
-    made["spec"]["routing"] = {"gateway": routed_by(edge)}
+    made = routed_release(NAME, image, build, edge)
     made["spec"]["strategy"]["steps"] = [{"weight": weight, "minDuration": "5s"} for weight in WEIGHTS]
     return made
 

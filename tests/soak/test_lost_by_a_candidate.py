@@ -10,23 +10,16 @@ import pytest
 
 from local.gateway.install import Edge
 from tests.support.faults import hang_servers, kill_servers
-from tests.support.gateways import routed_by, steady_load
-from tests.support.rollouts import Rollouts, manifest, synthetic_pool
+from tests.support.gateways import routed_release, steady_load
+from tests.support.rollouts import Rollouts
 from tests.support.waiting import wait_for
 
 NAME = "loser"
 
 
-def release(image: str, build: str, edge: Edge, *steps: dict[str, Any]) -> dict[str, Any]:
-    made = manifest(NAME, [synthetic_pool("cpu", image, SAMPLER_EXAMPLE_BUILD=build)])
-    made["spec"]["routing"] = {"gateway": routed_by(edge)}
-    made["spec"]["strategy"]["steps"] = list(steps) or made["spec"]["strategy"]["steps"]
-    return made
-
-
 @pytest.fixture
 def established(rollouts: Rollouts, images: dict[str, str], edge: Edge) -> Rollouts:
-    rollouts.apply(release(images["sampler"], "1", edge))
+    rollouts.apply(routed_release(NAME, images["sampler"], "1", edge))
     rollouts.wait_condition(NAME, "Ready", timeout=180)
     return rollouts
 
@@ -37,9 +30,8 @@ def test_what_a_candidate_lost_is_known_from_the_gateway(
 ) -> None:
     """It accounts for every request, however it was answered, until a process of its hangs and dies with some."""
     rollouts = established
-    made = release(images["sampler"], "2", edge, {"weight": 50, "minDuration": "5s"}, {"pause": {}})
     with steady_load(edge) as load:
-        rollouts.apply(made)
+        rollouts.apply(routed_release(NAME, images["sampler"], "2", edge, pause=True))
         wait_for("this candidate", lambda: rollouts.condition(NAME, "Reconciling"), timeout=60)
         wait_for(
             "requests on the candidate", lambda: pool(rollouts).get("requests", {}).get("exposed", 0) > 100, timeout=180

@@ -15,8 +15,8 @@ import pytest
 from sampler_rollouts.domain.resource import ACT_PREFIX
 
 from local.gateway.install import Edge
-from tests.support.gateways import routed_by
-from tests.support.rollouts import CANARY_WEIGHT, Rollouts, manifest, synthetic_pool
+from tests.support.gateways import routed_release
+from tests.support.rollouts import CANARY_WEIGHT, Rollouts
 from tests.support.waiting import wait_for
 
 NAME = "sticky"
@@ -26,8 +26,8 @@ FEWEST = 5
 
 
 def release(image: str, build: str, edge: Edge) -> dict[str, Any]:
-    made = manifest(NAME, [synthetic_pool("cpu", image, SAMPLER_EXAMPLE_BUILD=build)], pause=True)
-    made["spec"]["routing"] = {"gateway": routed_by(edge), "session": {"affinity": "Cookie"}}
+    made = routed_release(NAME, image, build, edge, pause=True)
+    made["spec"]["routing"]["session"] = {"affinity": "Cookie"}
     return made
 
 

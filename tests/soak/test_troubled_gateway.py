@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
@@ -15,8 +14,8 @@ from local.demo.tally import OK, failures_by_phase
 from local.errors import LocalError
 from local.gateway.install import SYSTEM, Edge
 from tests.support.faults import kill_operator
-from tests.support.gateways import routed_by, steady_load
-from tests.support.rollouts import CANARY_WEIGHT, Rollouts, manifest, synthetic_pool
+from tests.support.gateways import routed_release, steady_load
+from tests.support.rollouts import CANARY_WEIGHT, Rollouts
 from tests.support.waiting import wait_for
 
 NAME = "troubled"
@@ -27,15 +26,9 @@ CONTROLLER = "control-plane=envoy-gateway"
 SERVING = "size(object.spec.rules[0].backendRefs.filter(one, one.weight > 0))"
 
 
-def release(image: str, build: str, edge: Edge, *, pause: bool = False) -> dict[str, Any]:
-    made = manifest(NAME, [synthetic_pool("cpu", image, SAMPLER_EXAMPLE_BUILD=build)], pause=pause)
-    made["spec"]["routing"] = {"gateway": routed_by(edge)}
-    return made
-
-
 @pytest.fixture
 def established(rollouts: Rollouts, images: dict[str, str], edge: Edge) -> Rollouts:
-    rollouts.apply(release(images["sampler"], "1", edge))
+    rollouts.apply(routed_release(NAME, images["sampler"], "1", edge))
     rollouts.wait_condition(NAME, "Ready", timeout=180)
     return rollouts
 
@@ -53,7 +46,7 @@ def test_a_decision_stands_though_the_route_cannot_be_written(
     rollouts, stable = established, established.status(NAME)["stable"]["hash"]
     with routes_that_lose_nobody(cluster, rollouts):
         load.phase = "refused"
-        rollouts.apply(release(images["seeded:rare-token-boost"], "2", edge))
+        rollouts.apply(routed_release(NAME, images["seeded:rare-token-boost"], "2", edge))
         degraded = rollouts.wait_condition(NAME, "Degraded", timeout=240)
         assert degraded["reason"] == "RouteRefused"
         assert WORDS in degraded["message"]
@@ -77,7 +70,7 @@ def test_a_proxy_killed_in_mid_canary_decides_nothing(
     cluster: Cluster, established: Rollouts, load: LoadGenerator, images: dict[str, str], edge: Edge
 ) -> None:
     rollouts, first = established, established.status(NAME)["stable"]["hash"]
-    rollouts.apply(release(images["sampler"], "2", edge, pause=True))
+    rollouts.apply(routed_release(NAME, images["sampler"], "2", edge, pause=True))
     wait_for("the pause after the canary's step", lambda: rollouts.waits_for_person(NAME), timeout=240)
 
     load.phase = "killed"

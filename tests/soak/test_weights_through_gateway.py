@@ -21,8 +21,8 @@ from local.cluster import Cluster
 from local.demo.load import LoadGenerator
 from local.demo.tally import failures_by_phase
 from local.gateway.install import SYSTEM, Edge
-from tests.support.gateways import Sent, routed_by, sent, steady_load
-from tests.support.rollouts import Rollouts, manifest, synthetic_pool
+from tests.support.gateways import Sent, routed_release, sent, steady_load
+from tests.support.rollouts import Rollouts
 from tests.support.waiting import wait_for
 
 NAME = "soaked"
@@ -36,10 +36,11 @@ GOOD, BAD = "sampler", "seeded:rare-token-boost"
 
 
 def release(image: str, build: int, edge: Edge) -> dict[str, Any]:
-    made = manifest(NAME, [synthetic_pool("cpu", image, SAMPLER_EXAMPLE_BUILD=str(build))])
-    spec = made["spec"]
-    spec["routing"] = {"gateway": routed_by(edge)}
-    spec["strategy"]["steps"] = [*({"weight": weight, "minDuration": "1s"} for weight in WEIGHTS), {"pause": {}}]
+    made = routed_release(NAME, image, str(build), edge)
+    made["spec"]["strategy"]["steps"] = [
+        *({"weight": weight, "minDuration": "1s"} for weight in WEIGHTS),
+        {"pause": {}},
+    ]
     return made
 
 

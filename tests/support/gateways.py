@@ -12,6 +12,7 @@ from typing import Any
 from local.anycluster import AnyCluster
 from local.demo.load import LoadGenerator
 from local.gateway.install import SYSTEM, Edge
+from tests.support.rollouts import manifest, synthetic_pool
 from tests.support.waiting import wait_for
 
 _ENVOYS = "gateway.envoyproxy.io/owning-gateway-name={}"
@@ -35,6 +36,13 @@ class Sent:
 def routed_by(edge: Edge) -> dict[str, Any]:
     """`spec.routing.gateway` of a SamplerRollout whose users come through it."""
     return {"parentRefs": [{"name": edge.name, "namespace": edge.namespace}]}
+
+
+def routed_release(name: str, image: str, build: str, edge: Edge, *, pause: bool = False) -> dict[str, Any]:
+    """A SamplerRollout with one pool, whose users come through the Gateway; ``build`` makes a release of its own."""
+    made = manifest(name, [synthetic_pool("cpu", image, SAMPLER_EXAMPLE_BUILD=build)], pause=pause)
+    made["spec"]["routing"] = {"gateway": routed_by(edge)}
+    return made
 
 
 @contextmanager
