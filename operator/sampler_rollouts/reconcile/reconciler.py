@@ -35,7 +35,7 @@ from sampler_rollouts.reconcile.correct import Refusal, Written, correct
 from sampler_rollouts.reconcile.deliveries import Deliveries, Noted
 from sampler_rollouts.reconcile.examining import BoundedPreflights
 from sampler_rollouts.reconcile.ports import Cluster, Clusters, NoObserver, Observer
-from sampler_rollouts.reconcile.refusals import STATUS_NOT_WRITTEN, Refusals
+from sampler_rollouts.reconcile.refusals import CHILDREN_NOT_READ, STATUS_NOT_WRITTEN, Refusals
 from sampler_rollouts.reconcile.room import Room
 from sampler_rollouts.reconcile.sampling import BoundedMetrics
 from sampler_rollouts.reconcile.siblings import Siblings
@@ -163,7 +163,7 @@ class Reconciler:
         """The pods that examine a build and are to be asked."""
         if self._preflights is None or not awaited(status):
             return ()
-        children = await self._in_thread(cluster.children, rollout)
+        children = await self._in_thread(self._children, cluster, rollout)
         return to_read(status, children.observation)
 
     async def _go_on(
@@ -200,7 +200,7 @@ class Reconciler:
     ) -> tuple[Outcome, Children]:
         meta, spec = ResourceMeta.of(metadata(rollout), self._allowed), rollout.get("spec") or {}
         # Looked at last, so that pods are seen as they are after the wait for the metrics source.
-        children = await self._in_thread(cluster.children, rollout)
+        children = await self._in_thread(self._children, cluster, rollout)
         seen = self._refusals.shown(key_of(rollout), children.observation)
         seen = replace(seen, readings=readings)
         siblings = await self._in_thread(self._siblings.of, cluster, meta.namespace)
@@ -218,6 +218,15 @@ class Reconciler:
             whose = f"{asked.namespace}/{asked.rollout}"
             logger.error("evaluation failed: %s", whereabouts(error), extra={"rollout": whose})
             return Evidence(available=False, reason="EvaluationFailed", message=type(error).__name__)
+
+    def _children(self, cluster: Cluster, rollout: Manifest) -> Children:
+        """What cannot be seen cannot be decided about; people are told, for no status can be written either."""
+        try:
+            return cluster.children(rollout)
+        except DeniedError as error:
+            message = f"Nothing is decided until all children can be read: {error}"
+            self._tell(cluster, rollout, [Refusal(rollout, CHILDREN_NOT_READ, message)])
+            raise
 
     def _write(self, cluster: Cluster, rollout: Manifest, noted: Noted, children: Children) -> Written:
         """Events last: also when a child was refused, as the decision stands in status and is not taken again."""

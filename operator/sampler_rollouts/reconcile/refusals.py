@@ -17,6 +17,9 @@ from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION
 from sampler_rollouts.reconcile.correct import NOT_APPLIED, NOT_DELETED, NOT_SCALED, Refusal
 
 STATUS_NOT_WRITTEN: Final = "StatusNotWritten"
+CHILDREN_NOT_READ: Final = "ChildrenNotRead"
+BEFORE_ANY_CHILD: Final = frozenset({STATUS_NOT_WRITTEN, CHILDREN_NOT_READ})
+"""Of the SamplerRollout itself, at which a look ended."""
 VERBS: Final[dict[str, Verb]] = {NOT_APPLIED: "apply", NOT_SCALED: "scale", NOT_DELETED: "delete"}
 
 SAY_AGAIN: Final = timedelta(seconds=60)
@@ -43,7 +46,7 @@ class Refusals:
         for refusal in refusals:
             if refusal.passing:
                 continue
-            if refusal.reason == STATUS_NOT_WRITTEN:  # No child was tried: what was refused before still is.
+            if refusal.reason in BEFORE_ANY_CHILD:  # No child was tried: what was refused before still is.
                 after = before | after
             name = (refusal.reason, *child_id(refusal.child))
             known = before.get(name)

@@ -137,6 +137,7 @@ def list_right_lost(given: Given, when: When, then: Then) -> None:
     when.weight_is(25)
     when.right_is_taken("GET", "pods")
     then.stays(50, stage="Progressing", weight=25)
+    then.says_as_event("ChildrenNotRead")
     when.right_is_given("GET", "pods")
     then.stable("b")
 
