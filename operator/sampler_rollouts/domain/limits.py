@@ -53,6 +53,8 @@ PROMPT_TOKENS: Final = 64
 """Fixed prompts of a preflight, and log-probabilities of each."""
 SUSPECTS: Final = 32
 """Builds and settings that are marked."""
+SUSPICIONS: Final = 24
+"""Of what one SamplerRollout uses; pools have an image and two settings each, most of them the same ones."""
 SUSPECTS_HELD: Final = 64
 """Of all releases that were rolled back together, those of the newest."""
 SUSPECT: Final = IMAGE + 16

@@ -102,15 +102,16 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A build or a setting that a failed release had and stable had not."""
+    """A build or a setting that a failed release had and stable had not, and when it failed."""
 
     release: str
     what: str
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sibling:
-    """What another SamplerRollout of the namespace says: the release that serves there, and what failed."""
+    """What another SamplerRollout of the namespace says: the release that serves well there, and what failed."""
 
     name: str
     serves: str

@@ -84,11 +84,16 @@ class Suspicion(Loose):
     """Something that is used here failed in another SamplerRollout."""
 
     rollout: Name
+    """Where it failed last, as far as is known."""
     release: Label
     what: Suspect
     since: AwareDatetime
+    failed_at: AwareDatetime | None = None
+    """When it failed last."""
+    others: Count = 0
+    """In how many more SamplerRollouts it has failed."""
     cleared: bool = False
-    """A person has looked."""
+    """A person has looked, and it has not failed anywhere since."""
 
 
 class CheckSpec(Loose):
@@ -192,6 +197,8 @@ class Rollout(WithBirths):
     min_duration: Count = 0
     waiting: bool = False
     """At ``pause: {}``."""
+    pauses: Count = 0
+    """Pauses that it has come to at its present weight."""
     clock: Clock
     """The whole rollout's clock, against ``deadline``."""
     seen_at: AwareDatetime | None = None

@@ -244,7 +244,7 @@ class Status(Loose):
         default_factory=list
     )
     """The last word of each kind, newest first."""
-    suspicions: Annotated[list[Suspicion], Field(max_length=limits.SUSPECTS)] = Field(default_factory=list)
+    suspicions: Annotated[list[Suspicion], Field(max_length=limits.SUSPICIONS)] = Field(default_factory=list)
     rollout: Rollout | None = None
     bake: Bake | None = None
     watch: Watch | None = None

@@ -144,7 +144,8 @@ def _resume(turn: Turn, said: Act) -> None:
 
 def _clear_suspect(turn: Turn, said: Act) -> None:
     status = turn.status
-    if said.release not in {release.hash for release in (status.candidate, status.stable) if release}:
+    known = {release.hash for release in (status.candidate, status.stable) if release}
+    if said.release not in (known or {turn.target}):
         _refuse(turn, said, "it is neither tried nor does it serve")
     elif clear_suspects(turn):
         do(turn, said, "SuspectCleared", f"A person cleared what was suspect of release {said.release}")

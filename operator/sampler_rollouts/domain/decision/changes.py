@@ -57,11 +57,16 @@ def class_name(turn: Turn, child: render.Child) -> str:
 
 def uses(turn: Turn, release: Release) -> list[str]:
     """The images and sampler settings of a release, each in words that other rollouts use too (R23)."""
-    found = [f"image {item.image}" for item in release.pools if item.image]
+    found = [image_in_words(item.image) for item in release.pools if item.image]
     for item in release.pools:
         env = _environment(_container(template_of(turn, render.Child(item.name, item.revision))))
         found += [f"{_SETTINGS[name]} {env.get(name, _UNSAID.get(name))}" for name in _OF_THE_SAMPLER if env]
     return list(dict.fromkeys(limits.clip(one, limits.SUSPECT) for one in found))
+
+
+def image_in_words(image: str) -> str:
+    """An image as other rollouts name it too."""
+    return limits.clip(f"image {image}", limits.SUSPECT)
 
 
 def suspects(turn: Turn, old: Release, new: Release) -> list[str]:

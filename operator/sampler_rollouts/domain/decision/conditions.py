@@ -26,7 +26,7 @@ from sampler_rollouts.domain.decision.removed import served_by_removed
 from sampler_rollouts.domain.decision.replicas import pods_settled
 from sampler_rollouts.domain.decision.share import stable_short
 from sampler_rollouts.domain.decision.stages import LEAVING
-from sampler_rollouts.domain.decision.suspects import suspected
+from sampler_rollouts.domain.decision.suspects import stopped, suspected
 from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED, said_of_shared
 from sampler_rollouts.domain.decision.word import Word
 from sampler_rollouts.domain.decision.words_of_data import evidence_feasible, metrics_available, verified
@@ -58,7 +58,9 @@ def _headline(turn: Turn) -> Word:
     if status.stage is Stage.SERVING:
         return _serving(turn)
     if rollout is None:
-        return _waiting_or(turn, "Starting", "nothing has been started yet")
+        who = stopped(turn)
+        said = f"waiting for {who}" if who else "nothing has been started yet"
+        return _waiting_or(turn, "Starting", said)
     trouble = _establishing(turn, rollout) if status.stage is Stage.ESTABLISHING else None
     if trouble:
         return trouble

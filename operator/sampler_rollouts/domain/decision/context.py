@@ -81,6 +81,8 @@ class Turn:
     now: datetime
     events: list[EventNote] = field(default_factory=list)
     moved: bool = False
+    looked: bool = False
+    """A person has it tried again, and so has looked at what is known against it."""
 
     @property
     def paused(self) -> bool:

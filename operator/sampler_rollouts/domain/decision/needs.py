@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +13,7 @@ from sampler_rollouts.domain.decision.context import Turn, begun, counted_since,
 from sampler_rollouts.domain.decision.quality import check_plan
 from sampler_rollouts.domain.decision.question import watched_since
 from sampler_rollouts.domain.decision.replicas import share_at as effective_share
+from sampler_rollouts.domain.decision.steps import ahead
 from sampler_rollouts.domain.decision.verdicts import required
 from sampler_rollouts.domain.evidence.feasibility import Assured, Need, Stretch, rate_interval, to_pass
 from sampler_rollouts.domain.evidence.samples import AUDITED, CheckPlan, is_calibration, is_scored
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from sampler_rollouts.domain.evidence.look import CheckLook
     from sampler_rollouts.domain.plan import QualityPlan, Rollout
     from sampler_rollouts.domain.resource import Spec
+    from sampler_rollouts.domain.strategy_spec import Step
 
 SEEN_SECONDS: Final = 60.0
 SEEN_SCRAPES: Final = 4
@@ -175,15 +177,19 @@ def counted_by(plan: CheckPlan, look: CheckLook | None, candidate: int) -> float
 
 def _ramps(turn: Turn, rollout: Rollout, spec: Spec, pool: str) -> tuple[tuple[Stretch, ...], tuple[Stretch, ...]]:
     """The whole of a pool's steps, and what is left of them."""
-    steps = [(index, step.weight, seconds(step.min_duration or "0s")) for index, step in enumerate(spec.strategy.steps)]
-    weighty = [(index, weight, time) for index, weight, time in steps if weight]
-    whole = tuple(Stretch(share_at(turn, pool, weight), time) for _, weight, time in weighty)
+    whole = tuple(_stretches(turn, pool, spec.strategy.steps))
     if pool not in this_wave(rollout) or not rollout.weight:
         return whole, whole
     ran = rollout.step_clock.elapsed(turn.now) if rollout.step_clock else 0.0
     here = Stretch(share_at(turn, pool, rollout.weight), max(0.0, rollout.min_duration - ran))
-    later = [Stretch(share_at(turn, pool, weight), time) for index, weight, time in weighty if index > rollout.step]
+    later = _stretches(turn, pool, (step for _, step in ahead(rollout, spec.strategy.steps)))
     return whole, (here, *later)
+
+
+def _stretches(turn: Turn, pool: str, steps: Iterable[Step]) -> Iterator[Stretch]:
+    for step in steps:
+        if step.weight:
+            yield Stretch(share_at(turn, pool, step.weight), seconds(step.min_duration or "0s"))
 
 
 def share_at(turn: Turn, pool: str, weight: int) -> float:

@@ -20,6 +20,7 @@ from sampler_rollouts.domain.decision.leave import settle
 from sampler_rollouts.domain.decision.memory import clear_pools, restart_readiness, use_word, word
 from sampler_rollouts.domain.decision.replicas import needed_still, pods_settled, rejected_serve, settled
 from sampler_rollouts.domain.decision.share import skew
+from sampler_rollouts.domain.decision.steps import Placed, ahead
 from sampler_rollouts.domain.decision.suspects import stopped
 from sampler_rollouts.domain.decision.table import begin_table, close_table, table_waits_for
 from sampler_rollouts.domain.decision.transitions import Trigger, move
@@ -31,8 +32,8 @@ from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 from sampler_rollouts.domain.status import Result, Stage
 
 if TYPE_CHECKING:
+    from sampler_rollouts.domain.evidence.look import CheckLook
     from sampler_rollouts.domain.plan import Rollout
-    from sampler_rollouts.domain.strategy_spec import Step
 
 
 def start_serving(turn: Turn) -> None:
@@ -91,10 +92,7 @@ def next_step(turn: Turn) -> None:
         return
     if rollout.waves and pending(rollout):
         return
-    if gated(rollout) and rollout.weight == 0:
-        if table_waits_for(turn, rollout) == "":
-            _next_step(turn, rollout)
-    elif blocker(turn, rollout) == "":
+    if blocker(turn, rollout) == "":
         if rollout.weight == 100 or not gated(rollout):
             _next_wave(turn, rollout)
         else:
@@ -103,11 +101,26 @@ def next_step(turn: Turn) -> None:
 
 def blocker(turn: Turn, rollout: Rollout) -> str:
     """What the present step waits for, or nothing. Where no pods change there is nothing to test."""
+    if gated(rollout) and rollout.weight == 0:
+        return stopped(turn) or waits_for(turn) or table_waits_for(turn, rollout) or _not_well_so_far(turn, rollout)
     pods = stopped(turn) or waits_for(turn) or _missing_pods(turn, rollout)
     if pods and gated(rollout) and _blind(turn):
         # First: what is said of pods may be long, and a message is cut at its end.
         return f"fresh data ({turn.evidence_reason}); and for {pods}"
     return pods or (_missing_evidence(turn, rollout) if gated(rollout) else "")
+
+
+def _not_well_so_far(turn: Turn, rollout: Rollout) -> str:
+    """What a wave's first weight waits for: that all is well in the pools of the waves before (R9, R13)."""
+    moved = [name for wave in rollout.waves[: rollout.wave] for name in wave]
+    missing = next((name for name in moved if not settled(turn, name)), "")
+    if missing:
+        return f"pods of pool {missing}"
+    asked = heard(rollout, moved)
+    if asked and not fresh(turn, asked):
+        return f"fresh data ({turn.evidence_reason or 'StaleData'})"
+    above = above_limit(turn, rollout) if asked else None
+    return _said_of(above) if above is not None else ""
 
 
 def _blind(turn: Turn) -> bool:
@@ -138,11 +151,16 @@ def _missing_evidence(turn: Turn, rollout: Rollout) -> str:
         return f"fresh data ({turn.evidence_reason or 'StaleData'})"
     above = above_limit(turn, rollout)
     if rollout.weight < 100 and above is not None:
-        wanted = "within its limit in both releases" if above.reason == SHARED_DEGRADATION else "compared with stable"
-        return f"pool {above.pool}: check {above.check}, which is above its limit, to be {wanted} ({above.reason})"
+        return _said_of(above)
     if rollout.weight < 100 and _following(turn, rollout) is None:
         return _unpassed(turn, rollout)
     return ""
+
+
+def _said_of(above: CheckLook) -> str:
+    """A check that is above its limit, and what it has to be."""
+    wanted = "within its limit in both releases" if above.reason == SHARED_DEGRADATION else "compared with stable"
+    return f"pool {above.pool}: check {above.check}, which is above its limit, to be {wanted} ({above.reason})"
 
 
 def _unpassed(turn: Turn, rollout: Rollout) -> str:
@@ -160,14 +178,10 @@ def _to_pass(rollout: Rollout) -> list[str]:
     return heard(rollout, tested_pools(rollout) if table_wave(rollout) else this_wave(rollout))
 
 
-def _following(turn: Turn, rollout: Rollout) -> tuple[int, Step] | None:
+def _following(turn: Turn, rollout: Rollout) -> Placed | None:
     """The next step of the spec as it is now: a step not yet begun follows the spec (R3). No step lowers the weight."""
     steps = turn.wish.spec.strategy.steps if turn.wish else []
-    later = [
-        (index, step)
-        for index, step in enumerate(steps)
-        if index > rollout.step and (step.pause is not None or (step.weight or 0) > rollout.weight)
-    ]
+    later = ahead(rollout, steps)
     if later or rollout.weight:
         return later[0] if later else None
     # The spec lost the steps that were ahead; without any weight nothing could be learned.
@@ -183,13 +197,13 @@ def _next_step(turn: Turn, rollout: Rollout) -> None:
     turn.moved, rollout.step_clock = True, None
     rollout.step, step = following
     if step.pause is not None:
-        rollout.waiting = True
+        rollout.waiting, rollout.pauses = True, rollout.pauses + 1
         turn.note("WaitingForPerson", f"Release {rollout.release} waits; to continue: {how_to_continue(turn, rollout)}")
         return
     if untried(rollout):
         rollout.excused = known_against_stable(turn.status)
         clear_pools(turn)  # what was asked until now was about stable alone
-    rollout.weight, rollout.min_duration = step.weight or 0, seconds(step.min_duration or "0s")
+    rollout.weight, rollout.min_duration, rollout.pauses = step.weight or 0, seconds(step.min_duration or "0s"), 0
     turn.note("StepStarted", f"Release {rollout.release}: {_where(turn, rollout)}.")
 
 
@@ -212,6 +226,7 @@ def _next_wave(turn: Turn, rollout: Rollout) -> None:
         return
     rollout.wave += 1
     rollout.step, rollout.weight, rollout.min_duration, rollout.step_clock = -1, 0, 0, None
+    rollout.pauses = 0
     if table_wave(rollout):
         begin_table(turn, rollout)
         turn.note("TableStarted", f"Release {rollout.release}: all pools have moved, the route table follows.")

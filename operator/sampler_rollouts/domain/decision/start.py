@@ -18,7 +18,7 @@ from sampler_rollouts.domain.decision.quality import quality_plan
 from sampler_rollouts.domain.decision.question import watched_since
 from sampler_rollouts.domain.decision.remains import pods_not_gone
 from sampler_rollouts.domain.decision.stages import BY_STEPS, LEAVING
-from sampler_rollouts.domain.decision.suspects import clear_suspects
+from sampler_rollouts.domain.decision.suspects import clear_suspects, note_suspects, stopped
 from sampler_rollouts.domain.decision.table import begin_table, move_of
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.loose import Clock
@@ -34,7 +34,9 @@ def choose(turn: Turn) -> None:
     retry = _see_retry(turn, turn.wish)
     stage = turn.status.stage
     if stage is Stage.IDLE and starts_anew(turn):
-        _start_without_gate(turn, turn.wish, Trigger.FIRST_RELEASE, "it is the first release")
+        note_suspects(turn)
+        if not stopped(turn):
+            _start_without_gate(turn, turn.wish, Trigger.FIRST_RELEASE, "it is the first release")
     elif stage is Stage.ESTABLISHING and _asks_for_other(turn):
         # What was rejected stays so, also where another release comes in place of a stable that does not come up (R6).
         if not turn.status.held(turn.target):
@@ -76,6 +78,7 @@ def _see_retry(turn: Turn, wish: Wish) -> bool:
     rose = (now > before and turn.status.observed_generation > 0) | take_retry(turn)
     if rose:
         turn.status.failed = [item for item in turn.status.failed if item.hash != turn.target]
+        turn.looked = True
         retry_faults(turn)
         clear_suspects(turn)
     return rose

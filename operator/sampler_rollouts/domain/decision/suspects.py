@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.decision.changes import uses
@@ -13,27 +15,47 @@ if TYPE_CHECKING:
     from sampler_rollouts.domain.decision.context import Turn
     from sampler_rollouts.domain.observation import Sibling
 
-Key = tuple[str, str, str]
+Found = tuple[datetime, str, str]
+"""When something failed, in which SamplerRollout, and as which release."""
+LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def note_suspects(turn: Turn) -> None:
-    """New marks are noted; those of what is no longer used, or has passed where it had failed, go."""
-    siblings = turn.seen.siblings
-    if siblings is None:
+    """One mark for each thing that failed elsewhere, however often; gone once it is used no more, or has passed there.
+
+    What a person has cleared is open again when it fails anew. What a retry of this very look is about, is cleared.
+    """
+    if turn.seen.siblings is None:
         return
-    others = [one for one in siblings if one.name != turn.meta.name]
-    used = _used(turn)
+    others = [one for one in turn.seen.siblings if one.name != turn.meta.name]
     serves = {one.name: one.serves for one in others}
-    known = {_key(one): one for one in turn.status.suspicions}
-    kept = [one for one in known.values() if one.what in used and serves.get(one.rollout) != one.release]
-    new = [
-        Suspicion(rollout=name, release=release, what=what, since=turn.now)
-        for name, release, what in sorted(_marks(others))
-        if what in used and (name, release, what) not in known
-    ]
-    for one in new:
-        turn.note("Suspect", _told(one), warning=True)
-    turn.status.suspicions = [*kept, *new][: limits.SUSPECTS]
+    failed, before = _failed(others), {one.what: one for one in turn.status.suspicions}
+    marks = [_mark(turn, what, failed.get(what, []), before.get(what), serves) for what in _used(turn)]
+    turn.status.suspicions = sorted((one for one in marks if one), key=lambda one: one.cleared)[: limits.SUSPICIONS]
+
+
+def _mark(
+    turn: Turn, what: str, failed: list[Found], before: Suspicion | None, serves: Mapping[str, str]
+) -> Suspicion | None:
+    """The mark of one thing, said anew if it is news."""
+    if before is not None and not failed:
+        return None if serves.get(before.rollout) == before.release else before
+    if not failed:
+        return None
+    at, rollout, release = max(failed)
+    others = len({name for _, name, _ in failed} - {rollout})
+    if before is not None and (before.failed_at is None or at <= before.failed_at):
+        update = {"rollout": rollout, "release": release, "failed_at": at, "others": others}
+        return before.model_copy(update=update)
+    looked = turn.looked
+    made = Suspicion(
+        rollout=rollout, release=release, what=what, since=turn.now, failed_at=at, others=others, cleared=looked
+    )
+    if before is not None and not before.cleared:
+        made.since, made.cleared = before.since, looked
+    elif not looked:
+        turn.note("Suspect", _told(made), warning=True)
+    return made
 
 
 def clear_suspects(turn: Turn) -> bool:
@@ -50,27 +72,38 @@ def suspected(turn: Turn) -> str:
 
 
 def stopped(turn: Turn) -> str:
-    """What a candidate in its steps waits for, because it is suspect itself: what stable uses stops no fix of it."""
-    candidate = turn.status.candidate
-    if candidate is None or turn.status.stage is not Stage.PROGRESSING:
+    """What a candidate in its steps waits for, because it is suspect itself: what stable uses stops no fix of it.
+
+    So does a first release that has not begun: nothing serves yet, and it would take all traffic at once.
+    """
+    candidate, stage = turn.status.candidate, turn.status.stage
+    first = turn.wish.release if turn.wish and stage is Stage.IDLE else None
+    release = candidate if stage is Stage.PROGRESSING else first
+    if release is None:
         return ""
-    used = uses(turn, candidate)
+    used = uses(turn, release)
     said = "; ".join(_told(one) for one in turn.status.suspicions if not one.cleared and one.what in used)
     return f"a person, who clears the suspicion, or aborts: {said}" if said else ""
 
 
-def _marks(others: list[Sibling]) -> set[Key]:
-    return {(one.name, mark.release, mark.what) for one in others for mark in one.marks if mark.release != one.serves}
+def _failed(others: list[Sibling]) -> dict[str, list[Found]]:
+    """By what failed; what serves where it had failed has passed there since."""
+    found: dict[str, list[Found]] = {}
+    for one in others:
+        for mark in one.marks:
+            if mark.release != one.serves:
+                found.setdefault(mark.what, []).append((mark.at or LONG_AGO, one.name, mark.release))
+    return found
 
 
-def _used(turn: Turn) -> set[str]:
-    releases = (turn.status.candidate, turn.status.stable)
-    return {what for release in releases if release for what in uses(turn, release)}
-
-
-def _key(one: Suspicion) -> Key:
-    return one.rollout, one.release, one.what
+def _used(turn: Turn) -> list[str]:
+    """By what is tried and what serves; before there is anything, by what the spec asks for."""
+    releases = [release for release in (turn.status.candidate, turn.status.stable) if release]
+    if not releases and turn.wish:
+        releases = [turn.wish.release]
+    return list(dict.fromkeys(what for release in releases for what in uses(turn, release)))
 
 
 def _told(one: Suspicion) -> str:
-    return f"{one.what} failed in SamplerRollout {one.rollout} (release {one.release})"
+    more = f" and in {one.others} more" if one.others else ""
+    return f"{one.what} failed in SamplerRollout {one.rollout} (release {one.release}){more}"

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from sampler_rollouts.cluster.siblings import sibling
+from sampler_rollouts.domain.decision.changes import image_in_words
+from sampler_rollouts.domain.observation import Mark, Sibling
+from sampler_rollouts.domain.resource import parse_spec
+from sampler_rollouts.domain.tables import hash_of
 
 from tests.unit.operator.domain.examining import FAILED
 from tests.unit.operator.domain.story import reasons, rolling
 from tests.unit.operator.domain.test_acts import answer, candidate, say, stable
-from tests.unit.operator.domain.world import World, established, failing, passing, spec
+from tests.unit.operator.domain.world import World, established, failing, image, passing, spec
 
 
 def failed_elsewhere(letter: str = "b", **more: Any) -> World:
@@ -180,3 +186,96 @@ def test_the_deadline_names_the_suspicion() -> None:
     world.judge, world.siblings = passing, shown(failed_elsewhere())
     world.run(1900)
     assert "failed in SamplerRollout other" in world.message("Stalled")
+
+
+def many(count: int, hour: int = 8) -> tuple[Sibling, ...]:
+    """So many SamplerRollouts, in each of which image b failed."""
+    at = datetime(2026, 11, 23, hour, tzinfo=UTC)
+    mark = Mark("their-release", image_in_words(image("b")), at)
+    return tuple(Sibling(f"other-{number:02}", "theirs", (mark,)) for number in range(count))
+
+
+def test_a_build_that_failed_in_many_is_one_mark_said_once() -> None:
+    world = rolling()
+    world.judge, world.siblings = passing, many(40)
+    world.run(60)
+    assert reasons(world).count("Suspect") == 1
+    assert len(world.status.suspicions) == 1
+    assert "failed in SamplerRollout other-39 (release their-release) and in 39 more" in world.message("Suspect")
+    say(world, "clear-suspect", candidate(world))
+    world.until("Serving")
+    assert reasons(world).count("Suspect") == 1
+    assert world.condition("Suspect") == ("False", "NotMarked")
+
+
+def test_what_was_cleared_is_marked_again_when_it_fails_anew() -> None:
+    world = rolling()
+    world.judge, world.siblings = passing, many(1)
+    world.run(60)
+    say(world, "clear-suspect", candidate(world))
+    world.siblings = (*many(1), Sibling("new", "theirs", (replace(many(1, hour=9)[0].marks[0], release="theirs-2"),)))
+    world.run(30)
+    assert world.condition("Suspect") == ("True", "FailedElsewhere")
+    assert "failed in SamplerRollout new (release theirs-2) and in 1 more" in world.message("Suspect")
+    assert reasons(world).count("Suspect") == 2
+
+
+def test_a_retry_of_what_failed_here_too_clears_what_is_known_elsewhere() -> None:
+    world = failed_elsewhere()
+    world.siblings = many(1)
+    world.run(30)
+    world.judge = passing
+    world.update(spec("b", retryGeneration=1))
+    world.until("Progressing")
+    world.until("Serving")
+    assert world.condition("Ready") == ("True", "FullTraffic")
+    assert "Suspect" not in reasons(world)
+
+
+def test_a_first_release_that_is_not_well_casts_suspicion_on_its_image_alone() -> None:
+    elsewhere = World(spec("b"))
+    elsewhere.judge = failing()
+    elsewhere.run(120)
+    assert elsewhere.condition("Stalled") == ("True", "FirstReleaseFailed")
+    world = rolling()
+    world.judge, world.siblings = passing, shown(elsewhere)
+    world.run(300)
+    assert world.status.stage == "Progressing"
+    assert [one.what for one in world.status.suspicions] == [image_in_words(image("b"))]
+    elsewhere.judge = passing
+    elsewhere.update(spec("b", retryGeneration=1))
+    elsewhere.run(300)
+    assert elsewhere.condition("Ready") == ("True", "FullTraffic")
+    world.siblings = shown(elsewhere)
+    world.until("Serving")
+    assert world.condition("Suspect") == ("False", "NotMarked")
+
+
+def test_so_does_one_whose_preflight_failed() -> None:
+    asked = {"strategy": {"preflight": {}}}
+    elsewhere = World(spec("b", **asked))
+    elsewhere.examining.says["cpu-a"] = FAILED
+    elsewhere.run(60)
+    assert elsewhere.condition("Stalled") == ("True", "FirstReleaseFailed")
+    world = rolling()
+    world.judge, world.siblings = passing, shown(elsewhere)
+    world.run(30)
+    assert [one.what for one in world.status.suspicions] == [image_in_words(image("b"))]
+
+
+def test_a_first_release_that_is_suspect_gets_no_pods_until_a_person_has_looked() -> None:
+    world = World(spec("b"))
+    world.judge, world.siblings = passing, shown(failed_elsewhere())
+    world.run(60)
+    assert not world.pods
+    assert world.condition("Suspect") == ("True", "FailedElsewhere")
+    assert "waiting for a person, who clears the suspicion" in world.message("Reconciling")
+    say(world, "clear-suspect", release_hash(world))
+    world.until("Serving")
+    assert world.condition("Ready") == ("True", "FullTraffic")
+
+
+def release_hash(world: World) -> str:
+    """Of what the spec asks for."""
+    asked = parse_spec(world.spec, world.name)
+    return hash_of(asked)
