@@ -303,6 +303,12 @@ class RemovedPool(Loose):
     release: Label
 
 
+class FailedInBake(FailedCheck):
+    """What failed, and its numbers."""
+
+    message: Text
+
+
 class Bake(WithBirths):
     """The time after full traffic until a release is verified."""
 
@@ -317,3 +323,5 @@ class Bake(WithBirths):
     """What the checks can show in the bake time (R16), as it was last said."""
     seen_at: AwareDatetime | None = None
     """When the data were last found valid, to the minute."""
+    failed: FailedInBake | None = None
+    """A check has failed while a candidate was under way: what serves is taken back as soon as that one has left."""

@@ -248,7 +248,7 @@ class Status(Loose):
     rollout: Rollout | None = None
     bake: Bake | None = None
     watch: Watch | None = None
-    """Of the release that serves, once its bake is over; it rests while a candidate is tried."""
+    """Of the release that serves, once its bake is over; in pools that a candidate touches it rests."""
     gateway: GatewayPlan | None = None
     refusals: Annotated[list[RefusedWrite], Field(max_length=limits.REFUSALS)] = Field(default_factory=list)
     """What the cluster refused at the last look: an operator that has just started has tried nothing itself."""

@@ -27,12 +27,12 @@ class _Slot:
 
 
 class Histories:
-    """By namespace and name. Thread-safe."""
+    """By namespace and name, and by which of a rollout's questions it is. Thread-safe."""
 
     def __init__(self, scrape_interval: float, folding: bool) -> None:
         self._folding = folding
         self._scrape_interval = scrape_interval
-        self._slots: dict[tuple[str, str], _Slot] = {}
+        self._slots: dict[tuple[str, str, bool], _Slot] = {}
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
@@ -51,7 +51,7 @@ class Histories:
     def drop(self, question: Question) -> None:
         """Forget what was read."""
         with self._lock:
-            self._slots.pop((question.namespace, question.rollout), None)
+            self._slots.pop(_name(question), None)
 
     def _slot(self, question: Question) -> _Slot:
         now = time.monotonic()
@@ -59,6 +59,10 @@ class Histories:
             for name, slot in list(self._slots.items()):
                 if now - slot.used > UNUSED_SECONDS:
                     del self._slots[name]
-            slot = self._slots.setdefault((question.namespace, question.rollout), _Slot(now))
+            slot = self._slots.setdefault(_name(question), _Slot(now))
             slot.used = now
             return slot
+
+
+def _name(question: Question) -> tuple[str, str, bool]:
+    return question.namespace, question.rollout, question.beside

@@ -48,6 +48,8 @@ LONGEST_QUERY: Final = 4000
 
 Place: TypeAlias = tuple[str, str]
 """Namespace and rollout."""
+Name: TypeAlias = tuple[str, str, bool]
+"""The same, and which of its questions."""
 _OF_THE_SOURCE: Final = frozenset({"SourceUnreachable", "SourceForbids", "SourceUntrusted", "SourceMisconfigured"})
 """Problems that who asks for himself has as well."""
 
@@ -69,6 +71,11 @@ class Asked:
     def place(self) -> Place:
         """Whose look it is."""
         return self.question.namespace, self.question.rollout
+
+    @property
+    def name(self) -> Name:
+        """Which of that one's questions it is about."""
+        return *self.place, self.question.beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +126,7 @@ class _Answer:
 
     start: int
     end: int
-    whose: frozenset[Place]
+    whose: frozenset[Name]
     selectors: tuple[Selector, ...] = ()
     series: Mapping[Place, dict[Identity, Series]] = field(default_factory=dict)
     sent: _Sent | None = None
@@ -178,7 +185,7 @@ class Shared:
         self._age = milliseconds(self._serves)
         self._longest = LONGEST_SCRAPES * milliseconds(scrape_interval)
         self._active = max(ACTIVE_SECONDS, ACTIVE_SCRAPES * scrape_interval)
-        self._looks: dict[Place, _Look] = {}
+        self._looks: dict[Name, _Look] = {}
         self._answers: list[_Answer] = []
         self._apart, self._sent_apart, self._at_once = Apart(), Apart(), AtOnce()
         self._lock = threading.Lock()
@@ -198,10 +205,10 @@ class Shared:
     def _locked(self, exchange: Exchange, asked: Asked, now: int) -> Found | None:
         clock = time.monotonic()
         if asked.known is None or now - asked.start > self._longest:
-            self._looks.pop(asked.place, None)
+            self._looks.pop(asked.name, None)
             return None
-        last = self._looks.get(asked.place)
-        self._looks[asked.place] = _Look(clock, asked, clock - last.at if last else 0.0)
+        last = self._looks.get(asked.name)
+        self._looks[asked.name] = _Look(clock, asked, clock - last.at if last else 0.0)
         if clock < self._apart.until:
             return None
         self._answers = [one for one in self._answers if now - self._age <= one.end <= now]
@@ -218,9 +225,9 @@ class Shared:
         """Ask for some that are about to be looked at, and have not been asked for. None if that is one, or if what
         came cannot be used for all; SourceProblem as for one.
         """
-        self._looks = {place: look for place, look in self._looks.items() if clock - look.at <= self._active}
-        soon, asked_for = clock + self._serves, frozenset[Place]().union(*(one.whose for one in self._answers))
-        others = [look for place, look in self._looks.items() if place != asked.place and place not in asked_for]
+        self._looks = {name: look for name, look in self._looks.items() if clock - look.at <= self._active}
+        soon, asked_for = clock + self._serves, frozenset[Name]().union(*(one.whose for one in self._answers))
+        others = [look for name, look in self._looks.items() if name != asked.name and name not in asked_for]
         due = [one for one in others if one.due(soon, self._serves) and now - one.asked.start <= self._longest]
         due.sort(key=lambda one: one.at + one.gap)
         looks = [asked, *(one.asked for one in due[: self._at_once.most() - 1])]
@@ -249,7 +256,7 @@ class Shared:
             return None
         self._apart.end()
         sent = self._sent([look.sent for look in looks if look.sent is not None], exchange, now, clock)
-        return _Answer(start, now, frozenset(look.place for look in looks), grouped, series, sent)
+        return _Answer(start, now, frozenset(look.name for look in looks), grouped, series, sent)
 
     def _sent(self, wanted: list[Wanted], exchange: Exchange, now: int, clock: float) -> _Sent | None:
         """What gateways have counted for all of them; after trouble of those that were read until then. Let the others

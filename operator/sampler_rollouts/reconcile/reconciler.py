@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from sampler_rollouts.cluster.adapter import Children
 from sampler_rollouts.cluster.errors import ConflictError, DeniedError, RefusedError
@@ -21,7 +21,7 @@ from sampler_rollouts.cluster.kinds import RolloutKey, key_of, metadata
 from sampler_rollouts.cluster.permit import Permit
 from sampler_rollouts.domain.allowed import BY_DEFAULT, Allowed
 from sampler_rollouts.domain.check_template import named_templates
-from sampler_rollouts.domain.decision import ResourceMeta, decide, note_edits, question
+from sampler_rollouts.domain.decision import ResourceMeta, decide, note_edits, question, question_beside
 from sampler_rollouts.domain.decision.examined import awaited, to_read
 from sampler_rollouts.domain.evidence.evaluate import evaluate
 from sampler_rollouts.domain.evidence.look import Evidence
@@ -43,6 +43,8 @@ from sampler_rollouts.reconcile.templates import Templates
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+Questions: TypeAlias = tuple[Question | None, ...]
+Answers: TypeAlias = Sequence[Evidence | None]
 
 LONGEST_WAIT: Final = 600.0
 """Seconds after which a rollout is looked at again, whatever the decision says."""
@@ -121,15 +123,15 @@ class Reconciler:
             if not there:
                 return self._gone(key)
             now = self._clock()
-            samples = None if asked is None else await self._metrics.fetch(asked, now)
+            samples = await asyncio.gather(*(self._samples(one, now) for one in asked))
             async with self._room.place():
                 rollout = await self._in_thread(cluster.read, key)
                 if rollout is None:
                     return self._gone(key)
                 status = Status.load(rollout.get("status"))
-                if _version(rollout) != version and self._question(rollout, status) != asked:
+                if _version(rollout) != version and self._questions(rollout, status) != asked:
                     continue
-                evidence = await self._evidence(asked, samples, now) if asked and samples else None
+                evidence = [await self._evidence(*both, now) for both in zip(asked, samples, strict=True)]
                 examined = await self._to_read(rollout, status, cluster)
                 if not examined:
                     return await self._go_on(rollout, status, evidence, (), cluster)
@@ -146,12 +148,15 @@ class Reconciler:
                     return await self._go_on(rollout, status, evidence, found, cluster)
         raise ConflictError(f"{key}: changed while others were asked")
 
-    async def _ask(self, key: RolloutKey, cluster: Cluster) -> tuple[bool, str | None, Question | None]:
+    async def _ask(self, key: RolloutKey, cluster: Cluster) -> tuple[bool, str | None, Questions]:
         """Whether it is there, in which version, and what is to be asked of its metrics source."""
         rollout = await self._in_thread(cluster.read, key)
         if rollout is None:
-            return False, None, None
-        return True, _version(rollout), self._question(rollout, Status.load(rollout.get("status")))
+            return False, None, ()
+        return True, _version(rollout), self._questions(rollout, Status.load(rollout.get("status")))
+
+    async def _samples(self, asked: Question | None, now: datetime) -> SampleSet | None:
+        return None if asked is None else await self._metrics.fetch(asked, now)
 
     def _gone(self, key: RolloutKey) -> Result:
         self._refusals.forget(key)
@@ -170,7 +175,7 @@ class Reconciler:
         self,
         rollout: Manifest,
         status: Status,
-        evidence: Evidence | None,
+        evidence: Answers,
         readings: tuple[Reading, ...],
         cluster: Cluster,
     ) -> Result:
@@ -181,20 +186,21 @@ class Reconciler:
         written = await self._in_thread(self._write, cluster, rollout, noted, children)
         if _says_of_failures(status) != _says_of_failures(outcome.status):
             self._siblings.changed(key.namespace)
-        self._observer.decided(key, outcome, evidence)
+        self._observer.decided(key, outcome, evidence[0])
         if written.silence:
             raise written.silence
         return Result(requeue_after=_next_look(outcome, written))
 
-    def _question(self, rollout: Manifest, status: Status) -> Question | None:
+    def _questions(self, rollout: Manifest, status: Status) -> Questions:
+        """About what is tried or serves alone, and about what serves beside a candidate."""
         meta, spec = ResourceMeta.of(metadata(rollout), self._allowed), rollout.get("spec") or {}
-        return question(meta, spec, status, self._clock())
+        return question(meta, spec, status, self._clock()), question_beside(meta, status)
 
     async def _decide(
         self,
         rollout: Manifest,
         status: Status,
-        evidence: Evidence | None,
+        evidence: Answers,
         readings: tuple[Reading, ...],
         cluster: Cluster,
     ) -> tuple[Outcome, Children]:
@@ -207,11 +213,14 @@ class Reconciler:
         named = named_templates(spec)
         templates = await self._in_thread(self._templates.of, cluster, named) if named else {}
         seen = replace(seen, siblings=siblings, check_templates=templates)
-        outcome = decide(meta, spec, status, seen, evidence, self._clock())
+        first, beside = evidence
+        outcome = decide(meta, spec, status, seen, first, self._clock(), beside)
         return note_edits(outcome, cluster.edits(outcome.objects, children)), children
 
-    async def _evidence(self, asked: Question, samples: SampleSet, now: datetime) -> Evidence:
+    async def _evidence(self, asked: Question | None, samples: SampleSet | None, now: datetime) -> Evidence | None:
         """What the data say; whatever fails here neither passes nor fails a release, and never stops an abort (R7)."""
+        if asked is None or samples is None:
+            return None
         try:
             return await self._in_thread(evaluate, asked, samples, now)
         except Exception as error:

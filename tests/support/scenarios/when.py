@@ -47,6 +47,11 @@ class When:
         release = self._story.status["candidate"]["hash"]
         self._world.annotate(PROMOTE_ANNOTATION, release + (f":{why}" if why else ""), self._story.name)
 
+    def person_lets_it_come_without_steps(self) -> None:
+        """The same with the hash of what the spec asks for."""
+        asked = next(reversed(self._story.builds))
+        self._world.annotate(PROMOTE_ANNOTATION, asked, self._story.name)
+
     def another_rollout_asks_for(self, build: str) -> None:
         """A second SamplerRollout of the namespace, ``other``."""
         self._world.declare(spec(build=build), OTHER)

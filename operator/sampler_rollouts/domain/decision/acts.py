@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.act import Act, Acts
 from sampler_rollouts.domain.decision.after_bake import told
+from sampler_rollouts.domain.decision.away import asks_for_news, stable_away
 from sampler_rollouts.domain.decision.bake_alarm import go_back, target_for
 from sampler_rollouts.domain.decision.baking import serves
 from sampler_rollouts.domain.decision.leave import roll_back
@@ -107,6 +108,8 @@ def _refuse_promote(turn: Turn) -> None:
     """A promote that fits what is under way waits for its pause; one that cannot ever fit is refused."""
     said, rollout = new_word(turn, Acts.PROMOTE), turn.status.rollout
     if said is None or said.value == turn.status.promoted_by:
+        return
+    if stable_away(turn) and said.release == turn.target and asks_for_news(turn):
         return
     if rollout is None or turn.status.stage not in TESTED:
         _refuse(turn, said, "no release is under way that could go on")

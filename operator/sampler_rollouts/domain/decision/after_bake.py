@@ -13,9 +13,9 @@ from sampler_rollouts.domain.births import grouped
 from sampler_rollouts.domain.decision.baking import births_of
 from sampler_rollouts.domain.decision.edits import said
 from sampler_rollouts.domain.decision.quality import quality_plan
-from sampler_rollouts.domain.decision.question import alone, on_watch
+from sampler_rollouts.domain.decision.question import alone, on_watch, pools_beside, watch_beside
 from sampler_rollouts.domain.decision.sentence import failed_check, moment
-from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED, looks_at
+from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED, looks_of_stable
 from sampler_rollouts.domain.evidence.look import Verdict
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.plan import Alarm, FailedCheck, Watch
@@ -40,10 +40,10 @@ def hear_alarm(turn: Turn) -> None:
 
     What fails while an alarm stands is told as well, and is the alarm if it outlives the first.
     """
-    status, watch = turn.status, on_watch(turn.status)
+    status, watch = turn.status, on_watch(turn.status) or watch_beside(turn.status)
     if watch is None or status.stable is None:
         return
-    looks = [look for pool in status.stable.names() for look in looks_at(turn, watch.quality, pool)]
+    looks = list(looks_of_stable(turn))
     if watch.alarm is not None and _is_over(watch.alarm, looks):
         turn.note("PassedAgain", f"Release {watch.release}, pool {watch.alarm.pool}: check {watch.alarm.check} passes.")
         watch.alarm = None
@@ -97,7 +97,7 @@ def watch_on(turn: Turn) -> None:
     status, stable = turn.status, turn.status.stable
     if stable is None or (status.watch and status.watch.release != stable.hash):
         status.watch = None
-    if stable is None or stable.fault or status.bake is not None or not alone(status):
+    if stable is None or stable.fault or status.bake is not None or not (alone(status) or pools_beside(status)):
         return
     watch = status.watch
     age = (turn.now - watch.since).total_seconds() if watch else 0.0

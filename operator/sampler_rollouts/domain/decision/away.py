@@ -6,7 +6,7 @@ from typing import Final
 
 from sampler_rollouts.domain.decision import gateway
 from sampler_rollouts.domain.decision.context import Turn, moving, revision_in
-from sampler_rollouts.domain.decision.memory import unready_for
+from sampler_rollouts.domain.decision.memory import unready_for, word_for
 from sampler_rollouts.domain.decision.replicas import in_place_of, wanted
 from sampler_rollouts.domain.decision.route_rules import class_parts
 from sampler_rollouts.domain.decision.stages import LEAVING
@@ -25,8 +25,38 @@ def stable_away(turn: Turn) -> str:
     where = ", ".join(place(turn, name) for name in late)
     return (
         f"Stable release {stable.hash} does not come up in {where}: {stays}. "
-        "To help, mend what keeps stable's pods from being ready, or ask for another release: it comes without steps."
+        f"To help, mend what keeps stable's pods from being ready, or {_other_way(turn)}."
     )
+
+
+def _other_way(turn: Turn) -> str:
+    """How another release comes in stable's place."""
+    well = well_without(turn)
+    if not asks_for_news(turn) or not well:
+        return "ask for another release: it comes without steps" + (
+            " when a person has said so too, for stable serves well in other pools" if well else ""
+        )
+    return (
+        f"have release {turn.target} come without steps, also in pool {', '.join(well)}, where stable serves well: set "
+        f"the annotation {word_for(turn, turn.target, 'without-steps')}"
+    )
+
+
+def asks_for_news(turn: Turn) -> bool:
+    """Whether the spec asks for a release that is neither stable nor held."""
+    stable = turn.status.stable
+    return bool(turn.target) and (stable is None or stable.hash != turn.target) and not turn.status.held(turn.target)
+
+
+def well_without(turn: Turn) -> list[str]:
+    """Stable's pools that serve, and whose users would get the pods of another release untested."""
+    stable, new = turn.status.stable, turn.wish.release if turn.wish and asks_for_news(turn) else None
+    return [
+        item.name
+        for item in (stable.pools if stable else [])
+        if (new is None or new.revision(item.name) != item.revision)
+        and 2 * turn.ready(item.name, item.revision) >= turn.replicas(item.name)
+    ]
 
 
 def still_serves(turn: Turn) -> str:

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.decision.changes import changes, template_of
 from sampler_rollouts.domain.decision.faults import note_fault
-from sampler_rollouts.domain.decision.leave import roll_back, set_aside
-from sampler_rollouts.domain.decision.question import watched, watched_plan
+from sampler_rollouts.domain.decision.leave import roll_back, set_aside, withdraw
+from sampler_rollouts.domain.decision.question import alone, bake_beside, watched
 from sampler_rollouts.domain.decision.sentence import failed_check
+from sampler_rollouts.domain.decision.stages import TESTED
 from sampler_rollouts.domain.decision.transitions import Trigger
-from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED, looks_at
+from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED, looks_of_stable
 from sampler_rollouts.domain.evidence.look import Verdict
 from sampler_rollouts.domain.loose import Clock
-from sampler_rollouts.domain.plan import Bake, Rollout
+from sampler_rollouts.domain.plan import Bake, FailedInBake, Rollout
 from sampler_rollouts.domain.quantities import seconds
 from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.status import Requests
@@ -28,22 +29,33 @@ USUAL_PROGRESS_DEADLINE: Final = 600
 
 
 def abort_while_baking(turn: Turn) -> None:
-    """``Failed`` in any pool takes the release back from all; without another to go back to it is not well."""
+    """``Failed`` in any pool takes the release back from all; without another to go back to it is not well.
+
+    A candidate that has traffic leaves first, by itself: only then it is known which pods serve in its place.
+    """
     status = turn.status
-    bake, plan, stable = watched(status), watched_plan(status), status.stable
-    if bake is None or stable is None or plan is None:
+    bake, stable = watched(status) or bake_beside(status), status.stable
+    if bake is None or stable is None:
         return
-    every = (look for pool in stable.names() for look in looks_at(turn, plan, pool))
-    look = next((one for one in every if one.verdict is Verdict.FAILED), None)
-    if look is None:
+    found = bake.failed or _failed(turn)
+    if found is None:
         return
-    target = None if bake.test else _target(turn, stable, [look.pool])
+    target = None if bake.test else _target(turn, stable, [found.pool])
     if target is None:
-        note_fault(turn, CHECK_FAILED, look.pool, look.check, failed_check(look))
-    else:
+        bake.failed = None
+        note_fault(turn, CHECK_FAILED, found.pool, found.check, found.message)
+    elif alone(status):
         go_back(turn, bake, target)
-        why = f"{failed_check(look)}, {ALONE}"
-        roll_back(turn, Trigger.CHECK_FAILED, CHECK_FAILED, look.pool, why)
+        roll_back(turn, Trigger.CHECK_FAILED, CHECK_FAILED, found.pool, f"{found.message}, {ALONE}")
+    else:
+        bake.failed = found
+        if status.stage in TESTED:
+            withdraw(turn, Trigger.STABLE_FAILED)
+
+
+def _failed(turn: Turn) -> FailedInBake | None:
+    look = next((one for one in looks_of_stable(turn) if one.verdict is Verdict.FAILED), None)
+    return FailedInBake(pool=look.pool, check=look.check, message=failed_check(look)) if look else None
 
 
 def _target(turn: Turn, stable: Release, pools: Sequence[str]) -> Release | None:
@@ -95,7 +107,7 @@ def go_back(turn: Turn, bake: Bake, target: Release) -> None:
         changes=changes(turn, target, leaving),
         clock=Clock(since=turn.now),
     )
-    status.previous = None
+    status.previous = turn.beside = None  # what was asked is about the one that leaves
     known = status.verified is not None and status.verified.hash == target.hash
     # What comes back without a gate is watched like any other once it is there.
     again = Bake(release=target.hash, clock=Clock(since=turn.now), seconds=bake.seconds, watch=watch)

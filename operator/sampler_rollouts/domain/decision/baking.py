@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from sampler_rollouts.domain.births import Birth
 from sampler_rollouts.domain.decision.context import Turn, moving
 from sampler_rollouts.domain.decision.quality import quality_plan
-from sampler_rollouts.domain.decision.question import alone, watched
+from sampler_rollouts.domain.decision.question import alone, bake_beside, watched
 from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED, NO_DATA, checks_of
 from sampler_rollouts.domain.evidence.look import UNDECIDED, Verdict
 from sampler_rollouts.domain.status import Stage
@@ -36,7 +36,7 @@ def run_clock(turn: Turn) -> None:
     bake, stable = turn.status.bake, turn.status.stable
     if bake is None or stable is None:
         return
-    if watched(turn.status) is bake:
+    if watched(turn.status) or bake_beside(turn.status):
         _watch(turn, bake, stable)
     scrapes = UNSEEN_SCRAPES * (turn.evidence.scrape_interval if turn.evidence else 0.0)
     bake.clock.stand_since(bake.seen_at, turn.now, max(UNSEEN, scrapes))

@@ -79,6 +79,8 @@ class Turn:
     seen: Observation
     evidence: Evidence | None
     now: datetime
+    beside: Evidence | None = None
+    """Of what serves in the pools that a candidate does not touch."""
     events: list[EventNote] = field(default_factory=list)
     moved: bool = False
     looked: bool = False
@@ -111,7 +113,7 @@ class Turn:
 
     def forget_evidence(self) -> None:
         """Another release is the candidate now: what was asked about the last one says nothing about it."""
-        self.evidence = None
+        self.evidence = self.beside = None
 
     def pods(self, pool: str, revision: str) -> list[PodState]:
         """Servers of one pool's revision that are not on their way out; what only stands by is none."""

@@ -105,9 +105,11 @@ def decide(
     observation: Observation,
     evidence: Evidence | None,
     now: datetime,
+    beside: Evidence | None = None,
 ) -> Outcome:
-    """What to write to status, and which children there are to be."""
+    """What to write to status, and which children there are to be. ``beside``: the answer to ``question_beside``."""
     turn = _turn(meta, spec, status, observation, evidence, now)
+    turn.beside = beside
     if meta.deleting:
         return Outcome(status=turn.status, objects=(), hands_off=True)
     remember_refusals(turn)

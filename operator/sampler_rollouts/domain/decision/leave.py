@@ -43,6 +43,10 @@ BY_QUALITY: Final = frozenset({CHECK_FAILED, PREFLIGHT_FAILED})
 """Why a release was rolled back, if the build is to be marked in other rollouts too (R23)."""
 
 
+STABLE_TAKEN_BACK: Final = "StableTakenBack"
+_WITHDRAWN_FOR: Final = {Trigger.OTHER_RELEASE: "OtherRelease", Trigger.STABLE_FAILED: STABLE_TAKEN_BACK}
+
+
 def roll_back(turn: Turn, trigger: Trigger, reason: str, pool: str, why: str) -> None:
     """Take the candidate back from every pool it reached, and hold it (R6)."""
     status, rollout = turn.status, turn.status.rollout
@@ -79,13 +83,21 @@ def withdraw(turn: Turn, trigger: Trigger) -> None:
     rollout = turn.status.rollout
     if rollout is None:
         return
-    going_to = "stable" if turn.status.stable and turn.target == turn.status.stable.hash else f"release {turn.target}"
-    why = "it is to be tried again" if trigger is Trigger.RETRY else f"the spec now asks for {going_to}"
-    sentence = ending(turn, rollout, "Withdrew", "", why)
-    record(turn, rollout, Result.WITHDRAWN, "OtherRelease" if trigger is Trigger.OTHER_RELEASE else "Retry", sentence)
+    sentence = ending(turn, rollout, "Withdrew", "", _why_withdrawn(turn, trigger))
+    record(turn, rollout, Result.WITHDRAWN, _WITHDRAWN_FOR.get(trigger, "Retry"), sentence)
     turn.note("Withdrawn", sentence)
     _watch_stable(turn)
     move(turn, trigger)
+
+
+def _why_withdrawn(turn: Turn, trigger: Trigger) -> str:
+    stable = turn.status.stable
+    if trigger is Trigger.STABLE_FAILED:
+        return f"release {stable.hash if stable else ''}, beside which it was tried, has failed and is taken back"
+    if trigger is Trigger.RETRY:
+        return "it is to be tried again"
+    going_to = "stable" if stable and turn.target == stable.hash else f"release {turn.target}"
+    return f"the spec now asks for {going_to}"
 
 
 def set_aside(turn: Turn, stable: Release) -> None:
@@ -95,7 +107,7 @@ def set_aside(turn: Turn, stable: Release) -> None:
         return
     why = f"release {stable.hash}, which it was to be compared with, is taken back"
     sentence = ending(turn, rollout, "Withdrew", "", why)
-    record(turn, rollout, Result.WITHDRAWN, "StableTakenBack", sentence)
+    record(turn, rollout, Result.WITHDRAWN, STABLE_TAKEN_BACK, sentence)
     turn.note("Withdrawn", sentence)
 
 
@@ -156,6 +168,7 @@ def settle(turn: Turn, trigger: Trigger, result: Result) -> None:
     status, rollout = turn.status, turn.status.rollout
     if rollout is None or status.candidate is None:
         return
+    turn.beside = None  # about the release that served until now
     new = status.candidate.model_copy(update={"since": turn.now})
     if new.fault and result is Result.PROMOTED and new.fault.pool in moving(rollout):
         new.fault = None  # its pods have passed all checks

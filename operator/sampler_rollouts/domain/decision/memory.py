@@ -74,6 +74,20 @@ def word(turn: Turn) -> str:
     return turn.meta.annotations.get(PROMOTE_ANNOTATION, "")[:LONGEST_WORD]
 
 
+def let_go_on(turn: Turn, release: str) -> bool:
+    """Whether a person says ``<release>`` or ``<release>:<anything>``; a value counts once."""
+    value = word(turn)
+    return value.partition(":")[0] == release and value != turn.status.promoted_by
+
+
+def word_for(turn: Turn, release: str, place: str) -> str:
+    """The annotation to set, for the message that people read: a value that counts, whatever was used last."""
+    used, value = turn.status.promoted_by, release
+    if used.partition(":")[0] == release:
+        value = f"{release}:{place}"
+    return f"{PROMOTE_ANNOTATION}={value}" + ("-again" if value == used else "")
+
+
 def spoken(said: Act) -> str:
     """Who said it and why, marked as what it is."""
     return f" (self-reported: {said.said})" if said.said else ""

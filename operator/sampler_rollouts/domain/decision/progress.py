@@ -17,7 +17,7 @@ from sampler_rollouts.domain.decision.context import (
 )
 from sampler_rollouts.domain.decision.examined import pending, waits_for
 from sampler_rollouts.domain.decision.leave import settle
-from sampler_rollouts.domain.decision.memory import clear_pools, restart_readiness, use_word, word
+from sampler_rollouts.domain.decision.memory import clear_pools, let_go_on, restart_readiness, use_word, word_for
 from sampler_rollouts.domain.decision.replicas import needed_still, pods_settled, rejected_serve, settled
 from sampler_rollouts.domain.decision.share import skew
 from sampler_rollouts.domain.decision.steps import Placed, ahead
@@ -28,7 +28,6 @@ from sampler_rollouts.domain.decision.verdicts import above_limit, fresh, known_
 from sampler_rollouts.domain.evidence.look import SHARED_DEGRADATION
 from sampler_rollouts.domain.loose import Clock
 from sampler_rollouts.domain.quantities import duration_text, seconds
-from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 from sampler_rollouts.domain.status import Result, Stage
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def start_serving(turn: Turn) -> None:
 def hear_person(turn: Turn) -> None:
     """The promote annotation continues past ``pause: {}``, and gives a rollout that holds its deadline anew."""
     rollout = turn.status.rollout
-    if rollout is None or turn.paused or not _said(turn, rollout):
+    if rollout is None or turn.paused or not let_go_on(turn, rollout.release):
         return
     overdue = turn.status.stage is Stage.HOLDING
     if not overdue and not (turn.status.stage is Stage.PROGRESSING and rollout.waiting):
@@ -71,18 +70,9 @@ def hear_person(turn: Turn) -> None:
         turn.moved = True
 
 
-def _said(turn: Turn, rollout: Rollout) -> bool:
-    """``<release>`` or ``<release>:<anything>``; a value counts once."""
-    value = word(turn)
-    return value.partition(":")[0] == rollout.release and value != turn.status.promoted_by
-
-
 def how_to_continue(turn: Turn, rollout: Rollout) -> str:
-    """The annotation to set, for the message that people read: a value that counts, whatever was used last."""
-    used, value = turn.status.promoted_by, rollout.release
-    if used.partition(":")[0] == rollout.release:
-        value = f"{rollout.release}:{rollout.wave}.{rollout.step}"
-    return f"{PROMOTE_ANNOTATION}={value}" + ("-again" if value == used else "")
+    """The annotation to set, for the message that people read."""
+    return word_for(turn, rollout.release, f"{rollout.wave}.{rollout.step}")
 
 
 def next_step(turn: Turn) -> None:

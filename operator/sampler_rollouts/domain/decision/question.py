@@ -7,7 +7,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sampler_rollouts.domain.decision.context import begun, counted_since, table_wave, untried, weight_of
+from sampler_rollouts.domain.decision.context import (
+    begun,
+    counted_since,
+    moving,
+    table_wave,
+    untried,
+    weight_of,
+)
 from sampler_rollouts.domain.decision.quality import by_route, check_plan
 from sampler_rollouts.domain.decision.stages import TESTED
 from sampler_rollouts.domain.evidence.samples import Arm, Question
@@ -64,35 +71,80 @@ def alone(status: Status) -> bool:
     return status.stage in TESTED and status.rollout is not None and untried(status.rollout)
 
 
+def pools_beside(status: Status) -> list[str]:
+    """Stable's pools that a candidate which is under way does not touch now: there what serves is watched on."""
+    stable, rollout = status.stable, status.rollout
+    if stable is None or rollout is None or status.candidate is None or alone(status):
+        return []
+    tried = [name for name in begun(rollout) if weight_of(rollout, name)]
+    touched = set(tried if status.stage in TESTED else moving(rollout))
+    if rollout.table is not None and table_wave(rollout):
+        touched |= set(rollout.table.pools)
+    return [name for name in stable.names() if name not in touched]
+
+
 def watched(status: Status) -> Bake | None:
     """The bake of what serves alone, if its data are watched: it has passed its checks in the steps.
 
     Those of a release without a gate are tested by a rollout of its own, which a candidate takes the place of: they are
     watched here while that one has no pod.
     """
-    bake, stable = status.bake, status.stable
-    if bake is None or stable is None or bake.release != stable.hash or stable.fault or not alone(status):
+    bake = _bake(status)
+    if bake is None or not alone(status):
         return None
     return bake if bake.test is None or status.rollout is not None else None
 
 
+def bake_beside(status: Status) -> Bake | None:
+    """The bake of what serves in pools that a candidate does not touch."""
+    return _bake(status) if pools_beside(status) else None
+
+
+def _bake(status: Status) -> Bake | None:
+    bake, stable = status.bake, status.stable
+    if bake is None or stable is None or bake.release != stable.hash or stable.fault:
+        return None
+    return bake
+
+
 def on_watch(status: Status) -> Watch | None:
     """How a release is looked at that serves alone and has its bake behind it (R22)."""
+    return _watch(status) if alone(status) else None
+
+
+def watch_beside(status: Status) -> Watch | None:
+    """The same in pools that a candidate does not touch."""
+    return _watch(status) if pools_beside(status) else None
+
+
+def _watch(status: Status) -> Watch | None:
     watch, stable = status.watch, status.stable
-    if watch is None or stable is None or status.bake is not None or not alone(status):
+    if watch is None or stable is None or status.bake is not None:
         return None
     return watch if watch.release == stable.hash and stable.fault is None else None
 
 
 def watched_plan(status: Status) -> QualityPlan | None:
     """What is asked of a release that serves alone, in its bake or after it; None where nothing is."""
-    bake, watch = watched(status), on_watch(status)
+    return _plan(watched(status), on_watch(status))
+
+
+def plan_beside(status: Status) -> QualityPlan | None:
+    """What is asked of it in pools that a candidate does not touch."""
+    return _plan(bake_beside(status), watch_beside(status))
+
+
+def _plan(bake: Bake | None, watch: Watch | None) -> QualityPlan | None:
     return bake.test or bake.watch if bake else watch.quality if watch else None
 
 
 def watched_since(status: Status) -> datetime | None:
     """From when on what serves alone is asked about; None where nothing is."""
-    bake, watch, stable, rollout = watched(status), on_watch(status), status.stable, status.rollout
+    return _since(status, watched(status), on_watch(status))
+
+
+def _since(status: Status, bake: Bake | None, watch: Watch | None) -> datetime | None:
+    stable, rollout = status.stable, status.rollout
     if bake is None or stable is None:
         return watch.since if watch else None
     # A test that a candidate has taken the place of begins anew.
@@ -108,12 +160,30 @@ def tested_alone(status: Status) -> QualityPlan | None:
     return bake.watch if bake else None
 
 
+def question_beside(meta: ResourceMeta, status: Status) -> Question | None:
+    """What to ask of the pools that a candidate does not touch: its bake may be long, and R22 knows no rest."""
+    if meta.deleting:
+        return None
+    try:
+        found = _serving(meta, status, bake_beside(status), watch_beside(status), pools_beside(status))
+    except ValueError:  # as above
+        return None
+    return replace(found, beside=True) if found else None
+
+
 def _of_what_serves(meta: ResourceMeta, status: Status) -> Question | None:
     """In its bake, or after it."""
-    under, plan, since = watched(status) or on_watch(status), watched_plan(status), watched_since(status)
-    if under is None or plan is None or since is None or status.stable is None:
+    pools = status.stable.names() if status.stable else []
+    return _serving(meta, status, watched(status), on_watch(status), pools)
+
+
+def _serving(
+    meta: ResourceMeta, status: Status, bake: Bake | None, watch: Watch | None, pools: list[str]
+) -> Question | None:
+    under, plan, since, stable = bake or watch, _plan(bake, watch), _since(status, bake, watch), status.stable
+    if under is None or plan is None or since is None or stable is None:
         return None
-    arms = [_own_arm(under, item.name, item.revision, "") for item in status.stable.pools]
+    arms = [_own_arm(under, item.name, item.revision, "") for item in stable.pools if item.name in pools]
     return _question(meta, status, plan, since, arms, under.seconds)
 
 

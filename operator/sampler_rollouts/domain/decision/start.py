@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sampler_rollouts.domain import limits
-from sampler_rollouts.domain.decision.acts import take_retry
+from sampler_rollouts.domain.decision.acts import promoted, take_retry
 from sampler_rollouts.domain.decision.adopt import starts_anew
-from sampler_rollouts.domain.decision.away import stable_away
+from sampler_rollouts.domain.decision.away import asks_for_news, stable_away, well_without
 from sampler_rollouts.domain.decision.changes import changes
 from sampler_rollouts.domain.decision.context import Turn, Wish
 from sampler_rollouts.domain.decision.faults import as_candidate, retry_faults
 from sampler_rollouts.domain.decision.leave import leave_behind, record, withdraw
-from sampler_rollouts.domain.decision.memory import clear_pools, restart_readiness, use_word
+from sampler_rollouts.domain.decision.memory import clear_pools, let_go_on, restart_readiness, use_word
 from sampler_rollouts.domain.decision.preflight import begin, plan_of, restart
 from sampler_rollouts.domain.decision.quality import quality_plan
 from sampler_rollouts.domain.decision.question import watched_since
@@ -132,19 +132,23 @@ def _replace_first(turn: Turn, wish: Wish) -> None:
 def _replace_stable(turn: Turn, wish: Wish) -> None:
     """A candidate that left cannot go, as stable does not come up: a fix is heard, and comes as a first release does.
 
-    There is nothing well to compare it with or to go back to, and each step would prolong bad answers.
+    There is nothing well to compare it with or to go back to, and each step would prolong bad answers. Where stable
+    serves well in other pools that is not so there, and a person has to say it for them.
     """
     status = turn.status
     old, candidate = status.stable, status.candidate
-    nothing_new = old is None or old.hash == turn.target or status.held(turn.target)
-    if nothing_new or old is None or candidate is None or turn.paused:
+    if not asks_for_news(turn) or old is None or candidate is None or turn.paused:
         return
+    if well_without(turn) and not turn.looked and not let_go_on(turn, turn.target):
+        return
+    use_word(turn)
     why = f"stable release {old.hash} does not come up; what serves of release {candidate.hash} stays until it need not"
     differs = changes(turn, old, wish.release)
     _start_without_gate(turn, wish, Trigger.STABLE_AWAY, why, [old, candidate], old.hash)
     status.stable = status.previous = status.bake = None
     if status.rollout:
         status.rollout.changes = differs
+        promoted(turn, status.rollout)
 
 
 def _retry_first(turn: Turn) -> None:

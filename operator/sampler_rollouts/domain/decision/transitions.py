@@ -33,6 +33,7 @@ class Trigger(StrEnum):
     TAKEN_BACK = "abort or rollback annotation"
     CANDIDATE_GONE = "candidate's pods gone"
     PODS_STAY = "candidate's pods do not go, spec asks for another release"
+    STABLE_FAILED = "what serves fails in its bake time, in a pool that the candidate does not touch"
     STABLE_AWAY = "stable does not come up, spec asks for another release"
 
 
@@ -53,6 +54,8 @@ TABLE: Final[dict[tuple[Stage, Trigger], Stage]] = {
     (Stage.PROGRESSING, Trigger.INCONCLUSIVE_ROLLBACK): Stage.ROLLING_BACK,
     (Stage.PROGRESSING, Trigger.OTHER_RELEASE): Stage.WITHDRAWING,
     (Stage.PROGRESSING, Trigger.TAKEN_BACK): Stage.ROLLING_BACK,
+    (Stage.PROGRESSING, Trigger.STABLE_FAILED): Stage.WITHDRAWING,
+    (Stage.HOLDING, Trigger.STABLE_FAILED): Stage.WITHDRAWING,
     (Stage.HOLDING, Trigger.CHECK_FAILED): Stage.ROLLING_BACK,
     (Stage.HOLDING, Trigger.PREFLIGHT_FAILED): Stage.ROLLING_BACK,
     (Stage.HOLDING, Trigger.PODS_FAILING): Stage.ROLLING_BACK,

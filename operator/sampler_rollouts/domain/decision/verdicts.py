@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sampler_rollouts.domain.decision.context import Turn, begun, table_wave, tested_pools, untried
 from sampler_rollouts.domain.decision.numbers import note_numbers, shown
 from sampler_rollouts.domain.decision.quality import by_route
-from sampler_rollouts.domain.decision.question import watched_plan
+from sampler_rollouts.domain.decision.question import alone, plan_beside, pools_beside, watched_plan
 from sampler_rollouts.domain.decision.share import SKEWED, skew
 from sampler_rollouts.domain.decision.stages import TESTED
 from sampler_rollouts.domain.evidence.look import ABOVE_LIMIT, SHARED_DEGRADATION, CheckLook, Verdict
@@ -17,6 +17,7 @@ from sampler_rollouts.domain.evidence.samples import AUDITED
 from sampler_rollouts.domain.limits import REASON
 
 if TYPE_CHECKING:
+    from sampler_rollouts.domain.evidence.look import Evidence
     from sampler_rollouts.domain.plan import CheckSpec, QualityPlan, Rollout
     from sampler_rollouts.domain.status import Status
 
@@ -54,12 +55,22 @@ def looks_of(turn: Turn, rollout: Rollout, pool: str) -> Iterator[CheckLook]:
 
 def looks_at(turn: Turn, quality: QualityPlan, pool: str) -> Iterator[CheckLook]:
     """This look's results of the checks of a plan that have one in the pool."""
-    if turn.evidence is None:
-        return
-    for name in checks_of(quality, pool):
-        look = turn.evidence.looks.get((pool, name))
-        if look is not None:
-            yield look
+    return _looks_in(turn.evidence, quality, pool)
+
+
+def looks_of_stable(turn: Turn) -> Iterator[CheckLook]:
+    """Of what serves alone, or beside a candidate in the pools that this one does not touch: all checks that decide."""
+    status = turn.status
+    if alone(status):
+        found, plan, pools = turn.evidence, watched_plan(status), status.stable.names() if status.stable else []
+    else:
+        found, plan, pools = turn.beside, plan_beside(status), pools_beside(status)
+    return (look for pool in pools for look in _looks_in(found, plan, pool)) if plan else iter(())
+
+
+def _looks_in(evidence: Evidence | None, quality: QualityPlan, pool: str) -> Iterator[CheckLook]:
+    looks = evidence.looks if evidence else {}
+    return (looks[pool, name] for name in checks_of(quality, pool) if (pool, name) in looks)
 
 
 def failed_look(turn: Turn, rollout: Rollout) -> CheckLook | None:

@@ -132,6 +132,8 @@ class Question:
     """Whether users come through a gateway: then what it has sent can be compared with what pods account for."""
     bake_intervals: int = 0
     """Of a release at full traffic: the minutes of its bake time, and ``since`` is when they began. 0 before."""
+    beside: bool = False
+    """A second question of the rollout's: about what serves where a candidate does not."""
 
     @property
     def alone(self) -> bool:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from sampler_rollouts.domain import limits
-from sampler_rollouts.domain.decision import decide, question
+from sampler_rollouts.domain.decision import decide, question, question_beside
 from sampler_rollouts.domain.decision.verdicts import required
 from sampler_rollouts.domain.evidence.look import Evidence, Verdict
 from sampler_rollouts.domain.outcome import Manifest, Outcome
@@ -83,7 +83,10 @@ def deciding_again_changes_nothing(world: World, outcome: Outcome) -> None:
 
 
 def _says_the_same(world: World, outcome: Outcome, evidence: Evidence | None) -> bool:
-    again = decide(world.meta, world.spec, outcome.status, world.observe(), evidence, world.now)
+    asked, before = (question_beside(world.meta, status) for status in (outcome.status, world.status))
+    known = asked and before and asked.since == before.since and meanwhile.about(asked) == meanwhile.about(before)
+    beside = world.evidence(asked) if known else None
+    again = decide(world.meta, world.spec, outcome.status, world.observe(), evidence, world.now, beside)
     same = again.objects == outcome.objects and _lasting(again.status) == _lasting(outcome.status)
     return same and again.events == ()
 
@@ -98,7 +101,7 @@ def nothing_is_promoted_without_passed(world: World, outcome: Outcome) -> None:
     before, after = world.status, outcome.status
     replaced = after.stable and before.stable and after.stable.hash != before.stable.hash
     if after.stable and replaced and after.stage is Stage.ROLLING_BACK:
-        assert meanwhile.serves_alone(before)
+        assert meanwhile.serves_alone(before) or (before.bake and before.bake.failed)
         assert after.stable.hash in {one.hash for one in (before.verified, before.previous) if one}
     elif after.stable and before.stable and replaced and not _restored(after):
         moved = [item.name for item in after.stable.pools if before.stable.revision(item.name) != item.revision]

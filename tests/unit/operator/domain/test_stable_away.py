@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION, parse_spec
+from sampler_rollouts.domain.tables import hash_of
 
 from tests.unit.operator.domain import invariants
 from tests.unit.operator.domain.story import bad, one_pool_promoted, results
-from tests.unit.operator.domain.world import World, failing, inconclusive, passing, spec
+from tests.unit.operator.domain.world import World, established, failing, inconclusive, passing, spec
 
 AWAY = ("True", "StableNotReady")
 WAVES = {"strategy": {"waves": [["cpu-a"], ["cpu-b"]]}, "replicas": 4}
@@ -29,6 +33,45 @@ def stuck(seconds: float = 200, *, back_to: str = "") -> World:
     return world
 
 
+def fix(world: World, letter: str, **more: Any) -> None:
+    """Another release, and the word of a person that it may come without steps, also where stable is well."""
+    world.update(spec(letter, **(WAVES | more)))
+    world.annotations[PROMOTE_ANNOTATION] = hash_of(parse_spec(world.spec, world.name))
+
+
+def test_another_release_goes_nowhere_untested_where_stable_is_well_before_a_person_says_so() -> None:
+    world = stuck()
+    world.update(spec("c", **WAVES))
+    world.run(300)
+    assert world.status.stage == "RollingBack"
+    assert world.serving() == {"cpu-a": 2, "cpu-b": 4}
+    target = hash_of(parse_spec(world.spec, world.name))
+    said = f"have release {target} come without steps, also in pool cpu-b, where stable serves well"
+    assert f"{said}: set the annotation {PROMOTE_ANNOTATION}={target}" in world.message("Stalled")
+    fix(world, "c")
+    world.until("Serving", 60)
+    assert world.condition("Ready") == ("True", "FullTraffic")
+
+
+def test_where_stable_is_away_in_every_pool_that_moves_nobody_has_to_be_asked() -> None:
+    asked = {"replicas": 4, "pools": ("cpu-a",)}
+    world = established(**asked)
+    world.judge = passing
+    world.update(spec("b", **asked))
+    for _ in range(60):
+        if not world.serving(world.revision_of("stable")):
+            break
+        world.tick()
+    world.blocked[world.revision_of("stable")] = "ErrImagePull"
+    world.judge = failing()
+    world.run(200)
+    assert world.condition("Degraded") == AWAY
+    world.judge = passing
+    world.update(spec("c", **asked))
+    world.tick()
+    assert world.status.stage == "Establishing"
+
+
 def test_it_is_degraded_and_says_what_is_missing() -> None:
     world = stuck(60)
     assert world.condition("Degraded") == ("False", "AsWanted")
@@ -44,7 +87,7 @@ def test_a_fix_in_the_spec_is_heard_and_nobody_is_left_without_a_server() -> Non
     world = stuck()
     rejected, first = world.revision_of("candidate"), world.revision_of("stable")
     world.judge = inconclusive
-    world.update(spec("c", **WAVES))
+    fix(world, "c")
     outcome = world.tick()
     assert world.status.stage == "Establishing"
     assert "without steps" in outcome.events[-1].message
@@ -63,7 +106,7 @@ def test_a_fix_in_the_spec_is_heard_and_nobody_is_left_without_a_server() -> Non
 
 def test_its_absolute_checks_run() -> None:
     world = stuck()
-    world.update(spec("c", **WAVES))
+    fix(world, "c")
     world.until("Serving")
     world.judge = bad(world.revision_of("stable"))
     world.run(20)
@@ -74,13 +117,13 @@ def test_its_absolute_checks_run() -> None:
 def test_the_fix_may_be_fixed_and_whatever_serves_stays() -> None:
     world = stuck()
     for letter in "cd":
-        world.update(spec(letter, **WAVES))
+        fix(world, letter)
         world.tick()
         world.never_ready.add(world.revision_of("candidate"))
         world.run(200)
         assert world.condition("Stalled") == ("True", "FirstReleaseFailed")
         assert world.serving() == {"cpu-a": 2, "cpu-b": 4}
-    world.update(spec("e", **WAVES))
+    fix(world, "e")
     world.until("Serving")
     world.run(20)
     assert world.condition("Ready") == ("True", "FullTraffic")
@@ -89,7 +132,7 @@ def test_the_fix_may_be_fixed_and_whatever_serves_stays() -> None:
 
 def test_stables_own_spec_can_be_asked_for_again_after_a_fix_that_did_not_help() -> None:
     world = stuck()
-    world.update(spec("c", **WAVES))
+    fix(world, "c")
     world.tick()
     world.never_ready.add(world.revision_of("candidate"))
     world.run(30)
@@ -108,7 +151,7 @@ def test_stable_that_comes_up_after_all_is_waited_for_no_longer() -> None:
     world.until("Serving")
     world.run(20)
     assert world.condition("Degraded") == ("False", "AsWanted")
-    world.update(spec("c", **WAVES))
+    fix(world, "c")
     world.tick()
     assert world.status.stage == "Progressing", "with steps, as there is something to go back to"
 
@@ -135,7 +178,7 @@ def test_the_failed_release_comes_back_if_a_person_asks_for_a_retry() -> None:
 
 def test_a_fix_is_not_heard_before_stable_had_its_time() -> None:
     world = stuck(60)
-    world.update(spec("c", **WAVES))
+    fix(world, "c")
     world.run(40)
     assert world.status.stage == "RollingBack"
     world.until("Establishing", limit=60)
@@ -153,7 +196,7 @@ def test_a_withdrawal_has_the_same_way_out() -> None:
     world = stuck(back_to="a")
     assert world.condition("Stalled") == AWAY
     assert world.condition("Degraded") == AWAY
-    world.update(spec("c", **WAVES))
+    fix(world, "c")
     world.until("Serving")
     world.run(20)
     assert world.condition("Ready") == ("True", "FullTraffic")
@@ -165,7 +208,7 @@ def test_an_operator_that_was_away_gives_stable_its_time() -> None:
     world.judge = failing()
     world.tick(5, writes=1)
     assert world.status.stage == "RollingBack"
-    world.update(spec("c", **WAVES))
+    fix(world, "c")
     world.tick(1200)
     assert world.status.stage == "RollingBack"
     world.judge = passing
@@ -205,17 +248,17 @@ def test_a_rejected_release_does_not_come_back_while_another_one_starts_in_stabl
     world = stuck()
     rejected = world.status.candidate
     assert rejected is not None
-    world.update(spec("c", **WAVES))
+    fix(world, "c")
     world.tick()
-    fix = world.revision_of("candidate")
+    coming = world.revision_of("candidate")
     world.update(spec("b", **WAVES))
     world.tick()
-    assert world.revision_of("candidate") == fix
+    assert world.revision_of("candidate") == coming
     assert world.condition("Stalled") == ("True", "RolledBack")
     assert world.condition("RolledBack") == ("True", "CheckFailed")
     world.until("Serving")
     world.run(20)
-    assert world.revision_of("stable") == fix
+    assert world.revision_of("stable") == coming
     assert world.condition("Stalled") == ("True", "RolledBack")
     world.update(spec("b", **WAVES, retryGeneration=1))
     world.tick()
@@ -225,7 +268,7 @@ def test_a_rejected_release_does_not_come_back_while_another_one_starts_in_stabl
 def test_a_rejected_release_may_take_the_place_of_one_that_starts_if_a_person_says_so() -> None:
     world = stuck()
     rejected = world.revision_of("candidate")
-    world.update(spec("c", **WAVES))
+    fix(world, "c")
     world.tick()
     world.update(spec("b", **WAVES, retryGeneration=1))
     world.tick()

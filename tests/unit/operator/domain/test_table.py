@@ -12,6 +12,7 @@ from sampler_rollouts.domain.status import Stage
 from tests.unit.operator.domain import (
     test_acts,
     test_bake,
+    test_beside,
     test_first_release,
     test_lost_status,
     test_outages,
@@ -55,6 +56,8 @@ COVERING = [
     test_acts.test_what_holds_can_be_aborted,
     test_acts.test_a_restored_release_can_be_aborted,
     test_acts.test_what_serves_is_taken_back_in_its_bake,
+    test_beside.test_what_fails_in_its_bake_is_taken_back_and_the_candidate_comes_again_as_a_canary,
+    test_beside.test_a_candidate_that_holds_leaves_too,
     test_lost_status.test_what_serves_becomes_stable_and_the_spec_comes_with_steps,
     test_which_release.test_a_restored_release_that_is_no_longer_asked_for_is_withdrawn,
 ]

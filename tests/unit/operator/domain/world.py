@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sampler_rollouts.domain.decision import ResourceMeta, decide, question
+from sampler_rollouts.domain.decision import ResourceMeta, decide, question, question_beside
 from sampler_rollouts.domain.evidence.look import CheckLook, Evidence, Verdict
 from sampler_rollouts.domain.evidence.samples import Question
 from sampler_rollouts.domain.observation import Observation, PodState, Refused, Sibling, Verb, WorkloadState
@@ -231,7 +231,8 @@ class World:
     def decide(self, status: Status | None = None) -> Outcome:
         status = status or self.status
         asked = self.asked(status)
-        return decide(self.meta, self.spec, status, self.observe(), self.evidence(asked), self.now)
+        beside = self.evidence(question_beside(self.meta, status))
+        return decide(self.meta, self.spec, status, self.observe(), self.evidence(asked), self.now, beside)
 
     def tick(self, seconds: float = 5, *, writes: int | None = None) -> Outcome:
         """Time passes, then one reconcile. ``writes``: the operator is killed after so many writes."""

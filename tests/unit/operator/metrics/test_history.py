@@ -112,6 +112,21 @@ def test_a_look_asks_for_what_has_come_since_the_last_one(store: Store) -> None:
     assert sum(store.answered) <= 4 * (overlap.OVERLAP_SCRAPES + 3)
 
 
+def test_two_questions_of_a_rollout_are_each_read_on(store: Store) -> None:
+    """Of what is tried in one pool, and of what serves in another."""
+    store.series = [*steady(), *(replace(one, pool="beside") for one in steady("c2"))]
+    arm = replace(ONE.arms[0], pool="beside", births={"c2": at(-100)})
+    beside = replace(ONE, arms=(arm,), since=at(-5), beside=True)
+    source = PrometheusSource(config())
+    for asked in (ONE, beside):
+        look(source, store, 390, asked)
+    store.answered.clear()
+    for scrape in (391, 392):
+        for asked in (ONE, beside):
+            assert look(source, store, scrape, asked) == _whole(store, scrape, asked)
+    assert sum(store.answered) < 390, "less than one counter as a whole"
+
+
 def test_what_is_kept_does_not_grow_with_time(store: Store) -> None:
     source = PrometheusSource(config())
     kept = []

@@ -66,6 +66,20 @@ def test_one_round_of_looks_is_two_queries(shop: Shop) -> None:
     assert len(shop.queries) == 2, shop.queries
 
 
+def test_both_questions_of_a_rollout_are_read_together_with_those_of_others(shop: Shop) -> None:
+    source = begun(shop)
+    second = replace(asked("r1"), beside=True)
+    for scrape in (302.0, 303.0, 304.0):
+        shop.show(at(scrape).timestamp())
+        for name in NAMES:
+            look(source, shop, name, scrape)
+        found = source.fetch(second, at(scrape))
+        assert evaluate(second, found, at(scrape)) == look(PrometheusSource(config()), shop, "r1", scrape)
+        if scrape == 303.0:
+            shop.queries.clear()
+    assert len([query for query in shop.queries if "r1" in query and "r2" in query]) >= 2, shop.queries
+
+
 @pytest.mark.long
 def test_each_rollout_gets_what_it_would_have_read_by_itself(shop: Shop) -> None:
     source = begun(shop)

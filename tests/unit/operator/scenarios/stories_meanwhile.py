@@ -9,6 +9,7 @@ from tests.support.scenarios.reports import FAILS, IS_STUCK, PASSES
 from tests.support.scenarios.telling import scenario
 
 ON: dict[str, Any] = {"preflight": {"budget": "5s"}}
+TWO: Final = ("cpu", "gpu")
 LATE: dict[str, Any] = {**ON, "deadline": 900}
 LONG: Final = 200
 """Seconds: a bake longer than a preflight takes to hold."""
@@ -177,3 +178,30 @@ def outage(given: Given, when: When, then: Then) -> None:
     then.pods(a=4, b=0)
     when.preflight_of("c", PASSES)
     then.stable("c", within=180)
+
+
+@scenario("what serves turns bad in its bake, in a pool that the candidate does not touch", long=True)
+def bad_beside(given: Given, when: When, then: Then) -> None:
+    given.serving("a", pools=TWO, replicas=2, steps=[50])
+    when.spec_asks_for("b", bake=600)
+    then.stable("b", within=240)
+    when.spec_changes(builds={"gpu": "c"}, steps=[50, "pause"])
+    when.weight_is(50, pool="gpu")
+    when.answers_of("b")
+    then.stage("Withdrawing", within=60)
+    then.stable("a")
+    then.rolled_back("bc")
+    then.history(("bc", "RolledBack"), ("b", "RolledBack"), ("bc", "Withdrawn"), ("b", "Promoted"))
+    then.pods(a=2)
+    then.pods(pool="gpu", a=2)
+
+
+@scenario("a verified release turns bad in a pool that the candidate does not touch", long=True)
+def alarm_beside(given: Given, when: When, then: Then) -> None:
+    given.serving("a", pools=TWO, replicas=2)
+    when.spec_changes(builds={"gpu": "c"}, steps=[50, "pause"])
+    when.weight_is(50, pool="gpu")
+    when.answers_of("a")
+    then.is_("Degraded", "CheckFailed", within=240)
+    then.says("Degraded", "pool cpu")
+    then.stays(30, stage="Progressing", weight=50, stable="a")

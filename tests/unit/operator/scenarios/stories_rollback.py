@@ -226,6 +226,8 @@ def stable_away_fixed(given: Given, when: When, then: Then) -> None:
     when.answers_of("b")
     then.is_("Degraded", "StableNotReady")
     when.spec_asks_for("c")
+    then.stays(20, stage="RollingBack")
+    when.person_lets_it_come_without_steps()
     then.stage("Establishing")
     then.stable("c", within=180)
     then.pods("cpu", a=0, b=0, c=2)
