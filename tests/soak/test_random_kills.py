@@ -20,6 +20,7 @@ from local.cluster import Cluster
 from local.demo.load import LoadGenerator
 from local.demo.tally import OK, Record, failures_by_phase
 from local.errors import LocalError
+from tests.support.endpoints import Endpoints, Seen, may_be_starting, taken_away
 from tests.support.faults import kill_component, kill_operator, kill_prometheus, kill_servers
 from tests.support.rollouts import Rollouts, condition_of, manifest, synthetic_pool
 from tests.support.waiting import wait_for
@@ -40,10 +41,6 @@ LIKELY = ("operator",) * 6
 CALM = (4.0, 15.0)
 """Seconds between a kill and the next."""
 MOST_SECONDS = 600
-TAKEN_FOR_READY = 15.0
-"""Seconds after a kubelet's end in which a server that is still starting may be asked. A kubelet that starts takes each
-running container for ready until it has made its probes, some seconds later (kubernetes/kubernetes#135795), so that its
-pod is put among the Service's for that long. Nobody but the kubelet can tell; clients are told to come back."""
 STARTING = "HTTP 503 starting"
 NOT_LISTENING = "ConnectError"
 """Of a server that has not got as far as that."""
@@ -71,9 +68,16 @@ def load(established: Rollouts) -> Iterator[LoadGenerator]:
         yield generator
 
 
+@pytest.fixture
+def endpoints(load: LoadGenerator, established: Rollouts) -> Iterator[Endpoints]:
+    with Endpoints(established.namespace, f"{NAME}-standard") as watched:
+        wait_for("the Service's endpoints", lambda: watched.seen, timeout=30)
+        yield watched
+
+
 @pytest.mark.timeout(4 * 3600)
 def test_every_rollout_ends_right(
-    cluster: Cluster, established: Rollouts, load: LoadGenerator, images: dict[str, str]
+    cluster: Cluster, established: Rollouts, load: LoadGenerator, endpoints: Endpoints, images: dict[str, str]
 ) -> None:
     rollouts, chance, killed, build = established, random.Random(SEED), Counter[str](), 0
     kills: list[Kill] = []
@@ -98,7 +102,9 @@ def test_every_rollout_ends_right(
         assert (ended["stable"]["hash"] == stable) is not good
         if not good:
             assert "unexpected-script" in condition_of(seen, "Stalled")["message"]
-        assert not failed_by_us(load, kills), beside(load, kills)
+        assert not failed_by_us(load.tally.records(), endpoints.seen, kills), beside(load, kills)
+        assert endpoints.watching
+        assert not taken_away(endpoints.seen, of_kubelets(kills)), beside(load, kills)
     early = sum(one.outcome != OK for one in load.tally.records())
     told = f"{build} rollouts, {load.tally.count()} requests, {early} of them sent to starting servers by a new kubelet"
     print(f"{told}; killed: {dict(killed)}")  # noqa: T201
@@ -134,15 +140,23 @@ def test_servers_that_crash_after_they_were_ready_are_taken_back(
     assert set(failures_by_phase(load.tally.records())) <= {"crash"}
 
 
-def failed_by_us(load: LoadGenerator, kills: Sequence[Kill]) -> list[Record]:
-    """Requests that were not answered, but for those that a new kubelet sent to a server that was still starting."""
-    kubelets = [at for at, name in kills if name == "kubelet"]
+def of_kubelets(kills: Sequence[Kill]) -> list[float]:
+    """When a kubelet was killed."""
+    return [at for at, name in kills if name == "kubelet"]
+
+
+def failed_by_us(records: Sequence[Record], seen: Sequence[Seen], kills: Sequence[Kill]) -> list[Record]:
+    """Requests that were not answered, but for those that a new kubelet sent to a server that was still starting.
+
+    A Service without any endpoint refuses connections as well: a pod must have come among those that were there.
+    """
+    kubelets = of_kubelets(kills)
 
     def by_kubelet(one: Record) -> bool:
         early = one.detail == STARTING or one.detail.startswith(NOT_LISTENING)
-        return early and any(0 <= one.at - at <= TAKEN_FOR_READY for at in kubelets)
+        return early and may_be_starting(one.at, seen, kubelets)
 
-    return [one for one in load.tally.records() if one.outcome != OK and not by_kubelet(one)]
+    return [one for one in records if one.outcome != OK and not by_kubelet(one)]
 
 
 def beside(load: LoadGenerator, kills: Sequence[Kill]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from quality_contract import NO_ROUTE_HASH, ROUTE_HEADER
+from quality_contract import CLASS_HEADER, NO_ROUTE_HASH, ROUTE_HEADER
 
 from tests.support.kube.api import MemoryApi
 from tests.support.kube.fields import copied
@@ -21,10 +21,11 @@ def _told(said: Obj) -> str:
     return ""
 
 
-def _takes_all(rule: Obj) -> bool:
-    """Whether a request for any path, of no class, goes by it."""
+def _takes(rule: Obj, context_class: str) -> bool:
+    """Whether a rule is for requests for any path of a class; of none, if it is empty."""
     anything = {"type": "PathPrefix", "value": "/"}
-    return any(match.get("path") == anything and not match.get("headers") for match in rule["matches"])
+    said = [{"type": "Exact", "name": CLASS_HEADER, "value": context_class}] if context_class else []
+    return any(match.get("path") == anything and (match.get("headers") or []) == said for match in rule["matches"])
 
 
 class Gateways:
@@ -71,9 +72,9 @@ class Gateways:
             "conditions": [accepted | told, resolved | told],
         }
 
-    def shares(self, name: str) -> dict[str, float] | None:
-        """By Service, its share of a rollout's requests; None without a route. All requests are of the first class."""
-        arms = self.arms(name)
+    def shares(self, name: str, context_class: str = "") -> dict[str, float] | None:
+        """By Service, its share of a rollout's requests of one class; None without a route."""
+        arms = self.arms(name, context_class)
         if arms is None:
             return None
         found: dict[str, float] = {}
@@ -81,11 +82,15 @@ class Gateways:
             found[service] = found.get(service, 0.0) + share
         return found
 
-    def arms(self, name: str) -> dict[tuple[str, str], float] | None:
-        """The same by Service and by the route hash that its requests are told."""
+    def arms(self, name: str, context_class: str = "") -> dict[tuple[str, str], float] | None:
+        """The same by Service and by the route hash that its requests are told.
+
+        The more exact match goes first: a request of a class that no rule names goes where those of no class go.
+        """
         if name not in self.followed or not self.followed[name].get("rules"):
             return None
-        rule = next(rule for rule in self.followed[name]["rules"] if _takes_all(rule))
+        rules = self.followed[name]["rules"]
+        rule = next(rule for asked in (context_class, "") for rule in rules if _takes(rule, asked))
         total = sum(one["weight"] for one in rule["backendRefs"])
         return {
             (one["name"], _told(one) or _told(rule) or NO_ROUTE_HASH): one["weight"] / total

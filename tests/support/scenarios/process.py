@@ -26,6 +26,8 @@ from tests.support.kube.api import MemoryApi
 RESYNC = 60.0
 MOST_LOOKS = 8
 """In one moment: more would be a loop that never rests."""
+FORESEEN = frozenset({"success", "conflict", "cluster_error", "stopped"})
+"""How a reconcile may end. ``error`` and ``cut_off`` are the operator's own doing, whatever befalls it."""
 
 
 class Inline(Executor):
@@ -52,7 +54,9 @@ class Process:
         preflights: Preflights,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
+        wrong: Callable[[str], None],
     ) -> None:
+        """``wrong`` is told of each reconcile that ends as none may."""
         self._api = api
         self._mirror = Mirror(reads, noticed=self._call)
         self._cluster = KubernetesCluster(reads, self._mirror)
@@ -62,7 +66,8 @@ class Process:
         examining = BoundedPreflights(preflights, Inline())
         reconciler = Reconciler(self._cluster, bounded, Inline(), clock, preflights=examining)
         self._monotonic = monotonic
-        self._loop = ReconcileLoop(reconciler.reconcile, self._list, clock=monotonic)
+        self._wrong = wrong
+        self._loop = ReconcileLoop(reconciler.reconcile, self._list, clock=monotonic, ended=self._ended)
         self._loop.queue._jitter = lambda: 1.0
         self._novelty = Novelty()
         self._seen = api.version
@@ -73,6 +78,10 @@ class Process:
 
     def _call(self, key: RolloutKey) -> None:
         self._loop.queue.add(key)
+
+    def _ended(self, how: str, _: float) -> None:
+        if how not in FORESEEN:
+            self._wrong(f"a reconcile ended as {how}")
 
     async def _list(self) -> list[RolloutKey]:
         return self._cluster.keys()

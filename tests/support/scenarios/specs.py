@@ -9,6 +9,7 @@ Obj = dict[str, Any]
 POOLS = ("cpu",)
 STEPS: Sequence[Any] = (25, 50)
 HOLD = "Hold"
+STANDARD = "standard"
 
 
 def image(build: str) -> str:
@@ -19,6 +20,12 @@ def image(build: str) -> str:
 def build_of(image_: str) -> str:
     """The build of an image."""
     return image_[-1]
+
+
+def classes_of(wanted: Obj) -> list[str]:
+    """The context classes of a spec."""
+    named = (wanted.get("routing") or {}).get("contextClasses") or [{"name": STANDARD}]
+    return [one["name"] for one in named]
 
 
 def step(weight: Any, seconds: int) -> Obj:
@@ -44,10 +51,13 @@ def spec(
     preflight: Obj | None = None,
     gateway: str = "",
     shares: dict[str, str] | None = None,
+    classes: dict[str, str] | None = None,
     warm: int | None = None,
     budget: int | None = None,
 ) -> Obj:
-    """A whole spec; ``builds`` gives single pools another build than the rest; ``shares``: the route table."""
+    """A whole spec; ``builds`` gives single pools another build than the rest; ``shares``: the route table;
+    ``classes``: the context class of each pool, the one that is named first being where requests without a class go.
+    """
     images = dict.fromkeys(pools, build) | (builds or {})
     strategy: Obj = {
         "steps": [step(weight, step_seconds) for weight in steps],
@@ -59,13 +69,18 @@ def spec(
         strategy["preflight"] = preflight
     if waves is not None:
         strategy["waves"] = [list(wave) for wave in waves]
-    routing: Obj = {"routing": {"gateway": {"parentRefs": [{"name": gateway}]}}} if gateway else {}
+    routing: Obj = {"gateway": {"parentRefs": [{"name": gateway}]}} if gateway else {}
     if shares is not None:
         to = [{"pool": pool, "share": share} for pool, share in shares.items()]
-        routing["routing"]["routes"] = [{"contextClass": "standard", "to": to}]
+        routing["routes"] = [{"contextClass": STANDARD, "to": to}]
+    if classes is not None:
+        named = dict.fromkeys(classes[pool] for pool in pools)
+        routing["contextClasses"] = [{"name": one, "maxTokens": 1000 * n} for n, one in enumerate(named, 1)]
     of_pool = {"disruptionBudget": {"maxUnavailable": budget}} if budget else {}
-    return routing | {
-        "pools": [{"name": name, "replicas": replicas, "image": image(images[name])} | of_pool for name in pools],
+    of_class = {name: {"contextClass": classes[name]} if classes else {} for name in pools}
+    of_each = {name: {"name": name, "replicas": replicas, "image": image(images[name])} for name in pools}
+    return ({"routing": routing} if routing else {}) | {
+        "pools": [of_each[name] | of_pool | of_class[name] for name in pools],
         "strategy": strategy,
         "quality": {"designEffect": "1", "checks": [{"name": "unexpected-script", "maxRate": "5%"}]},
         "rollback": {"drainTimeout": "5s", "onInconclusive": on_inconclusive}

@@ -11,7 +11,7 @@ from sampler_rollouts.domain.resource import parse_spec
 from sampler_rollouts.domain.tables import hash_of
 
 from tests.support.kube.controllers import is_ready
-from tests.support.scenarios.specs import build_of, spec
+from tests.support.scenarios.specs import build_of, classes_of, spec
 from tests.support.scenarios.world import NAME, NAMESPACE, World
 
 Obj = dict[str, Any]
@@ -88,19 +88,24 @@ class Story:
                 found[place] = found.get(place, 0) + 1
         return found
 
-    def by_route(self) -> dict[str, int]:
-        """What the proxy sends to each build, in whole percent."""
+    @property
+    def classes(self) -> list[str]:
+        """The context classes that the spec asks for."""
+        return classes_of((self.world.rollout(self.name) or {}).get("spec") or {})
+
+    def by_route(self, context_class: str = "") -> dict[str, int]:
+        """What the proxy sends to each build, in whole percent of a class's requests."""
         found: dict[str, int] = {}
-        for service, share in (self.world.gateways.shares(self.name) or {}).items():
+        for service, share in (self.world.gateways.shares(self.name, context_class) or {}).items():
             deployment = self.own("deployments").get(service)
             image = deployment["spec"]["template"]["spec"]["containers"][0]["image"] if deployment else "?"
             found[build_of(image)] = found.get(build_of(image), 0) + round(100 * share)
         return found
 
-    def by_pool(self) -> dict[str, float]:
-        """What the proxy sends to each pool, in percent."""
+    def by_pool(self, context_class: str = "") -> dict[str, float]:
+        """What the proxy sends to each pool, in percent of a class's requests."""
         found: dict[str, float] = {}
-        for service, share in (self.world.gateways.shares(self.name) or {}).items():
+        for service, share in (self.world.gateways.shares(self.name, context_class) or {}).items():
             labels = self.own("services")[service]["metadata"]["labels"] if service in self.own("services") else {}
             pool = labels.get(LABEL_POOL, "?")
             found[pool] = round(found.get(pool, 0.0) + 100 * share, 3)
@@ -179,7 +184,7 @@ class Given:
             first = Story(World(), story.name)
             first.ask(**story.asked)
             first.wait("a first release", lambda: first.condition("Verified")[0] == "True")
-            assert first.world.watching.breaches == []
+            assert not first.world.watching.breaches, first.world.watching.breaches
             _served[key] = first.world
         story.world.become(_served[key])
         made = (story.world.rollout(story.name) or {})["spec"]
@@ -187,5 +192,5 @@ class Given:
         self._begin()
 
     def _begin(self) -> None:
-        self._story.world.watching.forget()
+        self._story.world.watching.begin()
         self._story.on_beginning()

@@ -87,6 +87,16 @@ class Then:
 
         self._story.wait(f"pods {counts} in {pool}", there, within)
 
+    def asked_of_deployments(self, pool: str = "cpu", within: float = PATIENCE, **counts: int) -> None:
+        """How many pods the Deployment of each build is to have: what others have changed of it is put back at once."""
+
+        def there() -> bool:
+            mine = [one["spec"] for one in self._story.own("deployments").values() if _pool_of(one) == pool]
+            found = {build_of(one["template"]["spec"]["containers"][0]["image"]): one["replicas"] for one in mine}
+            return all(found.get(build, 0) == count for build, count in counts.items())
+
+        self._story.wait(f"Deployments of {counts} in {pool}", there, within)
+
     def kept_warm(self, build: str, count: int, pool: str = "cpu", within: float = PATIENCE) -> None:
         """So many of its pods are ready to serve, as status says, and none has traffic."""
 
@@ -128,7 +138,8 @@ class Then:
         mine = (pod for pod in pods if pod["metadata"]["labels"].get(LABEL_POOL) == pool)
         alive = (pod for pod in mine if "deletionTimestamp" not in pod["metadata"] and _able(pod))
         here = {pod["metadata"]["name"] for pod in alive if build_of(pod["spec"]["containers"][0]["image"]) == build}
-        return len(here - self._story.world.traffic.reached(self._story.name))
+        traffic = self._story.world.traffic
+        return len(here - {pod for one in self._story.classes for pod in traffic.reached(self._story.name, one)})
 
     def history(self, *results: tuple[str, str]) -> None:
         """How rollouts ended, newest first."""
@@ -206,13 +217,13 @@ class Then:
         """Nobody comes by it any more."""
         self._story.wait("no HTTPRoute", lambda: not self._story.own("httproutes"), within)
 
-    def goes_by_route(self, within: float = PATIENCE, **percent: int) -> None:
-        """What the proxy sends to each build, in whole percent."""
-        self._story.wait(f"{percent} by the route", lambda: self._story.by_route() == percent, within)
+    def goes_by_route(self, within: float = PATIENCE, of_class: str = "", **percent: int) -> None:
+        """What the proxy sends to each build, in whole percent of a class's requests."""
+        self._story.wait(f"{percent} by the route", lambda: self._story.by_route(of_class) == percent, within)
 
-    def goes_to_pools(self, within: float = PATIENCE, **percent: float) -> None:
-        """What the proxy sends to each pool, in percent."""
-        self._story.wait(f"{percent} by the route", lambda: self._story.by_pool() == percent, within)
+    def goes_to_pools(self, within: float = PATIENCE, of_class: str = "", **percent: float) -> None:
+        """What the proxy sends to each pool, in percent of a class's requests."""
+        self._story.wait(f"{percent} by the route", lambda: self._story.by_pool(of_class) == percent, within)
 
     def an_edit_is_told(self, kind: str, by: str) -> None:
         """In status and as an Event, once, by a field manager that is not the operator's."""
@@ -225,6 +236,11 @@ class Then:
         """An Event was recorded."""
         events = self._story.world.api.kinds("events").values()
         assert reason in {event["reason"] for event in events}, sorted({event["reason"] for event in events})
+
+
+def _pool_of(obj: Any) -> str:
+    found: str = obj["metadata"]["labels"].get(LABEL_POOL, "")
+    return found
 
 
 def _able(pod: Any) -> bool:

@@ -22,7 +22,7 @@ from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, LABEL_ROL
 
 from tests.support.kube.api import MemoryApi
 from tests.support.kube.gateways import Gateways
-from tests.support.scenarios.specs import build_of
+from tests.support.scenarios.specs import build_of, classes_of
 
 Obj = dict[str, Any]
 SCRAPE = 3.0
@@ -111,7 +111,7 @@ class Traffic:
         self._gateways = gateways
         self._clock = clock
         self.per_second = 40.0
-        """Requests of all users of one rollout."""
+        """Requests of all users of one rollout, as many of each of its context classes."""
         self.rates: dict[tuple[str, str], float] = {}
         """The share of bad answers by build, or by the route that requests were told, and check."""
         self.bad_pods: set[str] = set()
@@ -136,26 +136,30 @@ class Traffic:
 
     def flow(self, seconds: float) -> None:
         """Time passes: users ask, each ready endpoint answers its part."""
-        for rollout in self._api.kinds("samplerrollouts"):
-            for (service, route), share in self._arms(rollout).items():
-                pods = self._gateways.servers(service)
-                for pod in pods:
-                    asked = self.per_second * seconds * share / len(pods)
-                    self._of(pod).answer(asked, self.rates, pod in self.bad_pods, route)
+        for name, rollout in self._api.kinds("samplerrollouts").items():
+            classes = classes_of(rollout["spec"])
+            for one in classes:
+                self._ask(name, one, self.per_second * seconds / len(classes))
         now = self._clock().timestamp()
         if self.scraping and now % SCRAPE < seconds:
             for pod in self._api.kinds("pods"):
                 if pod in self.counters or (self._runs(pod) and self._counts(pod)):
                     self._of(pod).scrape(now)
 
-    def _arms(self, rollout: str) -> dict[tuple[str, str], float]:
-        """Where users' requests go: by the route, or to the Service that they call."""
-        arms = self._gateways.arms(rollout)
-        return {(f"{rollout}-standard", NO_ROUTE_HASH): 1.0} if arms is None else arms
+    def _ask(self, rollout: str, context_class: str, requests: float) -> None:
+        for (service, route), share in self._arms(rollout, context_class).items():
+            pods = self._gateways.servers(service)
+            for pod in pods:
+                self._of(pod).answer(requests * share / len(pods), self.rates, pod in self.bad_pods, route)
 
-    def reached(self, rollout: str) -> set[str]:
-        """Pods that have a part of the traffic."""
-        return {pod for service, _ in self._arms(rollout) for pod in self._gateways.servers(service)}
+    def _arms(self, rollout: str, context_class: str) -> dict[tuple[str, str], float]:
+        """Where users' requests of a class go: by the route, or to the Service that they call."""
+        arms = self._gateways.arms(rollout, context_class)
+        return {(f"{rollout}-{context_class}", NO_ROUTE_HASH): 1.0} if arms is None else arms
+
+    def reached(self, rollout: str, context_class: str) -> set[str]:
+        """Pods that have a part of a class's traffic."""
+        return {pod for service, _ in self._arms(rollout, context_class) for pod in self._gateways.servers(service)}
 
     def _runs(self, pod: str) -> bool:
         """Whether there is a server that can be scraped."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from sampler_rollouts.cluster.translate import stands_by
-from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, LABEL_ROLLOUT
+from sampler_rollouts.domain.render import LABEL_CLASS, LABEL_POOL, LABEL_REVISION, LABEL_ROLLOUT
 
 from tests.support.headline import headline
 from tests.support.kube.controllers import is_ready
-from tests.support.scenarios.specs import build_of
+from tests.support.scenarios.specs import STANDARD, build_of, classes_of
 
 if TYPE_CHECKING:
     from tests.support.scenarios.world import World
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Obj = dict[str, Any]
 Place = tuple[str, str]
 """Pool and build."""
+UNDER_TEST = ("Progressing", "Holding")
 
 
 class Watching:
@@ -34,10 +36,16 @@ class Watching:
         """By what tools have judged a rollout, also before the story begins."""
         self.excused: set[str] = set()
         """What the story itself brings about: names of the checks below."""
+        self._served: dict[str, set[tuple[str, str]]] = {}
+        """By rollout's uid, the context classes that have a ready server now, and by which entrance."""
 
-    def forget(self) -> None:
-        """What was before the story begins."""
-        self.weights, self.ready, self.breaches = {}, {}, []
+    def begin(self) -> None:
+        """The story begins here: what was before is forgotten, and what is there now did not come in it."""
+        self.weights, self.breaches, self._served = {}, [], {}
+        self.ready = {}
+        for name in self._world.api.kinds("samplerrollouts"):
+            self.ready |= {place: [count] for place, count in self._counts(name).items()}
+        self.look()
 
     def look(self) -> None:
         """Once a moment, when the controllers have done their part."""
@@ -45,12 +53,13 @@ class Watching:
             pods = [pod for pod in self._pods(name) if is_ready(pod)]
             self.headlines.add(headline(rollout))
             self._note_weights(name, rollout.get("status") or {})
-            self._note_ready(name, pods)
+            self._note_ready(name)
             self._never_two_candidates(name, rollout)
             self._never_more_than_its_weight(name, rollout, pods)
             self._never_a_route_to_nobody(name, rollout)
             self._never_more_by_route(name, rollout)
             self._never_a_route_to_what_is_kept_warm(name, rollout)
+            self._never_a_class_without_a_server(name, rollout)
         self._never_an_endpoint_that_is_not_ready()
 
     def _pods(self, name: str) -> list[Obj]:
@@ -68,19 +77,22 @@ class Watching:
                 if not seen or seen[-1] != (build, row["weight"]):
                     seen.append((build, row["weight"]))
 
-    def _note_ready(self, name: str, pods: list[Obj]) -> None:
-        counts: dict[str, int] = {}
-        for pod in pods:
-            place = f"{name}/{'/'.join(_place(pod))}"
-            counts[place] = counts.get(place, 0) + 1
+    def _counts(self, name: str) -> dict[str, int]:
+        return dict(Counter(f"{name}/{'/'.join(_place(pod))}" for pod in self._pods(name) if is_ready(pod)))
+
+    def _note_ready(self, name: str) -> None:
+        counts = self._counts(name)
         mine = {place for place in self.ready if place.startswith(f"{name}/")}
         for place in mine | counts.keys():
-            before = 0 if mine else counts[place]  # what is there at the beginning did not come
-            _turn(self.ready.setdefault(place, [before]), counts.get(place, 0))
+            _turn(self.ready.setdefault(place, [0]), counts.get(place, 0))
 
     def _breach(self, kind: str, said: str) -> None:
         if kind not in self.excused:
             self.breaches.append(f"{kind}, at {self._world.clock.now:%H:%M:%S}: {said}")
+
+    def an_error_in_the_operator(self, said: str) -> None:
+        """One that nobody foresaw: the operator logs it and tries again, which hides it from users, not from us."""
+        self._breach("an error in the operator", said)
 
     def _never_two_candidates(self, name: str, rollout: Obj) -> None:
         status = rollout.get("status") or {}
@@ -114,31 +126,87 @@ class Watching:
     def _never_a_route_to_nobody(self, name: str, rollout: Obj) -> None:
         """A gateway answers 503 for a backend without a ready server; once a release serves, there is another."""
         gateways = self._world.gateways
-        empty = [service for service in gateways.shares(name) or {} if not gateways.servers(service)]
+        named = {service for shares in self._by_route(name, rollout).values() for service in shares}
+        empty = sorted(service for service in named if not gateways.servers(service))
         if empty and (rollout.get("status") or {}).get("stable"):
             self._breach("a route to nobody", ", ".join(empty))
 
+    def _by_route(self, name: str, rollout: Obj) -> dict[str, dict[str, float]]:
+        """By class, shares of Services of its requests."""
+        found = {one: self._world.gateways.shares(name, one) for one in classes_of(rollout["spec"])}
+        return {one: shares for one, shares in found.items() if shares is not None}
+
     def _never_more_by_route(self, name: str, rollout: Obj) -> None:
-        """Of one pool's requests: the stories with a gateway have one pool, or ask only for what is so in both."""
         status = rollout.get("status") or {}
-        shares = self._world.gateways.shares(name)
-        if status.get("stage") != "Progressing" or shares is None:
+        if status.get("stage") != "Progressing":
             return
+        of_spec = {pool["name"]: pool.get("contextClass", STANDARD) for pool in rollout["spec"]["pools"]}
+        for one, shares in self._by_route(name, rollout).items():
+            served = any(_revision_in(status.get("stable"), pool) for pool in of_spec if of_spec[pool] == one)
+            self._never_more_of_a_class(name, status, shares, served)
+
+    def _never_more_of_a_class(self, name: str, status: Obj, shares: dict[str, float], served: bool) -> None:
+        """Of one pool's requests; of its class's where the pool is new, which nobody can say of a class that is new."""
         for row in status.get("pools") or []:
-            revision = _revision_in(status.get("candidate"), row["name"])
+            new, old = (_revision_in(status.get(role), row["name"]) for role in ("candidate", "stable"))
             pool = {service: share for service, share in shares.items() if f"{name}-{row['name']}-" in service}
-            if not pool or revision == _revision_in(status.get("stable"), row["name"]):
+            if not pool or new == old or not (old or served):
                 continue
-            share = 100 * pool.get(f"{name}-{row['name']}-{revision}", 0.0) / sum(pool.values())
+            share = 100 * pool.get(f"{name}-{row['name']}-{new}", 0.0) / sum((pool if old else shares).values())
             if share > row["weight"] + 0.5:
                 self._breach("more by route", f"pool {row['name']}: {share:.1f}% at weight {row['weight']}")
 
     def _never_a_route_to_what_is_kept_warm(self, name: str, rollout: Obj) -> None:
-        shares = self._world.gateways.shares(name) or {}
+        named = {service for shares in self._by_route(name, rollout).values() for service in shares}
         for row in (rollout.get("status") or {}).get("pools") or []:
             revision = (row.get("warm") or {}).get("revision")
-            if revision and shares.get(f"{name}-{row['name']}-{revision}"):
+            if revision and f"{name}-{row['name']}-{revision}" in named:
                 self._breach("traffic to what is kept warm", f"pool {row['name']}")
+
+    def _never_a_class_without_a_server(self, name: str, rollout: Obj) -> None:
+        """One that has had a ready server keeps one, whoever takes pods away, by each entrance that its users have.
+
+        A class that the spec names no more is kept as long as a release is tried.
+        """
+        if "deletionTimestamp" in rollout["metadata"]:
+            return
+        served = self._served.setdefault(rollout["metadata"]["uid"], set())
+        stage = (rollout.get("status") or {}).get("stage")
+        kept = {one for one, _ in served} if stage in UNDER_TEST else set()
+        for one in [*classes_of(rollout["spec"]), *sorted(kept - {*classes_of(rollout["spec"])})]:
+            asked, of_class = self._asked(name, one), self._of_class(name, one)
+            found = {entrance: pods & of_class.keys() for entrance, pods in asked.items()}
+            lost = {entrance for entrance, pods in found.items() if (one, entrance) in served and not pods}
+            # Users move from the Service to the route, or back, when a release has done so for good.
+            moved = any(found.values()) and stage not in UNDER_TEST
+            for entrance in sorted(lost) if not moved else ():
+                self._breach("a class without a server", f"{one} has none by its {entrance}")
+            served -= {(one, entrance) for entrance in found}
+            served |= {(one, entrance) for entrance, pods in found.items() if pods}
+            self._never_a_server_of_another_class(one, asked, of_class, rollout)
+
+    def _of_class(self, name: str, context_class: str) -> dict[str, Obj]:
+        mine = (pod for pod in self._pods(name) if pod["metadata"]["labels"].get(LABEL_CLASS) == context_class)
+        return {pod["metadata"]["name"]: pod for pod in mine if is_ready(pod)}
+
+    def _asked(self, name: str, context_class: str) -> dict[str, set[str]]:
+        """Pods that requests of a class may go to, by entrance."""
+        gateways = self._world.gateways
+        routed = gateways.shares(name, context_class) or {}
+        return {
+            "Service": set(gateways.servers(f"{name}-{context_class}")),
+            "route": {pod for service in routed for pod in gateways.servers(service)},
+        }
+
+    def _never_a_server_of_another_class(
+        self, one: str, asked: dict[str, set[str]], of_class: dict[str, Obj], rollout: Obj
+    ) -> None:
+        """But of a class that no release has served yet: its requests go where those without a class go."""
+        stable = (rollout.get("status") or {}).get("stable")
+        at_home = any(_revision_of(pod)[1] == _revision_in(stable, _revision_of(pod)[0]) for pod in of_class.values())
+        others = set().union(*asked.values()) - of_class.keys()
+        if at_home and others:
+            self._breach("a server of another class", f"requests of {one} go to {', '.join(sorted(others))}")
 
     def _never_an_endpoint_that_is_not_ready(self) -> None:
         pods = self._world.api.kinds("pods")

@@ -15,6 +15,7 @@ from tests.support.kube.api import MemoryApi, Obj, Write
 from tests.support.kube.controllers import Controllers
 from tests.support.kube.fields import copied
 from tests.support.kube.gateways import Gateways
+from tests.support.scenarios.errors import heard
 from tests.support.scenarios.faults import Killed
 from tests.support.scenarios.process import Process
 from tests.support.scenarios.reports import Reports
@@ -102,18 +103,24 @@ class World:
         self.process: Process | None = None
         self._starts_at = 0.0
         self.kills = 0
+        self.dead = False
+        """Whether no operator is ever started again, whatever a story says."""
         self.start()
 
     def start(self) -> None:
         """A new process of the operator."""
         reads: Any = OlderReads(self)
-        pods = PodPreflights(self.reports.get)
-        self.process = Process(self.api, reads, self.traffic, pods, self.clock.of_operator, self.clock.monotonic)
+        pods, wrong = PodPreflights(self.reports.get), self.watching.an_error_in_the_operator
+        self.process = Process(self.api, reads, self.traffic, pods, self.clock.of_operator, self.clock.monotonic, wrong)
 
     def kill(self, restarts_after: float = RESTARTS_AFTER) -> None:
         """The process is gone, and comes back."""
         self.process, self.kills = None, self.kills + 1
         self._starts_at = self.clock.monotonic() + restarts_after
+
+    def die(self) -> None:
+        """The process is gone for good."""
+        self.process, self.dead = None, True
 
     def become(self, other: World) -> None:
         """Go on from where another world stands, with an operator that has just been started."""
@@ -174,7 +181,7 @@ class World:
         self.traffic.flow(TICK)
         self.gitops()
         self.past.append((dict(self.api.objects), self.api._version))
-        if self.process is None and self.clock.monotonic() >= self._starts_at:
+        if self.process is None and not self.dead and self.clock.monotonic() >= self._starts_at:
             self.start()
         if self.process is not None:
             self._work(self.process)
@@ -184,8 +191,9 @@ class World:
 
     def _work(self, process: Process) -> None:
         try:
-            process.notice()
-            process.work(RUNNER)
+            with heard(self.watching.an_error_in_the_operator):
+                process.notice()
+                process.work(RUNNER)
         except Killed:
             self.kill()
 

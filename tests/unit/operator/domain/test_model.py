@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from sampler_rollouts.domain.decision.transitions import TABLE, Trigger
 from sampler_rollouts.domain.evidence.look import Verdict
 from sampler_rollouts.domain.outcome import Outcome
+from sampler_rollouts.domain.plan import Rollout
 from sampler_rollouts.domain.status import Result, Stage, Status
 
 from tests.unit.operator.domain import invariants, scenes
@@ -79,6 +81,11 @@ _ENDS = {
 }
 
 
+def _place(rollout: Rollout) -> tuple[int, int]:
+    """How far it has come: a later wave begins at a lower weight."""
+    return rollout.wave, rollout.weight
+
+
 class Memory:
     """What was seen, in the order in which it was seen."""
 
@@ -131,13 +138,22 @@ class Memory:
         assert not reasons & {"FullTraffic", "PoolPassed"}
         same = after.rollout is not None and after.rollout.started_at == before.rollout.started_at
         if same and after.rollout and before.rollout.weight:
-            assert after.rollout.weight <= before.rollout.weight
+            assert _place(after.rollout) <= _place(before.rollout), "a later wave, or a higher weight"
+        if before.rollout.waves:
+            self._an_outage_promotes_nothing(world, before, after)
         failure = after.rollout.failure if after.rollout and after.stage is Stage.ROLLING_BACK else None
         if failure:
             assert (
                 failure.reason in ("PodsFailing", "PreflightFailed", "ByPerson")
                 or before.rollout.on_inconclusive == "Rollback"
             )
+
+    def _an_outage_promotes_nothing(self, world: World, before: Status, after: Status) -> None:
+        """What is tried neither ends as promoted nor becomes stable, whichever way leads there."""
+        ended = {item.result for item in after.history if item.ended_at >= world.now}
+        assert Result.PROMOTED not in ended, "promoted in an outage"
+        was, is_ = (status.stable.hash if status.stable else "" for status in (before, after))
+        assert is_ == was or before.candidate is None or is_ != before.candidate.hash, "stable in an outage"
 
     def _what_fails_leaves_at_once(self, world: World, before: Status, after: Status) -> None:
         """R18: in the same decision; stable is whole again, and no count of what leaves ever rises."""
@@ -216,6 +232,22 @@ class Rollouts(RuleBasedStateMachine):
         self.metrics(up=True)
         self.evidence(then)
 
+    @rule(letter=st.sampled_from("bcdef"), wave=st.integers(1, 2))
+    def an_outage_at_full_traffic(self, letter: str, wave: int) -> None:
+        """Of the first wave or the second: nothing but the next wave, or the end, is left to be decided."""
+        self.metrics(up=True)
+        self.evidence("pass")
+        self.spec_asks_for(letter, 0)
+        for _ in range(60):
+            self.world.tick()
+            status = self.world.status
+            here = (status.rollout.wave + 1, status.rollout.weight) if status.rollout else (0, 0)
+            if status.stage in TESTED and here == (wave, 100):
+                break
+        self.metrics(up=False)
+        self.world.run(60)
+        self.metrics(up=True)
+
     @rule(paused=st.booleans())
     def pause(self, paused: bool) -> None:
         self.world.update(self.world.spec | {"paused": paused})
@@ -266,6 +298,18 @@ class Rollouts(RuleBasedStateMachine):
         assert world.condition("Ready") in at_rest[0] or world.condition("Stalled") in at_rest[1], world.status.dump()
         assert world.status.stage is Stage.SERVING
         assert target(world) in {world.status.stable.hash if world.status.stable else "", *self.memory.held}
+
+
+@pytest.mark.parametrize(("together", "wave"), [(False, 1), (False, 2), (True, 1)])
+def test_an_outage_at_full_traffic(together: bool, wave: int) -> None:
+    """Walks seldom get there."""
+    walk = Rollouts()
+    walk.begin(False, "Hold", together, False)
+    walk.time_passes(5, 6)
+    walk.an_outage_at_full_traffic("b", wave)
+    rollout = walk.world.status.rollout
+    assert rollout is not None
+    assert (rollout.wave + 1, rollout.weight) == (wave, 100)
 
 
 TestModel = Rollouts.TestCase

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import logging
 import sys
 import time
 from collections import Counter
@@ -41,7 +40,6 @@ class Row:
 
 def row(name: str, one_in: int, seed: int) -> Row:
     """All cases of one scenario, or some."""
-    logging.disable(logging.CRITICAL)
     began, made = time.monotonic(), Row(name)
     made.simulated = calm(name).seconds
     for case, said in Forks(name, one_in, seed).tell():

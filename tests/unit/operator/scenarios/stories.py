@@ -6,6 +6,7 @@ from tests.support.scenarios.telling import SCENARIOS
 from tests.unit.operator.scenarios import (
     stories_acts,
     stories_budgets,
+    stories_classes,
     stories_cluster,
     stories_deletion,
     stories_gateway,
@@ -39,5 +40,6 @@ TOLD_IN = (
     stories_table,
     stories_warm,
     stories_budgets,
+    stories_classes,
 )
 ALL = tuple(SCENARIOS.values())

@@ -12,8 +12,10 @@ FORBIDDEN = "is forbidden"
 def autoscaler_up(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.somebody_scales("a", 9)
+    then.asked_of_deployments(a=4)
     then.pods(a=4)
     then.ready()
+    then.an_edit_is_told("Deployment", "kubectl")
 
 
 @scenario("a person scales the candidate up in mid-rollout: it is put back", "more than its weight", long=True)
@@ -22,6 +24,7 @@ def candidate_scaled(given: Given, when: When, then: Then) -> None:
     when.spec_asks_for("b")
     when.weight_is(25)
     when.somebody_scales("b", 4)
+    then.asked_of_deployments(b=1)
     then.pods(b=1)
     then.stable("b")
 
@@ -32,6 +35,7 @@ def stable_scaled(given: Given, when: When, then: Then) -> None:
     when.spec_asks_for("b")
     when.weight_is(25)
     when.somebody_scales("a", 0)
+    then.pods(a=0, within=5)
     then.pods(a=3)
     then.stable("b", within=180)
 
@@ -44,15 +48,18 @@ def rejected_scaled(given: Given, when: When, then: Then) -> None:
     when.spec_asks_for("b")
     then.rolled_back("b")
     when.somebody_scales("b", 3)
+    then.asked_of_deployments(b=0, a=4)
     then.pods(b=0, a=4)
     when.webhook_lets_pass("DELETE", "deployments")
+    then.is_("Degraded", "AsWanted", "False")
     then.rolled_back("b")
 
 
-@scenario("stable's Deployment is deleted", "no server left")
+@scenario("stable's Deployment is deleted", "a class without a server")
 def stable_deleted(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.somebody_deletes("deployments", "a")
+    then.pods(a=0, within=5)
     then.pods(a=4)
     then.ready()
 
@@ -72,7 +79,8 @@ def candidate_deleted(given: Given, when: When, then: Then) -> None:
 def service_deleted(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.somebody_deletes_the_service()
-    when.time_passes(70)
+    when.time_passes(5)
+    then.service_is_there()
     then.ready()
 
 

@@ -102,7 +102,7 @@ def stale(given: Given, when: When, then: Then) -> None:
     then.stable("b")
 
 
-@scenario("the source breaks in a way that nobody has thought of", long=True)
+@scenario("the source breaks in a way that nobody has thought of", "an error in the operator", long=True)
 def breaks(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.spec_asks_for("b")

@@ -106,6 +106,7 @@ def held(given: Given, when: When, then: Then) -> None:
     then.rolled_back("b")
     when.answers_of("b", are="good")
     when.spec_changes(replicas=5, deadline=400, steps=[50])
+    then.pods(a=5)
     then.stays(60, stage="Serving", stable="a", candidate="")
     then.is_("Stalled", "RolledBack")
 

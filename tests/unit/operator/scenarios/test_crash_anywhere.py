@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import os
 
 import pytest
@@ -13,12 +12,6 @@ from tests.unit.operator.scenarios.stories import ALL
 
 SEED = int(os.environ.get("CRASH_SEED", "1"))
 STORIES, EACH = 8, 3
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog: pytest.LogCaptureFixture) -> None:
-    """What the operator logs of each fault."""
-    caplog.set_level(logging.CRITICAL)
 
 
 @functools.cache

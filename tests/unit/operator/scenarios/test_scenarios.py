@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import pytest
@@ -13,12 +12,6 @@ from tests.unit.operator.scenarios.crashes import calm
 from tests.unit.operator.scenarios.stories import ALL
 
 LEAST = 40
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog: pytest.LogCaptureFixture) -> None:
-    """What the operator logs of the misfortunes that the stories are about."""
-    caplog.set_level(logging.CRITICAL)
 
 
 def test_there_are_enough_of_them() -> None:
