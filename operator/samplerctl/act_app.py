@@ -96,20 +96,25 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Take back what is tried, or in its bake time what serves; with --suspect, a build wherever it is used."""
-    from samplerctl import acting, acting_shown  # noqa: PLC0415  (as above)
+    from samplerctl import acting, acting_shown, taking_back  # noqa: PLC0415  (as above)
 
     try:
         if bool(name) == bool(suspect) or (suspect and release):
             raise InputError("rollback: name a SamplerRollout (with --release if you like), or an image with --suspect")
         rollouts = connect(kubeconfig, context, namespace)
-        chosen = [(name, release)] if name else acting.users_of(rollouts.every(), suspect)
-        if not chosen:
-            raise InputError(f"--suspect: no SamplerRollout in namespace {rollouts.namespace} uses {suspect}")
-        found = [acting.act_on(rollouts, one, _word("rollback", by, reason, of), wait) for one, of in chosen]
+        word = _word("rollback", by, reason, release)
+        if name:
+            found = [acting.act_on(rollouts, name, word, wait)]
+        else:
+            uses = taking_back.uses_of(rollouts.every(), suspect)
+            if not uses:
+                raise InputError(f"--suspect: no SamplerRollout in namespace {rollouts.namespace} uses {suspect}")
+            found = taking_back.take_back(rollouts, uses, word, wait)
     except InputError as error:
         refuse(error)
     show({"rollouts": found} if suspect else found[0], acting_shown.answers, as_json)
-    _end(found)
+    # What is deleted uses no build any more.
+    _end([one for one in found if not suspect or one["answer"] != "deleted"])
 
 
 def history(

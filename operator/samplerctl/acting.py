@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -14,14 +13,16 @@ from sampler_rollouts.domain.resource import ACT_PREFIX, SpecError, parse_spec
 from sampler_rollouts.domain.status import Stage, Status
 from sampler_rollouts.domain.tables import hash_of
 
-from samplerctl.errors import InputError
+from samplerctl.errors import AwayError, ChangedError, InputError
+from samplerctl.hearing import REFUSED, Answer, Said, answers
+from samplerctl.standing import Standing, open_words, standing, takes_back, undoes
 
 if TYPE_CHECKING:
     from samplerctl.kube import Rollouts
 
 Body = Mapping[str, Any]
-POLL_SECONDS: Final = 1.0
-DONE, REFUSED, UNANSWERED = "done", "refused", "unanswered"
+ATTEMPTS: Final = 20
+"""So often a word is set anew where somebody writes the object meanwhile: the operator does, every few seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +50,86 @@ class Word:
 
 def act_on(rollouts: Rollouts, name: str, word: Word, wait: float) -> dict[str, Any]:
     """Say it, and wait for the operator's answer. InputError if there is nothing that it could be about."""
-    release = word.release or meant(rollouts.get(name), word.act)
-    value = word.value(release, datetime.now(UTC))
-    # The others go: the last word is what a person wants, also if the operator is away for a while.
-    annotations = {ACT_PREFIX + act.value: value if act is word.act else None for act in Acts}
-    rollouts.annotate(name, annotations)
-    answer, message = _answer(lambda: rollouts.get(name), word.act, value, wait)
-    found = {"name": name, "namespace": rollouts.namespace, "act": word.act.value, "release": release}
-    return {**found, "said": value.partition(":")[2], "answer": answer, "message": message}
+    body = rollouts.get(name)
+    release = word.release or meant(body, word.act)
+    said = say(rollouts, body, word, release)
+    if isinstance(said, Answer):
+        return result(rollouts.namespace, name, word.act, release, said)
+    (answer,) = answers(rollouts.get, [said], wait)
+    return result(rollouts.namespace, name, word.act, release, answer, said)
+
+
+def say(rollouts: Rollouts, body: Body, word: Word, release: str) -> Said | Answer:
+    """Set the annotation of what was read, or of what it is by now. InputError if that cannot be.
+
+    An Answer where it must not be said now.
+    """
+    new = Standing(word.act, word.value(release, datetime.now(UTC)))
+    for left in reversed(range(ATTEMPTS)):
+        if told := _not_now(body, new):
+            return Answer(REFUSED, told)
+        gone = {act: one for act, one in standing(body).items() if one.answered or takes_back(new, one)}
+        try:
+            _annotate(rollouts, body, new, gone)
+        except ChangedError:
+            if not left:
+                raise
+            body = rollouts.get(str(body["metadata"]["name"]))
+        else:
+            return _said(body, new, gone)
+    raise AssertionError("the last try returns or raises")
+
+
+def _annotate(rollouts: Rollouts, body: Body, new: Standing, gone: Iterable[Acts]) -> None:
+    metadata = body["metadata"]
+    name, version = str(metadata["name"]), str(metadata.get("resourceVersion") or "")
+    annotations = {ACT_PREFIX + act.value: None for act in gone} | {ACT_PREFIX + new.act.value: new.value}
+    try:
+        rollouts.annotate(name, annotations, version)
+    except AwayError:  # it may have been done, and the answer lost
+        there = standing(rollouts.get(name)).get(new.act)
+        if there is None or there.value != new.value:
+            raise
+
+
+def _said(body: Body, new: Standing, gone: Mapping[Acts, Standing]) -> Said:
+    beside = {act: one.value for act, one in standing(body).items() if act not in gone and act is not new.act}
+    took_back = tuple(one for one in gone.values() if not one.answered and one.act is not new.act)
+    metadata = body["metadata"]
+    return Said(str(metadata.get("name", "")), str(metadata.get("uid", "")), new, took_back, beside)
+
+
+def _not_now(body: Body, new: Standing) -> str:
+    """Why a word is not said beside, or in place of, one that nobody has answered; nothing where it may be."""
+    for one in open_words(body):
+        if undoes(new, one):
+            return f"Not said: {one.told} is not answered yet, and this would undo it: say it again when it is."
+        if one.act is new.act and one.release != new.release and one.release == _meant_now(body, new.act):
+            return f"Not said: it would take the place of {one.told}, which is not answered yet: wait until it is."
+    return ""
+
+
+def _meant_now(body: Body, act: Acts) -> str:
+    try:
+        return meant(body, act)
+    except InputError:
+        return ""
+
+
+def result(
+    namespace: str, name: str, act: Acts, release: str, answer: Answer, said: Said | None = None
+) -> dict[str, Any]:
+    """What is shown of one word."""
+    return {
+        "name": name,
+        "namespace": namespace,
+        "act": act.value,
+        "release": release,
+        "said": said.word.value.partition(":")[2] if said else "",
+        "answer": answer.kind,
+        "message": answer.message,
+        "took_back": [one.told for one in said.took_back] if said else [],
+    }
 
 
 def meant(body: Body, act: Acts) -> str:
@@ -84,38 +157,6 @@ def _asked_for(body: Body) -> str:
         return hash_of(parse_spec(body.get("spec") or {}, str(body["metadata"].get("name", ""))))
     except SpecError as error:
         raise InputError(f"the spec cannot be read ({error}): correct it, or name a release with --release") from None
-
-
-def _answer(read: Callable[[], Body], act: Acts, value: str, wait: float) -> tuple[str, str]:
-    until = time.monotonic() + wait
-    while True:
-        status = Status.load(read().get("status"))
-        heard = status.act(act)
-        if heard is not None and heard.value == value:
-            return (DONE if heard.done else REFUSED), heard.message
-        if time.monotonic() >= until:
-            return UNANSWERED, _unanswered(status, act)
-        time.sleep(min(POLL_SECONDS, max(0.0, until - time.monotonic())))
-
-
-def _unanswered(status: Status, act: Acts) -> str:
-    if act is Acts.PROMOTE and status.stage is Stage.PROGRESSING:
-        return "It is said, and will be heard when the rollout waits for a person."
-    if act is Acts.RETRY and status.stage is Stage.ROLLING_BACK:
-        return "It is said, and will be heard when the rollback is over."
-    return "It is said; the operator has not answered yet. It will at its next look, if it runs."
-
-
-def users_of(bodies: list[dict[str, Any]], image: str) -> list[tuple[str, str]]:
-    """Name and release of every SamplerRollout in which a build is tried or serves. A digest alone names it too."""
-    found = []
-    for body in bodies:
-        status = Status.load(body.get("status"))
-        release = status.candidate or status.stable
-        used = [pool.image for pool in release.pools] if release else []
-        if release and any(one == image or one.partition("@")[2] == image for one in used):
-            found.append((str(body["metadata"].get("name", "")), release.hash))
-    return found
 
 
 def history_result(body: Body) -> dict[str, Any]:

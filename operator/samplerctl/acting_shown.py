@@ -14,15 +14,17 @@ from samplerctl.numbers import duration
 from samplerctl.output import console
 
 Found = Mapping[str, Any]
-COLOURS = {"done": "green", "refused": "red", "unanswered": "yellow"}
+COLOURS = {"done": "green", "unanswered": "yellow", "deleted": "yellow"}
+"""Of answers; what is not here is red."""
 
 
 def answers(found: Found) -> None:
     """What the operator answered, one line for each SamplerRollout."""
     for one in found.get("rollouts", [found]):
         line = Text(f"{one['namespace']}/{one['name']}: {one['act']} {one['release']}: ")
-        line.append(one["answer"], style=COLOURS[one["answer"]])
-        console().print(line + Text(f". {one['message']}"), soft_wrap=True)
+        line.append(one["answer"], style=COLOURS.get(one["answer"], "red"))
+        took = f" It took away, unanswered: {', '.join(one['took_back'])}." if one["took_back"] else ""
+        console().print(line + Text(f". {one['message']}{took}"), soft_wrap=True)
 
 
 def history_table(found: Found) -> None:
@@ -62,10 +64,10 @@ def selftested(found: Found) -> None:
     traffic = f"{found['rps']:.3g} requests a second and pool ({found['traffic']})"
     console().print(Text(f"{found['rollout']}: {found['runs']} rollouts for each incident, {traffic}"))
     table = Table(box=None, pad_edge=False)
-    for name in ("incident", "caught", "by", "after requests", "after", "what"):
+    for name in ("incident", "ended", "by", "after requests", "after", "what"):
         table.add_column(name)
     for one in found["incidents"]:
-        caught = Text(f"{one['caught']} of {found['runs']}", style="green" if one["right"] else "red")
+        caught = Text(_outcome(one, found["runs"]), style="green" if one["right"] else "red")
         after = "" if one["seconds"] is None else duration(one["seconds"])
         requests = "" if one["requests"] is None else f"{one['requests']:,.0f}"
         table.add_row(one["incident"], caught, ", ".join(one["by"]), requests, after, one["what"])
@@ -75,3 +77,10 @@ def selftested(found: Found) -> None:
             console().print(Text(f"{one['incident']}: {one['remedy']}"), soft_wrap=True)
     for line in words(found["not_simulated"]):
         console().print(Text(line), soft_wrap=True)
+
+
+def _outcome(one: Found, runs: int) -> str:
+    """A build that is well is to be promoted, any other to be caught."""
+    if one["rate"] is None:
+        return f"{one.get('otherwise', {}).get('promoted', 0)} of {runs} promoted"
+    return f"{one['caught']} of {runs} caught"

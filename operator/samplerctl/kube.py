@@ -19,13 +19,17 @@ from kubernetes import client, config
 from sampler_rollouts.domain.render import LABEL_REVISION
 from sampler_rollouts.domain.resource import GROUP, KIND, VERSION
 
-from samplerctl.errors import InputError
+from samplerctl.errors import AwayError, ChangedError, GoneError, InputError, LostError
 
 PLURAL = "samplerrollouts"
 API = f"/apis/{GROUP}/{VERSION}"
 MERGE_PATCH = "application/merge-patch+json"
+AGENT: Final = "samplerctl"
+"""Under which name the API server remembers what was written, in its audit log and as the field manager."""
 TIMEOUT = (3.0, 10.0)
 """Seconds to connect, and to be answered."""
+AWAY: Final = frozenset({429, 500, 502, 503, 504})
+"""What an API server answers that has too much to do, or is only coming up."""
 
 
 class Rollouts(Protocol):
@@ -34,7 +38,7 @@ class Rollouts(Protocol):
     namespace: str
 
     def get(self, name: str) -> dict[str, Any]:
-        """One of them; InputError if there is none, or nobody may say."""
+        """One of them; GoneError if there is none, LostError if nobody may say, AwayError without an answer."""
         ...
 
     def every(self, *, everywhere: bool = False) -> list[dict[str, Any]]:
@@ -49,8 +53,11 @@ class Rollouts(Protocol):
         """Events about one of them; InputError if nobody may say."""
         ...
 
-    def annotate(self, name: str, annotations: Mapping[str, str | None]) -> None:
-        """Set annotations of one, or take them away (None); InputError if it is refused."""
+    def annotate(self, name: str, annotations: Mapping[str, str | None], version: str) -> None:
+        """Set annotations of one, or take them away (None); InputError if it is refused.
+
+        ChangedError if it is another version by now. An empty one is any.
+        """
         ...
 
 
@@ -69,6 +76,7 @@ class KubernetesRollouts:
             raise InputError(f"no cluster to ask: {named} {_why(error, context, named)}") from None
         self.namespace = namespace or str(chosen["context"].get("namespace") or "default")
         self._from = f"context {chosen['name']} of {named}"
+        self._client.user_agent = AGENT
         self._client.configuration.retries = urllib3.Retry(total=1, connect=1, read=0, redirect=0)
 
     def get(self, name: str) -> dict[str, Any]:
@@ -95,9 +103,10 @@ class KubernetesRollouts:
         wanted = {"fieldSelector": f"regarding.kind={KIND},regarding.name={name}"}
         return self._list(f"/apis/events.k8s.io/v1/namespaces/{self.namespace}/events", "list Events", wanted)
 
-    def annotate(self, name: str, annotations: Mapping[str, str | None]) -> None:
-        """A merge patch of annotations alone."""
-        patch = {"metadata": {"annotations": dict(annotations)}}
+    def annotate(self, name: str, annotations: Mapping[str, str | None], version: str) -> None:
+        """A merge patch of annotations alone, of the version that was looked at."""
+        metadata: dict[str, Any] = {"annotations": dict(annotations)}
+        patch = {"metadata": metadata | ({"resourceVersion": version} if version else {})}
         self._ask(self._place(name), f"annotate SamplerRollout {name}", name=name, patch=patch)
 
     def _place(self, name: str = "") -> str:
@@ -131,12 +140,24 @@ class KubernetesRollouts:
             response = self._client.call_api(*prepared, _request_timeout=TIMEOUT)
             payload = response.read() or b""
         except (client.ApiException, urllib3.exceptions.HTTPError) as error:
-            raise InputError(f"{self._client.configuration.host} {_silence(error)} ({self._from})") from None
-        if response.status == 404 and name:
-            raise InputError(f"there is no SamplerRollout {name} in namespace {self.namespace}: name another with -n")
+            raise AwayError(f"{self._client.configuration.host} {_silence(error)} ({self._from})") from None
         if response.status != 200:
-            raise InputError(f"the API server refuses to {what}: {_reason(response.status, payload)}")
+            raise self._refusal(response.status, payload, place, what, name)
         return _decoded(payload)
+
+    def _refusal(self, status: int, payload: bytes, place: str, what: str, name: str) -> InputError:
+        told = f"the API server refuses to {what}: {_reason(status, payload)}"
+        if status == 401:
+            return LostError(f"{told}: it does not know who asks: log in again, or correct the user of {self._from}")
+        if status == 404 and name and _named(payload) == name:
+            return GoneError(f"there is no SamplerRollout {name} in namespace {self.namespace}: name another with -n")
+        if status == 404 and place.startswith(API):
+            # What is answered where there is no such kind speaks of no object.
+            return LostError(
+                f"the cluster has no definition of {KIND} ({self._from}): install the operator's chart, or the "
+                "definitions alone (kubectl apply --server-side -f crds/), or name another cluster with --context"
+            )
+        return {403: LostError, 404: LostError, 409: ChangedError}.get(status, _other(status))(told)
 
 
 def context_names(kubeconfig: Path | None) -> list[str]:
@@ -183,6 +204,16 @@ def _silence(error: BaseException) -> str:
         deeper = reason if isinstance(reason, BaseException) else deeper.__cause__ or deeper.__context__
     told = (words for one in reversed(chain) for kind, words in _SILENCES if isinstance(one, kind))
     return next(told, f"does not answer: {type(error).__name__}: {' '.join(str(error).split())}"[:300])
+
+
+def _other(status: int) -> type[InputError]:
+    return AwayError if status in AWAY else InputError
+
+
+def _named(payload: bytes) -> str:
+    """The object that an answer is about; empty if it is about none."""
+    details = _decoded(payload).get("details")
+    return str(details.get("name") or "") if isinstance(details, dict) else ""
 
 
 def _decoded(payload: bytes) -> dict[str, Any]:

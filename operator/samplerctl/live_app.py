@@ -12,7 +12,7 @@ import typer
 
 from samplerctl import completing, examples
 from samplerctl.answering import Json, refuse, show
-from samplerctl.errors import InputError
+from samplerctl.errors import GoneError, InputError, LostError
 
 if TYPE_CHECKING:
     from samplerctl.kube import Rollouts
@@ -78,7 +78,7 @@ def watch(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """A live rollout on the screen until interrupted; with --json one line for each change."""
+    """A live rollout on the screen until interrupted; with --json one line for each change. 2 when it is gone."""
     from rich.live import Live  # noqa: PLC0415  (as above)
 
     from samplerctl import live, live_shown  # noqa: PLC0415
@@ -99,6 +99,10 @@ def watch(
             time.sleep(every)
             try:
                 found = live.status_result(rollouts.get(name))
+            except GoneError:
+                refuse(InputError(f"{name}: it was deleted while it was watched"))
+            except LostError as error:
+                refuse(error)
             except InputError as error:  # an API server that is away may come back
                 typer.echo(str(error), err=True)
 

@@ -27,11 +27,19 @@ from samplerctl.progress import Tell, untold
 from samplerctl.rollout_file import RolloutFile
 from samplerctl.simulate import TRAFFIC, Ending, Setting, simulate
 
-ROLLED_BACK: Final = "rolled back"
+ROLLED_BACK, PROMOTED = "rolled back", "promoted"
 CHECK_FAILED: Final = "CheckFailed"
 SEEN_SECONDS: Final = 60.0
 """So long a rollout must have been watched before its traffic is spoken of."""
 _CHECK: Final = re.compile(r": check (\S+) ")
+_ALARMS: Final = (
+    "a check failed where nothing is wrong: raise quality.designEffect if requests fail together (sticky, bursty), or "
+    "lower quality.falseRollbackRate; most alarms are of {check}"
+)
+_LATE: Final = (
+    "the evidence did not come in time: give steps more time or weight, or raise strategy.deadline or the limits of "
+    "the checks (`samplerctl power --honest` says how many requests Passed takes)"
+)
 
 
 def of_cluster(body: Mapping[str, Any]) -> RolloutFile:
@@ -98,19 +106,36 @@ def _counted(endings: Sequence[Ending], *, honest: bool) -> dict[str, Any]:
     caught = [one for one in endings if one.outcome == ROLLED_BACK and one.reason == CHECK_FAILED]
     missed = Counter(one.outcome for one in endings if one not in caught)
     return {
-        "right": missed["promoted"] == len(endings) if honest else len(caught) == len(endings),
+        "right": missed[PROMOTED] == len(endings) if honest else len(caught) == len(endings),
         "caught": len(caught),
-        "by": dict(Counter(match[1] for one in caught if (match := _CHECK.search(one.message))).most_common()),
+        "by": dict(Counter(check for one in caught if (check := _check_of(one))).most_common()),
         "otherwise": dict(missed),
         "requests": _median([one.exposed for one in caught]),
         "seconds": _median([one.seconds for one in caught]),
-        "remedy": "" if honest or len(caught) == len(endings) else _remedy(missed),
+        "remedy": _of_honest(endings) if honest else _of_bad(missed) if missed else "",
     }
 
 
-def _remedy(missed: Counter[str]) -> str:
+def _of_bad(missed: Counter[str]) -> str:
     how = ", ".join(f"{count} {outcome}" for outcome, count in missed.most_common())
     return f"{how}: give steps more time or weight, or tighten the check (`samplerctl power` says what it takes)"
+
+
+def _of_honest(endings: Sequence[Ending]) -> str:
+    """What became of builds that are as good as stable, and what would have let them through."""
+    ended = Counter((one.outcome, one.reason) for one in endings if one.outcome != PROMOTED)
+    if not ended:
+        return ""
+    how = [f"{count} {outcome}{f' ({why})' if why else ''}" for (outcome, why), count in ended.most_common()]
+    alarms = [_check_of(one) for one in endings if one.reason == CHECK_FAILED]
+    remedies = [_ALARMS.format(check=Counter(alarms).most_common(1)[0][0])] if alarms else []
+    remedies += [_LATE] if len(alarms) < sum(ended.values()) else []
+    return f"not promoted, {', '.join(how)}: {'; '.join(remedies)}"
+
+
+def _check_of(ending: Ending) -> str:
+    found = _CHECK.search(ending.message)
+    return found[1] if found else ""
 
 
 def _median(values: list[Any]) -> Any:

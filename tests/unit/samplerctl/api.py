@@ -14,6 +14,22 @@ import yaml
 from tests.support.loopback import running
 
 PATH = "/apis/samplerrollouts.io/v1alpha1/namespaces/demo/samplerrollouts/chat"
+NO_KIND = "404 page not found\n"
+"""What an API server answers where it has no definition of what is asked for."""
+
+
+def no_object(path: str) -> dict[str, Any]:
+    """What it answers, with 404, where there is no object of the name that a path ends with."""
+    plural, name = path.split("/")[-2:]
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "status": "Failure",
+        "message": f'{plural}.samplerrollouts.io "{name}" not found',
+        "reason": "NotFound",
+        "details": {"name": name, "group": "samplerrollouts.io", "kind": plural},
+        "code": 404,
+    }
 
 
 @contextmanager
@@ -25,7 +41,7 @@ def api_server(folder: Path, bodies: list[dict[str, Any]]) -> Iterator[Path]:
         body = left.pop(0) if len(left) > 1 else left[0]
         if path.endswith("/forbidden"):
             return 403, {"message": "samplerrollouts is forbidden: ask your administrator"}
-        return (200 if path == PATH else 404), body
+        return (200, body) if path == PATH else (404, no_object(path))
 
     with answering(folder, answer) as kubeconfig:
         yield kubeconfig
@@ -33,7 +49,7 @@ def api_server(folder: Path, bodies: list[dict[str, Any]]) -> Iterator[Path]:
 
 @contextmanager
 def answering(folder: Path, answer: Callable[[str, str, Any], tuple[int, Any]]) -> Iterator[Path]:
-    """Answers with code and body for verb, path and what was sent; yields the kubeconfig's path."""
+    """Answers with code and body (a text as it is) for verb, path and what was sent; yields the kubeconfig's path."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -45,7 +61,7 @@ def answering(folder: Path, answer: Callable[[str, str, Any], tuple[int, Any]]) 
 
         def _reply(self, sent: Any) -> None:
             code, body = answer(self.command, self.path, sent)
-            payload = json.dumps(body).encode()
+            payload = (body if isinstance(body, str) else json.dumps(body)).encode()
             self.send_response(code)
             self.send_header("Content-Length", str(len(payload)))
             self.end_headers()

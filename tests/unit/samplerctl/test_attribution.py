@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from tests.unit.operator.domain.tabled import WRONG, serving_table, tabled
 from tests.unit.operator.domain.world import World, established, failing, image, passing, spec
-from tests.unit.samplerctl.api import PATH, answering
+from tests.unit.samplerctl.api import PATH, answering, no_object
 
 COLLECTION = PATH.rpartition("/")[0]
 EVERYWHERE = "/apis/samplerrollouts.io/v1alpha1/samplerrollouts"
@@ -38,7 +38,7 @@ def ask(folder: Path, bodies: list[dict[str, Any]], *words: str, records: Any = 
             return 200, {"items": bodies}
         if "controllerrevisions" in path:
             return (403, {"message": "may not list"}) if records is None else (200, {"items": list(records)})
-        return 404, {}
+        return 404, no_object(path)
 
     with answering(folder, answer) as kubeconfig:
         found = CliRunner().invoke(app, [*words, "--kubeconfig", str(kubeconfig)])

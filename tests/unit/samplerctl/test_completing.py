@@ -23,7 +23,7 @@ from samplerctl.incidents import INCIDENTS
 from samplerctl.simulate import TRAFFIC
 from samplerd.cli import make_app
 
-from tests.unit.samplerctl.api import answering
+from tests.unit.samplerctl.api import answering, no_object
 from tests.unit.samplerctl.test_checking import BODY
 
 ROLLOUTS = "/apis/samplerrollouts.io/v1alpha1{}/samplerrollouts"
@@ -52,7 +52,7 @@ def answer(verb: str, path: str, sent: Any) -> tuple[int, Any]:
     for place, bodies in lists.items():
         if path == ROLLOUTS.format(place):
             return 200, {"items": bodies}
-    return (200, here[0]) if path == f"{ROLLOUTS.format('/namespaces/demo')}/chat" else (404, {})
+    return (200, here[0]) if path == f"{ROLLOUTS.format('/namespaces/demo')}/chat" else (404, no_object(path))
 
 
 @pytest.fixture

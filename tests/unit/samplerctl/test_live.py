@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from tests.unit.operator.domain.examining import RUNNING
 from tests.unit.operator.domain.world import established, failing, passing, spec
-from tests.unit.samplerctl.api import api_server
+from tests.unit.samplerctl.api import NO_KIND, PATH, answering, api_server, no_object
 
 
 def body(*, failed: bool = False) -> dict[str, Any]:
@@ -139,6 +139,45 @@ def test_watch_outlives_an_answer_that_fails(tmp_path: Path) -> None:
     assert answer.exit_code == 1
     assert "is not a SamplerRollout" in answer.stderr
     assert "RolledBack" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        ((404, no_object(PATH)), "chat: it was deleted while it was watched"),
+        ((404, NO_KIND), "the cluster has no definition of SamplerRollout (context here of"),
+        ((401, {"message": "Unauthorized"}), "it does not know who asks: log in again, or correct the user of context"),
+        ((403, {"message": "chat is forbidden"}), "the API server refuses to show SamplerRollout chat: chat is forb"),
+    ],
+)
+@pytest.mark.parametrize("words", [[], ["--until-done"]])
+def test_watch_ends_where_asking_again_changes_nothing(
+    tmp_path: Path, words: list[str], lost: tuple[int, Any], said: str
+) -> None:
+    answers = [(200, body()), (503, {"message": "overloaded"}), (429, {}), lost]
+
+    def answer(verb: str, path: str, sent: Any) -> tuple[int, Any]:
+        return answers.pop(0)
+
+    with answering(tmp_path, answer) as kubeconfig:
+        line = ["watch", "chat", "--every", "0.2", *words, "--kubeconfig", str(kubeconfig)]
+        found = CliRunner().invoke(app, line)
+    assert (found.exit_code, answers) == (2, [])
+    assert said in " ".join(found.stderr.split())
+
+
+ASKED = [["status", "chat"], ["changes"], ["which", "0f3c2a91be"], ["rollback", "--suspect", "x"], ["abort", "chat"]]
+
+
+@pytest.mark.parametrize("words", ASKED, ids=lambda words: words[0])
+@pytest.mark.parametrize("said", [NO_KIND, {"kind": "Status", "reason": "NotFound", "details": {}, "code": 404}])
+def test_a_cluster_without_the_definition_is_told_with_the_remedy(tmp_path: Path, words: list[str], said: Any) -> None:
+    with answering(tmp_path, lambda *_: (404, said)) as kubeconfig:
+        found = CliRunner().invoke(app, [*words, "--kubeconfig", str(kubeconfig)])
+    assert found.exit_code == 2
+    told = " ".join(found.output.split())
+    assert "the cluster has no definition of SamplerRollout" in told
+    assert "install the operator's chart, or the definitions alone (kubectl apply --server-side -f crds/)" in told
 
 
 def test_a_status_that_a_stranger_wrote_is_shown_as_far_as_it_goes(tmp_path: Path) -> None:

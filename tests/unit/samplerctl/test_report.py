@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 from tests.unit.operator.domain.routed import Routed
 from tests.unit.operator.domain.tabled import WRONG, tabled
 from tests.unit.operator.domain.world import image
-from tests.unit.samplerctl.api import PATH, answering
+from tests.unit.samplerctl.api import PATH, answering, no_object
 from tests.unit.samplerctl.recorded import Scraped, store, tried
 
 HOSTILE = "</svg><script>alert('x')</script>"
@@ -55,7 +55,7 @@ def make(
         asked.append(path)
         if "/events.k8s.io/" in path:
             return (200, {"items": world.notes()}) if events is None else events
-        return (200, body or world.body()) if path == PATH else (404, {})
+        return (200, body or world.body()) if path == PATH else (404, no_object(path))
 
     page = folder / "report.html"
     with answering(folder, answer) as kubeconfig, store(world.series) if metrics else nullcontext("") as address:

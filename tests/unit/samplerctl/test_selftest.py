@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 import yaml
 from sampler_rollouts.domain.decision.context import counted_since
+from samplerctl.acting_shown import selftested
 from samplerctl.app import app
 from samplerctl.errors import InputError
-from samplerctl.selftest import observed_rps
+from samplerctl.selftest import _counted, observed_rps
+from samplerctl.simulate import Ending
 from typer.testing import CliRunner
 
 from tests.unit.operator.domain.story import rolling
@@ -69,6 +71,59 @@ def test_too_little_traffic_catches_nothing_and_says_so(tmp_path: Path) -> None:
     missed = next(one for one in found["incidents"] if one["incident"] == "I1")
     assert (missed["right"], missed["caught"]) == (False, 0)
     assert "samplerctl power" in missed["remedy"]
+
+
+def ended(outcome: str, reason: str = "", check: str = "", times: int = 1) -> list[Ending]:
+    message = f"Rolled back release x in pool cpu-a at weight 25: check {check} was bad" if check else ""
+    return [Ending(outcome, 60.0, 10, 100, 25, reason, message)] * times
+
+
+PROMOTED, LATE = ended("promoted", times=3), "the evidence did not come in time: give steps more time or weight"
+ALARM = "a check failed where nothing is wrong: raise quality.designEffect"
+
+
+@pytest.mark.parametrize(
+    ("endings", "right", "remedies"),
+    [
+        (PROMOTED, True, []),
+        (
+            PROMOTED + ended("held", "DeadlineExceeded", times=2),
+            False,
+            ["not promoted, 2 held (DeadlineExceeded)", LATE],
+        ),
+        (ended("unfinished"), False, ["not promoted, 1 unfinished:", LATE]),
+        (ended("rolled back", "CheckFailed", "errors"), False, ["1 rolled back (CheckFailed)", ALARM, "are of errors"]),
+        (ended("rolled back", "DeadlineExceeded"), False, ["1 rolled back (DeadlineExceeded)", LATE]),
+        (ended("rolled back", "CheckFailed", "errors") + ended("held"), False, [ALARM, LATE]),
+    ],
+)
+def test_an_honest_build_that_is_not_promoted_is_told_with_what_would_help(
+    endings: list[Ending], right: bool, remedies: list[str]
+) -> None:
+    found = _counted(endings, honest=True)
+    assert found["right"] is right
+    assert all(words in found["remedy"] for words in remedies), found["remedy"]
+    assert bool(found["remedy"]) == bool(remedies)
+    assert (ALARM in found["remedy"], LATE in found["remedy"]) == (ALARM in remedies, LATE in remedies)
+
+
+def test_what_is_caught_is_told_of_incidents_and_what_is_promoted_of_an_honest_build(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    rows = [
+        {"incident": "honest", "what": "well", "rate": None, **_counted(PROMOTED + ended("held"), honest=True)},
+        {"incident": "I2", "what": "bad", "rate": 0.02}
+        | _counted(ended("rolled back", "CheckFailed", "errors", 4), honest=False),
+        {"incident": "I1", "what": "bad", "rate": 0.01, "right": False, "caught": 0, "by": {}, "requests": None}
+        | {"seconds": None, "remedy": "spec.quality.checks has no misrouted"},
+    ]
+    found = {"rollout": "chat", "rps": 1.0, "traffic": "sticky", "runs": 4, "incidents": rows, "not_simulated": []}
+    selftested(found)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["honest", "3", "of", "4", "promoted", "well"] in lines
+    assert next(line for line in lines if line[0] == "I2")[1:5] == ["4", "of", "4", "caught"]
+    assert next(line for line in lines if line[0] == "honest:")[1:5] == ["not", "promoted,", "1", "held:"]
 
 
 def test_traffic_is_taken_from_the_pool_that_has_least() -> None:
