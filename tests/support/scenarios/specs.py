@@ -46,8 +46,12 @@ def spec(
     shares: dict[str, str] | None = None,
     warm: int | None = None,
     budget: int | None = None,
+    template: str = "",
 ) -> Obj:
-    """A whole spec; ``builds`` gives single pools another build than the rest; ``shares``: the route table."""
+    """A whole spec; ``builds`` gives single pools another build than the rest; ``shares``: the route table.
+
+    ``template``: the admin's, of which one more check is.
+    """
     images = dict.fromkeys(pools, build) | (builds or {})
     strategy: Obj = {
         "steps": [step(weight, step_seconds) for weight in steps],
@@ -63,11 +67,13 @@ def spec(
     if shares is not None:
         to = [{"pool": pool, "share": share} for pool, share in shares.items()]
         routing["routing"]["routes"] = [{"contextClass": "standard", "to": to}]
+    checks: list[Obj] = [{"name": "unexpected-script", "maxRate": "5%"}]
+    checks += [{"name": "own", "template": template, "maxRate": "5%"}] if template else []
     of_pool = {"disruptionBudget": {"maxUnavailable": budget}} if budget else {}
     return routing | {
         "pools": [{"name": name, "replicas": replicas, "image": image(images[name])} | of_pool for name in pools],
         "strategy": strategy,
-        "quality": {"designEffect": "1", "checks": [{"name": "unexpected-script", "maxRate": "5%"}]},
+        "quality": {"designEffect": "1", "checks": checks},
         "rollback": {"drainTimeout": "5s", "onInconclusive": on_inconclusive}
         | ({} if warm is None else {"warmReplicas": warm}),
         "paused": paused,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.births import Birth
 from sampler_rollouts.domain.decision.context import Turn, moving
-from sampler_rollouts.domain.decision.quality import quality_plan
+from sampler_rollouts.domain.decision.quality import problem_of, quality_plan
 from sampler_rollouts.domain.decision.question import alone, watched
 from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED, NO_DATA, checks_of
 from sampler_rollouts.domain.evidence.look import UNDECIDED, Verdict
@@ -96,7 +96,8 @@ def _lacking(turn: Turn, bake: Bake) -> Standing:
             if look is not None and look.verdict is Verdict.FAILED:
                 return CHECK_FAILED, f"check {name} has failed in pool {pool}"
             if reason := _unusable(look):
-                return reason, f"no valid data of check {name} in pool {pool} ({reason})"
+                why = next((said for check in quality.checks if check.name == name and (said := problem_of(check))), "")
+                return reason, f"no valid data of check {name} in pool {pool} ({reason}{': ' if why else ''}{why})"
         if not turn.evidence.fresh.get(pool, False):
             return "StaleData", f"no fresh data of pool {pool}"
     return RUNS
