@@ -16,15 +16,19 @@ from sampler_rollouts.domain.evidence.look import UNDECIDED, Verdict
 from sampler_rollouts.domain.status import Stage
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sampler_rollouts.domain.evidence.look import CheckLook
     from sampler_rollouts.domain.plan import Bake, QualityPlan, Release
     from sampler_rollouts.domain.status import Status
 
-SEEN_EVERY: Final = 60.0
-"""Seconds between two notes of when data were seen: not every look has to be written."""
 UNSEEN: Final = 300.0
 """Nobody has looked for longer: what the data were meanwhile is not known, and the time does not count."""
 UNSEEN_SCRAPES: Final = 5
+SPARE: Final = 60.0
+SPARE_LOOKS: Final = 3
+"""So long, and so many looks, before it would seem that nobody has looked it is noted that somebody has: looks that
+fail, and an operator that starts again, stop no clock. It is a write each time, for a whole day."""
 
 Standing = tuple[str, str]
 """Why the clock stands: a reason and words; two empty strings while it runs."""
@@ -38,12 +42,22 @@ def run_clock(turn: Turn) -> None:
         return
     if watched(turn.status) is bake:
         _watch(turn, bake, stable)
-    scrapes = UNSEEN_SCRAPES * (turn.evidence.scrape_interval if turn.evidence else 0.0)
-    bake.clock.stand_since(bake.seen_at, turn.now, max(UNSEEN, scrapes))
+    scrape = turn.evidence.scrape_interval if turn.evidence else 0.0
+    longest = max(UNSEEN, UNSEEN_SCRAPES * scrape)
+    bake.clock.stand_since(bake.seen_at, turn.now, longest)
     runs = standing(turn) == RUNS
     bake.clock.run(runs, turn.now)
-    if runs and (bake.seen_at is None or (turn.now - bake.seen_at).total_seconds() >= SEEN_EVERY):
+    if runs and is_due(bake.seen_at, turn.now, longest, scrape):
         bake.seen_at = turn.now
+
+
+def is_due(noted: datetime | None, now: datetime, longest: float, between: float) -> bool:
+    """Whether to note again that somebody looks, where looks are so many seconds apart and ``longest`` may pass.
+
+    What was noted at a time that has not come yet is set right: the machine's time was ahead.
+    """
+    age = -1.0 if noted is None else (now - noted).total_seconds()
+    return not 0 <= age < longest - max(SPARE, SPARE_LOOKS * between)
 
 
 def _watch(turn: Turn, bake: Bake, stable: Release) -> None:
