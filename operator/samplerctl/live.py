@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from sampler_rollouts.domain.decision.quality import problem_of
 from sampler_rollouts.domain.decision.question import watched_plan
 from sampler_rollouts.domain.evidence.bound import lower_bound, upper_bounds
 from sampler_rollouts.domain.evidence.samples import AUDITED
@@ -151,7 +152,7 @@ def limits_of(check: CheckSpec) -> dict[str, Any]:
         "max_bias_nats": check.max_bias_nats or None,
         "max_drop": check.max_drop or None,
         "report": check.report,
-        "problem": check.problem or None,
+        "problem": problem_of(check) or None,
     }
 
 

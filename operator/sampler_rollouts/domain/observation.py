@@ -162,8 +162,9 @@ class Observation:
     readings: tuple[Reading, ...] = ()
     """What the pods of ``preflights`` said when they were asked."""
 
-    check_templates: Mapping[str, CheckTemplate] = field(default_factory=dict)
-    """The admin's templates that the spec's checks name, as far as they are there."""
+    check_templates: Mapping[str, CheckTemplate | None] = field(default_factory=dict)
+    """The admin's templates that the spec's checks name. None: there is none that the operator may read. Of what is not
+    here nobody can say now."""
     siblings: tuple[Sibling, ...] | None = None
     """All SamplerRollouts of the namespace; None where nobody can say now."""
 

@@ -202,7 +202,7 @@ class Rollout(WithBirths):
     clock: Clock
     """The whole rollout's clock, against ``deadline``."""
     seen_at: AwareDatetime | None = None
-    """When it was last looked at while that clock ran, to a minute: time in which nobody looked does not count."""
+    """When it was last looked at while that clock ran, to some minutes: time in which nobody looked does not count."""
     ready_at: AwareDatetime | None = None
     """When a pod of it was first seen ready: before, no request can have reached it."""
     retried_at: AwareDatetime | None = None
@@ -322,6 +322,6 @@ class Bake(WithBirths):
     forecast: Forecast | None = None
     """What the checks can show in the bake time (R16), as it was last said."""
     seen_at: AwareDatetime | None = None
-    """When the data were last found valid, to the minute."""
+    """When the data were last found valid, to some minutes."""
     failed: FailedInBake | None = None
     """A check has failed while a candidate was under way: what serves is taken back as soon as that one has left."""

@@ -226,7 +226,8 @@ class Reconciler:
         except Exception as error:
             whose = f"{asked.namespace}/{asked.rollout}"
             logger.error("evaluation failed: %s", whereabouts(error), extra={"rollout": whose})
-            return Evidence(available=False, reason="EvaluationFailed", message=type(error).__name__)
+            what, scrape = type(error).__name__, samples.scrape_interval
+            return Evidence(available=False, reason="EvaluationFailed", message=what, scrape_interval=scrape)
 
     def _children(self, cluster: Cluster, rollout: Manifest) -> Children:
         """What cannot be seen cannot be decided about; people are told, for no status can be written either."""

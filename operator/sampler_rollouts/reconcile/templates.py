@@ -29,8 +29,9 @@ class Templates:
         self._lock = threading.Lock()
         self._read: dict[str, tuple[datetime, CheckTemplate | None]] = {}
 
-    def of(self, cluster: Cluster, names: Iterable[str]) -> dict[str, CheckTemplate]:
-        """Those that are there. Where nobody answers, as they were last seen, which never holds up a look (R7)."""
+    def of(self, cluster: Cluster, names: Iterable[str]) -> dict[str, CheckTemplate | None]:
+        """By name, None of one that is not there. Where nobody answers, as they were last seen: a name of which nothing
+        is known is left out, for it may well be there. That never holds up a look (R7)."""
         wanted = list(names)
         with self._lock:
             stale = [name for name in wanted if self._is_stale(name)]
@@ -48,8 +49,7 @@ class Templates:
                 while len(self._read) > MOST:
                     del self._read[next(iter(self._read))]
         with self._lock:
-            known = {name: self._read[name][1] for name in wanted if name in self._read}
-        return {name: one for name, one in known.items() if one is not None}
+            return {name: self._read[name][1] for name in wanted if name in self._read}
 
     def _is_stale(self, name: str) -> bool:
         known = self._read.get(name)

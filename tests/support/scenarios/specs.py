@@ -54,9 +54,11 @@ def spec(
     classes: dict[str, str] | None = None,
     warm: int | None = None,
     budget: int | None = None,
+    template: str = "",
 ) -> Obj:
     """A whole spec; ``builds`` gives single pools another build than the rest; ``shares``: the route table;
-    ``classes``: the context class of each pool, the one that is named first being where requests without a class go.
+    ``classes``: the context class of each pool, the one that is named first being where requests without a class go;
+    ``template``: the admin's, of which one more check is.
     """
     images = dict.fromkeys(pools, build) | (builds or {})
     strategy: Obj = {
@@ -76,13 +78,15 @@ def spec(
     if classes is not None:
         named = dict.fromkeys(classes[pool] for pool in pools)
         routing["contextClasses"] = [{"name": one, "maxTokens": 1000 * n} for n, one in enumerate(named, 1)]
+    checks: list[Obj] = [{"name": "unexpected-script", "maxRate": "5%"}]
+    checks += [{"name": "own", "template": template, "maxRate": "5%"}] if template else []
     of_pool = {"disruptionBudget": {"maxUnavailable": budget}} if budget else {}
     of_class = {name: {"contextClass": classes[name]} if classes else {} for name in pools}
     of_each = {name: {"name": name, "replicas": replicas, "image": image(images[name])} for name in pools}
     return ({"routing": routing} if routing else {}) | {
         "pools": [of_each[name] | of_pool | of_class[name] for name in pools],
         "strategy": strategy,
-        "quality": {"designEffect": "1", "checks": [{"name": "unexpected-script", "maxRate": "5%"}]},
+        "quality": {"designEffect": "1", "checks": checks},
         "rollback": {"drainTimeout": "5s", "onInconclusive": on_inconclusive}
         | ({} if warm is None else {"warmReplicas": warm}),
         "paused": paused,

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from quality_contract import BAD, CHECKED
+from sampler_rollouts.cluster.errors import UnavailableError
 from sampler_rollouts.domain.evidence.samples import Series
 from sampler_rollouts.domain.render import LABEL_POOL
 from sampler_rollouts.domain.resource import ACT_PREFIX, PROMOTE_ANNOTATION
@@ -178,6 +180,25 @@ class When:
     def right_is_given(self, method: str, plural: str) -> None:
         """Again."""
         self._world.api.denied.discard((method, plural))
+
+    def reads_break(self, plural: str) -> None:
+        """The API server is up, and breaks down on those of one kind."""
+
+        def breaks(call: tuple[str, str]) -> None:
+            if f"/{plural}" in call[1]:
+                raise UnavailableError(f"{call[0]} {call[1]}: 503 for a test")
+
+        self._world.api.before_read = breaks
+
+    def reads_go_well(self) -> None:
+        """Again."""
+        self._world.api.before_read = lambda _: None
+
+    def admin_creates_a_template(self, name: str) -> None:
+        """Of the counters by which servers count their own checks, all together."""
+        spec = {"checkedMetric": CHECKED, "badMetric": BAD}
+        path = f"/apis/samplerrollouts.io/v1alpha1/clusterchecktemplates/{name}"
+        self._world.api.put(path, {"metadata": {"name": name}, "spec": spec})
 
     def webhook_refuses(self, method: str, plural: str) -> None:
         """An admission policy says no."""

@@ -20,7 +20,7 @@ from sampler_rollouts.domain.decision.memory import (
 from sampler_rollouts.domain.decision.question import alone
 from sampler_rollouts.domain.decision.sentence import failed_check, shared_since
 from sampler_rollouts.domain.decision.share import skew
-from sampler_rollouts.domain.decision.stages import TESTED
+from sampler_rollouts.domain.decision.stages import STARTING, TESTED
 from sampler_rollouts.domain.decision.suspects import stopped
 from sampler_rollouts.domain.decision.table import table_waits_for
 from sampler_rollouts.domain.decision.transitions import Trigger, move
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 EXITS: Final = 3
 """A container that has exited this often fails its release."""
-STARTING: Final = frozenset({Stage.ESTABLISHING, Stage.RESTORING})
-
 PODS_FAILING: Final = "PodsFailing"
 PODS_NOT_STARTED: Final = "PodsNotStarted"
 DEADLINE_EXCEEDED: Final = "DeadlineExceeded"

@@ -9,22 +9,26 @@ from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.births import Birth
 from sampler_rollouts.domain.decision.context import Turn, moving
-from sampler_rollouts.domain.decision.quality import quality_plan
+from sampler_rollouts.domain.decision.quality import problem_of, quality_plan
 from sampler_rollouts.domain.decision.question import alone, bake_beside, watched
 from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED, NO_DATA, checks_of
 from sampler_rollouts.domain.evidence.look import UNDECIDED, Verdict
 from sampler_rollouts.domain.status import Stage
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sampler_rollouts.domain.evidence.look import CheckLook
     from sampler_rollouts.domain.plan import Bake, QualityPlan, Release
     from sampler_rollouts.domain.status import Status
 
-SEEN_EVERY: Final = 60.0
-"""Seconds between two notes of when data were seen: not every look has to be written."""
 UNSEEN: Final = 300.0
 """Nobody has looked for longer: what the data were meanwhile is not known, and the time does not count."""
 UNSEEN_SCRAPES: Final = 5
+SPARE: Final = 60.0
+SPARE_LOOKS: Final = 3
+"""So long, and so many looks, before it would seem that nobody has looked it is noted that somebody has: looks that
+fail, and an operator that starts again, stop no clock. It is a write each time, for a whole day."""
 
 Standing = tuple[str, str]
 """Why the clock stands: a reason and words; two empty strings while it runs."""
@@ -38,12 +42,22 @@ def run_clock(turn: Turn) -> None:
         return
     if watched(turn.status) or bake_beside(turn.status):
         _watch(turn, bake, stable)
-    scrapes = UNSEEN_SCRAPES * (turn.evidence.scrape_interval if turn.evidence else 0.0)
-    bake.clock.stand_since(bake.seen_at, turn.now, max(UNSEEN, scrapes))
+    scrape = turn.evidence.scrape_interval if turn.evidence else 0.0
+    longest = max(UNSEEN, UNSEEN_SCRAPES * scrape)
+    bake.clock.stand_since(bake.seen_at, turn.now, longest)
     runs = standing(turn) == RUNS
     bake.clock.run(runs, turn.now)
-    if runs and (bake.seen_at is None or (turn.now - bake.seen_at).total_seconds() >= SEEN_EVERY):
+    if runs and is_due(bake.seen_at, turn.now, longest, scrape):
         bake.seen_at = turn.now
+
+
+def is_due(noted: datetime | None, now: datetime, longest: float, between: float) -> bool:
+    """Whether to note again that somebody looks, where looks are so many seconds apart and ``longest`` may pass.
+
+    What was noted at a time that has not come yet is set right: the machine's time was ahead.
+    """
+    age = -1.0 if noted is None else (now - noted).total_seconds()
+    return not 0 <= age < longest - max(SPARE, SPARE_LOOKS * between)
 
 
 def _watch(turn: Turn, bake: Bake, stable: Release) -> None:
@@ -96,7 +110,8 @@ def _lacking(turn: Turn, bake: Bake) -> Standing:
             if look is not None and look.verdict is Verdict.FAILED:
                 return CHECK_FAILED, f"check {name} has failed in pool {pool}"
             if reason := _unusable(look):
-                return reason, f"no valid data of check {name} in pool {pool} ({reason})"
+                why = next((said for check in quality.checks if check.name == name and (said := problem_of(check))), "")
+                return reason, f"no valid data of check {name} in pool {pool} ({reason}{': ' if why else ''}{why})"
         if not turn.evidence.fresh.get(pool, False):
             return "StaleData", f"no fresh data of pool {pool}"
     return RUNS

@@ -64,8 +64,8 @@ class Wish:
 
     spec: Spec
     release: Release
-    templates: Mapping[str, CheckTemplate] = field(default_factory=dict)
-    """Those of the admin's that its checks name, as far as they are there."""
+    templates: Mapping[str, CheckTemplate | None] = field(default_factory=dict)
+    """Those of the admin's that its checks name, as they were observed."""
 
 
 @dataclass(slots=True)

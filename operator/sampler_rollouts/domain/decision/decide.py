@@ -14,6 +14,7 @@ from sampler_rollouts.domain.decision import (
     after_bake,
     bake_alarm,
     baking,
+    check_data,
     entrance,
     faults,
     feasible,
@@ -37,7 +38,7 @@ from sampler_rollouts.domain.decision.refused import remember_refusals
 from sampler_rollouts.domain.decision.remains import note_remains, remains_are_new
 from sampler_rollouts.domain.decision.replicas import wanted
 from sampler_rollouts.domain.decision.report import write_pools
-from sampler_rollouts.domain.decision.stages import FORWARD, LEAVING
+from sampler_rollouts.domain.decision.stages import FORWARD, LEAVING, STARTING
 from sampler_rollouts.domain.decision.start import choose
 from sampler_rollouts.domain.decision.verdicts import remember_verdicts
 from sampler_rollouts.domain.decision.warm import warm
@@ -58,6 +59,7 @@ POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
     table.note_table,
     note_gateway,
     share.note_shares,
+    check_data.find_data,
     memory.remember,
     removed.forget_removed,
     preflight.remember_results,
@@ -96,6 +98,8 @@ POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
 ROUNDS: Final = 32
 """More than any chain of transitions that one look can set off."""
 LOOK_SECONDS: Final = 3.0
+WAITING_SECONDS: Final = 15.0
+"""Between two looks at what waits for a person, where no data are asked for: what ends that is watched, as a rule."""
 
 
 def decide(
@@ -193,18 +197,28 @@ def _outcome(turn: Turn) -> Outcome:
 def _due(turn: Turn) -> float | None:
     """When to look again at the latest."""
     status = turn.status
-    if status.stage in FORWARD | LEAVING or remains_are_new(turn):
+    waits = _waits(turn)
+    if remains_are_new(turn) or (status.stage in FORWARD | LEAVING and not waits):
         return LOOK_SECONDS
     if status.stable and entrance.missing(turn)[0] and not entrance.refused(turn)[0]:
         return LOOK_SECONDS  # Services are not watched, routes not everywhere.
-    # What serves waits for samples alone: between two scrapes there are none.
-    next_scrape = max(LOOK_SECONDS, turn.evidence.scrape_interval if turn.evidence else LOOK_SECONDS)
+    # It waits for samples alone: between two scrapes there are none. A person's pause does not stop an alarm (R9).
+    unasked = WAITING_SECONDS if waits else LOOK_SECONDS
+    next_scrape = max(LOOK_SECONDS, turn.evidence.scrape_interval if turn.evidence else unasked)
     if status.rollout is not None:
         return next_scrape
     well = status.stable is not None and status.stable.fault is None
-    if status.bake is not None and status.stage is Stage.SERVING and well and not turn.paused:
+    if status.bake is not None and status.stage is Stage.SERVING and well:
         left = status.bake.seconds - status.bake.clock.elapsed(turn.now)
-        return max(1.0, min(left, next_scrape))
+        return next_scrape if turn.paused else max(1.0, min(left, next_scrape))
     if any(pool.unready for pool in status.pools):
         return LOOK_SECONDS
     return max(after_bake.LOOK_SECONDS, next_scrape) if on_watch(status) else None
+
+
+def _waits(turn: Turn) -> bool:
+    """Whether nothing goes on by itself: no clock runs, or what starts does not come up. A check may still fail."""
+    rollout, stage = turn.status.rollout, turn.status.stage
+    if rollout is None or stage not in FORWARD:
+        return False
+    return not memory.clocks_run(turn) or (stage in STARTING and bool(rollout.failure or rollout.hold))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sampler_rollouts.domain.decision.context import Turn, Wish, moving
 from sampler_rollouts.domain.decision.preflight import plan_of
-from sampler_rollouts.domain.decision.quality import quality_plan
+from sampler_rollouts.domain.decision.quality import as_far_as_read, quality_plan
 from sampler_rollouts.domain.decision.stages import TESTED
 from sampler_rollouts.domain.plan import Rollout
 from sampler_rollouts.domain.quantities import seconds
@@ -32,8 +32,9 @@ def _differences(rollout: Rollout, wish: Wish) -> list[tuple[str, bool]]:
     spec = wish.spec
     pools, strategy = moving(rollout), spec.strategy
     waves = [[name for name in wave if name in pools] for wave in spec.waves]
+    quality = quality_plan(spec, pools, wish.templates, by_table=by_table(rollout))
     return [
-        ("quality", quality_plan(spec, pools, wish.templates, by_table=by_table(rollout)) != rollout.quality),
+        ("quality", as_far_as_read(quality, rollout.quality) != rollout.quality),
         ("strategy.waves", [wave for wave in waves if wave] != rollout.waves),
         ("strategy.preflight", _preflight(rollout, spec)),
         ("strategy.progressDeadline", seconds(strategy.progress_deadline) != rollout.progress_deadline),

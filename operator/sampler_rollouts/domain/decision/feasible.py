@@ -15,6 +15,7 @@ from sampler_rollouts.domain.decision import feasible_words as words
 from sampler_rollouts.domain.decision.context import Turn, has_stable, table_wave
 from sampler_rollouts.domain.decision.needs import Speed, Wanted, assured, wanted_of
 from sampler_rollouts.domain.evidence.feasibility import MAX_BIAS, seconds_until
+from sampler_rollouts.domain.evidence.samples import TEMPLATE_MISSING, TEMPLATE_UNREAD
 from sampler_rollouts.domain.plan import Forecast
 from sampler_rollouts.domain.status import Stage
 
@@ -59,6 +60,8 @@ def stands(before: Forecast | None, found: Forecast) -> bool:
     if before is None or found.feasible == "Unknown":
         return False
     same = all(getattr(before, name) == getattr(found, name) for name in ("feasible", "reason", "pool", "check"))
+    if found.reason in (TEMPLATE_MISSING, TEMPLATE_UNREAD):
+        return same and before.message == found.message
     return same and _near(before.rate, found.rate) and _near(before.needed, found.needed)
 
 
@@ -78,6 +81,10 @@ def _found(turn: Turn, rollout: Rollout, spec: Spec) -> Saying | None:
     wanted = [one for one in wanted_of(turn, rollout, spec) if one.pool not in unheard]
     if not wanted:
         return Forecast(feasible="True", reason=ALL_PASSED), lambda: words.all_passed(rollout)
+    blind = next((one for one in wanted if one.plan.problem), None)
+    if blind is not None:
+        said = words.blind(blind.pool, blind.plan)
+        return _named("False", blind.plan.unreadable, blind).model_copy(update={"message": said}), lambda: said
     never = next((one for one in wanted if math.isinf(one.need.requests)), None)
     if never is not None:
         compared = has_stable(turn, never.pool)

@@ -15,6 +15,7 @@ from quality_contract import CHECK_REPLAY_AUDIT
 
 from sampler_rollouts.domain.decision import feasible_bake_words as words
 from sampler_rollouts.domain.decision.feasible import MEASURING, TOO_FEW, slowest, stands
+from sampler_rollouts.domain.decision.feasible_words import blind as blind_words
 from sampler_rollouts.domain.decision.needs import (
     Speed,
     answered,
@@ -116,6 +117,9 @@ def _found(turn: Turn, bake: Bake, plan: QualityPlan) -> Forecast | None:
     known = [one for one in every if one.speed is not None and not math.isnan(one.requests(bake.seconds))]
     if not every:
         return Forecast(feasible="Unknown", reason="NothingUnderTest", message=words.nothing(plan))
+    blind = next((one for one in every if one.plan.problem), None)
+    if blind is not None:
+        return _named("False", blind.plan.unreadable, blind, bake, blind_words(blind.pool, blind.plan))
     if known:
         longest = slowest(known, bake.forecast, lambda one: one.takes(bake.seconds))
         if any(one.takes(bake.seconds, one.speed.high if one.speed else 0.0) > bake.seconds for one in known):
@@ -123,7 +127,7 @@ def _found(turn: Turn, bake: Bake, plan: QualityPlan) -> Forecast | None:
         in_time = all(one.takes(bake.seconds, one.speed.low if one.speed else 0.0) <= bake.seconds for one in known)
         if len(known) == len(every) and in_time:
             return _named("True", CAN_SHOW, longest, bake, words.can_show(longest, bake, plan))
-    if bake.forecast is not None and bake.forecast.feasible != "Unknown":
+    if bake.forecast is not None and bake.forecast.reason in (CAN_SHOW, TOO_FEW):
         return None
     return Forecast(feasible="Unknown", reason=MEASURING, message=words.measuring(every, known))
 

@@ -25,6 +25,7 @@ from sampler_rollouts.domain.quantities import LONGEST_DURATION, duration_text, 
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.decision.context import Turn
+    from sampler_rollouts.domain.evidence.samples import CheckPlan
     from sampler_rollouts.domain.plan import QualityPlan, Rollout
 
 SPARE: Final = 1.25
@@ -115,6 +116,12 @@ def _enough_margin(slowest: Wanted, sure: Assured, requests: float) -> str:
     if limit >= WIDEST or (relative and limit > slowest.plan.max_rate):
         return ""
     return f"{name} {ratio_text(limit)} of this check"
+
+
+def blind(pool: str, plan: CheckPlan) -> str:
+    """A check of which nobody knows where its data are."""
+    where = f"check {plan.name} in pool {pool}"
+    return clip(f"{where} neither passes nor fails as long as it is not known where its data are: {plan.problem}")
 
 
 def never(wanted: Wanted, *, compared: bool) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.births import Birth
-from sampler_rollouts.domain.decision.baking import SEEN_EVERY, UNSEEN
+from sampler_rollouts.domain.decision.baking import UNSEEN, is_due
 from sampler_rollouts.domain.decision.context import (
     Turn,
     begun,
@@ -162,10 +162,9 @@ def _run_clocks(turn: Turn) -> None:
 
 def _run_rollout_clock(turn: Turn, rollout: Rollout, running: bool) -> None:
     """What an operator that was away could not decide is no fault of the release: that time does not count."""
-    away = (turn.now - rollout.seen_at).total_seconds() if rollout.seen_at else 0.0
     rollout.clock.stand_since(rollout.seen_at, turn.now, UNSEEN)
     rollout.clock.run(running, turn.now)
-    if running and (rollout.seen_at is None or not 0 <= away < SEEN_EVERY):
+    if running and is_due(rollout.seen_at, turn.now, UNSEEN, 0.0):
         rollout.seen_at = turn.now
 
 

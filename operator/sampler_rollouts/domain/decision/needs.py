@@ -112,7 +112,7 @@ def wanted_of(turn: Turn, rollout: Rollout, spec: Spec) -> Iterator[Wanted]:
             probes = probes_a_second(rollout.quality, targets=2 * len(moving(rollout)))
             speed = speed.with_probes(probes / whole[-1].share)
         for name in required(rollout, pool):
-            if is_scored(plans[name]) and has_stable(turn, pool):
+            if is_scored(plans[name]) and has_stable(turn, pool) and not plans[name].problem:
                 continue  # how scores vary is not known
             yield _wanted(turn, rollout, pool, plans[name], sure, (whole, ramp), speed)
 

@@ -25,40 +25,82 @@ if TYPE_CHECKING:
 _AUDIT_RATE = DEFAULT_MAX_RATES[CHECK_REPLAY_AUDIT]
 
 
-Templates = Mapping[str, CheckTemplate]
+Templates = Mapping[str, CheckTemplate | None]
+"""By name; None: there is none that the operator may read. One that is not here could not be read, and may be there."""
 NO_TEMPLATES: Final[Templates] = {}
 
 
 def check_spec(check: Check, templates: Templates = NO_TEMPLATES) -> CheckSpec:
     """A check as the plan remembers it."""
-    found = templates.get(check.template or "")
-    problem = _problem(check, found) if check.template else ""
-    return CheckSpec(
+    made = CheckSpec(
         template=check.template or "",
-        metrics=list(found.metrics) if found and not problem else [],
-        bad_label=found.bad_where.label if found and found.bad_where and not problem else "",
-        bad_values=list(found.bad_where.values) if found and found.bad_where and not problem else [],
         max_drop=check.max_drop or "",
-        largest=found.largest if found else 1,
         report=check.mode == "Report",
-        problem=problem,
         name=check.name,
         max_rate=check.rate_text,
         max_ratio=check.max_ratio or "",
         ignore_below=check.ignore_below or "",
-        slower_than=check.slower_than or (found.slower_than if found and not problem else "") or "",
+        slower_than=check.slower_than or "",
         max_bias_nats=check.max_bias_nats or "",
     )
+    return with_data(made, templates)
 
 
-def _problem(check: Check, found: CheckTemplate | None) -> str:
+_OF_TEMPLATE: Final = ("metrics", "bad_label", "bad_values", "largest", "slower_than", "problem")
+
+
+def with_data(check: CheckSpec, templates: Templates) -> CheckSpec:
+    """A planned check with where its data are, if that was not known and its template says so now."""
+    if not check.template or check.metrics or check.template not in templates:
+        return check
+    found = templates[check.template]
+    problem = _problem(check, found)
+    if found is None or problem:
+        return check.model_copy(update={"problem": problem})
+    known = {
+        "metrics": list(found.metrics),
+        "bad_label": found.bad_where.label if found.bad_where else "",
+        "bad_values": list(found.bad_where.values) if found.bad_where else [],
+        "largest": found.largest,
+        "slower_than": check.slower_than or found.slower_than or "",
+        "problem": "",
+    }
+    return check.model_copy(update=known)
+
+
+def _problem(check: CheckSpec, found: CheckTemplate | None) -> str:
     """Why a template does not say where a check's data are."""
     if found is None:
-        return f"there is no ClusterCheckTemplate {check.template} that the operator may read: create it, then retry"
-    if (found.about == "score") != (check.max_drop is not None):
+        return f"there is no ClusterCheckTemplate {check.template} that the operator may read: create it"
+    if (found.about == "score") != bool(check.max_drop):
         limit = "maxDrop" if found.about == "score" else "maxRate or maxRatio"
         return f"ClusterCheckTemplate {check.template} is about a {found.about}: give {limit}, and no other limit"
     return ""
+
+
+def unread(check: CheckSpec) -> bool:
+    """Whether nobody could say yet what its template says, or whether there is one."""
+    return bool(check.template) and not check.metrics and not check.problem
+
+
+def as_far_as_read(made: QualityPlan, known: QualityPlan) -> QualityPlan:
+    """A plan that is made now: of templates that could not be read now, what another plan knows of them."""
+    other = {(check.name, check.template): check for check in known.checks}
+    checks = [_as_known(check, other.get((check.name, check.template))) for check in made.checks]
+    return made.model_copy(update={"checks": checks})
+
+
+def _as_known(check: CheckSpec, other: CheckSpec | None) -> CheckSpec:
+    if other is None or not unread(check):
+        return check
+    return check.model_copy(update={name: getattr(other, name) for name in _OF_TEMPLATE})
+
+
+def problem_of(check: CheckSpec) -> str:
+    """Why nobody knows where its data are; empty if that is known."""
+    if unread(check):
+        return f"ClusterCheckTemplate {check.template} could not be read: that is tried again at each look"
+    return check.problem
 
 
 def check_plan(check: CheckSpec) -> CheckPlan:
@@ -75,7 +117,8 @@ def check_plan(check: CheckSpec) -> CheckPlan:
         bad_values=frozenset(check.bad_values),
         max_drop=ratio(check.max_drop) if check.max_drop else math.nan,
         largest=float(check.largest),
-        problem=check.problem,
+        problem=problem_of(check),
+        unread=unread(check),
     )
 
 

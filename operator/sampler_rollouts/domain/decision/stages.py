@@ -16,3 +16,5 @@ BY_STEPS: Final = TESTED | {Stage.RESTORING}
 """A release has what its step says, beside stable. Otherwise what is ready serves."""
 FORWARD: Final = BY_STEPS | {Stage.ESTABLISHING}
 """A release comes."""
+STARTING: Final = frozenset({Stage.ESTABLISHING, Stage.RESTORING})
+"""It comes at full traffic, without steps."""

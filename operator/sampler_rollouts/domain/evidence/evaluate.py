@@ -39,8 +39,6 @@ from sampler_rollouts.domain.evidence.unaccounted import UNACCOUNTED, Account
 from sampler_rollouts.domain.evidence.verdict import of_audit, of_rate
 
 MOST_PODS_NAMED = 3
-UNREADABLE = "TemplateMissing"
-"""An admin's check of which nobody knows where its data are."""
 
 
 def count_tests(checks: Iterable[CheckPlan], pools: Iterable[str], *, probes: bool = False) -> int:
@@ -96,7 +94,7 @@ def _looks(question: Question, reader: Reader, scrape: int) -> dict[tuple[str, s
         newest = reader.newest(arm) if arm.route else newest
         reason, why = _unusable(arm, tally, reader.window, newest, some=is_scored(plan) or is_judged(plan))
         if plan.problem:
-            reason, why = UNREADABLE, plan.problem
+            reason, why = plan.unreadable, plan.problem
         if place in found:
             look = _judge_rate(question, plan, arm, tally, found[place], bounds[place], reason, why)
         elif is_scored(plan):

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Place: TypeAlias = tuple[str, str, str, str]
 """Pool, revision, pod, and what is counted: the name of a check, ``TRAFFIC`` or ``BEGUN``."""
 TRAFFIC = ""
+TEMPLATE_MISSING: Final = "TemplateMissing"
+TEMPLATE_UNREAD: Final = "TemplateUnread"
+"""An admin's check of which nobody knows where its data are; or nobody can say yet."""
 BEGUN = ":begun"
 """All that a pod has answered or is answering, in a Place: no check's name holds a colon."""
 
@@ -169,6 +172,13 @@ class CheckPlan:
     """The best score."""
     problem: str = ""
     """Why it cannot be read: nothing passes, and nothing fails."""
+    unread: bool = False
+    """That is not known for good: what says where its data are could not be read yet."""
+
+    @property
+    def unreadable(self) -> str:
+        """The same as the reason of a verdict; empty of a check whose data are known."""
+        return (TEMPLATE_UNREAD if self.unread else TEMPLATE_MISSING) if self.problem else ""
 
 
 AUDITED: Final = frozenset({CHECK_REPLAY_AUDIT, CHECK_CALIBRATION})

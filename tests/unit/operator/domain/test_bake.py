@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from sampler_rollouts.domain.decision import question
+from sampler_rollouts.domain.decision.baking import UNSEEN, is_due
 
 from tests.unit.operator.domain.story import bad, results, rolling, silent
-from tests.unit.operator.domain.world import World, established, inconclusive, passing, spec
+from tests.unit.operator.domain.world import START, World, established, inconclusive, passing, spec
 
 
 def promoted() -> World:
@@ -100,6 +102,50 @@ def test_a_status_is_not_written_anew_at_every_look() -> None:
     for _ in range(4):
         outcome = world.tick()
     assert (before.bake.seen_at, before.bake.clock) == (outcome.status.bake.seen_at, outcome.status.bake.clock)
+
+
+def test_a_day_in_which_nothing_happens_is_written_down_a_few_times_an_hour() -> None:
+    day = {"strategy": {"bakeTime": "24h"}}
+    world = rolling(**day)
+    world.judge, world.scrape_interval = passing, 15
+    world.until("Serving")
+    writes = 0
+    for _ in range(4 * 240):
+        before = world.raw_status
+        world.tick(15)
+        writes += world.raw_status != before
+    assert 4 * 14 <= writes <= 4 * 18
+
+
+@pytest.mark.parametrize("scrape", [3, 15, 59.9, 60, 61, 90, 300])
+def test_looks_that_fail_and_an_operator_that_starts_again_stop_no_clock(scrape: float) -> None:
+    """It is noted early enough, however far looks are apart, and whenever that befalls them."""
+    longest = max(UNSEEN, 5 * scrape)
+    now = START
+    for lost in range(60):
+        noted, ages = START, []
+        for number in range(60):
+            # Two looks are lost, or as many as come in a minute.
+            step = max(60, 3 * scrape) if number == lost else scrape
+            now += timedelta(seconds=step)
+            ages.append((now - noted).total_seconds())
+            noted = now if is_due(noted, now, longest, scrape) else noted
+        assert max(ages[1:]) <= longest
+
+
+def test_a_note_of_a_time_that_is_yet_to_come_is_set_right() -> None:
+    assert is_due(START + timedelta(hours=1), START, UNSEEN, 15)
+    assert is_due(None, START, UNSEEN, 15)
+
+
+def test_a_paused_bake_is_looked_at_as_often_as_any_other_for_an_alarm_may_come() -> None:
+    world = promoted()
+    world.scrape_interval = 15
+    world.update(world.spec | {"paused": True})
+    assert world.tick().requeue_after == 15
+    world.judge = bad(world.revision_of("stable"))
+    world.tick(15)
+    assert world.condition("RolledBack") == ("True", "CheckFailed")
 
 
 def test_what_was_asked_for_a_bake_says_nothing_of_the_share_exposed() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sampler_rollouts.domain.check_template import CheckTemplate, named_templates, read_template
 from sampler_rollouts.domain.decision import decide
-from sampler_rollouts.domain.decision.quality import check_plan
+from sampler_rollouts.domain.decision.quality import Templates, check_plan, problem_of
 from sampler_rollouts.domain.evidence.look import CheckLook, Evidence, Verdict
 from sampler_rollouts.domain.evidence.samples import Question
 from sampler_rollouts.domain.observation import Observation
@@ -19,7 +19,8 @@ from tests.unit.operator.domain.world import World, image, passing, spec
 
 SCORE = CheckTemplate(gauge="eval_score", runsMetric="eval_runs_total", largest=100)
 RATE = CheckTemplate(checkedMetric="answers_total", badMetric="refusals_total")
-BOTH = {"eval-score": SCORE, "refusals": RATE}
+BOTH: Templates = {"eval-score": SCORE, "refusals": RATE}
+NONE: Templates = dict.fromkeys(BOTH)
 ERRORS = {"name": "errors"}
 EVAL = {"name": "my-eval", "template": "eval-score", "maxDrop": "2%"}
 REFUSALS = {"name": "my-refusals", "template": "refusals", "maxRate": "3%"}
@@ -28,16 +29,21 @@ REFUSALS = {"name": "my-refusals", "template": "refusals", "maxRate": "3%"}
 class Templated(World):
     """A cluster with the admin's templates."""
 
-    templates: dict[str, CheckTemplate] = BOTH
+    templates: Templates = BOTH
 
     def observe(self) -> Observation:
         return replace(super().observe(), check_templates=self.templates)
 
 
-def rolling(*checks: dict[str, Any], templates: dict[str, CheckTemplate] = BOTH) -> Templated:
+def established(*checks: dict[str, Any], templates: Templates = BOTH) -> Templated:
     world = Templated(spec("a", quality={"checks": [ERRORS, *checks]}))
     world.templates = templates
     world.until("Serving")
+    return world
+
+
+def rolling(*checks: dict[str, Any], templates: Templates = BOTH) -> Templated:
+    world = established(*checks, templates=templates)
     _next(world)
     world.run(25)
     assert world.status.stage == "Progressing"
@@ -83,17 +89,120 @@ def test_one_counter_may_tell_bad_requests_by_a_label() -> None:
 @pytest.mark.parametrize(
     ("check", "templates", "said"),
     [
-        (EVAL, {}, "there is no ClusterCheckTemplate eval-score that the operator may read"),
+        (EVAL, {"eval-score": None}, "there is no ClusterCheckTemplate eval-score that the operator may read"),
         (EVAL, {"eval-score": RATE}, "is about a rate: give maxRate or maxRatio"),
         (REFUSALS, {"refusals": SCORE}, "is about a score: give maxDrop"),
     ],
 )
 def test_a_template_that_is_missing_or_unfit_is_said_and_passes_nothing(
-    check: dict[str, Any], templates: dict[str, CheckTemplate], said: str
+    check: dict[str, Any], templates: Templates, said: str
 ) -> None:
     found = planned(rolling(check, templates=templates), str(check["name"]))
     assert said in found.problem
     assert check_plan(found).metrics == ()
+
+
+class TestGaps:
+    """Templates that could not be read when a plan was made, or were not there."""
+
+    def test_what_could_not_be_read_is_no_word_on_whether_it_is_there(self) -> None:
+        world = rolling(EVAL, REFUSALS, templates={})
+        for name in ("my-eval", "my-refusals"):
+            plan = check_plan(planned(world, name))
+            assert (plan.unreadable, plan.metrics) == ("TemplateUnread", ())
+            assert "could not be read: that is tried again" in plan.problem
+        assert world.condition("EvidenceFeasible") == ("False", "TemplateUnread")
+        assert world.condition("PlanDrift") == ("False", "AsPlanned")
+
+    @pytest.mark.parametrize(("before", "reason"), [({}, "TemplateUnread"), (NONE, "TemplateMissing")])
+    def test_it_is_filled_as_soon_as_it_can_be(self, before: Templates, reason: str) -> None:
+        world = rolling(EVAL, REFUSALS, templates=before)
+        assert world.condition("EvidenceFeasible") == ("False", reason)
+        assert world.status.rollout
+        tests = world.status.rollout.quality.tests
+        world.templates = BOTH
+        world.run(60)
+        assert check_plan(planned(world, "my-eval")).metrics == SCORE.metrics
+        assert check_plan(planned(world, "my-refusals")).metrics == RATE.metrics
+        assert (planned(world, "my-eval").largest, planned(world, "my-eval").problem) == (100, "")
+        assert world.status.rollout.quality.tests == tests
+        assert world.condition("PlanDrift") == ("False", "AsPlanned")
+        assert world.condition("EvidenceFeasible") != ("False", reason)
+
+    def test_the_remedy_is_said_as_long_as_it_is_one(self) -> None:
+        world = rolling(REFUSALS, templates=NONE)
+        assert "ClusterCheckTemplate refusals that the operator may read: create it" in world.message(
+            "EvidenceFeasible"
+        )
+        world.templates = {"refusals": SCORE}
+        world.tick()
+        assert "is about a score: give maxDrop" in world.message("EvidenceFeasible")
+
+    def test_an_edit_of_the_spec_does_not_come_with_it(self) -> None:
+        world = rolling(REFUSALS, templates={})
+        edited = [ERRORS, REFUSALS | {"maxRate": "9%"}]
+        world.update({**world.spec, "quality": {**world.spec["quality"], "checks": edited}})
+        world.templates = BOTH
+        world.tick()
+        found = planned(world, "my-refusals")
+        assert (found.max_rate, found.metrics) == ("3%", [*RATE.metrics])
+        assert world.condition("PlanDrift") == ("True", "SpecChanged")
+
+    def test_what_is_known_stays_where_it_cannot_be_read_again(self) -> None:
+        world = rolling(REFUSALS)
+        world.templates = {}
+        world.tick()
+        assert check_plan(planned(world, "my-refusals")).metrics == RATE.metrics
+        assert world.condition("PlanDrift") == ("False", "AsPlanned")
+        world.templates = NONE
+        world.tick()
+        assert check_plan(planned(world, "my-refusals")).metrics == RATE.metrics
+        assert world.condition("PlanDrift") == ("True", "SpecChanged")
+
+    @pytest.mark.parametrize("before", [{}, NONE])
+    def test_a_first_release_is_verified_once_it_is_there(self, before: Templates) -> None:
+        world = established(REFUSALS, templates=before)
+        world.judge = if_known
+        world.run(400)
+        assert world.condition("Verified") != ("True", "BakeTimeOver")
+        assert "ClusterCheckTemplate refusals" in world.message("Verified")
+        world.templates = BOTH
+        world.run(400)
+        assert world.condition("Verified") == ("True", "BakeTimeOver")
+
+    def test_so_is_one_that_was_promoted_while_it_could_not_be_read(self) -> None:
+        world = rolling(REFUSALS)
+        world.judge = passing
+        world.templates = {}
+        world.until("Serving")
+        world.tick()
+        assert world.status.bake
+        assert world.status.bake.watch
+        assert problem_of(world.status.bake.watch.checks[1])
+        world.templates = BOTH
+        world.judge = if_known
+        world.run(400)
+        assert world.condition("Verified") == ("True", "BakeTimeOver")
+
+    def test_the_window_after_the_bake_is_filled_too(self) -> None:
+        world = rolling(REFUSALS)
+        world.judge = passing
+        world.until("Serving")
+        world.run(200)
+        world.templates = {}
+        world.run(200)
+        assert world.status.watch
+        assert problem_of(world.status.watch.quality.checks[1])
+        world.templates = BOTH
+        world.tick(60)
+        assert world.status.watch
+        assert check_plan(world.status.watch.quality.checks[1]).metrics == RATE.metrics
+
+
+def if_known(pool: str, check: str, asked: Question) -> tuple[Verdict, str]:
+    """A source that has good data of every check of which the question says where they are."""
+    plan = next(one for one in asked.checks if one.name == check)
+    return (Verdict.INCONCLUSIVE, plan.unreadable) if plan.problem else (Verdict.PASSED, "")
 
 
 def test_each_check_of_a_template_shares_the_error() -> None:

@@ -149,6 +149,8 @@ def test_a_check_that_nobody_can_read_passes_and_fails_nothing() -> None:
     found = look(many(0.1, 100, 1), plan, scrape=101)
     assert (found.verdict, found.reason) == (Verdict.INCONCLUSIVE, "TemplateMissing")
     assert "there is no ClusterCheckTemplate eval-score" in found.detail
+    unread = look(many(0.1, 100, 1), replace(plan, unread=True), scrape=101)
+    assert (unread.verdict, unread.reason) == (Verdict.INCONCLUSIVE, "TemplateUnread")
 
 
 SLOW = CheckPlan("slow-answers", 0.03, metrics=("vllm:took_count", "vllm:took_bucket"), slower_than=2.5)

@@ -96,6 +96,32 @@ async def test_a_template_that_cannot_be_read_is_as_it_was_and_holds_up_no_abort
     assert condition(world, "PlanDrift")[0] == "False"
 
 
+async def test_one_failed_read_when_the_rollout_starts_is_no_word_on_whether_it_is_there(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.api.objects[f"{FOLDER}/eval-score"] = {"metadata": {"name": "eval-score"}, "spec": TEMPLATE}
+    await established(world)
+    with monkeypatch.context() as failed:
+        asked = failing(world, failed, UnavailableError("for a test"))
+        world.declare(templated("b"))
+        await world.turn()
+        assert len(asked) == 1
+        assert (planned(world)["problem"], planned(world)["metrics"]) == ("", [])
+        assert condition(world, "PlanDrift")[0] == "False"
+    await world.turn()
+    assert planned(world)["metrics"] == ["eval_score", "eval_runs_total"]
+    assert condition(world, "PlanDrift")[0] == "False"
+
+
+async def test_one_that_is_created_later_is_read_then(world: World) -> None:
+    await rolling(world)
+    assert "create it" in planned(world)["problem"]
+    world.api.objects[f"{FOLDER}/eval-score"] = {"metadata": {"name": "eval-score"}, "spec": TEMPLATE}
+    await world.settle(6)
+    assert (planned(world)["problem"], planned(world)["metrics"]) == ("", ["eval_score", "eval_runs_total"])
+    assert condition(world, "PlanDrift")[0] == "False"
+
+
 async def test_it_is_read_once_in_ten_seconds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await rolling(world)
     asked = failing(world, monkeypatch, NotFoundError("for a test"))

@@ -239,3 +239,41 @@ def shared_before(given: Given, when: When, then: Then) -> None:
     when.weight_is(25)
     then.stays(60, stage="Progressing", stable="a", weight=25)
     then.is_("Stalled", "DeadlineExceeded", within=150)
+
+
+@scenario("a template that cannot be read when the rollout starts is read later, long before the deadline", long=True)
+def template_unread(given: Given, when: When, then: Then) -> None:
+    given.serving("a", deadline=600)
+    when.admin_creates_a_template("own")
+    when.reads_break("clusterchecktemplates")
+    when.spec_asks_for("b", template="own")
+    when.weight_is(25)
+    then.is_("EvidenceFeasible", "TemplateUnread", "False")
+    then.stays(40, stage="Progressing")
+    when.reads_go_well()
+    then.stable("b", within=150)
+    then.ready()
+
+
+@scenario("a template that is missing holds a rollout until the admin creates it", long=True)
+def template_missing(given: Given, when: When, then: Then) -> None:
+    given.serving("a", deadline=600)
+    when.spec_asks_for("b", template="own")
+    when.weight_is(50)
+    then.is_("EvidenceFeasible", "TemplateMissing", "False")
+    then.says("EvidenceFeasible", "ClusterCheckTemplate own", "create it")
+    then.stays(60, stage="Progressing", weight=50)
+    when.admin_creates_a_template("own")
+    then.stable("b", within=100)
+    then.is_("PlanDrift", "AsPlanned", "False")
+    then.ready()
+
+
+@scenario("a bad build is seen by a check whose template was created when it had begun", long=True)
+def template_late_and_bad(given: Given, when: When, then: Then) -> None:
+    given.serving("a", deadline=600)
+    when.answers_of("b", check="errors")
+    when.spec_asks_for("b", template="own")
+    when.weight_is(50)
+    when.admin_creates_a_template("own")
+    then.rolled_back("b")
