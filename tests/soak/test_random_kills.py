@@ -6,6 +6,7 @@ cluster is killed every few seconds; then a release whose servers crash after th
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import time
@@ -98,7 +99,7 @@ def test_every_rollout_ends_right(
             killed[name] += 1
         seen = look(rollouts)
         ended = seen["status"]
-        assert ended["history"][0]["result"] == ("Promoted" if good else "RolledBack"), ended["history"][0]
+        assert ended["history"][0]["result"] == ("Promoted" if good else "RolledBack"), told(ended)
         assert (ended["stable"]["hash"] == stable) is not good
         if not good:
             assert "unexpected-script" in condition_of(seen, "Stalled")["message"]
@@ -106,8 +107,8 @@ def test_every_rollout_ends_right(
         assert endpoints.watching
         assert not taken_away(endpoints.seen, of_kubelets(kills)), beside(load, kills)
     early = sum(one.outcome != OK for one in load.tally.records())
-    told = f"{build} rollouts, {load.tally.count()} requests, {early} of them sent to starting servers by a new kubelet"
-    print(f"{told}; killed: {dict(killed)}")  # noqa: T201
+    summary = f"{build} rollouts, {load.tally.count()} requests, {early} of them sent to starting servers by a kubelet"
+    print(f"{summary}; killed: {dict(killed)}")  # noqa: T201
 
 
 @pytest.mark.timeout(1200)
@@ -163,6 +164,11 @@ def beside(load: LoadGenerator, kills: Sequence[Kill]) -> str:
     """When requests failed, and what was killed when."""
     failed = [f"{one.at:.1f} {one.outcome} {one.detail}" for one in load.tally.records() if one.outcome != OK]
     return "\n".join(["failed requests:", *failed, "kills:", *(f"{at:.1f} {name}" for at, name in kills)])
+
+
+def told(status: dict[str, Any]) -> str:
+    """How it ended, as a whole: pytest would cut an object short."""
+    return json.dumps(status["history"][0], indent=1)
 
 
 def look(rollouts: Rollouts) -> dict[str, Any]:
