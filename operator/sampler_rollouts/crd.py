@@ -16,10 +16,9 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
-from sampler_rollouts.domain import check_template, limits
+from sampler_rollouts.domain import check_template
 from sampler_rollouts.domain.check_template import CheckTemplate
 from sampler_rollouts.domain.loose import Loose
-from sampler_rollouts.domain.pool import LABEL_PATTERN
 from sampler_rollouts.domain.resource import GROUP, KIND, NAME_RULES, VERSION, Spec
 from sampler_rollouts.domain.rules import CEL_KEY, Strict
 from sampler_rollouts.domain.status import Status
@@ -153,13 +152,7 @@ def template_definition() -> dict[str, Any]:
         "type": "object",
         "required": ["spec"],
         "properties": {**_HEAD, "spec": _Converter(CheckTemplate, defaults=True).schema()},
-        CEL_KEY: [
-            {
-                "rule": f"self.metadata.name.matches('{LABEL_PATTERN}') && size(self.metadata.name) <= {limits.NAME}",
-                "message": "metadata.name must be lower-case letters, digits and dashes, beginning with a letter, at "
-                f"most {limits.NAME}: eval-score",
-            }
-        ],
+        CEL_KEY: [check_template.NAME_RULE.schema()],
     }
     version = {"schema": {"openAPIV3Schema": schema}}
     return _definition(check_template.KIND, check_template.PLURAL, "Cluster", version, shortNames=["cct"])

@@ -14,6 +14,7 @@ from sampler_rollouts.domain import check_template
 from sampler_rollouts.domain.quality_spec import Quality
 from sampler_rollouts.domain.resource import KIND, Spec, parse_spec
 
+from samplerctl.as_kubectl import documents
 from samplerctl.errors import InputError
 from samplerctl.wording import quality_problems, spec_problems
 
@@ -83,25 +84,14 @@ def read_quality(path: Path) -> Quality:
     return Quality.model_validate(block)
 
 
-class _OnceLoader(yaml.SafeLoader):
-    """YAML as the API server's clients read it: a key that stands twice in a map is refused."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            line = node.start_mark.line + 1
-            raise InputError(f"{twice}: stands twice in the map of line {line}: remove one")
-        return super().construct_mapping(node, deep)
-
-
 def _documents(path: Path) -> list[Any]:
     try:
         text = sys.stdin.read() if path == STANDARD_INPUT else path.read_text(encoding="utf-8")
-        # A subclass of the safe loader: it makes plain data only.
-        return list(yaml.load_all(text, Loader=_OnceLoader))
+        return documents(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise InputError(f"{path}: cannot be read: maps and lists are too deep in one another") from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -109,6 +99,16 @@ def _documents(path: Path) -> list[Any]:
 def objects_of(path: Path, *kinds: str) -> list[dict[str, Any]]:
     """Every object of some kinds in a file, in lists too; InputError if it cannot be read."""
     return list(_objects(_documents(path), kinds))
+
+
+def manifests_of(path: Path, *kinds: str) -> list[dict[str, Any]]:
+    """The same of a file that holds objects alone: InputError if there are such, and beside them what is none."""
+    documents = _documents(path)
+    found = list(_objects(documents, kinds))
+    for number, document in enumerate(documents, start=1):
+        if found and document is not None and not (isinstance(document, dict) and document.get("kind")):
+            raise InputError(f"{path}: document {number}: kind: is required: add it, or remove the document")
+    return found
 
 
 def _objects(documents: Iterable[Any], kinds: Container[str]) -> Iterator[dict[str, Any]]:

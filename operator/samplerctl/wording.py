@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
-from sampler_rollouts.domain.check_template import CheckTemplate
+from sampler_rollouts.domain.check_template import NAME_RULE, CheckTemplate
 from sampler_rollouts.domain.quality_spec import Quality
 from sampler_rollouts.domain.resource import Spec, SpecError, parse_spec, problem
 from sampler_rollouts.domain.rules import violations
@@ -51,9 +51,11 @@ def quality_problems(block: Body) -> Iterator[str]:
     yield from _told({path: wrong for path, wrong in told.items() if path.startswith("spec.quality")}, problems)
 
 
-def template_problems(raw: Body) -> Iterator[str]:
+def template_problems(raw: Body, name: str) -> Iterator[str]:
     """The same of a ClusterCheckTemplate's spec."""
     righted, told = _righted(CheckTemplate, raw)
+    if name and not NAME_RULE.holds(name):
+        yield NAME_RULE.message
     try:
         problems = tuple(violations(CheckTemplate.model_validate(righted), "spec"))
     except ValidationError as error:
@@ -151,11 +153,12 @@ def is_no_text(value: Any) -> bool:
 
 
 def _text(value: float) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    """As it was written."""
+    return str(value).lower() if isinstance(value, bool) else str(getattr(value, "written", value))
 
 
 def quoted(value: float) -> str:
     """The remedy for such a value where a text is asked for."""
-    if isinstance(value, bool):  # YAML's yes, no, on and off too: which of the words it was is not known
+    if isinstance(value, bool):  # YAML's y, yes, on, n, no and off too: which of the words it was is not known
         return "YAML reads it as true or false: write it in quotation marks"
     return f'write it in quotation marks: "{_text(value)}"'

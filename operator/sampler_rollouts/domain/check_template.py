@@ -13,6 +13,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field, ValidationError
 from quality_contract.latency import BUCKET, COUNT
 
+from sampler_rollouts.domain import limits
+from sampler_rollouts.domain.pool import LABEL_PATTERN
 from sampler_rollouts.domain.rules import Rule, Strict, matching
 
 KIND: Final = "ClusterCheckTemplate"
@@ -122,6 +124,15 @@ class CheckTemplate(Strict):
         if self.bad_where:
             return self.checked_metric or "", self.checked_metric or ""
         return (self.checked_metric or self.gauge or "", self.bad_metric or self.runs_metric or "")
+
+
+NAME_RULE: Final = Rule(
+    f"self.metadata.name.matches('{LABEL_PATTERN}') && size(self.metadata.name) <= {limits.NAME}",
+    f"metadata.name must be lower-case letters, digits and dashes, beginning with a letter, at most {limits.NAME}: "
+    "eval-score",
+    lambda name: len(name) <= limits.NAME and matching(LABEL_PATTERN, "").holds(name),
+)
+"""Over the object's name, which a check must be able to give."""
 
 
 def bound_seconds(text: str) -> float:

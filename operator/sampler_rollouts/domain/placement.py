@@ -14,7 +14,7 @@ from pydantic import Field
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.compile_cache import NAME, CompileCache, read_volume
-from sampler_rollouts.domain.rules import DNS_SUBDOMAIN, Rule, Scalar, Strict, each, matching
+from sampler_rollouts.domain.rules import DNS_SUBDOMAIN, NULLS_DROPPED, Rule, Scalar, Strict, each, matching
 from sampler_rollouts.domain.scalars import ObjectName
 
 _WORD: Final = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
@@ -81,7 +81,9 @@ class Models(Strict):
 class Placement(Strict):
     """What of a pod is not its container's."""
 
-    node_selector: Annotated[Labels, Field(max_length=limits.PLACED + limits.PRESET)] = Field(default_factory=dict)
+    node_selector: Annotated[Labels, Field(max_length=limits.PLACED + limits.PRESET), NULLS_DROPPED] = Field(
+        default_factory=dict
+    )
     """Labels that a node must have, beside the platform's; the same label given here wins."""
     tolerations: Annotated[list[Toleration], Field(max_length=limits.PLACED + limits.PRESET)] = Field(
         default_factory=list

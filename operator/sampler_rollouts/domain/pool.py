@@ -14,6 +14,7 @@ from sampler_rollouts.domain.placement import Labels, Placement, Toleration, Val
 from sampler_rollouts.domain.quantities import quantity
 from sampler_rollouts.domain.rules import (
     CLOSED_RATIO,
+    NULLS_DROPPED,
     OPEN_RATIO,
     Rule,
     Scalar,
@@ -119,9 +120,9 @@ def _not_equal(resources: Resources) -> list[str]:
 class Resources(Strict):
     """Compute resources of the sampler's container."""
 
-    requests: Annotated[dict[str, Quantity], Field(max_length=8)] = Field(default_factory=dict)
+    requests: Annotated[dict[str, Quantity], Field(max_length=8), NULLS_DROPPED] = Field(default_factory=dict)
     """What a pod is given in any case: cpu, memory, ephemeral-storage."""
-    limits: Annotated[dict[str, Quantity], Field(max_length=8)] = Field(default_factory=dict)
+    limits: Annotated[dict[str, Quantity], Field(max_length=8), NULLS_DROPPED] = Field(default_factory=dict)
     """What it gets at most; devices, such as vendor.example/gpu, are named here."""
     rules: ClassVar = (
         each(
@@ -174,7 +175,7 @@ class Template(Placement):
     resources: Resources = Field(default_factory=Resources)
     """Beside the devices of the platform, or in their place."""
     # Narrower than what is read back from a record, which holds the platform's too.
-    node_selector: Annotated[Labels, Field(max_length=limits.PLACED)] = Field(default_factory=dict)
+    node_selector: Annotated[Labels, Field(max_length=limits.PLACED), NULLS_DROPPED] = Field(default_factory=dict)
     """Labels that a node must have, beside the platform's; the same label given here wins."""
     tolerations: Annotated[list[Toleration], Field(max_length=limits.PLACED)] = Field(default_factory=list)
     """Taints of nodes that keep no pod away, beside the platform's."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError, core_schema
 
@@ -146,10 +146,17 @@ class Strict(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _drop_nulls(cls, value: Any) -> Any:
-        """The API server prunes a null where the field may not be null; so do we."""
+        """The API server prunes a null where the field may not be null, and knows the field; so do we."""
         if isinstance(value, dict):
-            return {key: item for key, item in value.items() if item is not None}
+            known = {field.alias or name for name, field in cls.model_fields.items()}
+            return {key: item for key, item in value.items() if item is not None or key not in known}
         return value
+
+
+NULLS_DROPPED: Final = BeforeValidator(
+    lambda value: {key: item for key, item in value.items() if item is not None} if isinstance(value, dict) else value
+)
+"""The same of the values of a map, for use in ``Annotated``: last, so that it comes before what is said of the map."""
 
 
 def violations(model: BaseModel, path: str) -> Iterator[str]:

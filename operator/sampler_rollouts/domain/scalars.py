@@ -17,7 +17,7 @@ ObjectName = Annotated[
 _QUANTITY_PATTERN: Final = "^[0-9]{1,15}([.][0-9]{1,9})?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$"
 Quantity = Annotated[
     str,
-    BeforeValidator(lambda value: str(value) if type(value) is int else value),
+    BeforeValidator(lambda value: str(int(value)) if isinstance(value, int) and not isinstance(value, bool) else value),
     Field(max_length=32, pattern=_QUANTITY_PATTERN),
     WithJsonSchema(
         {"x-kubernetes-int-or-string": True, "maxLength": 32, "pattern": _QUANTITY_PATTERN}

@@ -11,12 +11,13 @@ from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.pool import Duration, DurationOrZero, Label
 from sampler_rollouts.domain.preflight_spec import Preflight
 from sampler_rollouts.domain.quantities import seconds
-from sampler_rollouts.domain.rules import Rule, Scalar, Strict, cel_is_duration
+from sampler_rollouts.domain.rules import NULLS_DROPPED, Rule, Scalar, Strict, cel_is_duration
 
 Pause = Annotated[
     # A map, not an object without fields: that would drop a `duration` in it instead of refusing it.
     dict[str, Annotated[str, Field(max_length=64)]],
     Field(max_length=8, description="Wait for a person, who continues with the promote annotation."),
+    NULLS_DROPPED,
     Scalar(
         "size(self) == 0",
         "pause takes no fields: {} waits for a person; to wait for a time, use a weight with minDuration",

@@ -11,6 +11,8 @@ import pytest
 from samplerctl.app import app
 from typer.testing import CliRunner
 
+from tests.unit.samplerctl.manifests import MANIFESTS, Manifest
+
 BODY: dict[str, Any] = {
     "apiVersion": "samplerrollouts.io/v1alpha1",
     "kind": "SamplerRollout",
@@ -72,6 +74,15 @@ def test_what_is_of_the_wrong_type_or_unknown_is_told_with_the_remedy(
 ) -> None:
     code, output = validate(written(tmp_path, changed(**values)))
     assert (code, said in output) == (2, True), output
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda manifest: manifest.name)
+def test_it_agrees_with_kubectl_and_the_api_server(tmp_path: Path, manifest: Manifest) -> None:
+    """tests/cluster/test_validate.py asks these of a real server."""
+    path = tmp_path / "manifest.yaml"
+    path.write_text(manifest.text, encoding="utf-8")
+    code, output = validate(str(path))
+    assert (code, manifest.said in output) == (0 if manifest.taken else 2, True), output
 
 
 def test_a_wrong_type_hides_no_rule(tmp_path: Path) -> None:

@@ -537,6 +537,7 @@ BAD += [
 UNKNOWN = [
     Bad("top", put("traffic", {}), "traffic", "unknown field"),
     Bad("in a pool", put("pools.0.nodes", "long"), "pools[0].nodes", "unknown field"),
+    Bad("null", put("pools.0.nodes", None), "pools[0].nodes", "unknown field"),
     Bad(
         "in a template",
         put("pools.0.template", {"hostNetwork": True}),
