@@ -75,7 +75,7 @@ def candidate_deleted(given: Given, when: When, then: Then) -> None:
     then.stable("b", within=180)
 
 
-@scenario("the Service that users call is deleted")
+@scenario("the Service that users call is deleted", "a class without a server")
 def service_deleted(given: Given, when: When, then: Then) -> None:
     given.serving("a")
     when.somebody_deletes_the_service()

@@ -137,7 +137,7 @@ def gateway_unreadable(given: Given, when: When, then: Then) -> None:
     then.rolled_back("b")
 
 
-@scenario("gateway: somebody deletes the route: it is made again")
+@scenario("gateway: somebody deletes the route: it is made again", "a class without a server")
 def gateway_route_deleted(given: Given, when: When, then: Then) -> None:
     given.serving("a", gateway=EDGE)
     when.time_passes(20)  # away from the resync
