@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final
 
 from sampler_rollouts.cluster.kinds import labels, metadata, terminating, told_replicas
-from sampler_rollouts.domain.observation import Observation, PodState, PreflightState, WorkloadState
+from sampler_rollouts.domain.observation import Ended, Observation, PodState, PreflightState, WorkloadState
 from sampler_rollouts.domain.outcome import Manifest
 from sampler_rollouts.domain.render import CONTAINER, LABEL_POOL, LABEL_REVISION, is_marked_stable, recorded_template
 from sampler_rollouts.domain.render_preflight import (
@@ -49,15 +50,17 @@ def observation(
 ) -> Observation:
     """One look at the children of one SamplerRollout; pods without our labels or without a controller are not ours.
 
-    Nor is a pod that has ended (evicted, node shut down): its ReplicaSet has replaced it, and leaves it lying about.
+    Nor is a pod that has ended (evicted, node shut down): its ReplicaSet has replaced it, and leaves it lying about. It
+    says why, and no more.
     """
     alive = [item for item in deployments if not terminating(item)]
-    pods = [pod for pod in pods if _has_controller(pod) and not _over(pod)]
+    every = [pod for pod in pods if _has_controller(pod)]
+    pods, over = [pod for pod in every if not _over(pod)], [pod for pod in every if _over(pod)]
     own = [item for item in alive if _labelled(item) and not stands_by(item)]
     return Observation(
         pods=tuple(_pod(pod, _place(pod)) for pod in pods if _labelled(pod)),
-        workloads=tuple(_workload(item) for item in own),
-        standbys=tuple(_workload(item) for item in alive if _labelled(item) and stands_by(item)),
+        workloads=tuple(_workload(item, over) for item in own),
+        standbys=tuple(_workload(item, over) for item in alive if _labelled(item) and stands_by(item)),
         templates={
             _pool_revision(item): template
             for item in revisions
@@ -69,7 +72,7 @@ def observation(
             for item in services
             if not terminating(item)
         },
-        preflights=tuple(_preflight(item, pods) for item in alive if _examined(item)),
+        preflights=tuple(_preflight(item, pods, over) for item in alive if _examined(item)),
     )
 
 
@@ -84,11 +87,12 @@ def _examined(obj: Manifest) -> tuple[str, str] | None:
     return place if all(place) and not _labelled(obj) else None
 
 
-def _preflight(deployment: Manifest, pods: Iterable[Manifest]) -> PreflightState:
+def _preflight(deployment: Manifest, pods: Iterable[Manifest], over: Iterable[Manifest]) -> PreflightState:
     place = _examined(deployment) or ("", "")
     mine = (pod for pod in pods if _examined(pod) == place)
     found = tuple(replace(_pod(pod, place), attempt=labels(pod).get(LABEL_PREFLIGHT_ATTEMPT, "")) for pod in mine)
-    return PreflightState(*place, refused=_refused(deployment), pods=found)
+    ended = _newest(pod for pod in over if _examined(pod) == place)
+    return PreflightState(*place, refused=_refused(deployment), pods=found, ended=ended)
 
 
 def stands_by(obj: Manifest) -> bool:
@@ -113,13 +117,23 @@ def _pool_revision(obj: Manifest) -> str:
     return f"{labels(obj)[LABEL_POOL]}-{labels(obj)[LABEL_REVISION]}"
 
 
-def _workload(deployment: Manifest) -> WorkloadState:
+def _newest(over: Iterable[Manifest]) -> Ended | None:
+    """Of pods that have ended: why it was, in the kubelet's words. A program's own are not told (R26)."""
+    times = ((datetime.fromisoformat(metadata(pod)["creationTimestamp"]), pod) for pod in over)
+    created_at, pod = max(times, key=itemgetter(0), default=(None, {}))
+    status = pod.get("status") or {}
+    said = f"{status.get('reason') or ''}: {status.get('message') or ''}".strip(": ")
+    return Ended(created_at, _cut(said)) if created_at is not None else None
+
+
+def _workload(deployment: Manifest, over: Iterable[Manifest]) -> WorkloadState:
+    place, kind = _place(deployment), stands_by(deployment)
     return WorkloadState(
-        pool=labels(deployment)[LABEL_POOL],
-        revision=labels(deployment)[LABEL_REVISION],
+        *place,
         replicas=told_replicas(deployment),
         refused=_refused(deployment),
         stable=is_marked_stable(deployment),
+        ended=_newest(pod for pod in over if _labelled(pod) and _place(pod) == place and stands_by(pod) is kind),
     )
 
 
@@ -147,6 +161,7 @@ def _pod(pod: Manifest, place: tuple[str, str]) -> PodState:
         held=stands_by(pod) and _condition(pod, SERVING).get("status") != "True",
         able=_condition(pod, "ContainersReady").get("status") == "True",
         unready_since=_unready_since(pod),
+        ready_since=_ready_since(pod),
     )
 
 
@@ -159,6 +174,12 @@ def _unready_since(pod: Manifest) -> datetime | None:
     started = (((one.get("state") or {}).get("running") or {}).get("startedAt") for one in own)
     times = [ready.get("lastTransitionTime"), *started]
     return max((datetime.fromisoformat(time) for time in times if time), default=None)
+
+
+def _ready_since(pod: Manifest) -> datetime | None:
+    ready = _condition(pod, "Ready")
+    time = ready.get("lastTransitionTime") if ready.get("status") == "True" else None
+    return datetime.fromisoformat(time) if time else None
 
 
 def _blocked(pod: Manifest) -> tuple[str, str]:

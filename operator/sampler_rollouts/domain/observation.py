@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.plan import OutsideEdit
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 from sampler_rollouts.domain.check_template import CheckTemplate
 
 Verb = Literal["apply", "scale", "delete"]
+REFUSED: Final = "refused: "
+"""Begins why pods have not started, where the cluster does not make them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,20 @@ class PodState:
     """All its containers are ready."""
     unready_since: datetime | None = None
     """Since when it has run without being ready; None where that is not known, or does not hold."""
+    ready_since: datetime | None = None
+    """Since when it has been ready; None where that is not known, or does not hold."""
 
     def unready_for(self, now: datetime) -> float:
         """Seconds for which it has run and not been ready, at the most since it was created."""
         return max(0.0, (now - (self.unready_since or self.created_at)).total_seconds())
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A pod that has ended for good (evicted, refused by its node, shut down with it); why, in the kubelet's words."""
+
+    created_at: datetime
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +76,8 @@ class WorkloadState:
     """Whether the Deployment exists; otherwise it could not be made."""
     stable: bool = False
     """Whether it was stable's when it was last written."""
+    ended: Ended | None = None
+    """The newest of its pods that have ended, and still lie about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +100,7 @@ class PreflightState:
     revision: str
     refused: str = ""
     pods: tuple[PodState, ...] = ()
+    ended: Ended | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,6 +157,13 @@ class Forecast(Loose):
     """Requests that it needs."""
 
 
+class FirstPod(Loose):
+    """The first pod of a pool's preflight that ran in this try."""
+
+    pool: Label
+    pod: Label
+
+
 class PreflightPlan(Loose):
     """The preflight as it was asked for when the rollout started, and what it waits for."""
 
@@ -166,6 +173,10 @@ class PreflightPlan(Loose):
     compare_with_stable: bool = True
     clock: Clock
     """Runs from when the pods that are to examine it could start."""
+    first_pods: Annotated[list[FirstPod], Field(max_length=limits.POOLS, json_schema_extra=limits.map_by("pool"))] = (
+        Field(default_factory=list)
+    )
+    """Of each pool that could start: what takes the place of one that has ended gets no time anew."""
     blocked: Text = ""
     """The infrastructure's reason why one of them has not."""
     missed: bool = False

@@ -185,9 +185,16 @@ class PoolStatus(Loose):
     ] = Field(default_factory=list)
     """All checks that are tested or watched here, as they were last found: written anew when a reader would notice."""
     unready: Clock | None = None
-    """Runs while wanted pods are missing or not ready."""
+    """Runs while wanted pods are missing or not ready; begins anew when those that could not start have started."""
+    replacing: Clock | None = None
+    """Runs while some of them run and are not ready; begins anew when one has become ready, and not when one has ended
+    and another has taken its place."""
     blocked: Sentence = ""
     """The infrastructure's reason why pods have not started."""
+
+    def forget_readiness(self) -> None:
+        """Its pods have their whole time before them."""
+        self.unready, self.replacing, self.blocked = None, None, ""
 
     def forget_verdict(self) -> None:
         """What was found says nothing about the release that the pool serves from now on."""

@@ -95,7 +95,7 @@ class Controllers:
     def _scale(self, path: str, replicas: Obj) -> None:
         uid = replicas["metadata"]["uid"]
         mine = [(p, pod) for p, pod in self._of("pods") if _controller(pod) == uid]
-        alive = [(p, pod) for p, pod in mine if "deletionTimestamp" not in pod["metadata"]]
+        alive = [(p, pod) for p, pod in mine if "deletionTimestamp" not in pod["metadata"] and not is_over(pod)]
         surplus = len(alive) - replicas["spec"]["replicas"]
         # As the ReplicaSet controller does: what is not ready first, then the youngest.
         alive.sort(key=lambda item: (is_ready(item[1]), -int(item[0].rsplit("-", 1)[1])))
@@ -119,6 +119,8 @@ class Controllers:
         now = self._clock()
         for path, pod in self._of("pods"):
             metadata = pod["metadata"]
+            if is_over(pod):
+                continue
             if ends := metadata.get("deletionTimestamp"):
                 asked = datetime.fromisoformat(ends).timestamp() - metadata["deletionGracePeriodSeconds"]
                 if now.timestamp() - asked >= ENDS_AFTER:
@@ -127,6 +129,7 @@ class Controllers:
             age = (now - datetime.fromisoformat(metadata["creationTimestamp"])).total_seconds()
             address, gates = address_of(metadata["name"]), _gates(pod)
             new = lives.status(self.life(pod), age, started=is_ready(pod), address=address, gates=gates)
+            _stamp(pod.get("status") or {}, new, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
             if pod.get("status") != new:
                 self._api.edit(path, lambda obj, new=new: obj.update(status=new), "kubelet")  # type: ignore[misc]
 
@@ -163,6 +166,20 @@ def is_ready(pod: Obj) -> bool:
     """Whether the pod's Ready condition is true."""
     conditions = (pod.get("status") or {}).get("conditions") or []
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _stamp(before: Obj, new: Obj, now: str) -> None:
+    """Whether it is ready is known with the time since when."""
+    known = {one["type"]: one for one in before.get("conditions") or []}
+    for one in new["conditions"]:
+        old = known.get(one["type"], {})
+        if one["type"] == "Ready":
+            one["lastTransitionTime"] = old["lastTransitionTime"] if old.get("status") == one["status"] else now
+
+
+def is_over(pod: Obj) -> bool:
+    """Whether it has ended for good: it lies about until whoever made it goes."""
+    return (pod.get("status") or {}).get("phase") == "Failed"
 
 
 def _gates(pod: Obj) -> list[Obj]:

@@ -23,6 +23,10 @@ class Life:
     crashes_from: float = 0.0
     blocked: str = ""
     """Why it does not start: ``Unschedulable``, ``ErrImagePull``, ``NotTakenUp``."""
+    creating_for: float = 0.0
+    """Before its container runs."""
+    evicted_after: float | None = None
+    """It ends for good at that age, unless it is ready by then, and another takes its place."""
 
     def exits(self, age: float) -> int:
         """How often the container has ended."""
@@ -42,6 +46,8 @@ CRASHING = Life(crashes_every=5)
 NEVER_READY = Life(ready_after=None)
 UNSCHEDULABLE = Life(blocked="Unschedulable")
 NO_IMAGE = Life(blocked="ErrImagePull")
+EVICTED = Life(ready_after=40, creating_for=3, evicted_after=20)
+REJECTED = Life(evicted_after=0)
 
 
 def status(life: Life, age: float, started: bool, address: str = "", gates: Sequence[Obj] = ()) -> Obj:
@@ -49,8 +55,10 @@ def status(life: Life, age: float, started: bool, address: str = "", gates: Sequ
 
     ``gates`` are the conditions, kept as they are, without which it is not ready.
     """
-    if life.blocked and not started:
-        return _blocked(life.blocked)
+    if life.evicted_after is not None and age >= life.evicted_after and not started:
+        return _evicted()
+    if (life.blocked or age < life.creating_for) and not started:
+        return _blocked(life.blocked or "ContainerCreating")
     ready = life.is_ready(age) or (bool(life.blocked) and started)
     exits = life.exits(age)
     state: Obj = {"running": {}}
@@ -63,6 +71,11 @@ def status(life: Life, age: float, started: bool, address: str = "", gates: Sequ
     said = [*_conditions(True, served), {"type": "ContainersReady", "status": str(ready)}, *gates]
     told: Obj = {"phase": "Running", "conditions": said, "containerStatuses": [container]}
     return told | ({"podIP": address} if address else {})
+
+
+def _evicted() -> Obj:
+    told = "The node was low on resource: ephemeral-storage."
+    return {"phase": "Failed", "reason": "Evicted", "message": told, "conditions": _conditions(True, False)}
 
 
 def _conditions(scheduled: bool, ready: bool, reason: str = "", message: str = "") -> list[Obj]:

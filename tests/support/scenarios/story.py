@@ -10,7 +10,7 @@ from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, LABEL_ROL
 from sampler_rollouts.domain.resource import parse_spec
 from sampler_rollouts.domain.tables import hash_of
 
-from tests.support.kube.controllers import is_ready
+from tests.support.kube.controllers import is_over, is_ready
 from tests.support.scenarios.specs import build_of, classes_of, spec
 from tests.support.scenarios.world import NAME, NAMESPACE, World
 
@@ -83,7 +83,8 @@ class Story:
         for pod in self.own("pods").values():
             if LABEL_POOL not in pod["metadata"]["labels"]:
                 continue  # it examines a build, and serves nobody
-            if "deletionTimestamp" not in pod["metadata"] and (is_ready(pod) or not ready):
+            there = "deletionTimestamp" not in pod["metadata"] and not is_over(pod)
+            if there and (is_ready(pod) or not ready):
                 place = pod["metadata"]["labels"][LABEL_POOL], build_of(pod["spec"]["containers"][0]["image"])
                 found[place] = found.get(place, 0) + 1
         return found

@@ -13,6 +13,7 @@ from sampler_rollouts.domain.decision.memory import (
     clocks_run,
     expected,
     first_time_missing,
+    replaced_for,
     unready_for,
     use_word,
     watched_pods,
@@ -32,11 +33,15 @@ from sampler_rollouts.domain.quantities import duration_text
 from sampler_rollouts.domain.status import Stage
 
 if TYPE_CHECKING:
-    from sampler_rollouts.domain.observation import PodState
+    from datetime import datetime
+
+    from sampler_rollouts.domain.observation import PodState, PreflightState, WorkloadState
     from sampler_rollouts.domain.plan import Rollout
 
 EXITS: Final = 3
 """A container that has exited this often fails its release."""
+LATELY: Final = 3600.0
+"""Seconds since a pod that has ended was created: what ended before tells nothing of this try."""
 PODS_FAILING: Final = "PodsFailing"
 PODS_NOT_STARTED: Final = "PodsNotStarted"
 DEADLINE_EXCEEDED: Final = "DeadlineExceeded"
@@ -77,7 +82,11 @@ def _exits(rollout: Rollout, pod: PodState) -> int:
 
 
 def fail_on_progress_deadline(turn: Turn) -> None:
-    """Pods that are not ready in time: the build's fault if they run, the infrastructure's if they could not start."""
+    """Pods that are not ready in time: the build's fault if they run, the infrastructure's if they could not start.
+
+    Pods that end before their time is over, and are replaced, decide nothing either: a build that fills its disk and a
+    node that is full look alike.
+    """
     rollout = turn.status.rollout
     if rollout is None or turn.status.stage not in {Stage.PROGRESSING} | STARTING or not clocks_run(turn):
         return
@@ -97,12 +106,36 @@ def _late(turn: Turn, rollout: Rollout, name: str) -> bool:
     # Each pod has the whole time for itself: one that got its node late, or was not ready for a moment, is not blamed
     # for the others.
     late = next((pod for pod in unready if pod.unready_for(turn.now) >= rollout.progress_deadline), None)
-    why = turn.pool(name).blocked or ("" if unready else "the cluster has not created them")
+    ended = said_of_ended(turn.workload(name, revision_in(turn.status.candidate, name)), turn.now)
+    none = "they end at once" if ended else "the cluster has not created them"
+    why = turn.pool(name).blocked or ("" if unready else none)
     if late is not None:
         fail_candidate(turn, rollout, name, f"pod {late.name} was not ready within {limit}")
+        return True
+    if _replaced(turn, rollout, name, unready):
+        why = f"for {limit} pods have ended before they were ready, and others have taken their place"
     elif why:
-        inconclusive(turn, rollout, PODS_NOT_STARTED, name, f"pods could not start within {limit}: {why}")
-    return late is not None or bool(why)
+        why = f"pods could not start within {limit}: {why}"
+    if why:
+        inconclusive(turn, rollout, PODS_NOT_STARTED, name, why + ended)
+    return bool(why)
+
+
+def _replaced(turn: Turn, rollout: Rollout, name: str, unready: list[PodState]) -> bool:
+    """Whether pods have run for the whole time and none became ready, and none of those is there any more.
+
+    One whose container ends and starts again is still there: its exits decide.
+    """
+    time = replaced_for(turn.pool(name), turn)
+    young = all((turn.now - pod.created_at).total_seconds() < time for pod in unready)
+    return time >= rollout.progress_deadline and young
+
+
+def said_of_ended(seen: WorkloadState | PreflightState | None, now: datetime) -> str:
+    """Why the last of some pods that ended did, if that was lately."""
+    ended = seen.ended if seen else None
+    recent = ended is not None and (now - ended.created_at).total_seconds() < LATELY
+    return f" ({ended.why})" if ended and recent and ended.why else ""
 
 
 def heed_shared_degradation(turn: Turn) -> None:
@@ -150,6 +183,8 @@ def resume_when_pods_start(turn: Turn) -> None:
         return
     tried = [] if alone(turn.status) else begun(rollout)
     waiting = [name for name in tried if turn.pool(name).unready is not None]
+    if any(replaced_for(turn.pool(name), turn) >= rollout.progress_deadline for name in waiting):
+        return  # pods run, as they did before: it goes on when they are ready
     if any(turn.pool(name).blocked or len(watched_pods(turn, name)) < expected(turn, name) for name in waiting):
         return
     if any(blocked(turn, child) or not pods_of(turn.status, turn.seen, child) for child in awaited(turn.status)):
@@ -157,7 +192,7 @@ def resume_when_pods_start(turn: Turn) -> None:
     if plan := pending(rollout):
         plan.clock = Clock(since=turn.now)
     for name in waiting:
-        turn.pool(name).unready = None
+        turn.pool(name).forget_readiness()
     end_hold(turn, rollout, Trigger.PODS_STARTED)
     turn.note("PodsStarted", f"The pods of release {rollout.release} could start after all.")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain.decision.context import Turn, moving, revision_in
 from sampler_rollouts.domain.decision.stages import TESTED
+from sampler_rollouts.domain.observation import REFUSED
 from sampler_rollouts.domain.plan import PreflightPlan
 from sampler_rollouts.domain.preflight import PreflightResult
 from sampler_rollouts.domain.render import Child
@@ -77,7 +78,7 @@ def blocked(turn: Turn, child: Child) -> str:
     refused = next((one.message for one in turn.status.refusals if (one.kind, one.name) == ("Deployment", name)), "")
     state = state_of(turn.seen, child)
     if refused or (state and state.refused):
-        return f"refused: {refused or (state.refused if state else '')}"
+        return f"{REFUSED}{refused or (state.refused if state else '')}"
     stuck = next((pod for pod in pods_of(turn.status, turn.seen, child) if pod.blocked and not pod.ready), None)
     return f"{stuck.blocked}: {stuck.message}".rstrip(": ") if stuck else ""
 

@@ -114,7 +114,7 @@ def set_aside(turn: Turn, stable: Release) -> None:
 def _watch_stable(turn: Turn) -> None:
     """From now on stable's pods have their time to come up: what the candidate's took is none of theirs."""
     for pool in turn.status.pools:
-        pool.unready, pool.blocked = None, ""
+        pool.forget_readiness()
 
 
 def finish_leaving(turn: Turn) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from sampler_rollouts.domain import limits
@@ -23,6 +24,7 @@ from sampler_rollouts.domain.decision.share import in_force
 from sampler_rollouts.domain.decision.stages import BY_STEPS, FORWARD, LEAVING
 from sampler_rollouts.domain.decision.table import table_in_force
 from sampler_rollouts.domain.loose import Clock
+from sampler_rollouts.domain.observation import REFUSED
 from sampler_rollouts.domain.plan import Release, Rollout
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 from sampler_rollouts.domain.status import Requests, Stage
@@ -66,7 +68,8 @@ def clear_pools(turn: Turn) -> None:
     turn.forget_evidence()
     for pool in turn.status.pools:
         pool.forget_verdict()
-        pool.requests, pool.candidate_replicas, pool.unready, pool.blocked = None, 0, None, ""
+        pool.forget_readiness()
+        pool.requests, pool.candidate_replicas = None, 0
 
 
 def word(turn: Turn) -> str:
@@ -157,7 +160,7 @@ def _run_clocks(turn: Turn) -> None:
             first_time_missing(turn, name)
     for pool in turn.status.pools:
         if pool.name not in _watched(turn):
-            pool.unready, pool.blocked = None, ""
+            pool.forget_readiness()
 
 
 def _run_rollout_clock(turn: Turn, rollout: Rollout, running: bool) -> None:
@@ -171,7 +174,7 @@ def _run_rollout_clock(turn: Turn, rollout: Rollout, running: bool) -> None:
 def restart_readiness(turn: Turn, rollout: Rollout) -> None:
     """The pods that have begun have their whole time before them again."""
     for name in begun(rollout):
-        turn.pool(name).unready = None
+        turn.pool(name).unready = turn.pool(name).replacing = None
     if rollout.preflight:
         rollout.preflight.clock = Clock(since=turn.now)
 
@@ -213,15 +216,34 @@ def _candidates_count(turn: Turn) -> bool:
 def _run_unready(turn: Turn, name: str, running: bool) -> None:
     pool, pods = turn.pool(name), watched_pods(turn, name)
     blocked = limits.clip(_blocked(turn, name, pods), limits.SENTENCE)
-    started = bool(pool.blocked) and not blocked
+    # A pod that has gone before it could start has not started.
+    by_cluster = pool.blocked == MISSING or pool.blocked.startswith(REFUSED)
+    started = bool(pool.blocked) and not blocked and (by_cluster or any(not pod.ready for pod in pods))
     pool.blocked = blocked
+    _run_replacing(turn, pool, pods, running)
     if sum(pod.ready for pod in pods) >= expected(turn, name):
-        pool.unready = None
+        pool.unready = pool.replacing = None
     elif pool.unready is None or started:
         # Pods that could not start until now have their whole time before them.
         pool.unready = Clock(since=turn.now, stopped_at=None if running else turn.now)
     else:
         pool.unready.run(running, turn.now)
+
+
+def _run_replacing(turn: Turn, pool: PoolStatus, pods: list[PodState], running: bool) -> None:
+    """Time in which pods ran, and none became ready. Each of them may be young: whoever ends first is never late."""
+    if pool.replacing is not None and _came_up(turn, pods) > pool.replacing.since:
+        pool.replacing = None
+    starting = any(not (pod.ready or pod.blocked) for pod in pods)
+    if pool.replacing is not None:
+        pool.replacing.run(running and starting, turn.now)
+    elif starting:
+        pool.replacing = Clock(since=turn.now, stopped_at=None if running else turn.now)
+
+
+def _came_up(turn: Turn, pods: list[PodState]) -> datetime:
+    """When the last of the pods that are ready became so; just now, where that is not known."""
+    return max((pod.ready_since or turn.now for pod in pods if pod.ready), default=datetime.min.replace(tzinfo=UTC))
 
 
 def watched_pods(turn: Turn, name: str) -> list[PodState]:
@@ -248,7 +270,7 @@ def _blocked(turn: Turn, name: str, pods: list[PodState]) -> str:
     if workload is None:
         return ""
     if workload.refused:
-        return f"refused: {workload.refused}"
+        return f"{REFUSED}{workload.refused}"
     stuck = next((pod for pod in pods if pod.blocked and not pod.ready), None)
     return f"{stuck.blocked}: {stuck.message}".rstrip(": ") if stuck else ""
 
@@ -273,5 +295,10 @@ def _untold(turn: Turn, name: str) -> bool:
 
 
 def unready_for(pool: PoolStatus, turn: Turn) -> float:
-    """Seconds for which wanted pods have been missing or not ready."""
-    return pool.unready.elapsed(turn.now) if pool.unready else 0.0
+    """Seconds for which wanted pods have been missing or not ready, or replaced before they were."""
+    return max(pool.unready.elapsed(turn.now) if pool.unready else 0.0, replaced_for(pool, turn))
+
+
+def replaced_for(pool: PoolStatus, turn: Turn) -> float:
+    """Seconds for which pods have run and none has become ready: no pod may be so old."""
+    return pool.replacing.elapsed(turn.now) if pool.replacing else 0.0

@@ -15,6 +15,7 @@ from sampler_rollouts.domain.decision.aborts import (
     end_hold,
     fail_candidate,
     inconclusive,
+    said_of_ended,
 )
 from sampler_rollouts.domain.decision.changes import template_of
 from sampler_rollouts.domain.decision.context import Turn, moving, revision_in
@@ -33,7 +34,8 @@ from sampler_rollouts.domain.decision.examined import (
 from sampler_rollouts.domain.decision.memory import clocks_run
 from sampler_rollouts.domain.decision.transitions import Trigger
 from sampler_rollouts.domain.loose import Clock
-from sampler_rollouts.domain.plan import PreflightPlan
+from sampler_rollouts.domain.observation import REFUSED
+from sampler_rollouts.domain.plan import FirstPod, PreflightPlan
 from sampler_rollouts.domain.preflight import difference
 from sampler_rollouts.domain.quantities import duration_text, seconds
 from sampler_rollouts.domain.render import Child
@@ -43,6 +45,7 @@ from sampler_rollouts.domain.status import Stage
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sampler_rollouts.domain.observation import PodState
     from sampler_rollouts.domain.outcome import Manifest
     from sampler_rollouts.domain.plan import Rollout
     from sampler_rollouts.domain.preflight import PreflightResult
@@ -81,7 +84,7 @@ def restart(turn: Turn, rollout: Rollout) -> None:
     new = {(name, revision_in(turn.status.candidate, name)) for name in moving(rollout)}
     turn.status.preflights = [one for one in turn.status.preflights if (one.pool, one.revision) not in new]
     plan.clock, plan.missed, plan.blocked = Clock(since=turn.now), False, ""
-    plan.tried_at = turn.now
+    plan.tried_at, plan.first_pods = turn.now, []
 
 
 def preflight_manifests(turn: Turn) -> tuple[Manifest, ...]:
@@ -111,12 +114,26 @@ def remember_results(turn: Turn) -> None:
 
 
 def _run_clock(turn: Turn, plan: PreflightPlan) -> None:
-    """Pods that could not start until now have their whole time before them."""
+    """Pods that could not start until now have their whole time before them; not those that replace one that did."""
     stuck = next((said for child in awaited(turn.status) if (said := blocked(turn, child))), "")
-    if plan.blocked and not stuck:
+    began = _begun_now(turn, plan)
+    plan.first_pods = [*plan.first_pods, *began]
+    if plan.blocked and not stuck and (began or plan.blocked.startswith(REFUSED)):
         plan.clock = Clock(since=turn.now)
     plan.blocked = limits.clip(stuck)
     plan.clock.run(clocks_run(turn), turn.now)
+
+
+def _begun_now(turn: Turn, plan: PreflightPlan) -> list[FirstPod]:
+    """The first pods that run of pools none of whose pods ran before in this try."""
+    known = {one.pool for one in plan.first_pods}
+    new = (child for child in awaited(turn.status) if child.pool not in known)
+    running = ((child.pool, _running(turn, child)) for child in new)
+    return [FirstPod(pool=pool, pod=pods[0].name) for pool, pods in running if pods]
+
+
+def _running(turn: Turn, child: Child) -> list[PodState]:
+    return [pod for pod in pods_of(turn.status, turn.seen, child) if not pod.blocked]
 
 
 def abort_on_failed_preflight(turn: Turn) -> None:
@@ -200,7 +217,11 @@ def fail_on_preflight_deadline(turn: Turn) -> None:
 def _late(turn: Turn, plan: PreflightPlan, child: Child) -> tuple[str, str, str]:
     """Reason, pool, and why."""
     limit, reading = duration_text(plan.timeout), reading_of(turn, child)
-    running = [pod for pod in pods_of(turn.status, turn.seen, child) if not pod.blocked]
+    running = _running(turn, child)
+    first = next((one.pod for one in plan.first_pods if one.pool == child.pool), "")
+    if first and (not running or (running[0].name != first and running[0].unready_for(turn.now) < plan.timeout)):
+        why = f"its pods end before, and others take their place{said_of_ended(state_of(turn.seen, child), turn.now)}"
+        return PREFLIGHT_UNAVAILABLE, child.pool, f"no result of its preflight within {limit}: {why}"
     if not running:
         why = blocked(turn, child) or "the cluster has not created it"
         return PODS_NOT_STARTED, child.pool, f"the preflight's pod could not start within {limit}: {why}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from sampler_rollouts.cluster.translate import observation
-from sampler_rollouts.domain.observation import PodState, WorkloadState
+from sampler_rollouts.domain.observation import Ended, PodState, WorkloadState
 
 from tests.unit.operator.cluster.builders import deployment, labelled, pod, ready, record
 
@@ -233,6 +233,28 @@ def test_a_pod_that_has_ended_is_no_pod_any_more() -> None:
     seen = observation([], [], [pod("serves", **ready()), pod("evicted", phase="Failed", reason="Evicted")])
 
     assert [one.name for one in seen.pods] == ["serves"]
+
+
+def test_of_pods_that_have_ended_the_newest_says_why_in_the_kubelets_words() -> None:
+    over = [pod(name, phase="Failed", reason="Evicted", message=f"{name} is full") for name in ("early", "late")]
+    over[0]["metadata"]["creationTimestamp"] = "2026-01-02T03:04:05Z"
+    over[1]["metadata"]["creationTimestamp"] = "2026-01-02T03:05:05Z"
+    other = pod("other", "a", "r2", phase="Failed", reason="Evicted", message="of another revision")
+    other["metadata"]["creationTimestamp"] = "2026-01-02T03:06:05Z"
+
+    found = observation([deployment("a", "r1"), deployment("a", "r3")], [], [*over, other])
+
+    at = datetime(2026, 1, 2, 3, 5, 5, tzinfo=UTC)
+    assert [one.ended for one in found.workloads] == [Ended(at, "Evicted: late is full"), None]
+    assert found.pods == ()
+
+
+def test_since_when_a_pod_is_ready() -> None:
+    since = "2026-01-02T03:09:00Z"
+    yes = {"type": "Ready", "status": "True", "lastTransitionTime": since}
+    assert seen(pod(conditions=[yes])).ready_since == datetime.fromisoformat(since)
+    assert seen(pod(conditions=[yes | {"status": "False"}])).ready_since is None
+    assert seen(pod(conditions=[{"type": "Ready", "status": "True"}])).ready_since is None
 
 
 def test_the_exits_of_an_injected_sidecar_are_not_the_builds() -> None:

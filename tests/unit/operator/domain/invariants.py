@@ -58,6 +58,7 @@ def status_is_storable(status: Status) -> None:
     assert not (status.bake and status.watch)
     assert not (status.bake and status.bake.test and status.bake.watch)
     assert sum(bool(pool.checks) for pool in status.pools) <= limits.POOLS
+    assert sum(bool(pool.unready or pool.replacing or pool.blocked) for pool in status.pools) <= limits.POOLS
     assert sum(len(held.suspects) for held in status.failed) <= limits.SUSPECTS_HELD
 
 

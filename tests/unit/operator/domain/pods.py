@@ -17,5 +17,6 @@ class Pod:
     was_ready: bool = False
     unready_since: datetime | None = None
     """Since when it has run and not been ready; None before it was first looked at."""
+    ready_since: datetime | None = None
     orphaned: datetime | None = None
     """When the object that owned it was deleted: the garbage collector comes for it some time later."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.unit.operator.domain.routed import routed, serving
 from tests.unit.operator.domain.story import results, rolling
-from tests.unit.operator.domain.world import established, passing, spec
+from tests.unit.operator.domain.world import World, established, passing, spec
 
 
 def test_a_container_that_exits_three_times_fails_the_release() -> None:
@@ -188,3 +190,119 @@ def test_exits_since_a_release_came_back_count() -> None:
     world.crashing.add(old)
     world.run(60)
     assert world.condition("RolledBack") == ("True", "PodsFailing")
+
+
+def evicting(world: World, revision: str, after: float = 60) -> None:
+    """Pods of a revision end at that age, and others take their place."""
+    gone = [
+        pod for pod in world.pods if pod.revision == revision and (world.now - pod.created).total_seconds() >= after
+    ]
+    world.pods = [pod for pod in world.pods if pod not in gone]
+
+
+def test_pods_that_are_replaced_before_they_are_ready_hold_by_the_pools_own_clock() -> None:
+    world = established()
+    world.update(spec("b"))
+    world.tick()
+    new = world.revision_of("candidate")
+    world.never_ready.add(new)
+    for _ in range(20):
+        evicting(world, new)
+        world.tick()
+    assert world.status.stage == "Progressing", "two minutes are not over"
+    for _ in range(10):
+        evicting(world, new)
+        world.tick()
+    assert world.condition("Stalled") == ("True", "PodsNotStarted")
+    assert "for 2m pods have ended before they were ready" in world.message("Stalled")
+    for _ in range(60):
+        evicting(world, new)
+        assert world.tick().status.stage == "Holding", "it does not go on as long as they do"
+    world.never_ready.clear()
+    world.judge = passing
+    world.until("Serving")
+    assert results(world)[0] == "Promoted"
+
+
+@pytest.mark.parametrize("way", ["Establishing", "Restoring"])
+def test_so_does_a_release_without_steps(way: str) -> None:
+    world = World(spec("b"))
+    if way == "Restoring":
+        world = established()
+        world.judge = passing
+        world.update(spec("b"))
+        world.until("Progressing")
+        world.until("Serving")
+        world.update(spec("a"))
+    world.tick()
+    new = world.revision_of("candidate")
+    world.never_ready.add(new)
+    for _ in range(40):
+        evicting(world, new)
+        world.tick()
+    assert world.status.stage == way
+    assert world.condition("Stalled") == ("True", "PodsNotStarted")
+
+
+@pytest.mark.long
+def test_one_place_of_many_that_is_never_filled_is_enough() -> None:
+    world = rolling(replicas=8)
+    new = world.revision_of("candidate")
+    for _ in range(40):
+        here = [pod for pod in world.pods if (pod.pool, pod.revision) == ("cpu-a", new)]
+        newest = max(here, key=lambda pod: pod.created)
+        world.unready = {newest.name}
+        if (world.now - newest.created).total_seconds() >= 60:
+            world.pods.remove(newest)
+        world.tick()
+    assert world.serving(new)["cpu-a"] == 3
+    assert world.condition("Stalled") == ("True", "PodsNotStarted")
+
+
+@pytest.mark.long
+def test_pods_that_are_lost_one_after_the_other_and_come_up_again_in_time_hold_nothing_up() -> None:
+    """A node pool that is upgraded while a candidate is tried."""
+    world = established(replicas=8, strategy={"deadline": "2h"})
+    world.run(100)
+    world.ready_after = 100
+    world.check = None  # what it costs to look at all of it grows
+    world.update(spec("b", replicas=8, strategy={"deadline": "2h"}))
+    world.run(150)
+    new = world.revision_of("candidate")
+    for number in range(300):
+        if number % 15 == 0:
+            ready = [pod for pod in world.pods if (pod.pool, pod.revision) == ("cpu-a", new) and world.is_ready(pod)]
+            world.pods.remove(ready[0])
+        world.tick()
+        assert world.status.stage == "Progressing", world.message("Stalled")
+
+
+def test_a_container_that_starts_again_in_its_pod_is_judged_by_its_exits() -> None:
+    world = established()
+    world.update(spec("b"))
+    world.tick()
+    new = world.revision_of("candidate")
+    world.never_ready.add(new)
+    for number in range(60):
+        for pod in world.pods:
+            if pod.revision == new and number % 20 == 19:  # its container has just started anew
+                pod.unready_since = world.now
+        world.tick()
+        assert world.status.stage == "Progressing"
+
+
+@pytest.mark.long
+def test_degraded_says_that_stables_pods_are_replaced_for_ever() -> None:
+    world = established()
+    world.run(100)
+    world.ready_after = 1000
+    world.pods.pop(0)
+    for _ in range(40):
+        evicting(world, world.pods[-1].revision, 1e9)
+        young = [pod for pod in world.pods if not pod.was_ready and (world.now - pod.created).total_seconds() >= 40]
+        world.pods = [pod for pod in world.pods if pod not in young]
+        for pod in world.pods:  # it waits for its volume first, as every new one does
+            starting = not pod.was_ready and (world.now - pod.created).total_seconds() < 10
+            world.blocked = {pod.revision: "ContainerCreating"} if starting else {}
+        world.tick()
+    assert world.condition("Degraded") == ("True", "PodsNotReady")

@@ -70,7 +70,7 @@ def longest() -> dict[str, Any]:
         for pool in release["pools"]:
             pool["image"] = ""
     for pool in status["pools"][limits.POOLS :]:
-        del pool["checks"], pool["worstCheck"]
+        del pool["checks"], pool["worstCheck"], pool["unready"], pool["replacing"], pool["blocked"]
     room = limits.SUSPECTS_HELD
     for held in status["failed"]:
         held["suspects"], room = held["suspects"][:room], max(0, room - len(held["suspects"]))

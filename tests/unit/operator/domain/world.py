@@ -192,6 +192,7 @@ class World:
             restarts=pod.restarts,
             blocked="" if self.is_ready(pod) else self._blocked(pod),
             unready_since=pod.unready_since,
+            ready_since=pod.ready_since,
         )
 
     def _blocked(self, pod: Pod) -> str:
@@ -318,6 +319,7 @@ class World:
         for one in self.pods:
             if one.revision in self.crashing and one.terminating_since is None:
                 one.restarts += 1
+            one.ready_since = (one.ready_since or self.now) if self.is_ready(one) else None
             if self.is_ready(one):
                 one.unready_since = None
             elif self._blocked(one):

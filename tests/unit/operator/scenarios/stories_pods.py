@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from tests.support.kube.lives import CRASHING, NEVER_READY, NO_IMAGE, SANDBOX, UNSCHEDULABLE, WELL, Life
+from tests.support.kube.lives import (
+    CRASHING,
+    EVICTED,
+    NEVER_READY,
+    NO_IMAGE,
+    REJECTED,
+    SANDBOX,
+    UNSCHEDULABLE,
+    WELL,
+    Life,
+)
 from tests.support.scenarios.language import Given, Then, When
 from tests.support.scenarios.telling import scenario
 
@@ -208,3 +218,78 @@ def slow(given: Given, when: When, then: Then) -> None:
     when.spec_asks_for("b")
     then.stable("b", within=250)
     then.weights(("b", 25), ("b", 50), ("b", 100))
+
+
+@scenario("pods that are evicted before they are ready, again and again, hold, and go on by themselves", long=True)
+def evicted(given: Given, when: When, then: Then) -> None:
+    given.serving("a", deadline=900)
+    when.pods_of("b", EVICTED)
+    when.spec_asks_for("b")
+    then.is_("Stalled", "PodsNotStarted", within=150)
+    then.says("Stalled", "ended before they were ready", "Evicted", "ephemeral-storage")
+    then.stays(60, stage="Holding", weight=25)
+    when.pods_of("b", WELL)
+    then.stable("b", within=180)
+    then.ready()
+
+
+@scenario("pods that their node rejects at once hold", long=True)
+def rejected_at_once(given: Given, when: When, then: Then) -> None:
+    given.serving("a", deadline=900)
+    when.pods_of("b", REJECTED)
+    when.spec_asks_for("b")
+    then.is_("Stalled", "PodsNotStarted", within=150)
+    then.says("Stalled", "Evicted")
+    when.spec_asks_for("a")
+    then.ready()
+
+
+@scenario("a first release whose pods are evicted says so, and goes on by itself", long=True)
+def first_evicted(given: Given, when: When, then: Then) -> None:
+    given.nothing()
+    when.pods_of("a", EVICTED)
+    when.spec_asks_for("a")
+    then.is_("Stalled", "PodsNotStarted", within=150)
+    then.says("Stalled", "Evicted")
+    then.stays(60, stage="Establishing")
+    when.pods_of("a", WELL)
+    then.ready()
+
+
+@scenario("one pod of a first release is evicted for ever beside others that are ready", long=True)
+def one_evicted(given: Given, when: When, then: Then) -> None:
+    given.nothing()
+    when.pods_of("a", Life(ready_after=10))
+    when.spec_asks_for("a")
+    when.time_passes(5)
+    when.one_pod_of("a", Life(ready_after=None, evicted_after=8))
+    when.time_passes(10)
+    when.pods_of("a", EVICTED)
+    then.pods(a=3)
+    then.is_("Stalled", "PodsNotStarted", within=200)
+    when.pods_of("a", WELL)
+    then.ready()
+
+
+@scenario("a restored release whose pods are evicted waits, and says so", long=True)
+def restored_evicted(given: Given, when: When, then: Then) -> None:
+    given.serving("a", bake=90)
+    when.spec_asks_for("b")
+    then.stable("b")
+    when.pods_of("a", EVICTED)
+    when.spec_asks_for("a")
+    then.stage("Restoring")
+    then.is_("Stalled", "PodsNotStarted", within=150)
+    when.pods_of("a", WELL)
+    then.stable("a")
+
+
+@scenario("a pod of stable that is evicted for ever is told", long=True)
+def stable_evicted(given: Given, when: When, then: Then) -> None:
+    given.serving("a")
+    when.pods_of("a", EVICTED)
+    when.one_pod_of("a", Life(unready_after=0, evicted_after=0))
+    then.is_("Degraded", "PodsNotReady", within=200)
+    when.pods_of("a", WELL)
+    then.is_("Degraded", "AsWanted", "False")
+    then.ready()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.kube.lives import CRASHING, NEVER_READY, UNSCHEDULABLE, WELL
+from tests.support.kube.lives import CRASHING, EVICTED, NEVER_READY, UNSCHEDULABLE, WELL
 from tests.support.scenarios.language import Given, Then, When
 from tests.support.scenarios.reports import (
     FAILS,
@@ -280,3 +280,17 @@ def retried(given: Given, when: When, then: Then) -> None:
     then.stays(30, stage="Serving", stable="a")
     when.retry_generation_rises()
     then.stable("b", within=180)
+
+
+@scenario("a first release whose preflight is evicted again and again says so, and goes on by itself", long=True)
+def evicted(given: Given, when: When, then: Then) -> None:
+    given.nothing(**ON)
+    when.pods_of("a", EVICTED)
+    when.preflight_of("a", IS_STUCK)
+    when.spec_asks_for("a")
+    then.is_("Stalled", "PreflightUnavailable", within=180)
+    then.says("Stalled", "others take their place", "Evicted")
+    then.stays(60, stage="Establishing")
+    when.pods_of("a", WELL)
+    when.preflight_of("a", PASSES)
+    then.ready()
