@@ -124,3 +124,8 @@ class Quality(Strict):
             "checks",
         ),
     )
+
+    @property
+    def deciding(self) -> list[Check]:
+        """Its checks, but for those that are only shown."""
+        return [check for check in self.checks if check.mode != "Report"]

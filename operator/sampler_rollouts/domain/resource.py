@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, ValidationError
-from quality_contract import CHECK_MISROUTED
+from quality_contract import CHECK_MISROUTED, CHECK_REPLAY_AUDIT
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.evidence.samples import AUDITED
@@ -61,6 +61,7 @@ _READABLE_TIMES = (
     f" && {cel_is_duration('self.strategy.deadline')}"
 )
 _IN_WAVES = "self.strategy.waves.map(w, w.filter(n, n == one.name).size()).sum()"
+_DECIDES = "(!has(c.mode) || c.mode != 'Report')"
 _IS_A_POOL = "self.pools.exists(p, p.name == n)"
 
 
@@ -158,13 +159,21 @@ class Spec(Strict):
         Rule(
             f"!self.pools.all(p, {cel_is_ratio('p.sampler.auditShare')}) || "
             f"self.pools.all(p, {cel_ratio('p.sampler.auditShare')} > 0.0) || "
-            f"self.quality.checks.exists(c, !(c.name in {sorted(AUDITED)}))",
-            f"checks hold only {' and '.join(sorted(AUDITED, reverse=True))}, which an auditShare of 0 turns off: "
-            "add a check or raise it",
+            f"self.quality.checks.exists(c, {_DECIDES} && !(c.name in {sorted(AUDITED)}))",
+            f"of the checks that decide there are only {' and '.join(sorted(AUDITED, reverse=True))}, which an "
+            "auditShare of 0 turns off, so nothing could pass there: add a check, take mode: Report away from one, or "
+            "raise auditShare",
             lambda spec: (
                 all(ratio(pool.sampler.audit_share) for pool in spec.pools)
-                or any(check.name not in AUDITED for check in spec.quality.checks)
+                or any(check.name not in AUDITED for check in spec.quality.deciding)
             ),
+            "quality.checks",
+        ),
+        Rule(
+            f"self.quality.checks.exists(c, {_DECIDES}) || "
+            f"!self.quality.checks.exists(c, c.name == '{CHECK_REPLAY_AUDIT}')",
+            "all checks have mode: Report, so nothing could pass: take it away from one",
+            lambda spec: bool(spec.quality.deciding) or all(c.name != CHECK_REPLAY_AUDIT for c in spec.quality.checks),
             "quality.checks",
         ),
         Rule(

@@ -12,8 +12,9 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from sampler_rollouts.domain.decision import feasible_words as words
-from sampler_rollouts.domain.decision.context import Turn, has_stable, table_wave
+from sampler_rollouts.domain.decision.context import Turn, has_stable, heard, moving, table_wave, tested_pools
 from sampler_rollouts.domain.decision.needs import Speed, Wanted, assured, wanted_of
+from sampler_rollouts.domain.decision.verdicts import NOTHING_DECIDES, required
 from sampler_rollouts.domain.evidence.feasibility import MAX_BIAS, seconds_until
 from sampler_rollouts.domain.evidence.samples import TEMPLATE_MISSING, TEMPLATE_UNREAD
 from sampler_rollouts.domain.plan import Forecast
@@ -41,7 +42,13 @@ Saying: TypeAlias = tuple[Forecast, Callable[[], str]]
 def note_forecast(turn: Turn) -> None:
     """Say what the checks of the rollout under way can show, or let stand what was said."""
     rollout = turn.status.rollout
-    if rollout is None or rollout.first or turn.wish is None or turn.status.stage is not Stage.PROGRESSING:
+    if rollout is None or rollout.first or turn.status.stage is not Stage.PROGRESSING:
+        return
+    if idle := next((name for name in heard(rollout, _to_pass(rollout)) if not required(rollout, name)), ""):
+        said = words.nothing_decides(idle)
+        rollout.forecast = Forecast(feasible="False", reason=NOTHING_DECIDES, pool=idle, message=said)
+        return
+    if turn.wish is None:
         return
     unseen = turn.evidence is None or not turn.evidence.available
     if unseen and rollout.forecast is not None:
@@ -53,6 +60,11 @@ def note_forecast(turn: Turn) -> None:
     if found is not None and not stands(rollout.forecast, found[0]):
         forecast, words_of = found
         rollout.forecast = forecast.model_copy(update={"message": words_of()})
+
+
+def _to_pass(rollout: Rollout) -> list[str]:
+    """The pools in which something must pass: in the table's wave those that it names."""
+    return tested_pools(rollout) if table_wave(rollout) else moving(rollout)
 
 
 def stands(before: Forecast | None, found: Forecast) -> bool:

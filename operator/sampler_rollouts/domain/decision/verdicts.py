@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from sampler_rollouts.domain.status import Status
 
 NO_DATA = "NoData"
+NOTHING_DECIDES = "NothingDecides"
+"""No check of a pool decides anything, so that none can pass: a spec of before that was not refused then."""
 CHECK_FAILED = "CheckFailed"
 
 
@@ -170,7 +172,8 @@ def _remember_pool(turn: Turn, rollout: Rollout, name: str) -> None:
         pool.verdict, pool.reason = "Passed", ""
     else:
         reason = worst.reason if worst and worst.verdict is Verdict.INCONCLUSIVE else turn.evidence_reason
-        pool.verdict, pool.reason = "Inconclusive", (reason or (SKEWED if skewed else NO_DATA))[:REASON]
+        lacks = NO_DATA if required(rollout, name) else NOTHING_DECIDES
+        pool.verdict, pool.reason = "Inconclusive", (reason or (SKEWED if skewed else lacks))[:REASON]
 
 
 def _badness(look: CheckLook) -> tuple[int, float, float]:

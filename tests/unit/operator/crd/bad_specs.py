@@ -9,6 +9,7 @@ from tests.unit.operator.crd.bad import DIGEST, Bad, Spec, classed, drop, put, s
 from tests.unit.operator.crd.bad_gateways import BAD_GATEWAYS
 from tests.unit.operator.crd.bad_platforms import AMOUNTS_OF_PLATFORMS, BAD_PLATFORMS
 
+SHOWN = {"name": "errors", "mode": "Report"}
 _TAG = "registry.example.com/sampler:v2"
 Change = Callable[[Spec], None]
 
@@ -463,6 +464,25 @@ BAD = [
         _both(put("pools.0.sampler", {"auditShare": "0"}), put("quality.checks", [{"name": "replay-audit"}])),
         "quality.checks",
         "an auditShare of 0 turns off",
+    ),
+    Bad(
+        "nothing decides without an audit",
+        _both(put("pools.0.sampler", {"auditShare": "0"}), put("quality.checks", [SHOWN])),
+        "quality.checks",
+        "take mode: Report away from one",
+    ),
+    Bad(
+        "nothing decides in one pool of two",
+        _both(put("pools.1.sampler", {"auditShare": "0"}), put("quality.checks", [{"name": "calibration"}, SHOWN])),
+        "quality.checks",
+        "raise auditShare",
+        base=two_pools,
+    ),
+    Bad(
+        "nothing decides at all",
+        put("quality.checks", [{"name": "replay-audit", "mode": "Report"}, SHOWN]),
+        "quality.checks",
+        "all checks have mode: Report",
     ),
 ]
 

@@ -190,6 +190,31 @@ def test_all_have_passed() -> None:
     assert begun.condition(TYPE) == ("True", "AllPassed")
 
 
+def _reporting(world: World) -> None:
+    """The plan is one of an earlier version, which took a spec whose checks decide nothing."""
+    for check in world.raw_status["rollout"]["quality"]["checks"]:
+        check["report"] = True
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_where_nothing_decides_nothing_has_passed(readable: bool) -> None:
+    found = world(rate=20)
+    found.judge = passing
+    found.tick()
+    _reporting(found)
+    if not readable:
+        shown = [{"name": "errors", "mode": "Report"}]
+        found.update({**found.spec, "quality": {**found.spec["quality"], "checks": shown}})
+        found.tick()
+        assert "take mode: Report away from one" in found.message("Stalled")
+    found.run(60)
+    assert found.condition(TYPE) == ("False", "NothingDecides")
+    assert "nothing can ever pass there" in found.message(TYPE)
+    assert found.status.pools[0].reason == "NothingDecides"
+    assert found.status.rollout
+    assert found.status.rollout.weight < 100
+
+
 def test_what_was_said_stands_during_an_outage_and_after_it() -> None:
     begun = world(5)
     begun.run(120)

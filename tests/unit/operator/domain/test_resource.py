@@ -25,6 +25,21 @@ def test_bad_specs_are_refused_with_field_and_remedy(bad: Bad) -> None:
     assert bad.remedy in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("share", "checks"),
+    [
+        ("0", [{"name": "errors"}, {"name": "unexpected-script", "mode": "Report"}]),
+        ("1%", [{"name": "errors", "mode": "Report"}]),
+        ("1%", [{"name": "replay-audit", "mode": "Report"}, {"name": "errors"}]),
+    ],
+)
+def test_one_check_that_decides_is_enough(share: str, checks: list[dict[str, str]]) -> None:
+    """The replay audit decides without being named."""
+    spec = good() | {"quality": {"designEffect": "1", "checks": checks}}
+    spec["pools"][0]["sampler"] = {"auditShare": share}
+    assert parse_spec(spec).quality.deciding or share != "0"
+
+
 def test_defaults() -> None:
     spec = parse_spec(good(), NAME)
     assert [check.name for check in spec.quality.checks] == ["errors", "unexpected-script", "replay-audit"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import sampler_rollouts
 from sampler_rollouts.domain.decision.share import SKEWED
+from sampler_rollouts.domain.decision.verdicts import NOTHING_DECIDES
 from sampler_rollouts.domain.evidence.look import UNDECIDED
 
 from tests.support.pages import DOCS
@@ -16,7 +17,7 @@ from tests.support.pages import DOCS
 PACKAGE = Path(sampler_rollouts.__file__).parent
 PAGE = (DOCS / "inconclusive.md").read_text()
 REASON = re.compile(r"([A-Z][a-z]+){2,}")
-OTHERS = {SKEWED, "EvaluationFailed"}
+OTHERS = {SKEWED, NOTHING_DECIDES, "EvaluationFailed"}
 """Said where other things are said too."""
 
 
