@@ -121,6 +121,7 @@ class Telemetry:
         """The rollout is gone, and with it its series."""
         self._known.pop(key, None)
         self._deciding.pop(key, None)
+        self._rollbacks.remove_by_labels(dict(zip(known.WHOSE, key, strict=True)))
 
     def collect(self) -> Iterable[Metric]:
         """Nothing: what is known is written as text already."""

@@ -35,7 +35,7 @@ class Siblings:
         """All of the namespace; None where nobody can say now, which never holds up a reconcile (R7)."""
         with self._lock:
             known = self._listed.get(namespace)
-        if known is not None and 0 <= (self._clock() - known[0]).total_seconds() < LISTED_EVERY:
+        if known is not None and self._serves(known[0]):
             return known[1]
         try:
             found = cluster.siblings(namespace)
@@ -45,5 +45,10 @@ class Siblings:
             logger.warning("other SamplerRollouts cannot be listed: %s", error, extra={"namespace": namespace})
             return None
         with self._lock:
+            # Namespaces come and go: no listing is kept for longer than it serves.
+            self._listed = {name: one for name, one in self._listed.items() if self._serves(one[0])}
             self._listed[namespace] = (self._clock(), found)
         return found
+
+    def _serves(self, listed_at: datetime) -> bool:
+        return 0 <= (self._clock() - listed_at).total_seconds() < LISTED_EVERY

@@ -45,8 +45,8 @@ def note_forecast(turn: Turn) -> None:
     if rollout is None or rollout.first or turn.status.stage is not Stage.PROGRESSING:
         return
     if idle := next((name for name in heard(rollout, _to_pass(rollout)) if not required(rollout, name)), ""):
-        found, said = Forecast(feasible="False", reason=NOTHING_DECIDES, pool=idle), words.nothing_decides(idle)
-        rollout.forecast = found.model_copy(update={"message": said})
+        said = words.nothing_decides(idle)
+        rollout.forecast = Forecast(feasible="False", reason=NOTHING_DECIDES, pool=idle, message=said)
         return
     if turn.wish is None:
         return

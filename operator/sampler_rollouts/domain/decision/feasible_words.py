@@ -121,8 +121,8 @@ def _enough_margin(slowest: Wanted, sure: Assured, requests: float) -> str:
 def nothing_decides(pool: str) -> str:
     """A pool in which no check can pass, for there is none."""
     return clip(
-        f"no check decides in pool {pool}, so nothing can ever pass there: take mode: Report away from one, add "
-        "one, or raise the pool's auditShare above 0; the next rollout goes by it, or a retry once this one holds"
+        f"no check decides in pool {pool}, so nothing can ever pass there: take mode: Report away from one, add one, "
+        "or raise the pool's auditShare above 0; the next rollout goes by it, or a retry once this one holds"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -12,15 +13,18 @@ from sampler_rollouts.cluster.adapter import KubernetesCluster
 from sampler_rollouts.cluster.errors import ConflictError, UnavailableError
 from sampler_rollouts.cluster.kinds import RolloutKey
 from sampler_rollouts.domain.decision.stages import FORWARD
+from sampler_rollouts.domain.outcome import EventNote, Outcome
+from sampler_rollouts.domain.status import Status
 from sampler_rollouts.handlers import probes
 from sampler_rollouts.handlers.loop import ReconcileLoop
-from sampler_rollouts.handlers.telemetry import SHOWN_SECONDS, Telemetry
+from sampler_rollouts.handlers.telemetry import ROLLED_BACK, SHOWN_SECONDS, Telemetry
 from sampler_rollouts.metrics.told import PREFIX
 from sampler_rollouts.reconcile.reconciler import Reconciler, Result
 from sampler_rollouts.reconcile.sampling import BoundedMetrics
 
 from tests.unit.operator.reconcile.world import KEY, PATH, Inline, World, established, image, spec
 
+ROLLED_BACK_NOTE = (EventNote("Warning", ROLLED_BACK, "for a test"),)
 WHOSE = {"namespace": KEY.namespace, "rollout": KEY.name}
 
 
@@ -152,6 +156,20 @@ async def test_what_is_gone_is_shown_no_more(world: World, telemetry: Telemetry)
     await world.reconcile()
 
     assert series_of(telemetry) == 0
+
+
+async def test_nor_is_what_was_counted_of_it(world: World, telemetry: Telemetry) -> None:
+    """Names come and go: each would be a series for good. What happened stays counted without them."""
+    await rolled_back(world)
+    other = RolloutKey("serving", "another")
+    telemetry.decided(other, replace(Outcome(Status.load(world.status), ()), events=ROLLED_BACK_NOTE), None)
+    del world.api.objects[PATH]
+    await world.reconcile()
+
+    whose = [labels["rollout"] for name, labels, _ in samples(telemetry) if "rollout" in labels and "total" in name]
+    assert whose == ["another"]
+    assert value(telemetry, "decisions_total", type="Warning", reason="RolledBack") == 2
+    telemetry.forget(RolloutKey("serving", "never-seen"))
 
 
 async def test_a_status_that_was_not_written_is_no_decision(world: World, telemetry: Telemetry) -> None:

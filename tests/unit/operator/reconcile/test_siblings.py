@@ -44,6 +44,14 @@ def test_many_reconciles_share_one_listing() -> None:
     assert cluster.asked == ["serving", "elsewhere", "serving"]
 
 
+def test_namespaces_that_are_gone_are_not_remembered() -> None:
+    clock, cluster, siblings = setting()
+    for number in range(50):
+        siblings.of(cluster, f"preview-{number}")
+        clock.now += timedelta(seconds=LISTED_EVERY / 2)
+    assert len(siblings._listed) <= 3
+
+
 def test_what_has_just_failed_is_told_at_the_next_look() -> None:
     _, cluster, siblings = setting()
     siblings.of(cluster, "serving")
