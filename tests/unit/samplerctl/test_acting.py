@@ -8,13 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from samplerctl import hearing
 from samplerctl.app import app
 from typer.testing import CliRunner
 
 from tests.unit.operator.domain.story import holding, rolling
 from tests.unit.operator.domain.world import passing, spec
 from tests.unit.samplerctl.api import answering
-from tests.unit.samplerctl.clusters import PREFIX, Cluster
+from tests.unit.samplerctl.clusters import PREFIX, Clock, Cluster
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hearing, "time", Clock())
 
 
 def run(folder: Path, cluster: Cluster, *words: str) -> Any:
@@ -244,7 +250,7 @@ def test_who_waits_no_longer_is_told_that_it_is_said(tmp_path: Path, monkeypatch
     def interrupted(_seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("samplerctl.hearing.time.sleep", interrupted)
+    monkeypatch.setattr(hearing.time, "sleep", interrupted)
     cluster = Cluster(rolling(), away=True)
     answer = run(tmp_path, cluster, "abort", "chat", "--json")
     assert (answer.exit_code, json.loads(answer.output)["answer"], list(cluster.words)) == (1, "unanswered", ["abort"])

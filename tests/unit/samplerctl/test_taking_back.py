@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from samplerctl import hearing
 from samplerctl.app import app
 from typer.testing import CliRunner
 
@@ -16,9 +17,14 @@ from tests.unit.operator.domain.story import rolling
 from tests.unit.operator.domain.world import World, established, failing, image, passing, pool, spec
 from tests.unit.operator.gitops import makings
 from tests.unit.samplerctl.api import answering
-from tests.unit.samplerctl.clusters import Cluster, Fleet
+from tests.unit.samplerctl.clusters import Clock, Cluster, Fleet
 
 Found = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hearing, "time", Clock())
 
 
 def take_back(folder: Path, fleet: Fleet | Cluster, suspect: str, *words: str, code: int) -> list[Found]:
