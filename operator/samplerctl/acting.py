@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from samplerctl.kube import Rollouts
 
 Body = Mapping[str, Any]
+_HASH: Final = re.compile("[0-9a-z]{1,64}")
+"""A newer operator may have longer ones."""
 ATTEMPTS: Final = 20
 """So often a word is set anew where somebody writes the object meanwhile: the operator does, every few seconds."""
 
@@ -37,6 +40,8 @@ class Word:
 
     def value(self, release: str, now: datetime) -> str:
         """The annotation's value. The time makes it another one each time; InputError if it is too long."""
+        if not _HASH.fullmatch(release):
+            raise InputError(f"--release: {release!r} is no hash of a release such as 0f3c2a91be: `history` tells them")
         moment = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         said = " ".join(f"{self.by}: {self.reason}".split()) if self.reason else self.by
         value = f"{release}:{said} ({moment})"

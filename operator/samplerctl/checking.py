@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,6 +59,7 @@ def _problems(body: Body) -> Iterator[str]:
         yield from spec_problems(raw, name) if kind == KIND else template_problems(raw, name)
 
 
+@cache
 def _status_schema() -> Node:
     (version,) = definition()["spec"]["versions"]
     found: Node = version["schema"]["openAPIV3Schema"]["properties"]["status"]

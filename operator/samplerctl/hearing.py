@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -49,13 +50,16 @@ class Answer:
 def answers(read: Read, said: Sequence[Said], wait: float) -> list[Answer]:
     """One for each, in the same order, within so many seconds: all of them are waited for at once."""
     until = time.monotonic() + wait
-    found: dict[int, Answer] = {}
-    while True:
-        open_ones = {index: _look(read, one) for index, one in enumerate(said) if index not in found}
-        found |= {index: answer for index, answer in open_ones.items() if answer.kind != UNANSWERED}
-        if len(found) == len(said) or time.monotonic() >= until:
-            return [(open_ones | found)[index] for index in range(len(said))]
-        time.sleep(min(POLL_SECONDS, max(0.0, until - time.monotonic())))
+    found = [Answer(UNANSWERED, "It is said; nobody has looked for the answer.")] * len(said)
+    with suppress(KeyboardInterrupt):  # said is said, and who has waited long enough is to know it
+        while True:
+            for index, one in enumerate(said):
+                if found[index].kind == UNANSWERED:
+                    found[index] = _look(read, one)
+            if all(one.kind != UNANSWERED for one in found) or time.monotonic() >= until:
+                break
+            time.sleep(min(POLL_SECONDS, max(0.0, until - time.monotonic())))
+    return found
 
 
 def _look(read: Read, said: Said) -> Answer:

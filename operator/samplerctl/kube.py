@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import ssl
 from collections.abc import Mapping
@@ -18,10 +19,12 @@ import yaml
 from kubernetes import client, config
 from sampler_rollouts.domain.render import LABEL_REVISION
 from sampler_rollouts.domain.resource import GROUP, KIND, VERSION
+from sampler_rollouts.domain.rules import DNS_SUBDOMAIN
 
 from samplerctl.errors import AwayError, ChangedError, GoneError, InputError, LostError
 
 PLURAL = "samplerrollouts"
+_NAME: Final = re.compile(DNS_SUBDOMAIN)
 API = f"/apis/{GROUP}/{VERSION}"
 MERGE_PATCH = "application/merge-patch+json"
 AGENT: Final = "samplerctl"
@@ -110,6 +113,10 @@ class KubernetesRollouts:
         self._ask(self._place(name), f"annotate SamplerRollout {name}", name=name, patch=patch)
 
     def _place(self, name: str = "") -> str:
+        for what, said in (("NAME", name), ("--namespace", self.namespace)):
+            # In a path a slash would lead to something else.
+            if said and not _NAME.fullmatch(said):
+                raise InputError(f"{what}: {said!r} is no name: write lower-case letters, digits, dashes and dots")
         return f"{API}/namespaces/{self.namespace}/{PLURAL}" + (f"/{name}" if name else "")
 
     def _list(self, place: str, what: str, wanted: Mapping[str, str] | None = None) -> list[dict[str, Any]]:

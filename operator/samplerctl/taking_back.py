@@ -118,10 +118,13 @@ class _Where:
         status, stable = self._status, self._status.stable
         if stable is None or not (pools := self._pools(stable)):
             return None
+        beside = status.candidate.hash if status.candidate else ""
         if not serves(status):
-            beside = status.candidate.hash if status.candidate else ""
             remedy = ASK if self._pools(status.candidate) else f"let release {beside} take its place, or {ASK}"
             return self._use(stable.hash, LEFT, f"It serves, while release {beside} is under way: {remedy}.")
+        if self._pools(status.candidate) - pools:
+            # One word of a kind stands at a time; and a candidate that is not held would come again.
+            return self._use(stable.hash, LEFT, f"It serves too: say it again when release {beside} is taken back.")
         target = next(iter(self._goes_back_to()), None)
         if target is not None and self._pools(target) >= pools:
             return self._use(stable.hash, LEFT, f"It serves, and release {target.hash} before it has it too: {ASK}.")

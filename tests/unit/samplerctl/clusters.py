@@ -13,6 +13,19 @@ COLLECTION = PATH.rpartition("/")[0]
 PREFIX = "samplerrollouts.io/"
 
 
+class Clock:
+    """In place of the module ``time``: waiting takes none, and a busy machine makes nothing late."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
 class Cluster:
     """Shows a world as the API server would; each reading is a look of the operator's, unless it is away."""
 

@@ -8,13 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from samplerctl import hearing
 from samplerctl.app import app
 from typer.testing import CliRunner
 
 from tests.unit.operator.domain.story import holding, rolling
 from tests.unit.operator.domain.world import passing, spec
 from tests.unit.samplerctl.api import answering
-from tests.unit.samplerctl.clusters import PREFIX, Cluster
+from tests.unit.samplerctl.clusters import PREFIX, Clock, Cluster
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hearing, "time", Clock())
 
 
 def run(folder: Path, cluster: Cluster, *words: str) -> Any:
@@ -240,6 +246,16 @@ def test_who_waits_is_told_that_it_was_deleted(tmp_path: Path) -> None:
     assert "one of its name is there again" in found["message"]
 
 
+def test_who_waits_no_longer_is_told_that_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(hearing.time, "sleep", interrupted)
+    cluster = Cluster(rolling(), away=True)
+    answer = run(tmp_path, cluster, "abort", "chat", "--json")
+    assert (answer.exit_code, json.loads(answer.output)["answer"], list(cluster.words)) == (1, "unanswered", ["abort"])
+
+
 def test_what_somebody_says_at_the_same_time_is_seen(tmp_path: Path) -> None:
     """Read before, written after: the word is planned anew on what is there by then."""
     cluster = Cluster(holding(), away=True)
@@ -290,6 +306,10 @@ def test_an_answer_that_was_lost_is_looked_for(tmp_path: Path) -> None:
         (["rollback", "chat", "--suspect", "x"], "name a SamplerRollout"),
         (["rollback", "--suspect", "sha256:00"], "no SamplerRollout in namespace demo uses sha256:00"),
         (["abort", "chat", "--reason", "x" * 300], "--reason: at most"),
+        (["abort", "chat", "--release", "0f3c2a91be:alice"], "--release: '0f3c2a91be:alice' is no hash of a release"),
+        (["abort", "chat/status"], "NAME: 'chat/status' is no name: write lower-case letters"),
+        (["status", "../pods/x"], "NAME: '../pods/x' is no name"),
+        (["status", "chat", "-n", "a/b"], "--namespace: 'a/b' is no name"),
     ],
 )
 def test_what_cannot_be_said_is_told_with_the_remedy(tmp_path: Path, words: list[str], said: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from samplerctl.app import app
 from typer.testing import CliRunner
 
+from tests.unit.operator.domain.world import World
+from tests.unit.operator.gitops import makings
 from tests.unit.samplerctl.manifests import MANIFESTS, Manifest
 
 BODY: dict[str, Any] = {
@@ -98,6 +101,13 @@ def test_what_the_api_server_adds_is_known(tmp_path: Path) -> None:
     added = {"uid": "1", "resourceVersion": "7", "generation": 2, "creationTimestamp": "2026-01-05T12:00:00Z"}
     body = changed(metadata={**BODY["metadata"], **added, "managedFields": []}, status={"stage": "Serving"})
     assert validate(written(tmp_path, body)) == (0, "chat: valid")
+
+
+@pytest.mark.parametrize("made", [makings.rolled_back, makings.promoted, makings.shared_fault, makings.paused_midway])
+def test_what_the_operator_writes_is_known(tmp_path: Path, made: Callable[[], World]) -> None:
+    """`kubectl get srl -o yaml | samplerctl validate -`."""
+    body = makings.rollout_object(made())
+    assert validate(written(tmp_path, body | {"metadata": {"name": "chat"}})) == (0, "chat: valid")
 
 
 @pytest.mark.parametrize("kind", ["List", "SamplerRolloutList"])

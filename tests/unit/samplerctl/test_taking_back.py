@@ -8,16 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from samplerctl import hearing
 from samplerctl.app import app
 from typer.testing import CliRunner
 
+from tests.unit.operator.domain.examining import RUNNING
 from tests.unit.operator.domain.story import rolling
-from tests.unit.operator.domain.world import World, established, image, pool, spec
+from tests.unit.operator.domain.world import World, established, failing, image, passing, pool, spec
 from tests.unit.operator.gitops import makings
 from tests.unit.samplerctl.api import answering
-from tests.unit.samplerctl.clusters import Cluster, Fleet
+from tests.unit.samplerctl.clusters import Clock, Cluster, Fleet
 
 Found = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hearing, "time", Clock())
 
 
 def take_back(folder: Path, fleet: Fleet | Cluster, suspect: str, *words: str, code: int) -> list[Found]:
@@ -91,12 +98,24 @@ def serves_beside_a_candidate() -> World:
     return rolling()
 
 
-def serves_before_a_candidate_has_pods() -> World:
-    """In its bake, and what comes next is examined still."""
-    world = makings.promoted()
-    world.update(spec("c", **makings.BAKE, paused=True))
+def serves_before_a_candidate_has_pods(letter: str = "c") -> World:
+    """In its bake, in one pool, and what comes next is examined still."""
+    world = established("a", **makings.BAKE)
+    world.judge = passing
+    world.update(spec("a", **makings.BAKE) | {"pools": [pool("cpu-a", "a"), pool("cpu-b", "b")]})
+    world.until("Progressing")
+    world.until("Serving")
     world.tick()
+    world.examining.says = dict.fromkeys(("cpu-a", "cpu-b"), RUNNING)
+    world.update(spec(letter, strategy={**makings.BAKE["strategy"], "preflight": {"budget": "20s"}}))
+    world.run(20)
+    assert world.status.stage == "Progressing"
+    assert "cpu-a" not in world.serving(world.revision_of("candidate"))
     return world
+
+
+def both_before_the_candidate_has_pods() -> World:
+    return serves_before_a_candidate_has_pods("b")
 
 
 def in_a_pool_that_does_not_move() -> World:
@@ -119,7 +138,7 @@ def in_a_pool_more() -> World:
 def serves_after_the_same_build() -> World:
     """In its bake, after a release that had the build too."""
     world = established("b", **makings.BAKE)
-    world.judge = makings.passing
+    world.judge = passing
     argued = [pool(name, "b", template={"args": ["--other"]}) for name in ("cpu-a", "cpu-b")]
     world.update(spec("b", **makings.BAKE) | {"pools": argued})
     world.until("Progressing")
@@ -136,7 +155,7 @@ def first() -> World:
 
 def leaves() -> World:
     world = rolling()
-    world.judge = makings.failing("unexpected-script")
+    world.judge = failing("unexpected-script")
     world.until("RollingBack")
     return world
 
@@ -168,6 +187,10 @@ def asked_for() -> World:
         (kept, "a", [("previous", "left", "Until the bake is over a rollback of release STABLE brings it back")]),
         (kept, "b", [("stable", "done", "")]),
         (serves_before_a_candidate_has_pods, "b", [("stable", "done", "")]),
+        (both_before_the_candidate_has_pods, "b", [
+            ("candidate", "done", ""),
+            ("stable", "left", "It serves too: say it again when release CANDIDATE is taken back"),
+        ]),
         (first, "b", [("candidate", "left", "There is no release to go back to: ask for a release without it")]),
         (leaves, "b", [("candidate", "done", "It is being taken back already")]),
         (makings.verified, "a", [("stable", "refused", "no release is kept to go back to: ask for the earlier one")]),
