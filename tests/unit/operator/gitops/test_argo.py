@@ -152,8 +152,9 @@ def test_promote_goes_past_a_deadline() -> None:
     assert world.status.stage == "Progressing"
 
 
-def test_other_annotations_stay_and_other_acts_go() -> None:
+def test_other_annotations_stay_and_other_acts_go_but_for_those_that_take_back() -> None:
     world = makings.waiting()
-    world.annotations = {"owner": "team-a", ACT_PREFIX + "abort": "0123456789"}
+    kept = {"owner": "team-a", ACT_PREFIX + "abort": "0123456789", ACT_PREFIX + "rollback": "0123456789"}
+    world.annotations = {**kept, ACT_PREFIX + "pause": "0123456789"}
     assert acted(world, "promote").done
-    assert world.annotations.keys() == {"owner", ACT_PREFIX + "promote"}
+    assert world.annotations.keys() == {*kept, ACT_PREFIX + "promote"}
