@@ -42,7 +42,8 @@ def test_siblings_say_what_failed(cluster: KubernetesCluster) -> None:
     assert rollout is not None
     failed = [{"hash": "2", "at": "2026-01-02T03:04:05Z", "reason": "CheckFailed", "suspects": ["image x"]}]
     cluster.write_status(rollout, {"stable": {"hash": "1", "since": "2026-01-02T03:04:05Z"}, "failed": failed})
-    assert cluster.siblings("serving") == (Sibling("chat", "1", (Mark("2", "image x"),)),)
+    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert cluster.siblings("serving") == (Sibling("chat", "1", (Mark("2", "image x", at),)),)
     assert cluster.siblings("elsewhere") == ()
 
 

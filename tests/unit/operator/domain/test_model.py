@@ -77,6 +77,7 @@ _ENDS = {
     Trigger.INCONCLUSIVE_ROLLBACK,
     Trigger.TAKEN_BACK,
     Trigger.OTHER_RELEASE,
+    Trigger.STABLE_FAILED,
     Trigger.RETRY,
 }
 
