@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sampler_rollouts.domain.plan import Rollout
 
 BY_PERSON: Final = "ByPerson"
+_NOTHING_BEFORE: Final = "it has no stable release to go back to: ask for another in the spec"
 RETRIABLE: Final = frozenset({Stage.HOLDING, Stage.ESTABLISHING})
 
 
@@ -161,7 +162,7 @@ def _abort(turn: Turn, said: Act) -> None:
     if rollout is not None and stage in BY_STEPS and said.release == rollout.release:
         _take_back(turn, said)
     elif stage is Stage.ESTABLISHING:
-        _refuse(turn, said, "it has no stable release to go back to: ask for another in the spec")
+        _refuse(turn, said, _NOTHING_BEFORE)
     elif rollout is not None and stage in BY_STEPS:
         _refuse(turn, said, f"release {rollout.release} is under way")
     else:
@@ -172,6 +173,8 @@ def _roll_back(turn: Turn, said: Act) -> None:
     status, rollout = turn.status, turn.status.rollout
     if rollout is not None and status.stage in BY_STEPS and said.release == rollout.release:
         _take_back(turn, said)
+    elif status.stage is Stage.ESTABLISHING:
+        _refuse(turn, said, _NOTHING_BEFORE)
     elif status.stable is None or not serves(status) or status.stable.hash != said.release:
         _refuse(turn, said, "it is neither under way nor does it serve alone")
     else:

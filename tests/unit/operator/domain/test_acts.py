@@ -210,3 +210,13 @@ def test_acts_do_not_grow_and_long_words_are_cut() -> None:
     assert len(world.status.acts) == 1
     assert len(answer(world, "retry").value) == 253
     assert answer(world, "retry").said.startswith("19 ")
+
+
+@pytest.mark.parametrize("act", ["abort", "rollback"])
+def test_a_first_release_has_nothing_to_go_back_to(act: str) -> None:
+    world = World(spec("a"))
+    world.tick()
+    assert world.status.stage == "Establishing"
+    say(world, act, candidate(world))
+    assert not answer(world, act).done
+    assert "it has no stable release to go back to: ask for another in the spec" in answer(world, act).message
