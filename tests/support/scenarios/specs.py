@@ -31,7 +31,7 @@ def spec(
     *,
     pools: Sequence[str] = POOLS,
     builds: dict[str, str] | None = None,
-    replicas: int = 4,
+    replicas: int | None = 4,
     waves: Sequence[Sequence[str]] | None = None,
     steps: Sequence[Any] = STEPS,
     step_seconds: int = 15,
@@ -47,7 +47,8 @@ def spec(
     warm: int | None = None,
     budget: int | None = None,
 ) -> Obj:
-    """A whole spec; ``builds`` gives single pools another build than the rest; ``shares``: the route table."""
+    """A whole spec; ``builds`` gives single pools another build than the rest; ``shares``: the route table; without
+    ``replicas`` an autoscaler owns them."""
     images = dict.fromkeys(pools, build) | (builds or {})
     strategy: Obj = {
         "steps": [step(weight, step_seconds) for weight in steps],
@@ -63,9 +64,10 @@ def spec(
     if shares is not None:
         to = [{"pool": pool, "share": share} for pool, share in shares.items()]
         routing["routing"]["routes"] = [{"contextClass": "standard", "to": to}]
-    of_pool = {"disruptionBudget": {"maxUnavailable": budget}} if budget else {}
+    of_pool: Obj = {"disruptionBudget": {"maxUnavailable": budget}} if budget else {}
+    of_pool |= {} if replicas is None else {"replicas": replicas}
     return routing | {
-        "pools": [{"name": name, "replicas": replicas, "image": image(images[name])} | of_pool for name in pools],
+        "pools": [{"name": name, "image": image(images[name])} | of_pool for name in pools],
         "strategy": strategy,
         "quality": {"designEffect": "1", "checks": [{"name": "unexpected-script", "maxRate": "5%"}]},
         "rollback": {"drainTimeout": "5s", "onInconclusive": on_inconclusive}

@@ -18,6 +18,7 @@ from tests.unit.operator.scenarios import (
     stories_preflight,
     stories_promotion,
     stories_rollback,
+    stories_scaling,
     stories_table,
     stories_warm,
 )
@@ -39,5 +40,6 @@ TOLD_IN = (
     stories_table,
     stories_warm,
     stories_budgets,
+    stories_scaling,
 )
 ALL = tuple(SCENARIOS.values())
