@@ -79,6 +79,7 @@ def _pool(pool: PoolStatus) -> dict[str, Any]:
         "revision": pool.revision,
         "ready": pool.ready,
         "replicas": pool.replicas,
+        "replicas_owner": "autoscaler" if pool.autoscaled else "spec",
         "weight": pool.weight,
         "observed_weight": pool.observed_weight,
         "verdict": pool.verdict or None,

@@ -35,7 +35,7 @@ def status_view(found: Found) -> RenderableType:
     for one in found["pools"]:
         weight = f"{one['weight']}%" + (f" ({one['observed_weight']}% of pods)" if one["weight"] else "")
         counts = (_count(one["requests"]), _count(one["exposed"]))
-        ready = f"{one['ready']} of {one['replicas']}"
+        ready = f"{one['ready']} of {one['replicas']}" + (" (autoscaler)" if _is_autoscaled(one) else "")
         table.add_row(one["pool"], one["revision"], ready, weight, _verdict(one["verdict"], one["reason"]), *counts)
     conditions = (f"{one['type']}={one['status']} {one['reason']}: {one['message']}" for one in found["conditions"])
     last = (f"Before: {one['release']} {one['result']}: {one['message']}" for one in found["history"][:1])
@@ -52,6 +52,8 @@ def _headline(found: Found) -> Text:
 
 def _words(found: Found) -> Iterator[Text]:
     yield Text(found["waits_for"])
+    if scaled := [f"{one['pool']} ({one['replicas']} now)" for one in found["pools"] if _is_autoscaled(one)]:
+        yield Text(f"An autoscaler owns the replicas of pool {', '.join(scaled)}")
     if found["changes"]:
         yield Text(f"Differs from stable: {'; '.join(found['changes'])}")
     if found["candidate"] and found["evidence_of"] == found["stable"]:
@@ -63,6 +65,10 @@ def _words(found: Found) -> Iterator[Text]:
             f"A false rollback in at most {terms['false_rollback_rate']} of rollouts (half of it now, over "
             f"{terms['tests']} tests), Passed at {terms['pass_confidence']}, design effect {terms['design_effect']}"
         )
+
+
+def _is_autoscaled(pool: Found) -> bool:
+    return bool(pool["replicas_owner"] == "autoscaler")
 
 
 def _evidence(found: Found) -> Table:

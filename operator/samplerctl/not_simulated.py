@@ -17,6 +17,9 @@ from sampler_rollouts.domain.resource import SpecError, parse_spec
 from samplerctl.errors import InputError
 from samplerctl.rollout_file import RolloutFile
 
+UNOWNED: Final = 10
+"""Servers of a pool whose number is an autoscaler's."""
+REPLICAS: Final = "spec.pools.replicas"
 FIELDS: Final = {
     "spec.routing.gateway": "users reach all ready pods alike, so the candidate's share is that of its pods, which is "
     "more than the step's weight where replicas are few",
@@ -25,6 +28,8 @@ FIELDS: Final = {
     "spec.strategy.preflight": "no build is examined, so one that it would refuse gets traffic",
     "spec.quality.probes": "only users' requests are counted; probes are more evidence, and make each check two tests",
     "spec.rollback.warmReplicas": "no pod is kept ready for a rollback, whose time is not simulated either",
+    REPLICAS: f"where an autoscaler owns them a pool has {UNOWNED} servers all the time: give it replicas in a copy of "
+    "the file for another number",
 }
 """Each field that is left out, and how the answer differs from a cluster's for it."""
 
@@ -32,11 +37,15 @@ FIELDS: Final = {
 def simulated(file: RolloutFile) -> RolloutFile:
     """The rollout without what is not simulated; ``left_out`` names the fields, and checks of what they bring."""
     raw, left_out = copy.deepcopy(file.raw), []
+    unowned = [pool for pool in raw["pools"] if pool.get("replicas") is None]
+    for pool in unowned:
+        pool["replicas"] = UNOWNED
     for path in FIELDS:
         _, block, field = path.split(".")
         # 0 warm replicas, or a null, ask for nothing.
         if isinstance(raw.get(block), dict) and raw[block].pop(field, None) not in (None, 0):
             left_out.append(path)
+    left_out += [REPLICAS] if unowned else []
     probing = [check.name for check in file.spec.quality.checks if check.name in PROBE_CHECKS]
     return without_checks(replace(file, raw=raw, left_out=(*file.left_out, *left_out)), probing)
 

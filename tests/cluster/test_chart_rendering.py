@@ -17,6 +17,7 @@ from sampler_rollouts.cluster.kinds import (
     EVENT,
     HTTP_ROUTE,
     POD,
+    SAMPLER_POOL,
     SERVICE,
 )
 from sampler_rollouts.domain.allowed import BY_DEFAULT, Allowed
@@ -41,6 +42,7 @@ def test_all_namespaces_by_default(render: Any) -> None:
         "ClusterRoleBinding/home:rel-sampler-rollouts:check-templates",
         "ConfigMap/rel-sampler-rollouts",
         "CustomResourceDefinition/clusterchecktemplates.samplerrollouts.io",
+        "CustomResourceDefinition/samplerpools.samplerrollouts.io",
         "CustomResourceDefinition/samplerrollouts.samplerrollouts.io",
         "Deployment/rel-sampler-rollouts",
         "Pod/rel-sampler-rollouts-check",
@@ -81,7 +83,7 @@ def test_a_check_in_the_operators_pod_needs_no_arguments(render: Any) -> None:
 def test_holders_of_kubernetes_own_roles_may_read_and_write_samplerrollouts(render: Any) -> None:
     objects = render()
     added = {name.rpartition(":")[2]: one for name, one in objects.items() if aggregated(one)}
-    kinds = ["samplerrollouts", "clusterchecktemplates"]
+    kinds = ["samplerrollouts", "samplerpools", "clusterchecktemplates"]
 
     assert {name: aggregated(one) for name, one in added.items()} == {
         "view": ["admin", "edit", "view"],
@@ -89,10 +91,11 @@ def test_holders_of_kubernetes_own_roles_may_read_and_write_samplerrollouts(rend
     }
     assert [(one["resources"], one["verbs"]) for one in added["view"]["rules"]] == [
         (kinds, ["get", "list", "watch"]),
-        (["samplerrollouts/status"], ["get"]),
+        (["samplerrollouts/status", "samplerpools/status", "samplerpools/scale"], ["get"]),
     ]
     assert [(one["resources"], one["verbs"]) for one in added["edit"]["rules"]] == [
-        (["samplerrollouts"], ["create", "update", "patch", "delete"])
+        (["samplerrollouts"], ["create", "update", "patch", "delete"]),
+        (["samplerpools/scale"], ["update", "patch"]),
     ]
     for values in ({"rbac": {"aggregate": False}}, {"rbac": {"create": False}}, {"watchNamespaces": ["a"]}):
         assert not [one for one in render(**values).values() if aggregated(one)], values
@@ -118,6 +121,8 @@ def test_the_rights_are_those_that_the_code_uses(render: Any) -> None:
         ("samplerrollouts.io", "samplerrollouts"): {"get", "list", "watch"},
         ("samplerrollouts.io", "samplerrollouts/status"): {"update"},
         ("samplerrollouts.io", "samplerrollouts/finalizers"): {"update"},
+        ("samplerrollouts.io", SAMPLER_POOL.plural): children,
+        ("samplerrollouts.io", f"{SAMPLER_POOL.plural}/status"): {"patch"},
         ("apps", DEPLOYMENT.plural): children,
         ("gateway.networking.k8s.io", HTTP_ROUTE.plural): children,
         ("apps", CONTROLLER_REVISION.plural): children,
@@ -353,7 +358,7 @@ def test_a_change_of_the_sources_starts_the_operator_anew(render: Any) -> None:
     assert checksum() != checksum(metricsSources={"default": {"url": "http://elsewhere"}})
 
 
-@pytest.mark.parametrize("plural", ["samplerrollouts", "clusterchecktemplates"])
+@pytest.mark.parametrize("plural", ["samplerrollouts", "samplerpools", "clusterchecktemplates"])
 def test_the_crd_is_rendered_as_it_was_generated(render: Any, plural: str) -> None:
     generated = yaml.safe_load((ROOT / "crds" / f"{plural}.samplerrollouts.io.yaml").read_text())
     name = f"CustomResourceDefinition/{plural}.samplerrollouts.io"

@@ -11,11 +11,11 @@ from sampler_rollouts.cluster.transport import KubernetesApi
 
 from local.cluster import Cluster
 from tests.support.definition import install_crd
-from tests.support.kube import cases_apply, cases_objects
+from tests.support.kube import cases_apply, cases_objects, cases_scale
 from tests.support.kube.conformance import CASES, Calls, Case
 from tests.support.waiting import wait_for
 
-TOLD_IN = (cases_apply, cases_objects)
+TOLD_IN = (cases_apply, cases_objects, cases_scale)
 NAMESPACE = "conformance"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sampler_rollouts.domain import sampler_pool
 from sampler_rollouts.domain.resource import API_VERSION, KIND
 
 from local.cluster import Cluster
@@ -39,15 +40,15 @@ ALLOWED: Spec = {
 }
 
 
-def create(server: Cluster, spec: Spec) -> None:
+def create(server: Cluster, spec: Spec, kind: str = KIND) -> None:
     metadata = {"name": "policed", "namespace": NAMESPACE}
-    body = {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec}
+    body = {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
     server.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(body))
 
 
-def refused(server: Cluster, spec: Spec) -> str:
+def refused(server: Cluster, spec: Spec, kind: str = KIND) -> str:
     try:
-        create(server, spec)
+        create(server, spec, kind)
     except LocalError as error:
         return str(error)
     return ""
@@ -90,6 +91,15 @@ def server(cluster: Cluster) -> Iterator[Cluster]:
 def test_what_is_allowed(server: Cluster) -> None:
     assert refused(server, ALLOWED) == ""
     assert refused(server, everything()) == ""
+    unowned = changed()
+    del unowned["pools"][0]["replicas"]
+    assert refused(server, unowned) == ""
+
+
+def test_what_an_autoscaler_may_ask_for_is_bounded_too(server: Cluster) -> None:
+    wait_for("the policy counts", lambda: refused(server, {"replicas": 17}, sampler_pool.KIND), timeout=60)
+    assert "at most 16 servers" in refused(server, {"replicas": 17}, sampler_pool.KIND)
+    assert refused(server, {"replicas": 16}, sampler_pool.KIND) == ""
 
 
 @pytest.mark.parametrize("place", IMAGES, ids=lambda place: ".".join(map(str, place)))

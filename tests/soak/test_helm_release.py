@@ -23,7 +23,7 @@ NAMESPACE = "helm-release"
 NAME = "kept"
 # With what the API server registers for it.
 DEFINITION = {f"APIService//{VERSION}.{GROUP}"} | {
-    f"CustomResourceDefinition//{name}" for name in (crd.NAME, crd.TEMPLATE_NAME)
+    f"CustomResourceDefinition//{name}" for name in (crd.NAME, crd.POOL_NAME, crd.TEMPLATE_NAME)
 }
 # No node has it: what is asked here is which objects are there, not whether they run.
 NOWHERE = "localhost/no/such@sha256:" + "0" * 64

@@ -16,11 +16,11 @@ OF_TESTS = f"{GROUP}/of-tests"
 
 
 def install_crd(cluster: Cluster) -> None:
-    """Apply both CRDs, labelled as the tests' own, and wait until the API server serves them.
+    """Apply all CRDs, labelled as the tests' own, and wait until the API server serves them.
 
     ``kubectl wait`` gives up at once on a definition so new that its conditions are still null.
     """
-    for definition in (crd.definition(), crd.template_definition()):
+    for definition in (crd.definition(), crd.pool_definition(), crd.template_definition()):
         name = definition["metadata"]["name"]
         definition["metadata"]["labels"] = {OF_TESTS: "true"}
         cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(definition))

@@ -248,6 +248,13 @@ capabilities: {drop: [ALL]}
 - apiGroups: [samplerrollouts.io]
   resources: [samplerrollouts/finalizers]
   verbs: [update]
+# Only for pools without replicas: an autoscaler owns the count.
+- apiGroups: [samplerrollouts.io]
+  resources: [samplerpools]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [samplerrollouts.io]
+  resources: [samplerpools/status]
+  verbs: [patch]
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, create, patch, delete]

@@ -26,6 +26,7 @@ from sampler_rollouts.cluster.kinds import (
     POD,
     PRUNE_ORDER,
     ROLLOUT,
+    SAMPLER_POOL,
     SERVICE,
     Kind,
     RolloutKey,
@@ -41,6 +42,7 @@ from sampler_rollouts.cluster.mirror import Mirror
 from sampler_rollouts.cluster.ownership import not_ours
 from sampler_rollouts.cluster.permit import Permit, PermittedApi
 from sampler_rollouts.cluster.routes import comes_by_route, route_state, unreadable
+from sampler_rollouts.cluster.scales import NOT_SERVED, counts_of, has_scales, parted
 from sampler_rollouts.cluster.shelf import version_of
 from sampler_rollouts.cluster.siblings import sibling
 from sampler_rollouts.cluster.strangers import calls_of
@@ -58,6 +60,7 @@ logger = logging.getLogger(__name__)
 _APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
 _STRATEGIC: Final = "application/strategic-merge-patch+json"
+_MANAGED: Final = {"fieldManager": FIELD_MANAGER}
 
 ChildId = tuple[str, str]
 """Kind and name."""
@@ -141,11 +144,13 @@ class KubernetesCluster:
         routes, route = self._route(rollout)
         kinds = (DEPLOYMENT, SERVICE, CONTROLLER_REVISION)
         owned = {HTTP_ROUTE: routes} | {kind: self._owned(kind, rollout) for kind in kinds}
-        owned[DISRUPTION_BUDGET], budgets = self._budgets(rollout)
+        owned[DISRUPTION_BUDGET], budgets = self._if_any(DISRUPTION_BUDGET, rollout, wanted=has_budgets(rollout))
+        owned[SAMPLER_POOL], scales = self._if_any(SAMPLER_POOL, rollout, wanted=has_scales(rollout))
         pods = self._list(POD, rollout)
         seen = observation(owned[DEPLOYMENT], owned[CONTROLLER_REVISION], pods, owned[SERVICE])
+        counts, calls = counts_of(rollout, owned[SAMPLER_POOL]), self._calls(rollout, seen.services)
         return Children(
-            observation=replace(seen, route=route, budgets=budgets, calls=self._calls(rollout, seen.services)),
+            observation=replace(seen, route=route, budgets=budgets, scales=scales, counts=counts, calls=calls),
             live=tuple(child for kind in PRUNE_ORDER for child in owned[kind]),
         )
 
@@ -177,17 +182,18 @@ class KubernetesCluster:
     def _calls(self, rollout: Manifest, services: Iterable[str]) -> tuple[OutsideEdit, ...]:
         return calls_of(self._mirror.strangers(key_of(rollout).namespace), frozenset(services))
 
-    def _budgets(self, rollout: Manifest) -> tuple[list[Manifest], bool]:
-        """The rollout's disruption budgets, and whether there may be some; nobody is asked where none was ever wanted.
+    def _if_any(self, kind: Kind, rollout: Manifest, *, wanted: bool) -> tuple[list[Manifest], bool]:
+        """The rollout's children of a kind that not all have, and whether there may be some; nobody is asked where none
+        was ever wanted.
 
         Who may not read them learns that when one is to be written: it keeps nothing else from being seen (R7).
         """
-        if not has_budgets(rollout):
+        if not wanted:
             return [], False
         try:
-            found = self._owned(DISRUPTION_BUDGET, rollout)
+            found = self._owned(kind, rollout)
         except ClusterError as error:
-            logger.debug("disruption budgets cannot be read", extra={"error": str(error)})
+            logger.debug("%s cannot be read", kind.plural, extra={"error": str(error)})
             return [], True
         return found, bool(found)
 
@@ -209,36 +215,56 @@ class KubernetesCluster:
 
     def apply(self, rollout: Manifest, wanted: Manifest, children: Children) -> bool:
         """Create or correct one child; whether anything was written."""
-        live = children.find(*child_id(wanted))
+        live, (body, status) = children.find(*child_id(wanted)), parted(wanted)
+        wrote = live is None or terminating(live) or self._compared.differs(body, live)
         if live is None:
-            self._create(rollout, wanted)
+            live = self._create(rollout, wanted)
+        elif wrote:
+            live = self._correct(rollout, body, live)
+        if status and live.get("status") != status:
+            self._tell(rollout, wanted, live)
             return True
-        if not terminating(live) and not self._compared.differs(wanted, live):
-            return False
-        self._correct(rollout, wanted, live)
-        return True
+        return wrote
 
-    def _create(self, rollout: Manifest, wanted: Manifest) -> None:
+    def _create(self, rollout: Manifest, wanted: Manifest) -> Manifest:
         """Without force: a stranger of the same name is never taken over."""
-        path = kind_of(wanted).path(key_of(rollout).namespace, metadata(wanted)["name"])
+        path, (body, status) = kind_of(wanted).path(key_of(rollout).namespace, metadata(wanted)["name"]), parted(wanted)
         try:
             found = self._api.request("GET", path)
         except NotFoundError:
-            self._patch(rollout, wanted, force=False)
-            return
+            return self._post(rollout, wanted) if status else self._patch(rollout, wanted, force=False)
         if not controlled_by(found, metadata(rollout)["uid"]):
             raise not_ours(_name(wanted), found, rollout)
         # It is ours and somebody took our label off.
-        self._correct(rollout, wanted, found)
+        return self._correct(rollout, body, found)
 
-    def _correct(self, rollout: Manifest, wanted: Manifest, live: Manifest) -> None:
+    def _post(self, rollout: Manifest, wanted: Manifest) -> Manifest:
+        """What is not to be applied as a whole (``scales``)."""
+        _check_belongs(rollout, wanted)
+        kind, key = kind_of(wanted), key_of(rollout)
+        try:
+            made = self._write(kind, key, "POST", kind.path(key.namespace), query=_MANAGED, body=wanted)
+        except NotFoundError as error:
+            raise RefusedError(f"{_name(wanted)}: {NOT_SERVED}") from error
+        logger.info("created", extra={"rollout": str(key), "child": _name(wanted)})
+        return made
+
+    def _tell(self, rollout: Manifest, wanted: Manifest, live: Manifest) -> None:
+        """Write a child's status, over the very state of it that was looked at."""
+        kind, key = kind_of(wanted), key_of(rollout)
+        path = kind.path(key.namespace, metadata(live)["name"]) + "/status"
+        body = {"metadata": {"resourceVersion": metadata(live)["resourceVersion"]}, "status": wanted["status"]}
+        self._write(kind, key, "PATCH", path, query=_MANAGED, body=body, content_type=_MERGE)
+
+    def _correct(self, rollout: Manifest, wanted: Manifest, live: Manifest) -> Manifest:
         if terminating(live):
             raise ConflictError(f"{_name(wanted)} is still being deleted")
         # The uid makes sure that what we write over is what we looked at.
         with _the_same_object(live):
-            self._patch(rollout, _with_uid(wanted, metadata(live)["uid"]), force=True)
+            made = self._patch(rollout, _with_uid(wanted, metadata(live)["uid"]), force=True)
             if strange := strange_fields(wanted, live):
                 self._take_out(rollout, live, strange)
+        return made
 
     def _take_out(self, rollout: Manifest, live: Manifest, fields: Iterable[str]) -> None:
         """Of a spec that is ours alone what others have added: to apply a manifest without it leaves it there."""
@@ -247,11 +273,11 @@ class KubernetesCluster:
         path, query = kind.path(key.namespace, metadata(live)["name"]), {"fieldManager": FIELD_MANAGER}
         self._write(kind, key, "PATCH", path, query=query, body=body, content_type=_MERGE)
 
-    def _patch(self, rollout: Manifest, wanted: Manifest, *, force: bool) -> None:
+    def _patch(self, rollout: Manifest, wanted: Manifest, *, force: bool) -> Manifest:
         key = key_of(rollout)
         _check_belongs(rollout, wanted)
         kind = kind_of(wanted)
-        self._write(
+        made = self._write(
             kind,
             key,
             "PATCH",
@@ -261,6 +287,7 @@ class KubernetesCluster:
             content_type=_APPLY,
         )
         logger.info("applied", extra={"rollout": str(key), "child": _name(wanted)})
+        return made
 
     def edits(self, wanted: Iterable[Manifest], children: Children) -> tuple[OutsideEdit, ...]:
         """What others have changed of children that are wanted otherwise, and their routes to them. Asks nobody."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from sampler_rollouts.domain import sampler_pool
 from sampler_rollouts.domain.outcome import Manifest
 
 FIELD_MANAGER: Final = "sampler-rollouts"
@@ -47,10 +48,11 @@ SERVICE: Final = Kind("v1", "Service", "services")
 CONTROLLER_REVISION: Final = Kind("apps/v1", "ControllerRevision", "controllerrevisions")
 HTTP_ROUTE: Final = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
 DISRUPTION_BUDGET: Final = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
+SAMPLER_POOL: Final = Kind(ROLLOUT.api_version, sampler_pool.KIND, sampler_pool.PLURAL)
 POD: Final = Kind("v1", "Pod", "pods")
 EVENT: Final = Kind("events.k8s.io/v1", "Event", "events")
 
-PRUNE_ORDER: Final = (HTTP_ROUTE, DEPLOYMENT, DISRUPTION_BUDGET, SERVICE, CONTROLLER_REVISION)
+PRUNE_ORDER: Final = (HTTP_ROUTE, DEPLOYMENT, DISRUPTION_BUDGET, SAMPLER_POOL, SERVICE, CONTROLLER_REVISION)
 """Kinds of children, in the order in which they go away."""
 
 

@@ -20,6 +20,7 @@ from sampler_rollouts.cluster.kinds import (
     HTTP_ROUTE,
     POD,
     ROLLOUT,
+    SAMPLER_POOL,
     SERVICE,
     Kind,
     RolloutKey,
@@ -37,7 +38,7 @@ from sampler_rollouts.domain.render import LABEL_ROLLOUT
 
 logger = logging.getLogger(__name__)
 
-CHILDREN: Final = (DEPLOYMENT, SERVICE, CONTROLLER_REVISION, POD, DISRUPTION_BUDGET, HTTP_ROUTE)
+CHILDREN: Final = (DEPLOYMENT, SERVICE, CONTROLLER_REVISION, POD, DISRUPTION_BUDGET, HTTP_ROUTE, SAMPLER_POOL)
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 30.0
 """Seconds after which a watch that failed is begun again: the Gateway API may be installed at any time."""

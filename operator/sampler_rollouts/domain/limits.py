@@ -59,6 +59,8 @@ SUSPECTS_HELD: Final = 64
 """Of all releases that were rolled back together, those of the newest."""
 SUSPECT: Final = IMAGE + 16
 """What names one."""
+SELECTOR: Final = 256
+"""Of a SamplerPool: three labels of ours, with the names of a SamplerRollout and a pool."""
 OBJECT: Final = 253
 """The name of an object of Kubernetes, or of a field manager."""
 EDITS: Final = 10

@@ -167,6 +167,10 @@ class Observation:
     """What each of our Services selects, by name."""
     budgets: bool = False
     """Whether disruption budgets of ours are there, or may be."""
+    scales: bool = False
+    """The same of SamplerPools."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """How many servers a pool's SamplerPool asks for, as far as they could be read."""
     route: RouteState | None = None
     """None if there is no HTTPRoute of ours, or nobody comes through one."""
     calls: tuple[OutsideEdit, ...] = ()

@@ -44,7 +44,7 @@ class ReleasePool(Loose):
     revision: Label
     image: Annotated[str, Field(max_length=limits.IMAGE)] = ""
     replicas: Count = 0
-    """Wanted by the spec when it last had the pool, outside the hash: a pool that comes back has as many again."""
+    """Wanted when the spec last had the pool, outside the hash: a pool that comes back has as many again."""
 
 
 class Release(Loose):

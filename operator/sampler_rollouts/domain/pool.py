@@ -251,8 +251,9 @@ class Pool(Strict):
     context_class: Label | None = Field(
         None, description="Which of routing.contextClasses it serves; required where there are any."
     )
-    replicas: Annotated[int, Field(ge=1, le=limits.REPLICAS)]
-    """Servers of the pool, whatever release they run."""
+    replicas: Annotated[int, Field(ge=1, le=limits.REPLICAS)] | None = Field(
+        None, description="Servers of the pool, whatever release they run. Absent: an autoscaler's, by a SamplerPool."
+    )
     image: Image
     """The build, by digest: name@sha256:<64 hex digits>."""
     sampler: Sampler = Field(default_factory=Sampler)

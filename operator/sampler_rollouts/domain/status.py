@@ -159,9 +159,13 @@ class PoolStatus(Loose):
 
     name: Label
     replicas: Count = 0
-    """Wanted by the spec when it last could be read."""
+    """Wanted when that last could be read: by the spec, or by the pool's autoscaler."""
+    autoscaled: bool = False
+    """The spec gives no number: an autoscaler's SamplerPool does."""
+    covered: Annotated[int, Field(ge=0, le=limits.REPLICAS)] = 0
+    """Of more servers than before, as many as have been ready: what must not be lost meanwhile; 0 once all have."""
     ready: Count = 0
-    max_unavailable: Count = 0
+    max_unavailable: Annotated[int, Field(ge=0, le=limits.REPLICAS)] = 0
     """Of its disruption budget, when the spec last could be read; 0 is none."""
     revision: Label = ""
     """The revision that the pool is moving to, or serves."""
@@ -265,6 +269,8 @@ class Status(Loose):
     """What should have gone, and is still there."""
     budgets: bool = False
     """Disruption budgets are wanted, or still there: without any nobody needs the right to them."""
+    scales: bool = False
+    """The same of SamplerPools."""
     removed: Annotated[list[RemovedPool], Field(max_length=limits.REMAINS)] = Field(default_factory=list)
     """Pools that stable has no more, while something of them is there: the last servers of a class never go."""
     pools: Annotated[list[PoolStatus], Field(max_length=2 * limits.POOLS, json_schema_extra=limits.map_by("name"))] = (

@@ -5,15 +5,17 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from sampler_rollouts import crd
 from sampler_rollouts.cluster.errors import RefusedError
 from sampler_rollouts.domain.resource import SpecError, parse_spec
+from sampler_rollouts.domain.sampler_pool import SamplerPool, SamplerPoolStatus
 from sampler_rollouts.domain.status import Status
 
 Obj = dict[str, Any]
 _PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 _IMMUTABLE = {"deployments": ("selector",)}
+_STATUSES: dict[str, type[BaseModel]] = {"samplerrollouts": Status, "samplerpools": SamplerPoolStatus}
 
 
 def admit(plural: str, obj: Obj, live: Obj | None) -> Obj:
@@ -25,6 +27,8 @@ def admit(plural: str, obj: Obj, live: Obj | None) -> Obj:
         _service(obj)
     elif plural == "samplerrollouts":
         _rollout(obj)
+    elif plural == "samplerpools":
+        _valid(SamplerPool, obj.get("spec"))
     for name in _IMMUTABLE.get(plural, ()) if live else ():
         if obj["spec"].get(name) != (live or {})["spec"].get(name):
             raise RefusedError(f"{plural}: spec.{name}: field is immutable")
@@ -83,11 +87,14 @@ def _rollout(obj: Obj) -> None:
 
 
 def admit_status(plural: str, status: Any) -> None:
-    """The bounds of the CRD's status."""
-    if plural != "samplerrollouts":
-        return
+    """The bounds of a definition's status."""
+    if plural in _STATUSES:
+        _valid(_STATUSES[plural], status or {})
+
+
+def _valid(model: type[BaseModel], value: Any) -> None:
     try:
-        Status.model_validate(status or {})
+        model.model_validate(value)
     except ValidationError as error:
         raise RefusedError(str(error)) from None
 

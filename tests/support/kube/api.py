@@ -44,6 +44,8 @@ class MemoryApi(Store):
         """The same of what an admission webhook refuses."""
         self.untouchable: set[str] = set()
         """Paths of objects whose changes it refuses."""
+        self.unserved: set[str] = set()
+        """Plurals of kinds whose definition is not there."""
 
     def request(
         self,
@@ -90,6 +92,10 @@ class MemoryApi(Store):
     ) -> Obj:
         """One request of anybody: no hooks, no count."""
         query = dict(query or {})
+        if plural_of(path) in self.unserved:
+            raise NotFoundError(f"{method} {path}: 404 page not found")
+        if path.endswith("/scale"):
+            return _answered(self._scale(method, path.removesuffix("/scale"), body, query))
         if method == "GET":
             return _answered(self._get(path, query))
         who = Manager(query.get("fieldManager", "unknown"))
@@ -160,11 +166,30 @@ class MemoryApi(Store):
         return self._replace(target, body, who)
 
     def _merge(self, path: str, body: Obj, who: Manager) -> Obj:
+        target = path.removesuffix("/status")
+        live, named = self.live(target), body.get("metadata") or {}
+        if named.get("uid", live["metadata"]["uid"]) != live["metadata"]["uid"]:
+            raise RefusedError(f"{target}: 422 metadata.uid: field is immutable")
+        if named.get("resourceVersion", live["metadata"]["resourceVersion"]) != live["metadata"]["resourceVersion"]:
+            raise ConflictError(f"{target}: 409 the object has been modified")
+        if path == target:
+            return self._replace(target, _patched(copied(live), body), who)
+        new = {**copied(live), "status": _patched(copied(live.get("status") or {}), body.get("status") or {})}
+        admit_status(plural_of(target), new["status"])
+        return self._replace(target, new, Manager(who.name, who.operation, "status"))
+
+    def _scale(self, method: str, path: str, body: Obj | None, query: Mapping[str, str]) -> Obj:
+        """The scale subresource of a SamplerPool, as its definition maps it; both kinds of writes give a count."""
         live = self.live(path)
-        uid = (body.get("metadata") or {}).get("uid", live["metadata"]["uid"])
-        if uid != live["metadata"]["uid"]:
-            raise RefusedError(f"{path}: 422 metadata.uid: field is immutable")
-        return self._replace(path, _patched(copied(live), body), who)
+        if method != "GET":
+            spec = {**live["spec"], "replicas": (body or {})["spec"]["replicas"]}
+            who = Manager(query.get("fieldManager", "unknown"), subresource="scale")
+            live = self._replace(path, {**copied(live), "spec": spec}, who)
+        status = live.get("status") or {}
+        told = {"replicas": status.get("replicas", 0), "selector": status.get("selector", "")}
+        metadata = {k: v for k, v in live["metadata"].items() if k in ("name", "namespace", "uid", "resourceVersion")}
+        spec = {"replicas": live["spec"]["replicas"]}
+        return {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": metadata, "spec": spec, "status": told}
 
     def _conditions(self, path: str, body: Obj, who: Manager) -> Obj:
         """A strategic merge of conditions, the one that is asked for: a list by type."""

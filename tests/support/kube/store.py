@@ -23,7 +23,7 @@ Event = tuple[str, Obj]
 Backup = tuple[int, dict[str, Obj]]
 PATH = re.compile(r"(?P<root>/(?:api|apis/[^/]+)/[^/]+)(?:/namespaces/(?P<ns>[^/]+))?/(?P<plural>[^/]+)(?P<rest>.*)")
 _LOG = 4096
-WITH_STATUS = frozenset({"samplerrollouts", "deployments", "pods", "httproutes"})
+WITH_STATUS = frozenset({"samplerrollouts", "samplerpools", "deployments", "pods", "httproutes"})
 KINDS = {
     "pods": ("v1", "Pod"),
     "services": ("v1", "Service"),
@@ -35,6 +35,7 @@ KINDS = {
     "poddisruptionbudgets": ("policy/v1", "PodDisruptionBudget"),
     "events": ("events.k8s.io/v1", "Event"),
     "samplerrollouts": ("samplerrollouts.io/v1alpha1", "SamplerRollout"),
+    "samplerpools": ("samplerrollouts.io/v1alpha1", "SamplerPool"),
 }
 
 

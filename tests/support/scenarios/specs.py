@@ -38,7 +38,7 @@ def spec(
     *,
     pools: Sequence[str] = POOLS,
     builds: dict[str, str] | None = None,
-    replicas: int = 4,
+    replicas: int | None = 4,
     waves: Sequence[Sequence[str]] | None = None,
     steps: Sequence[Any] = STEPS,
     step_seconds: int = 15,
@@ -58,7 +58,7 @@ def spec(
 ) -> Obj:
     """A whole spec; ``builds`` gives single pools another build than the rest; ``shares``: the route table;
     ``classes``: the context class of each pool, the one that is named first being where requests without a class go;
-    ``template``: the admin's, of which one more check is.
+    ``template``: the admin's, of which one more check is; without ``replicas`` an autoscaler owns them.
     """
     images = dict.fromkeys(pools, build) | (builds or {})
     strategy: Obj = {
@@ -80,9 +80,10 @@ def spec(
         routing["contextClasses"] = [{"name": one, "maxTokens": 1000 * n} for n, one in enumerate(named, 1)]
     checks: list[Obj] = [{"name": "unexpected-script", "maxRate": "5%"}]
     checks += [{"name": "own", "template": template, "maxRate": "5%"}] if template else []
-    of_pool = {"disruptionBudget": {"maxUnavailable": budget}} if budget else {}
+    of_pool: Obj = {"disruptionBudget": {"maxUnavailable": budget}} if budget else {}
     of_class = {name: {"contextClass": classes[name]} if classes else {} for name in pools}
-    of_each = {name: {"name": name, "replicas": replicas, "image": image(images[name])} for name in pools}
+    of_pool |= {} if replicas is None else {"replicas": replicas}
+    of_each = {name: {"name": name, "image": image(images[name])} for name in pools}
     return ({"routing": routing} if routing else {}) | {
         "pools": [of_each[name] | of_pool | of_class[name] for name in pools],
         "strategy": strategy,

@@ -24,6 +24,7 @@ PLURALS = {
     "controllerrevisions": "apis/apps/v1",
     "poddisruptionbudgets": "apis/policy/v1",
     "httproutes": "apis/gateway.networking.k8s.io/v1",
+    "samplerpools": "apis/samplerrollouts.io/v1alpha1",
 }
 _served: dict[str, World] = {}
 

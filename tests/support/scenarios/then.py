@@ -117,6 +117,18 @@ class Then:
 
         self._story.wait(f"no pod of {build} kept warm in {pool}", gone, within)
 
+    def scale(self, replicas: int | None, there: int | None = None, pool: str = "cpu") -> None:
+        """What the pool's SamplerPool asks for, and how many servers it says there are; None: there is no such one."""
+
+        def told() -> bool:
+            found = self._story.own("samplerpools").get(f"{self._story.name}-{pool}")
+            if found is None or replicas is None:
+                return found is None and replicas is None
+            has = (found.get("status") or {}).get("replicas")
+            return found["spec"]["replicas"] == replicas and there in (None, has)
+
+        self._story.wait(f"a SamplerPool of {replicas} in {pool}, with {there}", told)
+
     def budgets(self, within: float = PATIENCE, **most: int) -> None:
         """How many pods of each build evictions may take at once; no other build has a disruption budget."""
 
@@ -198,6 +210,7 @@ class Then:
     def nothing_is_left(self, within: float = PATIENCE) -> None:
         """No child, no pod, no endpoint."""
         kinds = ("deployments", "replicasets", "pods", "services", "endpoints", "controllerrevisions", "httproutes")
+        kinds += ("samplerpools",)
         self._story.wait("nothing left", lambda: not any(self._story.world.api.kinds(kind) for kind in kinds), within)
 
     def service_is_there(self) -> None:

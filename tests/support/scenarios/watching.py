@@ -112,7 +112,8 @@ class Watching:
         status = rollout.get("status") or {}
         if status.get("stage") != "Progressing":
             return
-        replicas = {pool["name"]: pool["replicas"] for pool in rollout["spec"]["pools"]}
+        asked = {row["name"]: row["replicas"] for row in status.get("pools") or []}  # of an autoscaler, when last read
+        replicas = {pool["name"]: pool.get("replicas", asked.get(pool["name"])) for pool in rollout["spec"]["pools"]}
         for row in status.get("pools") or []:
             revision = _revision_in(status.get("candidate"), row["name"])
             if not revision or revision == _revision_in(status.get("stable"), row["name"]):

@@ -15,7 +15,7 @@ from sampler_rollouts.domain.resource import ACT_PREFIX, PROMOTE_ANNOTATION
 from tests.support.kube.lives import CRASHING, WELL, Life
 from tests.support.scenarios.reports import PASSES, Report
 from tests.support.scenarios.specs import build_of, image, spec
-from tests.support.scenarios.story import PATIENCE, Story
+from tests.support.scenarios.story import PATIENCE, PLURALS, Story
 from tests.support.scenarios.world import NAMESPACE
 
 OTHER = "other"
@@ -35,6 +35,15 @@ class When:
     def spec_changes(self, **changes: Any) -> None:
         """The same build."""
         self._story.ask(**changes)
+
+    def spec_cannot_be_read(self) -> None:
+        """It has a field of a later version, whose definition let it pass."""
+
+        def change(rollout: Any) -> None:
+            rollout["spec"]["later"] = {}
+            rollout["metadata"]["generation"] += 1
+
+        self._world.api.edit(self._world.path(self._story.name), change, "somebody")
 
     def git_is_applied_again_and_again(self) -> None:
         """A GitOps tool makes the spec what was last asked for, each second; what is asked for is a commit."""
@@ -119,6 +128,23 @@ class When:
     def somebody_scales(self, build: str, replicas: int, pool: str = "cpu") -> None:
         """A person, or an autoscaler."""
         self._world.scale(self._story.child("deployments", build, pool), replicas)
+
+    def autoscaler_asks_for(self, replicas: int, pool: str = "cpu") -> None:
+        """As a HorizontalPodAutoscaler does, through the scale subresource of the pool's SamplerPool."""
+        path = f"{self._scale_of(pool)}/scale"
+        query, body = {"fieldManager": "kube-controller-manager"}, {"spec": {"replicas": replicas}}
+        self._world.api.answer("PUT", path, query=query, body=body)
+
+    def somebody_deletes_the_scale(self, pool: str = "cpu") -> None:
+        """The SamplerPool."""
+        self._world.delete(self._scale_of(pool))
+
+    def _scale_of(self, pool: str) -> str:
+        return f"/{PLURALS['samplerpools']}/namespaces/{NAMESPACE}/samplerpools/{self._story.name}-{pool}"
+
+    def definition_is_there(self, plural: str, there: bool = True) -> None:
+        """Whether the API server knows a kind."""
+        (self._world.api.unserved.discard if there else self._world.api.unserved.add)(plural)
 
     def somebody_deletes(self, plural: str, build: str, pool: str = "cpu") -> None:
         """A child of ours."""

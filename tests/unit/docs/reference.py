@@ -10,7 +10,7 @@ from unittest.mock import MagicMock
 
 import typer
 from prometheus_client import CollectorRegistry
-from sampler_rollouts.crd import definition, template_definition
+from sampler_rollouts.crd import definition, pool_definition, template_definition
 from sampler_rollouts.domain.rules import CEL_KEY
 from sampler_rollouts.handlers.loop import ReconcileLoop
 from sampler_rollouts.handlers.options import _parser, variable
@@ -41,6 +41,8 @@ def page() -> list[str]:
         *("", "## `status`", "", *table(["field", "type", "meaning"], (row[:2] + row[3:] for row in fields(status())))),
         *("", "## `spec` of a ClusterCheckTemplate", "", *table(FIELDS, fields(template()))),
         *("", "## Rules for a ClusterCheckTemplate", "", *table(["where", "what is refused"], rules(template()))),
+        *("", "## `spec` of a SamplerPool", "", *table(FIELDS, fields(_part(pool_definition(), "spec")))),
+        *("", "## `status` of a SamplerPool", "", *table(FIELDS, fields(_part(pool_definition(), "status")))),
         *("", "## The operator's configuration file", "", *table(FIELDS, fields(configuration()))),
         *("", "## Metrics of the operator", "", *table(METRICS, of_operator())),
         *("", "## Metrics of our sampler server", "", *table(METRICS, of_samplers())),

@@ -155,3 +155,9 @@ def test_several_files_are_told_apart(tmp_path: Path) -> None:
     code, output = validate(right, wrong, "--json")
     found = json.loads(output)
     assert (code, found["valid"], [one["valid"] for one in found["files"]]) == (2, False, [True, False])
+
+
+def test_replicas_that_an_autoscaler_owns_are_right(tmp_path: Path) -> None:
+    body = copy.deepcopy(BODY)
+    del body["spec"]["pools"][0]["replicas"]
+    assert validate(written(tmp_path, body)) == (0, "chat: valid")

@@ -118,6 +118,20 @@ def test_tables_say_where_it_stands(tmp_path: Path, command: str) -> None:
         assert words in answer.output
 
 
+def test_whose_the_replicas_are_is_told(tmp_path: Path) -> None:
+    scaled = body()
+    scaled["status"]["pools"][0] |= {"autoscaled": True, "replicas": 7}
+    shown = ask(tmp_path, "status", "chat", bodies=[scaled]).output
+    assert "of 7 (autoscaler)" in shown
+    assert shown.count("(autoscaler)") == 1
+    assert "An autoscaler owns the replicas of pool cpu-a (7 now)" in ask(
+        tmp_path, "explain", "chat", bodies=[scaled]
+    ).output.replace("\n", " ")
+    found = json.loads(ask(tmp_path, "explain", "chat", "--json", bodies=[scaled]).output)
+    owners = [(pool["replicas"], pool["replicas_owner"]) for pool in found["pools"]]
+    assert owners == [(7, "autoscaler"), (2, "spec")]
+
+
 def test_status_after_a_rollback_says_why(tmp_path: Path) -> None:
     answer = ask(tmp_path, "status", "chat", bodies=[body(failed=True)])
     assert "RolledBack" in answer.output

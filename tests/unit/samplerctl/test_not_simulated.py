@@ -11,6 +11,7 @@ import pytest
 import yaml
 from sampler_rollouts.domain.outcome import Outcome
 from sampler_rollouts.domain.status import Status
+from samplerctl import not_simulated
 from samplerctl.app import app
 from samplerctl.errors import InputError
 from samplerctl.not_simulated import simulated, without_checks
@@ -127,6 +128,17 @@ def test_what_is_left_must_be_a_rollout(tmp_path: Path) -> None:
 def test_a_null_is_as_good_as_nothing(tmp_path: Path) -> None:
     file = simulated(read_rollout(rollout(tmp_path, strategy=None, rollback=None)))
     assert (file.left_out, file.before().spec.strategy.bake_time) == ((), "0s")
+
+
+def test_of_an_autoscalers_pool_a_number_is_taken_and_told(tmp_path: Path) -> None:
+    path = rollout(tmp_path)
+    body = yaml.safe_load(path.read_text())
+    del body["spec"]["pools"][1]["replicas"]
+    path.write_text(yaml.safe_dump(body))
+    file = simulated(read_rollout(path))
+    assert ([pool.replicas for pool in file.spec.pools], file.left_out) == ([4, 10], ("spec.pools.replicas",))
+    assert [pool.replicas for pool in file.before().spec.pools] == [4, 10]
+    assert "has 10 servers all the time: give it replicas" in not_simulated.words(file.left_out)[0]
 
 
 def applied(*objects: dict[str, Any]) -> SimulatedCluster:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.allowed import BY_DEFAULT, Allowed
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.outcome import EventNote
@@ -140,12 +141,26 @@ class Turn:
         return found
 
     def replicas(self, name: str) -> int:
-        """How many servers the pool is to have: what the spec says, or last said; if that is lost, what there is."""
+        """How many servers the pool is to have: what the spec says, or its autoscaler, or what either last said; if
+        that is lost, what there is."""
         wanted = self.wish.spec.pool(name) if self.wish else None
-        told = wanted or self.status.pool(name)  # asking makes no row: a removed pool has none
-        known = (told.replicas if told else 0) or self._remembered(name)
+        if wanted and wanted.replicas:
+            return wanted.replicas
+        row = self.status.pool(name)  # asking makes no row: a removed pool has none
+        asked = self.seen.counts.get(name) if self.autoscaled(name) else None
+        known = asked or (row.replicas if row else 0) or self._remembered(name)
         there = [item.replicas for item in self.seen.workloads if item.pool == name]
         return known or max([1, *there])
+
+    def autoscaled(self, name: str) -> bool:
+        """Whether an autoscaler owns the pool's count, as the spec says, or last said of a pool that still serves."""
+        wanted, row = self.wish.spec.pool(name) if self.wish else None, self.status.pool(name)
+        return wanted.replicas is None if wanted else row is not None and row.autoscaled
+
+    def covered(self, name: str) -> int:
+        """How many of them must be made up for where they are not ready: of more than before those that have been."""
+        row = self.status.pool(name)
+        return min(self.replicas(name), (row.covered if row else 0) or limits.REPLICAS)
 
     def _remembered(self, name: str) -> int:
         """As many as the releases say that have the pool, or may bring it back; 0 if none does."""

@@ -23,6 +23,7 @@ from sampler_rollouts.domain.decision import (
     preflight,
     progress,
     removed,
+    scaling,
     share,
     suspects,
     table,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from sampler_rollouts.domain.observation import Observation
 
 POLICIES: Final[tuple[Callable[[Turn], None], ...]] = (
+    scaling.note_counts,
     table.note_table,
     note_gateway,
     share.note_shares,
@@ -160,7 +162,8 @@ def _wish(raw: Mapping[str, Any], meta: ResourceMeta, now: datetime) -> Wish:
         raise SpecError(beyond)
     by_pool = revisions(spec)
     pools = [
-        ReleasePool(name=pool.name, revision=by_pool[pool.name], image=pool.image, replicas=pool.replicas)
+        # How many there are to be of an autoscaler's pool is noted with all others (scaling.py).
+        ReleasePool(name=pool.name, revision=by_pool[pool.name], image=pool.image, replicas=pool.replicas or 0)
         for pool in spec.pools
     ]
     routes = tables_of(spec)

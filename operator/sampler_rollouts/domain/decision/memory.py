@@ -102,14 +102,8 @@ def use_word(turn: Turn) -> None:
 
 
 def remember(turn: Turn) -> None:
-    """Births, replicas, traffic, and what keeps pods from starting."""
+    """Births, traffic, and what keeps pods from starting."""
     status, rollout = turn.status, turn.status.rollout
-    if turn.wish:
-        for pool in turn.wish.spec.pools:
-            turn.pool(pool.name).replicas = pool.replicas
-        for item in (item for one in status.kept() for item in one.pools):
-            wanted = turn.wish.spec.pool(item.name)
-            item.replicas = wanted.replicas if wanted else item.replicas
     release = status.candidate or release_under_test(status)
     if rollout and release:
         _note_births(turn, rollout, release)

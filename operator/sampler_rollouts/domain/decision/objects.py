@@ -12,6 +12,7 @@ from sampler_rollouts.domain.decision.examined import awaited
 from sampler_rollouts.domain.decision.preflight import preflight_manifests
 from sampler_rollouts.domain.decision.probing import probe_manifests
 from sampler_rollouts.domain.decision.route_rules import name_of
+from sampler_rollouts.domain.decision.scaling import scale_manifests
 from sampler_rollouts.domain.release import child_name
 from sampler_rollouts.domain.render_standby import standby_deployment
 
@@ -42,6 +43,8 @@ def manifests(turn: Turn, plan: dict[render.Child, int], beside: Warm) -> tuple[
     deployments += _standbys(turn, beside)
     budgets = _budgets(turn, plan)
     turn.status.budgets = bool(budgets) or turn.seen.budgets
+    scales = scale_manifests(turn)
+    turn.status.scales = bool(scales) or turn.seen.scales
     without_pods = ((child, template_of(turn, child)) for child in _remembered(turn, plan | beside.kept))
     records += [render.controller_revision(owner, child, template) for child, template in without_pods if template]
     if keep:
@@ -52,7 +55,7 @@ def manifests(turn: Turn, plan: dict[render.Child, int], beside: Warm) -> tuple[
     # The route before the Deployments: who loses pods has lost the requests before.
     routes = (route,) if route else ()
     others = (*preflight_manifests(turn), *probe_manifests(turn, plan))
-    return (*records, *services, *routes, *deployments, *budgets, *others), frozenset(keep)
+    return (*records, *services, *routes, *deployments, *budgets, *scales, *others), frozenset(keep)
 
 
 def _standbys(turn: Turn, beside: Warm) -> list[Manifest]:

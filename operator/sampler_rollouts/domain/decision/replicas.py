@@ -70,7 +70,7 @@ def candidate_wanted(turn: Turn, rollout: Rollout, pool: str) -> int:
     ready = turn.ready(pool, revision_in(turn.status.stable, pool))
     if not ready:
         return count
-    by_share, by_need = count * ready // stable, _half(turn.replicas(pool)) - ready
+    by_share, by_need = count * ready // stable, _half(turn.covered(pool)) - ready
     return min(count, max(1, by_share, by_need))
 
 
@@ -110,7 +110,8 @@ def _shared(turn: Turn, rollout: Rollout, pool: str) -> dict[Child, int]:
     replicas, weight = turn.replicas(pool), weight_of(rollout, pool)
     new = revision_in(turn.status.candidate, pool)
     count = candidate_wanted(turn, rollout, pool)
-    room = replicas if gateway.routed(turn) else replicas - min(count, turn.ready(pool, new))
+    rest, missing = replicas - candidate_count(weight, replicas), turn.covered(pool) - min(count, turn.ready(pool, new))
+    room = replicas if gateway.routed(turn) else max(rest, missing)
     plan = {} if pending(rollout) else {Child(pool, new): count}
     old = revision_in(turn.status.stable, pool)
     if old:
@@ -124,8 +125,8 @@ def _left_over(turn: Turn, rollout: Rollout, pool: str) -> dict[Child, int]:
     A pool that the candidate does not have keeps them until it serves everywhere, and those of a rejected release no
     longer than until its pods are ready everywhere. No count ever rises.
     """
-    new, replicas = revision_in(turn.status.candidate, pool), turn.replicas(pool)
-    room = replicas - min(replicas, turn.ready(pool, new))
+    new, needed = revision_in(turn.status.candidate, pool), turn.covered(pool)
+    room = needed - min(needed, turn.ready(pool, new))
     plan: dict[Child, int] = {}
     for release in sorted(rollout.leftovers, key=lambda release: turn.status.held(release.hash) is not None):
         old = release.revision(pool)
@@ -145,7 +146,7 @@ def _leaving(turn: Turn, pool: str) -> dict[Child, int]:
     The candidate's count never rises: it is bounded by what it was, and by its pods that are ready.
     """
     new, old = revision_in(turn.status.candidate, pool), revision_in(turn.status.stable, pool)
-    missing = _half(turn.replicas(pool)) - turn.ready(pool, old)
+    missing = _half(turn.covered(pool)) - turn.ready(pool, old)
     needed = missing if old else _needed_instead(turn, Child(pool, new))
     count = min(needed, turn.ready(pool, new), turn.pool(pool).candidate_replicas)
     return {Child(pool, new): count} if count > 0 else {}
@@ -154,9 +155,9 @@ def _leaving(turn: Turn, pool: str) -> dict[Child, int]:
 def _needed_instead(turn: Turn, child: Child) -> int:
     """Of half a pool that stable does not have, the part that stable's pods in its place do not serve yet."""
     place = in_place_of(turn, child)
-    half = _half(sum(turn.replicas(item.name) for item in place))
+    half = _half(sum(turn.covered(item.name) for item in place))
     missing = max(0, half - sum(turn.ready(item.name, item.revision) for item in place))
-    return -(-_half(turn.replicas(child.pool)) * missing // half) if half else 0
+    return -(-_half(turn.covered(child.pool)) * missing // half) if half else 0
 
 
 def in_place_of(turn: Turn, child: Child) -> list[ReleasePool]:

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
-from sampler_rollouts.crd import definition, template_definition
+from sampler_rollouts.crd import definition, pool_definition, template_definition
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.allowed import Allowed
 from sampler_rollouts.domain.notices.notice import NoticeType
@@ -176,7 +176,7 @@ def annotation(name: str) -> list[dict[str, Any]]:
 
 def test_what_the_chart_says_of_the_resources_is_right() -> None:
     """Artifact Hub shows it; nothing else would notice that it is out of date."""
-    made = [definition(), template_definition()]
+    made = [definition(), pool_definition(), template_definition()]
     told = [(one["kind"], one["version"], one["name"], one["description"]) for one in annotation("crds")]
 
     assert len(made) == len(list((ROOT / "crds").glob("*.yaml")))

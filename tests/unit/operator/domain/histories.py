@@ -41,7 +41,8 @@ STEPS = st.lists(st.sampled_from([1, 10, 25, 50, 75, 99]), min_size=1, max_size=
 
 @st.composite
 def specs(draw: st.DrawFn) -> dict[str, Any]:
-    """A valid spec: pools, replicas, builds, waves, steps with or without a pause, and what to do when inconclusive."""
+    """A valid spec: pools, replicas or an autoscaler's, builds, waves, steps with or without a pause, what to do when
+    inconclusive."""
     pools = draw(st.sampled_from([("cpu-a",), ("cpu-a", "cpu-b"), ("cpu-b", "cpu-c")]))
     steps = draw(STEPS)
     if draw(st.booleans()):
@@ -49,6 +50,9 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
     made = spec(draw(st.sampled_from("aabc")), pools, draw(st.integers(1, 5)))
     if classes := draw(st.sampled_from([(), (), ("standard",), ("long", "standard")])):
         _classes(made, classes)
+    if draw(st.sampled_from([False, False, True])):
+        for pool in made["pools"]:
+            del pool["replicas"]
     together = draw(st.booleans())
     made["strategy"] |= {"steps": steps, "waves": [list(pools)] if together else [[name] for name in pools]}
     made["strategy"] |= {"deadline": draw(st.sampled_from(["5m", "30m"]))}
@@ -95,6 +99,8 @@ ACTIONS = st.one_of(
     st.tuples(st.just("wiped"), st.booleans()),
     st.tuples(st.just("stable unready"), st.integers(0, 4)),
     st.tuples(st.just("examined"), st.tuples(st.sampled_from(["cpu-a", "cpu-b"]), EXAMINED)),
+    st.tuples(st.just("scaled"), st.tuples(st.sampled_from(["cpu-a", "cpu-b"]), st.integers(1, 8))),
+    st.tuples(st.just("scales"), st.sampled_from(["readable", "unreadable", "deleted"])),
     st.tuples(st.just("split"), st.sampled_from([None, 0.0, 0.5, 0.95])),
 )
 
@@ -156,6 +162,12 @@ def _act_more(world: World, kind: str, value: Any) -> None:
         world.unready = {pod.name for pod in [one for one in world.pods if one.revision in stable][:value]}
     elif kind == "examined":
         world.examining.says[value[0]] = value[1]
+    elif kind == "scaled":
+        world.scale(*value)
+    elif kind == "scales":
+        world.scales_readable = value != "unreadable"
+        if value == "deleted":
+            world.children = {key: one for key, one in world.children.items() if key[0] != "SamplerPool"}
     elif kind == "split":
         world.arrivals.per_second, world.arrivals.split = 20, value
 

@@ -304,7 +304,7 @@ def a_lost_status_puts_nothing_at_risk(world: World, outcome: Outcome) -> None:
         for body in outcome.objects
         if is_servers(body)
     }
-    asked = {pool["name"]: pool["replicas"] for pool in world.spec["pools"]}
+    asked = {pool["name"]: pool["replicas"] for pool in world.spec["pools"] if "replicas" in pool}
     for place in told if status.previous is None else ():
         ready = sum(world.is_ready(pod) and (pod.pool, pod.revision) == place for pod in world.pods)
         assert kept[place] >= min(ready, asked.get(place[0], ready))

@@ -112,6 +112,8 @@ class World:
     """The cluster refuses every deletion."""
     left_behind: bool = False
     """Whether the operator has gone on although pods did not go."""
+    scales_readable: bool = True
+    """Whether the API server lets SamplerPools be read."""
     unscalable: bool = False
     """The cluster refuses to scale what is to be deleted."""
     rejected: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
@@ -174,7 +176,19 @@ class World:
             preflights=self.examining.states(self),
             readings=self.examining.readings(self),
             siblings=self.siblings,
+            scales=bool(self._scales()),
+            counts={labels[LABEL_POOL]: count for labels, count in self._scales()} if self.scales_readable else {},
         )
+
+    def _scales(self) -> list[tuple[dict[str, str], int]]:
+        """Labels and count of each SamplerPool."""
+        found = [body for (kind, _), body in self.children.items() if kind == "SamplerPool"]
+        return [(body["metadata"]["labels"], body["spec"]["replicas"]) for body in found]
+
+    def scale(self, name: str, count: int) -> None:
+        """An autoscaler asks for so many servers of a pool, if it has a SamplerPool."""
+        if found := self.children.get(("SamplerPool", f"{self.name}-{name}")):
+            found["spec"] = {"replicas": count}
 
     def _servers(self) -> list[dict[str, Any]]:
         """Deployments of servers: the prober's is none, and nor is its pod."""
@@ -278,6 +292,8 @@ class World:
             return
         for body in outcome.objects:
             key = body["kind"], body["metadata"]["name"]
+            if key[0] == "SamplerPool" and key in self.children:  # its count is its autoscaler's
+                body = body | {"spec": self.children[key]["spec"]}  # noqa: PLW2901
             if left > 0 and self.children.get(key) != body:  # a copy is dear, and most are as they were
                 self.children[key] = copy.deepcopy(body)
             left -= 1

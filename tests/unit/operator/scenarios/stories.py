@@ -19,6 +19,7 @@ from tests.unit.operator.scenarios import (
     stories_preflight,
     stories_promotion,
     stories_rollback,
+    stories_scaling,
     stories_table,
     stories_warm,
 )
@@ -41,5 +42,6 @@ TOLD_IN = (
     stories_warm,
     stories_budgets,
     stories_classes,
+    stories_scaling,
 )
 ALL = tuple(SCENARIOS.values())

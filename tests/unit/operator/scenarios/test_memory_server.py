@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.kube import cases_apply, cases_objects
+from tests.support.kube import cases_apply, cases_objects, cases_scale
 from tests.support.kube.api import MemoryApi
 from tests.support.kube.conformance import CASES, Calls, Case
 from tests.support.kube.owners import collect
 
-TOLD_IN = (cases_apply, cases_objects)
+TOLD_IN = (cases_apply, cases_objects, cases_scale)
 
 
 class InMemory:
