@@ -2,6 +2,7 @@
 
 python -m benchmarks.scale                       # 100, 500, 1000 and 2000 rollouts of 4 pools, about 40 minutes
 python -m benchmarks.scale --counts 100 500 --seconds 120 --out out/scale.md
+python -m benchmarks.scale --bake 24h            # all in their bake: each is looked at once a scrape
 
 It starts a real API server and etcd, on free ports and in a folder of their own, and no other component: pods are made
 for each Deployment and are ready at once, as kwok would have them, and a small HTTP server answers Prometheus' queries
@@ -9,12 +10,15 @@ from generated counters. The operator is its own process, as the image starts it
 
 For each count rollouts are added until so many serve and have their bake behind them; then it is looked on for a while
 (the steady state: each is looked at once a minute, R22); then some get another build, one after the other, and it is
-timed how long their first new pod takes to be there; then one of them gets a bad build.
+timed how long their first new pod takes to be there; then some get a bad build, one after the other.
+
+Ends with 1 if a goal is missed (``scale_goals``).
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 import socket
@@ -23,16 +27,19 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from sampler_rollouts.cluster.transport import KubernetesApi
+from sampler_rollouts.domain.quantities import seconds
+from sampler_rollouts.metrics.config import MetricsSource
 
 from benchmarks.scale_cluster import BAD_IMAGE, Kubelets, Server, namespace, prepare, until
+from benchmarks.scale_decided import asked, sufficed
+from benchmarks.scale_goals import P99, Decision, Row, goals, table
 from benchmarks.scale_source import SCRAPE, Source
 
 Obj = dict[str, Any]
@@ -41,7 +48,7 @@ RESOURCE: Final = "/apis/samplerrollouts.io/v1alpha1"
 POOLS: Final = ("gpu", "tpu", "trainium", "cpu")
 GOOD_IMAGE: Final = "a" * 64
 OTHER_IMAGE: Final = "c" * 64
-BAKE: Final = 30
+BAKE: Final = "30s"
 LATE: Final = 2.5
 """Seconds from when a look is due to its end: looks at a rollout under way are three apart."""
 _SAMPLE: Final = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
@@ -50,7 +57,7 @@ _VERBS: Final = ("GET", "LIST", "WATCH", "PUT", "PATCH", "APPLY", "POST", "DELET
 Samples = Counter[tuple[str, frozenset[tuple[str, str]]]]
 
 
-def rollout(number: int, digest: str = GOOD_IMAGE) -> Obj:
+def rollout(number: int, digest: str = GOOD_IMAGE, bake: str = BAKE) -> Obj:
     """A SamplerRollout of four pools."""
     pools = [
         {"name": pool, "platform": "cpu", "replicas": 1, "image": f"registry.invalid/sampler@sha256:{digest}"}
@@ -62,7 +69,7 @@ def rollout(number: int, digest: str = GOOD_IMAGE) -> Obj:
         "metadata": {"name": name(number), "namespace": namespace(number)},
         "spec": {
             "pools": pools,
-            "strategy": {"steps": [{"weight": 50, "minDuration": "10m"}], "bakeTime": f"{BAKE}s"},
+            "strategy": {"steps": [{"weight": 50, "minDuration": "10m"}], "bakeTime": bake},
             "quality": {"designEffect": "1", "checks": [{"name": "unexpected-script", "maxRate": "1%"}]},
             "rollback": {"drainTimeout": "5s"},
         },
@@ -81,6 +88,7 @@ class Operator:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
+        self.source = MetricsSource(url=source.url, scrapeInterval=SCRAPE)
         config = folder / "operator.yaml"
         config.write_text(f"metricsSources: {{default: {{url: '{source.url}', scrapeInterval: {SCRAPE:g}}}}}\n")
         self.log = folder / "operator.log"
@@ -122,6 +130,12 @@ def by(found: Samples, metric: str, label: str) -> Counter[str]:
     return sums
 
 
+def statuses(found: Samples) -> float:
+    """Those that the API server took."""
+    put = {"resource": "samplerrollouts", "subresource": "status", "verb": "PUT", "code": "200"}.items()
+    return sum(value for (_, labels), value in found.items() if put <= dict(labels).items())
+
+
 def quantile(buckets: Counter[str], part: float) -> str:
     """The bound of the bucket in which a quantile lies: no more is known."""
     bounds = sorted((float(bound), count) for bound, count in buckets.items())
@@ -130,10 +144,10 @@ def quantile(buckets: Counter[str], part: float) -> str:
     return f"≤ {bound:g}"
 
 
-def late(buckets: Counter[str]) -> float:
-    """The share of looks that took longer than ``LATE``."""
+def longer(buckets: Counter[str], seconds: float) -> float:
+    """The share of looks that took longer than a bucket's bound."""
     total = buckets["+Inf"]
-    return 1 - buckets[f"{LATE:g}"] / total if total else 0.0
+    return 1 - buckets[f"{seconds:.1f}"] / total if total else 0.0
 
 
 def cpu_seconds(pid: int) -> float:
@@ -146,29 +160,6 @@ def memory(pid: int, field: str) -> float:
     """Resident memory in MB: now (VmRSS) or at most (VmHWM)."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(field))
-
-
-@dataclass
-class Row:
-    """One count's figures."""
-
-    count: int
-    begun: float
-    cores: float = 0.0
-    api_cores: float = 0.0
-    rss: float = 0.0
-    peak: float = 0.0
-    looks: float = 0.0
-    late: float = 0.0
-    p50: str = ""
-    p99: str = ""
-    requests: str = ""
-    writes: float = 0.0
-    queries: float = 0.0
-    failures: str = ""
-    rollback: str = ""
-    starts: str = ""
-    load: float = 0.0
 
 
 class Bench:
@@ -210,31 +201,34 @@ class Bench:
         time.sleep(self.options.settle)
         self._look_on(row)
         row.starts = self._starts(count)
-        row.rollback = self._one_bad()
+        row.decisions = [self._one_bad() for _ in range(self.options.bad)]
         return row
 
     def _begin(self, count: int) -> float:
-        """Until all serve and are verified."""
+        """Until all serve, and are verified if their bake is short."""
         began = time.monotonic()
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(self._create, range(self._there, count)))
-        until(f"{count} to serve", lambda: self._verified() >= count, self.options.patience, 5.0)
+        until(f"{count} to serve", lambda: self._serve() >= count, self.options.patience, 5.0)
         return time.monotonic() - began
 
     def _create(self, number: int) -> None:
-        body = rollout(number)
+        body = self._rollout(number)
         self.api.request("POST", f"{RESOURCE}/namespaces/{namespace(number)}/samplerrollouts", body=body)
 
-    def _verified(self) -> int:
-        done = 0
+    def _rollout(self, number: int, digest: str = GOOD_IMAGE) -> Obj:
+        return rollout(number, digest, self.options.bake)
+
+    def _serve(self) -> int:
+        wanted, done = "verified" if seconds(self.options.bake) < self.options.patience else "stable", 0
         query = {"limit": "500"}
         while True:
             page = self.api.request("GET", f"{RESOURCE}/samplerrollouts", query=query)
-            done += sum(bool((one.get("status") or {}).get("verified")) for one in page["items"])
+            done += sum(bool((one.get("status") or {}).get(wanted)) for one in page["items"])
             if not (token := page["metadata"].get("continue")):
                 break
             query["continue"] = token
-        say(f"{done} verified, {self.kubelets.made} pods made, operator {self._rss():.0f} MB")
+        say(f"{done} {wanted}, {self.kubelets.made} pods made, operator {self._rss():.0f} MB")
         return done
 
     def _rss(self) -> float:
@@ -242,53 +236,37 @@ class Bench:
 
     def _look_on(self, row: Row) -> None:
         pid, api_pid = self.operator.process.pid, self.server.processes["kube-apiserver"].pid
-        before, served, asked = self.operator.metrics(), self._served(), self.source.queries
-        used, api_used, began, wall = cpu_seconds(pid), cpu_seconds(api_pid), time.monotonic(), time.time()
+        before, served, queries = self.operator.metrics(), self._asked(), self.source.queries
+        used, api_used, began = cpu_seconds(pid), cpu_seconds(api_pid), time.monotonic()
         time.sleep(self.options.seconds)
-        seconds = time.monotonic() - began
-        row.cores = (cpu_seconds(pid) - used) / seconds
-        row.api_cores = (cpu_seconds(api_pid) - api_used) / seconds
+        took = time.monotonic() - began
+        row.cores = (cpu_seconds(pid) - used) / took
+        row.api_cores = (cpu_seconds(api_pid) - api_used) / took
         row.rss, row.peak = self._rss(), memory(pid, "VmHWM")
-        row.queries = (self.source.queries - asked) / seconds
+        row.queries = (self.source.queries - queries) / took
         after = self.operator.metrics()
         after.subtract(before)
         ended = by(after, "sampler_rollouts_reconcile_total", "result")
         buckets = by(after, "sampler_rollouts_reconcile_duration_seconds_bucket", "le")
-        row.looks = sum(ended.values()) / seconds
+        row.looks = sum(ended.values()) / took
         row.failures = " ".join(f"{how} {n:.0f}" for how, n in ended.items() if how != "success" and n)
-        row.late, row.p50, row.p99 = late(buckets), quantile(buckets, 0.5), quantile(buckets, 0.99)
-        served_after = self._served()
+        row.late, row.slow = longer(buckets, LATE), longer(buckets, P99)
+        row.p50, row.p99 = quantile(buckets, 0.5), quantile(buckets, 0.99)
+        served_after = self._asked()
         served_after.subtract(served)
-        row.requests = " ".join(
-            f"{verb} {served_after[verb] / seconds:.1f}" for verb in _VERBS if served_after[verb] / seconds >= 0.05
-        )
-        row.writes = self._status_writes(wall) / seconds
+        verbs = by(served_after, "apiserver_request_total", "verb")
+        row.requests = " ".join(f"{verb} {verbs[verb] / took:.1f}" for verb in _VERBS if verbs[verb] / took >= 0.05)
+        row.writes = statuses(served_after) / took
         row.load = os.getloadavg()[0]
 
-    def _served(self) -> Counter[str]:
-        """Requests for what the operator reads and writes, by verb; the pods' stand-in rests meanwhile."""
+    def _asked(self) -> Samples:
+        """Requests for what the operator reads and writes, as the API server counts them; the pods' stand-in rests
+        meanwhile."""
         prepared = self.api._client.param_serialize("GET", "/metrics")
         text = self.api._client.call_api(*prepared, _request_timeout=(3, 30)).read().decode()
         kinds = {"samplerrollouts", "deployments", "services", "controllerrevisions", "pods", "httproutes", "events"}
         found = samples(text, ("apiserver_request_total",))
-        own = {key: value for key, value in found.items() if dict(key[1]).get("resource") in kinds}
-        return by(Counter(own), "apiserver_request_total", "verb")
-
-    def _status_writes(self, since: float) -> int:
-        """Rollouts whose status the operator has written since."""
-        return sum(stamp >= since for stamp in self._stamps())
-
-    def _stamps(self) -> Iterator[float]:
-        query = {"limit": "500"}
-        while True:
-            page = self.api.request("GET", f"{RESOURCE}/samplerrollouts", query=query)
-            for item in page["items"]:
-                for entry in item["metadata"].get("managedFields") or []:
-                    if entry.get("subresource") == "status":
-                        yield datetime.fromisoformat(entry["time"]).timestamp()
-            if not (token := page["metadata"].get("continue")):
-                return
-            query["continue"] = token
+        return Counter({key: value for key, value in found.items() if dict(key[1]).get("resource") in kinds})
 
     def _starts(self, count: int) -> str:
         """Seconds from a change of a spec to the first pod of the new build, for several rollouts; and then back."""
@@ -299,68 +277,53 @@ class Bench:
             path = f"{RESOURCE}/namespaces/{namespace(number)}/samplerrollouts/{name(number)}"
             kind, known = "application/merge-patch+json", {pod.labels["pod"] for pod in self.source.pods(name(number))}
             began = time.time()
-            self.api.request("PATCH", path, body={"spec": rollout(number, OTHER_IMAGE)["spec"]}, content_type=kind)
+            self.api.request(
+                "PATCH", path, body={"spec": self._rollout(number, OTHER_IMAGE)["spec"]}, content_type=kind
+            )
 
             def came(number: int = number, known: set[str] = known) -> list[float]:
                 return [pod.born for pod in self.source.pods(name(number)) if pod.labels["pod"] not in known]
 
             until(f"a new pod of {name(number)}", came, 60, 0.05)
             waits.append(min(came()) - began)
-            self.api.request("PATCH", path, body={"spec": rollout(number)["spec"]}, content_type=kind)
+            self.api.request("PATCH", path, body={"spec": self._rollout(number)["spec"]}, content_type=kind)
         waits.sort()
         return f"{waits[len(waits) // 2]:.2f}, {waits[-1]:.2f} of {len(waits)}" if waits else ""
 
-    def _one_bad(self) -> str:
-        """A bad build for one that serves, until it is taken back: how long after the last scrape, and which it was."""
+    def _one_bad(self) -> Decision:
+        """A bad build for one that serves, until it is taken back: how long after the scrape that sufficed."""
         number, self._bad = self._bad, self._bad + 1
         path = f"{RESOURCE}/namespaces/{namespace(number)}/samplerrollouts/{name(number)}"
         kind = "application/merge-patch+json"
-        body = {"spec": {"pools": rollout(number, BAD_IMAGE)["spec"]["pools"]}}
+        body = {"spec": {"pools": self._rollout(number, BAD_IMAGE)["spec"]["pools"]}}
         began = time.time()
         self.api.request("PATCH", path, body=body, content_type=kind)
+        seen: list[Obj] = []
         try:
-            until(f"{name(number)} to be rolled back", lambda: self._is_back(path), 300, 0.05)
+            until(f"{name(number)} to be rolled back", lambda: self._is_back(path, seen), 300, 0.05)
         except TimeoutError as error:
-            return str(error)
+            say(str(error))
+            return Decision(math.inf)
         decided = time.time()
         bad = [pod for pod in self.source.pods(name(number)) if pod.bad]
-        scrapes = sorted(stamp for pod in bad for stamp in pod.scrapes(0, decided))
-        first = min(pod.born for pod in bad)
-        ended = until("its pods to go", lambda: all(pod.gone for pod in bad), 120, 0.05)
-        self.api.request("PATCH", path, body={"spec": rollout(number)["spec"]}, content_type=kind)
-        return (
-            f"{decided - scrapes[-1]:.1f} s after scrape {len(scrapes)} of its first pod, which came "
-            f"{first - began:.1f} s after the patch; pods gone {ended:.1f} s later"
-        )
+        every = [stamp for pod in self.source.pods(name(number)) for stamp in pod.scrapes(began, decided)]
+        about = asked(seen[-1]) if seen else None
+        enough = sufficed(self.operator.source, about, every) if about else None
+        until("its pods to go", lambda: all(pod.gone for pod in bad), 120, 0.05)
+        self.api.request("PATCH", path, body={"spec": self._rollout(number)["spec"]}, content_type=kind)
+        scrapes = [stamp for pod in bad for stamp in pod.scrapes(0, decided)]
+        if enough is None:
+            return Decision(math.nan, len(scrapes))
+        return Decision(decided - enough, len(scrapes), sum(stamp <= enough for stamp in scrapes))
 
-    def _is_back(self, path: str) -> bool:
-        status = self.api.request("GET", path).get("status") or {}
-        return any(one["type"] == "RolledBack" and one["status"] == "True" for one in status.get("conditions") or [])
-
-
-def table(rows: Sequence[Row]) -> str:
-    """As docs/benchmarks.md has it."""
-    head = "| rollouts | cores | MB now / most | looks/s | late | p50, p99 s | requests/s | statuses/s | queries/s"
-    starts = "change to first pod, s: p50, most"
-    lines = [f"{head} | API cores | created to serving | {starts} | one bad |", "|---" * 13 + "|"]
-    for row in rows:
-        cells = (
-            f"{row.count}",
-            f"{row.cores:.2f}",
-            f"{row.rss:.0f} / {row.peak:.0f}",
-            f"{row.looks:.1f}{f' ({row.failures})' if row.failures else ''}",
-            f"{row.late:.1%}",
-            f"{row.p50}, {row.p99}",
-            row.requests,
-            f"{row.writes:.2f}",
-            f"{row.queries:.2f}",
-            f"{row.api_cores:.2f}",
-            f"{row.begun:.0f} s (load {row.load:.1f})",
-            row.starts,
-            row.rollback,
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    def _is_back(self, path: str, seen: list[Obj]) -> bool:
+        """Whether it is; ``seen`` is the last state in which it was not."""
+        found = self.api.request("GET", path)
+        conditions = (found.get("status") or {}).get("conditions") or []
+        back = any(one["type"] == "RolledBack" and one["status"] == "True" for one in conditions)
+        if not back:
+            seen[:] = [found]
+        return back
 
 
 def say(text: str) -> None:
@@ -368,12 +331,15 @@ def say(text: str) -> None:
     print(f"{datetime.now(UTC):%H:%M:%S} {text}", file=sys.stderr, flush=True)
 
 
-def main() -> None:
+def main() -> int:
+    """Whether a goal was missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--counts", type=int, nargs="+", default=[100, 500, 1000, 2000], help="rollouts, rising")
     parser.add_argument("--seconds", type=float, default=120.0, help="of the steady state that is measured")
     parser.add_argument("--settle", type=float, default=240.0, help="before that: in the first minutes all is news")
     parser.add_argument("--changes", type=int, default=50, help="rollouts that get another build, one after the other")
+    parser.add_argument("--bad", type=int, default=3, help="rollouts that get a bad build, one after the other")
+    parser.add_argument("--bake", default=BAKE, help="time; longer than --patience: all are measured in their bake")
     parser.add_argument("--patience", type=float, default=1800.0, help="seconds until all serve")
     parser.add_argument("--buckets", type=int, default=1, help="batch sizes of the audit: 18 series of a pod for each")
     parser.add_argument("--flag", action="append", default=[], help="more flags of the operator")
@@ -387,7 +353,10 @@ def main() -> None:
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(table(bench.rows) + "\n")
+    missed = [f"{row.count} rollouts: {what}" for row in bench.rows for what in row.missed()]
+    print(goals(), f"missed: {', '.join(missed)}" if missed else "all met", sep="\n", flush=True)
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
