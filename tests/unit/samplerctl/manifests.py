@@ -131,7 +131,8 @@ IN_METADATA = {
     "creationTimestamp: now": "metadata.creationTimestamp: must be a time",
     "creationTimestamp: 2026-11-27T12:00:00Z": "",
     "creationTimestamp: 2026-11-27 12:00:00Z": "metadata.creationTimestamp: must be a time",
-    "managedFields: [{}]": "metadata.managedFields[0]: is not as the API server writes it",
+    "managedFields: [{}]": "",
+    "managedFields: [1]": "metadata.managedFields[0]: must be a map of fields",
     "generation: 1.5": "metadata.generation: must be an integer",
 }
 JSON = r"""{
