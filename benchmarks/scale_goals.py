@@ -95,7 +95,6 @@ def table(rows: Sequence[Row]) -> str:
     lines = [f"{head} | API cores | created to serving | {starts} | bad builds taken back |", "|---" * 13 + "|"]
     for row in rows:
         missed = set(row.missed())
-        decided = f"{row.worst}{f' (the latest of {len(row.decisions)})' if len(row.decisions) > 1 else ''}"
         cells = (
             f"{row.count}",
             _marked(f"{row.cores:.2f}", "cores" in missed),
@@ -109,10 +108,15 @@ def table(rows: Sequence[Row]) -> str:
             f"{row.api_cores:.2f}",
             f"{row.begun:.0f} s (load {row.load:.1f})",
             row.starts,
-            _marked(decided, "decided" in missed) if row.decisions else _marked("not tried", marked=True),
+            _marked(_said(row), "decided" in missed),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _said(row: Row) -> str:
+    several = f" (the latest of {len(row.decisions)})" if len(row.decisions) > 1 else ""
+    return f"{row.worst}{several}" if row.decisions else "not tried"
 
 
 def _marked(text: str, marked: bool) -> str:

@@ -45,7 +45,9 @@ def test_each_goal_can_be_missed_and_is_marked(what: str) -> None:
 @pytest.mark.parametrize("decisions", [[], [Decision(math.inf)], [Decision(math.nan, 4)], [Decision(0.1, 3, 3)] * 2])
 def test_a_rollback_that_did_not_come_or_was_not_tried_is_missed(decisions: list[Decision]) -> None:
     late = decisions[:1] != [Decision(0.1, 3, 3)]
-    assert list(replace(WELL, decisions=decisions).missed()) == (["decided"] if late else [])
+    row = replace(WELL, decisions=decisions)
+    assert list(row.missed()) == (["decided"] if late else [])
+    assert table([row]).count("MISSED") == late
 
 
 def test_no_look_is_not_a_fast_one() -> None:
