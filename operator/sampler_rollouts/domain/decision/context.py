@@ -158,7 +158,7 @@ class Turn:
         return wanted.replicas is None if wanted else row is not None and row.autoscaled
 
     def covered(self, name: str) -> int:
-        """How many of them must be made up for where they are not ready: of more than before those that have been."""
+        """How many of them count already: of more than before those that have been ready."""
         row = self.status.pool(name)
         return min(self.replicas(name), (row.covered if row else 0) or limits.REPLICAS)
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 FINENESS: Final = 1000
 """Units of weight for each replica of a pool: 200 replicas stay far below the API's 1,000,000."""
+ALONE: Final = 100 * FINENESS
+"""The weight of a pool that has its class alone, whatever its number: no gateway has to take over that it is scaled."""
 
 Plan = dict[Child, int]
 
@@ -71,7 +73,7 @@ def class_parts(turn: Turn, release: Release, name: str) -> dict[str, int]:
     if written:
         return written
     here = [item.name for item in release.pools if class_name(turn, Child(item.name, item.revision)) == name]
-    return {pool: turn.replicas(pool) for pool in here}
+    return {pool: turn.covered(pool) for pool in here}
 
 
 def _written(release: Release | None, name: str) -> dict[str, int]:
@@ -182,8 +184,9 @@ def _by_pool(turn: Turn, plan: Plan, children: list[Child], written: dict[str, i
     found: dict[Child, int] = {}
     back = turn.status.stage in LEAVING and not written
     by_ready = back and any(not revision_in(turn.status.stable, child.pool) for child in children)
-    for pool in dict.fromkeys(child.pool for child in children):
-        whole = written.get(pool) or turn.replicas(pool) * FINENESS
+    pools = list(dict.fromkeys(child.pool for child in children))
+    for pool in pools:
+        whole = written.get(pool) or (turn.covered(pool) * FINENESS if len(pools) > 1 else ALONE)
         part = _ready_part(turn, plan, pool) if by_ready else _arrived(turn, plan, pool)
         found |= _in_pool(turn, plan, pool, max(1, round(whole * part)))
     return found
@@ -192,7 +195,7 @@ def _by_pool(turn: Turn, plan: Plan, children: list[Child], written: dict[str, i
 def _ready_part(turn: Turn, plan: Plan, pool: str) -> float:
     """What part of a pool is ready: on the way back pods of another one stay in its place until it is."""
     there = sum(_serves(turn, child, most) for child, most in plan.items() if child.pool == pool)
-    return min(1.0, there / turn.replicas(pool))
+    return min(1.0, there / turn.covered(pool))
 
 
 def _arrived(turn: Turn, plan: Plan, pool: str) -> float:

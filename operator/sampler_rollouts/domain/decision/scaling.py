@@ -33,10 +33,10 @@ def note_counts(turn: Turn) -> None:
 
 
 def _note(turn: Turn, row: PoolStatus) -> None:
-    """Of servers that are to come only those that have come are made up for where they are not ready.
+    """Of servers that are to come only those that have come count, for what is made up for and for requests.
 
     Otherwise stable would be given for a moment what is the candidate's part of them, or be started again beside a
-    candidate that has all traffic.
+    candidate that has all traffic; and a pool that is scaled because it has too many requests would be sent more.
     """
     count = turn.replicas(row.name)
     row.autoscaled = turn.autoscaled(row.name)
@@ -56,8 +56,14 @@ def _give_time(turn: Turn, row: PoolStatus) -> None:
 
 
 def _servers(turn: Turn, name: str) -> list[PodState]:
-    """All of a pool that are not on their way out, of any revision; what only stands by is none."""
-    return [pod for pod in turn.seen.pods if pod.pool == name and not (pod.terminating or pod.held)]
+    """Those of a pool that are not on their way out; what only stands by is none.
+
+    Of all revisions, but behind a gateway a candidate's come beside those that are asked for: an autoscaler that counts
+    them too would ask for more because there is a candidate.
+    """
+    serves = revision_in(turn.status.stable, name) or revision_in(turn.status.candidate, name)
+    there = (pod for pod in turn.seen.pods if pod.pool == name and not (pod.terminating or pod.held))
+    return [pod for pod in there if pod.revision == serves or not gateway.routed(turn)]
 
 
 def scale_manifests(turn: Turn) -> list[Manifest]:
@@ -65,16 +71,7 @@ def scale_manifests(turn: Turn) -> list[Manifest]:
     wished = [pool.name for pool in turn.wish.spec.pools] if turn.wish else []
     names = dict.fromkeys([*wished, *(row.name for row in turn.status.pools)])
     return [
-        sampler_pool(turn.meta.owner, name, turn.replicas(name), _counted(turn, name))
+        sampler_pool(turn.meta.owner, name, turn.replicas(name), len(_servers(turn, name)))
         for name in names
         if turn.autoscaled(name)
     ]
-
-
-def _counted(turn: Turn, name: str) -> int:
-    """Servers that there are of those that are asked for: behind a gateway a candidate's come beside them.
-
-    An autoscaler that counts those too would ask for more because there is a candidate.
-    """
-    serves = revision_in(turn.status.stable, name) or revision_in(turn.status.candidate, name)
-    return sum(not gateway.routed(turn) or pod.revision == serves for pod in _servers(turn, name))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.operator.domain.routed import routed, serving
+from tests.unit.operator.domain.routed import routed, serving, shares
 from tests.unit.operator.domain.story import results, rolling
 from tests.unit.operator.domain.world import World, established, failing, passing, spec
 
@@ -232,6 +232,58 @@ def test_behind_a_gateway_a_candidates_servers_are_not_counted_beside_those_that
         most = max(most, world.serving().get(POOL, 0))
     assert most > 2
     assert results(world)[0] == "Promoted"
+
+
+def test_of_a_class_a_pool_has_more_requests_once_its_new_servers_are_there() -> None:
+    """It was scaled because it has too many already."""
+    world = serving(unowned(routed("a")))
+    for name in ("cpu-a", "cpu-b"):
+        world.scale(name, 2)
+    world.run(30)
+    assert shares(world) == {("cpu-a", "stable"): 0.5, ("cpu-b", "stable"): 0.5}
+    world.scale(POOL, 6)
+    world.tick(2)
+    world.tick(2)
+    assert told(world)[1] == 6
+    assert shares(world) == {("cpu-a", "stable"): 0.5, ("cpu-b", "stable"): 0.5}
+    world.run(20)
+    assert shares(world) == {("cpu-a", "stable"): 0.75, ("cpu-b", "stable"): 0.25}
+    world.scale(POOL, 1)
+    world.tick(2)
+    assert shares(world) == {("cpu-a", "stable"): 1 / 3, ("cpu-b", "stable"): 2 / 3}, (
+        "what goes has its requests no more"
+    )
+
+
+def test_a_candidates_servers_beside_stables_are_none_that_have_come() -> None:
+    world = serving(unowned(routed("a")))
+    for name in ("cpu-a", "cpu-b"):
+        world.scale(name, 4)
+    world.run(30)
+    world.update(unowned(routed("b")))
+    world.run(40)
+    assert told(world) == (2, 4)
+    world.scale(POOL, 8)
+    world.tick(2)
+    world.tick(2)
+    assert told(world) == (4, 8)
+    parts = shares(world)
+    assert parts["cpu-a", "stable"] + parts["cpu-a", "candidate"] == pytest.approx(0.5)
+
+
+def test_the_route_of_a_pool_that_has_its_class_alone_is_not_written_because_it_is_scaled() -> None:
+    """Each time a gateway would have to take it over, and the step's clock stand until then."""
+    world = serving(unowned(routed("a", base=alone)))
+    before = world.children["HTTPRoute", "demo"]
+    for count in (4, 9, 2):
+        world.scale(POOL, count)
+        world.run(20)
+        assert world.serving()[POOL] == count
+        assert world.children["HTTPRoute", "demo"] == before
+
+
+def alone(letter: str) -> dict[str, Any]:
+    return spec(letter, (POOL,))
 
 
 def test_a_status_that_was_lost_takes_nothing_from_a_pool() -> None:

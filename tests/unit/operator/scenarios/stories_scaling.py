@@ -50,7 +50,10 @@ def mid_step(given: Given, when: When, then: Then) -> None:
     then.weights(("b", 25), ("b", 50), ("b", 100))
 
 
-@scenario("scaling: up in mid-step behind a gateway stable has all that is asked for, and the candidate comes beside")
+@scenario(
+    "scaling: up in mid-step behind a gateway stable has all that is asked for, and the candidate comes beside",
+    long=True,
+)
 def mid_step_routed(given: Given, when: When, then: Then) -> None:
     given.serving("a", replicas=4, gateway="edge", step_seconds=40)
     when.spec_changes(replicas=None)
@@ -82,7 +85,7 @@ def full_traffic(given: Given, when: When, then: Then) -> None:
     then.stays(5, stable="b")
 
 
-@scenario("scaling: during a rollback what is more is stable's alone")
+@scenario("scaling: during a rollback what is more is stable's alone", long=True)
 def rolling_back(given: Given, when: When, then: Then) -> None:
     given.serving("a", replicas=4, progress_deadline=90, step_seconds=60)
     when.spec_changes(replicas=None)
@@ -189,7 +192,7 @@ def unreadable(given: Given, when: When, then: Then) -> None:
     then.pods(a=3)
 
 
-@scenario("scaling: an operator without the definition of SamplerPools rolls out what gives replicas")
+@scenario("scaling: an operator without the definition of SamplerPools rolls out what gives replicas", long=True)
 def no_definition(given: Given, when: When, then: Then) -> None:
     when.definition_is_there("samplerpools", there=False)
     given.serving("a")
@@ -243,7 +246,10 @@ def wiped(given: Given, when: When, then: Then) -> None:
     then.ready()
 
 
-@scenario("scaling: servers that the cluster has no room for hold a release at full traffic, and fewer let it go on")
+@scenario(
+    "scaling: servers that the cluster has no room for hold a release at full traffic, and fewer let it go on",
+    long=True,
+)
 def no_room(given: Given, when: When, then: Then) -> None:
     given.serving("a", replicas=4, progress_deadline=30)
     when.spec_changes(replicas=None)
