@@ -17,6 +17,7 @@ BY_OTHERS = frozenset(
         "deleted while serving",
         "deleted while serving, children first",
         "gateway: the rollout is deleted",
+        "scaling: all goes with the SamplerRollout",
     }
 )
 """The garbage collector does it all (R28)."""
