@@ -102,15 +102,16 @@ class KubernetesApi:
     def _call(
         self, method: str, path: str, query: Mapping[str, str], body: Any, content_type: str, read_timeout: float
     ) -> Any:
-        prepared = self._client.param_serialize(
+        method, url, headers, _, rest = self._client.param_serialize(
             method,
             path,
             query_params=list(query.items()),
             header_params={"Accept": "application/json", "Content-Type": content_type},
-            body=body,
             auth_settings=["BearerToken"],
         )
-        return self._client.call_api(*prepared, _request_timeout=(CONNECT_TIMEOUT, read_timeout))
+        # Not through the client's own preparation, which looks at each value of a body for models and dates: ours is
+        # plain JSON, and in a status there are thousands.
+        return self._client.call_api(method, url, headers, body, rest, _request_timeout=(CONNECT_TIMEOUT, read_timeout))
 
     def close(self) -> None:
         """Drop the pooled connections."""

@@ -232,7 +232,9 @@ def pod_increments(
     # Counters that were not there yet at the fold have their first sample after it: it starts where it ends.
     start = -1 if earlier.newest is None else after
     found = _believed(parts, restarts, first_flapping(restarts, earlier.drops[RESTART]), start, drops)
-    hidden = np.setdiff1d(restarted, restarts) if restarted is not None else no_counts()
+    hidden = no_counts()
+    if restarted is not None and restarted.size:  # almost never
+        hidden = np.setdiff1d(restarted, restarts)
     found = replace(found, last_seen=last_seen, cut_off=found.cut_off + _hidden(groups, hidden[hidden > after]))
     return earlier.then(found) if before else found
 

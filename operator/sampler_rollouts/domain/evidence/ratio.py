@@ -26,6 +26,7 @@ from sampler_rollouts.domain.evidence.grid import (
     LOG_WEIGHTS,
     MARGIN,
     RATIO_OFFSETS,
+    BoolArray,
     FloatArray,
     IntArray,
     column,
@@ -86,6 +87,16 @@ def log_e_above_one(margin: FloatArray, logs: FloatArray) -> FloatArray:
     return log_mixture(logs[first:], weights[:, which] if different.size > 1 else weights)
 
 
+def _even_over(others: BoolArray) -> FloatArray:
+    """Logs of weights that are the same for all other ratios of each one that is tested. Shape (other, tested)."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(others / np.maximum(others.sum(axis=0), 1)), dtype=np.float64)
+
+
+_OTHER, _TESTED = np.indices((RATIO_OFFSETS.size, RATIO_OFFSETS.size))
+_SMALLER, _LARGER = _even_over(_OTHER < _TESTED), _even_over(_OTHER > _TESTED)
+
+
 def bounds(margin: float, logs: FloatArray, log_wanted: float) -> tuple[float, float]:
     """Confidence bounds of the rate ratio, each wrong with a chance of at most exp(-log_wanted) over all looks.
 
@@ -94,12 +105,8 @@ def bounds(margin: float, logs: FloatArray, log_wanted: float) -> tuple[float, f
     """
     places = RATIO_OFFSETS.size
     differences = logs[:, None] - logs[None, :]  # of each other ratio, for each ratio that is tested
-    other, tested = np.indices((places, places))
-    with np.errstate(divide="ignore"):
-        below = np.where(other < tested, -np.log(np.maximum(tested, 1)), -np.inf)
-        above = np.where(other > tested, -np.log(np.maximum(places - 1 - tested, 1)), -np.inf)
-    too_high = log_mixture(differences, below) >= log_wanted
-    too_low = log_mixture(differences, above) >= log_wanted
+    too_high = log_mixture(differences, _SMALLER) >= log_wanted
+    too_low = log_mixture(differences, _LARGER) >= log_wanted
     ruled_out_above = int(np.argmin(too_high[::-1])) if not too_high.all() else places
     ruled_out_below = int(np.argmin(too_low)) if not too_low.all() else places
     upper = margin * float(_FACTORS[places - ruled_out_above]) if ruled_out_above else np.inf

@@ -170,6 +170,23 @@ def test_an_apply_goes_out_as_it_is(server: Server, api: KubernetesApi) -> None:
     assert json.loads(sent) == body
 
 
+def test_the_client_does_not_look_through_a_body(
+    server: Server, api: KubernetesApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For models and dates: in a status there are thousands of values, and each write would look at all of them."""
+    looked_at: list[Any] = []
+    prepare = api._client.sanitize_for_serialization
+
+    def prepared(value: Any) -> Any:
+        looked_at.append(value)
+        return prepare(value)
+
+    monkeypatch.setattr(api._client, "sanitize_for_serialization", prepared)
+    api.request("PUT", "/apis/example.com/v1/things/a/status", body={"status": {"pools": ["needle"]}})
+    assert json.loads(server.asked[-1][3]) == {"status": {"pools": ["needle"]}}
+    assert "needle" not in looked_at
+
+
 def test_fields_that_the_client_does_not_know_arrive(server: Server, api: KubernetesApi) -> None:
     answer = {"kind": "Pod", "spec": {"inventedTomorrow": {"x": 1}}, "status": "not even an object"}
     server.answers = [(200, json.dumps(answer).encode(), {})]
