@@ -45,9 +45,9 @@ class Server:
             cache=load().cache,
             run=self.folder,
             node_ip="127.0.0.1",
-            api_port=_free_port(),
-            etcd_port=_free_port(),
-            etcd_peer_port=_free_port(),
+            api_port=free_port(),
+            etcd_port=free_port(),
+            etcd_peer_port=free_port(),
         )
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -250,7 +250,8 @@ def _holds(condition: Callable[[], object]) -> bool:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One of the loopback address that nobody has now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

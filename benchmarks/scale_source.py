@@ -1,6 +1,6 @@
 """A metrics source for ``benchmarks.scale``: Prometheus' instant queries with range selectors, from generated counters.
 
-Every pod is scraped each ``SCRAPE`` seconds at a phase of its own, from its birth on. A counter is a function of the
+Every pod is scraped each ``scrape`` seconds at a phase of its own, from its birth on. A counter is a function of the
 pod's age, so nothing is stored, and any range can be asked for at any time. A pod of a bad build answers three of ten
 checked requests with an unexpected script.
 """
@@ -22,6 +22,8 @@ from quality_contract import AUDIT_KINDS, AUDIT_MISMATCH, AUDIT_TOKENS, BAD, CHE
 
 SCRAPE = 15.0
 REQUESTS_A_SECOND = 20
+TOKENS_A_SECOND = 4.0
+"""Audited, of each batch size and mode."""
 BAD_SHARE = 0.3
 FORGOTTEN_AFTER = 900.0
 MODES = ("greedy", "full", "truncated")
@@ -38,6 +40,8 @@ class Pod:
     born: float
     bad: bool
     buckets: int
+    scrape: float = SCRAPE
+    tokens: float = TOKENS_A_SECOND
     gone: float | None = None
     series: list[tuple[dict[str, str], str, float]] = field(default_factory=list)
     """Labels, the same as JSON, and the growth in a second."""
@@ -56,18 +60,18 @@ class Pod:
         for bucket in range(self.buckets):
             for mode in MODES:
                 place = {"batch_bucket": str(2**bucket), "mode": mode}
-                yield {"__name__": AUDIT_TOKENS, **place}, 4.0
+                yield {"__name__": AUDIT_TOKENS, **place}, self.tokens
                 for kind in AUDIT_KINDS:
                     yield {"__name__": AUDIT_MISMATCH, **place, "kind": kind}, 0.0
 
     def scrapes(self, start: float, end: float) -> list[float]:
         """Times of scrapes in (start, end]."""
         end = end if self.gone is None else min(end, self.gone)
-        first = self.born + zlib.crc32(self.labels["pod"].encode()) % 1000 * SCRAPE / 1000
-        number = max(0, int((start - first) // SCRAPE) + 1)
+        first = self.born + zlib.crc32(self.labels["pod"].encode()) % 1000 * self.scrape / 1000
+        number = max(0, int((start - first) // self.scrape) + 1)
         times = []
-        while first + number * SCRAPE <= end:
-            times.append(round(first + number * SCRAPE, 3))
+        while first + number * self.scrape <= end:
+            times.append(round(first + number * self.scrape, 3))
             number += 1
         return times
 
@@ -75,8 +79,9 @@ class Pod:
 class Source:
     """All pods there have been lately, by rollout and by name."""
 
-    def __init__(self, buckets: int) -> None:
+    def __init__(self, buckets: int, scrape: float = SCRAPE, tokens: float = TOKENS_A_SECOND) -> None:
         self._buckets = buckets
+        self._pace = scrape, tokens
         self._lock = threading.Lock()
         self._pods: dict[str, Pod] = {}
         self._of: dict[str, set[str]] = {}
@@ -110,7 +115,7 @@ class Source:
 
     def born(self, labels: dict[str, str], bad: bool) -> None:
         """A pod is ready."""
-        pod = Pod(labels, time.time(), bad, self._buckets)
+        pod = Pod(labels, time.time(), bad, self._buckets, *self._pace)
         with self._lock:
             self._pods[labels["pod"]] = pod
             self._of.setdefault(labels["rollout"], set()).add(labels["pod"])

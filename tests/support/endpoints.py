@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
-from sampler_rollouts.cluster.errors import ClusterError
-from sampler_rollouts.cluster.transport import KubernetesApi, snapshot
+from tests.support.watched import Watched
 
 Obj = dict[str, Any]
-WATCH_SECONDS = 20
-"""After so long it is listed anew: a watch that is broken and does not say so hides nothing for longer."""
 TAKEN_FOR_READY = 15.0
 """Seconds after a kubelet's end in which a server that is still starting may be asked. A kubelet that starts takes each
 running container for ready until it has made its probes, some seconds later (kubernetes/kubernetes#135795), so that its
@@ -79,51 +75,26 @@ def _is_near(at: float, kubelets: Sequence[float]) -> bool:
 
 
 class Endpoints:
-    """Watches one Service's in a thread of its own, which ends with the process at the latest."""
+    """What is seen of one Service's while this is entered."""
 
     def __init__(self, namespace: str, service: str) -> None:
-        self._path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
-        self._selector = {"labelSelector": f"kubernetes.io/service-name={service}"}
-        self._stopping = threading.Event()
-        self._slices: dict[str, Obj] = {}
-        self._thread = threading.Thread(target=self._keep, name="endpoints", daemon=True)
+        path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
+        self._watched = Watched(path, self._note, f"kubernetes.io/service-name={service}")
         self.seen: list[Seen] = []
 
     @property
     def watching(self) -> bool:
         """Whether anything would still be seen."""
-        return self._thread.is_alive()
+        return self._watched.alive
 
-    def __enter__(self) -> Endpoints:
-        self._thread.start()
+    def __enter__(self) -> Self:
+        self._watched.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stopping.set()
+        self._watched.__exit__()
 
-    def _keep(self) -> None:
-        api = KubernetesApi()
-        while not self._stopping.is_set():
-            try:
-                self._once(api)
-            except ClusterError:
-                self._stopping.wait(0.2)
-
-    def _once(self, api: KubernetesApi) -> None:
-        items, version = snapshot(api, self._path, self._selector)
-        self._slices = {one["metadata"]["name"]: one for one in items}
-        self._note()
-        asked = {"watch": "1", "resourceVersion": str(version), "timeoutSeconds": str(WATCH_SECONDS)}
-        for event in api.events(self._path, {**self._selector, **asked}, WATCH_SECONDS):
-            if self._stopping.is_set() or event["type"] == "ERROR":
-                return
-            if event["type"] == "DELETED":
-                self._slices.pop(event["object"]["metadata"]["name"], None)
-            else:
-                self._slices[event["object"]["metadata"]["name"]] = event["object"]
-            self._note()
-
-    def _note(self) -> None:
-        now = seen_in(self._slices.values(), time.time())
+    def _note(self, slices: Mapping[str, Obj]) -> None:
+        now = seen_in(slices.values(), time.time())
         if not self.seen or (now.ready, now.unready) != (self.seen[-1].ready, self.seen[-1].unready):
             self.seen.append(now)

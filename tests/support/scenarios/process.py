@@ -30,6 +30,16 @@ FORESEEN = frozenset({"success", "conflict", "cluster_error", "stopped"})
 """How a reconcile may end. ``error`` and ``cut_off`` are the operator's own doing, whatever befalls it."""
 
 
+class Standing(asyncio.SelectorEventLoop):
+    """Time limits are of real time, less that in which a story stood still: others went on from there meanwhile."""
+
+    stood = 0.0
+
+    def time(self) -> float:
+        """Seconds."""
+        return super().time() - Standing.stood
+
+
 class Inline(Executor):
     """No threads: a story of hundreds of reconciles is to be quick."""
 

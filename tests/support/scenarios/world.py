@@ -17,7 +17,7 @@ from tests.support.kube.fields import copied
 from tests.support.kube.gateways import Gateways
 from tests.support.scenarios.errors import heard
 from tests.support.scenarios.faults import Killed
-from tests.support.scenarios.process import Process
+from tests.support.scenarios.process import Process, Standing
 from tests.support.scenarios.reports import Reports
 from tests.support.scenarios.traffic import Traffic
 from tests.support.scenarios.watching import Watching
@@ -28,7 +28,7 @@ NAME = "chat"
 RESTARTS_AFTER = 2.0
 TICK = 1.0
 START = datetime(2026, 1, 2, 3, 4, 6, tzinfo=UTC)
-RUNNER = asyncio.Runner()
+RUNNER = asyncio.Runner(loop_factory=Standing)
 
 
 class Clock:

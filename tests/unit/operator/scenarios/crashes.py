@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import os
 import random
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tests.support.kube.api import MemoryApi, Write
 from tests.support.scenarios.faults import Fault, Kind
+from tests.support.scenarios.process import Standing
 from tests.support.scenarios.telling import SCENARIOS, Told, told
 
 KINDS = (Kind.KILLED_AFTER, Kind.CONFLICT, Kind.TIMED_OUT, Kind.ERROR)
@@ -136,10 +138,12 @@ class Forks:
                 continue
             end, answer = os.pipe()
             if child := os.fork():
+                began = time.monotonic()
                 os.close(answer)
                 with os.fdopen(end, "rb") as answered:
                     said = answered.read().decode()
                 _, status = os.waitpid(child, 0)
+                Standing.stood += time.monotonic() - began
                 case = Case(self.name, kind, self._at)
                 self.found.append((case, f"{case} ({write}): it ended with {status}" if status else said))
                 continue

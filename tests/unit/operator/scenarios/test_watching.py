@@ -17,9 +17,10 @@ from sampler_rollouts.reconcile.reconciler import Reconciler
 from tests.support.kube.lives import NEVER_READY
 from tests.support.scenarios.faults import Kind
 from tests.support.scenarios.language import Given, When
+from tests.support.scenarios.process import Standing
 from tests.support.scenarios.story import Story
 from tests.support.scenarios.telling import SCENARIOS, told
-from tests.support.scenarios.world import NAMESPACE, World
+from tests.support.scenarios.world import NAMESPACE, RUNNER, World
 from tests.unit.operator.scenarios.crashes import Case, calm, failure
 from tests.unit.operator.scenarios.stories import ALL
 
@@ -95,6 +96,13 @@ def test_a_look_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     Given(story).serving("a")
     seen(story)
     assert any("a reconcile ended as cut_off" in said for said in story.world.watching.breaches)
+
+
+def test_a_story_that_stood_still_is_not_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the crash table, where the faults at a write have processes of their own in the middle of a look."""
+    before = RUNNER.get_loop().time()
+    monkeypatch.setattr(Standing, "stood", Standing.stood + 600)
+    assert RUNNER.get_loop().time() < before
 
 
 def test_an_operator_that_deletes_what_serves(monkeypatch: pytest.MonkeyPatch) -> None:
