@@ -25,6 +25,7 @@ from sampler_rollouts.domain.observation import Verb
 from sampler_rollouts.domain.route_plan import ClassTable, TableMove
 
 Metric = Annotated[str, Field(max_length=limits.METRIC)]
+Scope = Literal["Release", "Pool"]
 
 
 class Fault(Failure):
@@ -201,6 +202,7 @@ class Rollout(WithBirths):
     deadline: Count = 0
     bake_time: Count = 0
     on_inconclusive: Literal["Hold", "Rollback"] = "Hold"
+    scope: Scope = "Release"
     wave: Count = 0
     step: int = -1
     """Index into spec.strategy.steps; -1 before the first, the number of steps at full traffic."""
@@ -236,7 +238,8 @@ class Rollout(WithBirths):
     forecast: Forecast | None = None
     failure: Failure | None = None
     leftovers: Annotated[list[Release], Field(max_length=limits.LEFTOVERS)] = Field(default_factory=list)
-    """Releases whose place a release without a gate takes: what serves of them stays until it need not."""
+    """Releases whose place a release without a gate takes: what serves of them stays until it need not. In a rollout by
+    steps what leaves of this one, in pools from which alone it is taken back."""
     instead_of: Label = ""
     """The stable release in whose place it comes, because that one's pods did not come up."""
 
@@ -326,6 +329,7 @@ class Bake(WithBirths):
     release: Label
     clock: Clock
     seconds: Count
+    scope: Scope = "Release"
     test: QualityPlan | None = None
     """The absolute checks of a release that came without a gate; none for one that has passed, or failed them."""
     watch: QualityPlan | None = None

@@ -44,6 +44,8 @@ PROMOTE_ANNOTATION: Final = f"{ACT_PREFIX}promote"
 class Rollback(Strict):
     """What happens when a release is not to stay."""
 
+    scope: Literal["Release", "Pool"] = "Release"
+    """What a failure in one pool takes back: the release from every pool, or from that pool alone."""
     on_inconclusive: Literal["Hold", "Rollback"] = "Hold"
     """What a deadline without a verdict leads to: a person is asked, or the release is rolled back."""
     drain_timeout: DrainTimeout = "60s"

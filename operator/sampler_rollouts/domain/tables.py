@@ -10,6 +10,7 @@ from sampler_rollouts.domain.release import NO_ROUTE, digest, release_hash, revi
 from sampler_rollouts.domain.route_plan import ClassTable, PoolPart
 
 if TYPE_CHECKING:
+    from sampler_rollouts.domain.plan import Release
     from sampler_rollouts.domain.resource import Spec
 
 WHOLE: Final = 1_000_000
@@ -45,6 +46,11 @@ def table_digest(tables: list[ClassTable]) -> str:
 def hash_of(spec: Spec) -> str:
     """The hash of the release that a spec asks for."""
     return release_hash(revisions(spec), table_digest(tables_of(spec)))
+
+
+def hash_of_release(release: Release) -> str:
+    """The same of a release as it is."""
+    return release_hash({item.name: item.revision for item in release.pools}, table_digest(release.routes))
 
 
 def exact(amounts: Mapping[K, int], whole: int = WHOLE) -> dict[K, int]:

@@ -46,6 +46,7 @@ def spec(
     deadline: int = 300,
     bake: int = 20,
     on_inconclusive: str = HOLD,
+    scope: str = "",
     paused: bool = False,
     retry: int = 0,
     preflight: Obj | None = None,
@@ -89,6 +90,7 @@ def spec(
         "strategy": strategy,
         "quality": {"designEffect": "1", "checks": checks},
         "rollback": {"drainTimeout": "5s", "onInconclusive": on_inconclusive}
+        | ({"scope": scope} if scope else {})
         | ({} if warm is None else {"warmReplicas": warm}),
         "paused": paused,
         "retryGeneration": retry,

@@ -96,8 +96,9 @@ class Watching:
 
     def _never_two_candidates(self, name: str, rollout: Obj) -> None:
         status = rollout.get("status") or {}
-        stable, leftovers = status.get("stable"), (status.get("rollout") or {}).get("leftovers")
-        if leftovers or status.get("stage") in (None, "Idle", "Establishing"):
+        stable, rollout_ = status.get("stable"), status.get("rollout") or {}
+        instead = rollout_.get("first") and rollout_.get("leftovers")
+        if instead or status.get("stage") in (None, "Idle", "Establishing"):
             return
         warm = {(row["name"], row["warm"]["revision"]) for row in status.get("pools") or [] if row.get("warm")}
         pods = [pod for pod in self._pods(name) if _revision_of(pod) not in warm and not stands_by(pod)]

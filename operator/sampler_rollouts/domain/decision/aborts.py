@@ -18,6 +18,7 @@ from sampler_rollouts.domain.decision.memory import (
     use_word,
     watched_pods,
 )
+from sampler_rollouts.domain.decision.one_pool import take_back
 from sampler_rollouts.domain.decision.question import alone
 from sampler_rollouts.domain.decision.sentence import failed_check, shared_since
 from sampler_rollouts.domain.decision.share import skew
@@ -48,13 +49,13 @@ DEADLINE_EXCEEDED: Final = "DeadlineExceeded"
 
 
 def abort_on_failed_check(turn: Turn) -> None:
-    """``Failed`` in any pool takes the release back from all of them (R19)."""
+    """``Failed`` in any pool takes the release back from all of them, or from that one, as it is scoped (R19)."""
     rollout = turn.status.rollout
     look = failed_look(turn, rollout) if rollout else None
     if rollout is None or look is None:
         return
     if turn.status.stage in TESTED:
-        roll_back(turn, Trigger.CHECK_FAILED, CHECK_FAILED, look.pool, failed_check(look))
+        take_back(turn, Trigger.CHECK_FAILED, CHECK_FAILED, look.pool, failed_check(look))
     elif turn.status.stage is Stage.SERVING:
         note_fault(turn, CHECK_FAILED, look.pool, look.check, failed_check(look))
 
@@ -222,9 +223,9 @@ def fail_candidate(
     trigger: Trigger = Trigger.PODS_FAILING,
     reason: str = PODS_FAILING,
 ) -> None:
-    """Take the candidate back; a release that is being established has nothing to go back to, and that is said."""
+    """Take the candidate back as it is scoped; one that is being established has nothing to go back to, and says so."""
     if turn.status.stage is not Stage.ESTABLISHING:
-        roll_back(turn, trigger, reason, pool, why)
+        take_back(turn, trigger, reason, pool, why)
     elif rollout.failure is None:
         # R10: there is nothing to go back to. What only says that pods do not come up is over when they do.
         message = clip(f"Release {rollout.release} is not well: pool {pool}: {why}; there is nothing to go back to.")
@@ -236,7 +237,9 @@ def inconclusive(turn: Turn, rollout: Rollout, reason: str, pool: str, why: str)
     """``onInconclusive`` decides. A release that only starts again has nothing better to go back to: it waits."""
     starting = turn.status.stage in STARTING
     if rollout.on_inconclusive == "Rollback" and not starting:
-        roll_back(turn, Trigger.INCONCLUSIVE_ROLLBACK, reason, pool, why)
+        # What both releases depend on is no matter of one pool.
+        back = roll_back if reason == SHARED_DEGRADATION else take_back
+        back(turn, Trigger.INCONCLUSIVE_ROLLBACK, reason, pool, why)
         return
     if rollout.hold is not None:
         return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from sampler_rollouts.domain.decision.changes import changes, template_of
 from sampler_rollouts.domain.decision.faults import note_fault
 from sampler_rollouts.domain.decision.leave import roll_back, set_aside, withdraw
+from sampler_rollouts.domain.decision.one_pool import without_pool
 from sampler_rollouts.domain.decision.question import alone, bake_beside, watched
 from sampler_rollouts.domain.decision.sentence import failed_check
 from sampler_rollouts.domain.decision.stages import TESTED
@@ -29,7 +30,7 @@ USUAL_PROGRESS_DEADLINE: Final = 600
 
 
 def abort_while_baking(turn: Turn) -> None:
-    """``Failed`` in any pool takes the release back from all; without another to go back to it is not well.
+    """``Failed`` in any pool takes the release back, as it is scoped; without another to go back to it is not well.
 
     A candidate that has traffic leaves first, by itself: only then it is known which pods serve in its place.
     """
@@ -45,7 +46,10 @@ def abort_while_baking(turn: Turn) -> None:
         bake.failed = None
         note_fault(turn, CHECK_FAILED, found.pool, found.check, found.message)
     elif alone(status):
-        go_back(turn, bake, target)
+        back = _in_scope(turn, bake, stable, target, found.pool)
+        go_back(turn, bake, back)
+        if back is not target:
+            status.previous = target  # what fails in another pool goes back there too
         roll_back(turn, Trigger.CHECK_FAILED, CHECK_FAILED, found.pool, f"{found.message}, {ALONE}")
     else:
         bake.failed = found
@@ -61,6 +65,15 @@ def _failed(turn: Turn) -> FailedInBake | None:
 def _target(turn: Turn, stable: Release, pools: Sequence[str]) -> Release | None:
     """The release to go back to: the first that differs in some of these pools."""
     return next((one for one in _others(turn) if any(_differs(one, stable, pool) for pool in pools)), None)
+
+
+def _in_scope(turn: Turn, bake: Bake, stable: Release, target: Release, pool: str) -> Release:
+    """The target, or stable with the pool that failed as the target has it, if that is what its scope says."""
+    alike = stable.routes == target.routes and target.revision(pool) != ""
+    if bake.scope != "Pool" or not alike:
+        return target
+    mixed = without_pool(turn, stable, pool, target)
+    return target if mixed.hash == target.hash or turn.status.held(mixed.hash) else mixed
 
 
 def _others(turn: Turn) -> Iterator[Release]:
@@ -102,6 +115,7 @@ def go_back(turn: Turn, bake: Bake, target: Release) -> None:
         waves=[moved] if moved else [],
         progress_deadline=_progress_deadline(turn),
         bake_time=bake.seconds,
+        scope=bake.scope,
         weight=100,
         born=[group for group in bake.born if group.pool in moved or not moved],
         changes=changes(turn, target, leaving),
@@ -110,7 +124,7 @@ def go_back(turn: Turn, bake: Bake, target: Release) -> None:
     status.previous = turn.beside = None  # what was asked is about the one that leaves
     known = status.verified is not None and status.verified.hash == target.hash
     # What comes back without a gate is watched like any other once it is there.
-    again = Bake(release=target.hash, clock=Clock(since=turn.now), seconds=bake.seconds, watch=watch)
+    again = Bake(release=target.hash, clock=Clock(since=turn.now), seconds=bake.seconds, scope=bake.scope, watch=watch)
     status.bake = None if known else again
     _count_all(turn, moved or leaving.names())
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.allowed import BY_DEFAULT, Allowed
+from sampler_rollouts.domain.decision.stages import TESTED
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.outcome import EventNote
 from sampler_rollouts.domain.plan import Release, Rollout
 from sampler_rollouts.domain.quantities import time_stamp
-from sampler_rollouts.domain.render import Owner
+from sampler_rollouts.domain.render import Child, Owner
 from sampler_rollouts.domain.status import PoolStatus
 
 if TYPE_CHECKING:
@@ -238,6 +239,19 @@ def heard(rollout: Rollout, pools: list[str]) -> list[str]:
     """Those of some pools that requests reach: what only the new table names has none before its wave."""
     silent = rollout.table.silent if rollout.table and not table_wave(rollout) else []
     return [name for name in pools if name not in silent]
+
+
+def narrowed(status: Status) -> bool:
+    """Whether a release that is under way by steps has been taken back from single pools: it is held, and goes on."""
+    rollout = status.rollout
+    return rollout is not None and status.stage in TESTED and status.held(rollout.release) is not None
+
+
+def struck(rollout: Rollout) -> list[Child]:
+    """What leaves pools from which alone a release was taken back."""
+    if rollout.first:
+        return []
+    return [Child(item.name, item.revision) for release in rollout.leftovers for item in release.pools]
 
 
 def untried(rollout: Rollout) -> bool:

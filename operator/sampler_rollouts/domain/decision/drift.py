@@ -33,6 +33,7 @@ def _differences(rollout: Rollout, wish: Wish) -> list[tuple[str, bool]]:
     pools, strategy = moving(rollout), spec.strategy
     waves = [[name for name in wave if name in pools] for wave in spec.waves]
     quality = quality_plan(spec, pools, wish.templates, by_table=by_table(rollout))
+    quality.tests = rollout.quality.tests  # as many pools share the rate as there were, also when one is taken back
     return [
         ("quality", as_far_as_read(quality, rollout.quality) != rollout.quality),
         ("strategy.waves", [wave for wave in waves if wave] != rollout.waves),
@@ -41,6 +42,7 @@ def _differences(rollout: Rollout, wish: Wish) -> list[tuple[str, bool]]:
         ("strategy.deadline", seconds(strategy.deadline) != rollout.deadline),
         ("strategy.bakeTime", seconds(strategy.bake_time) != rollout.bake_time),
         ("rollback.onInconclusive", spec.rollback.on_inconclusive != rollout.on_inconclusive),
+        ("rollback.scope", spec.rollback.scope != rollout.scope),
     ]
 
 

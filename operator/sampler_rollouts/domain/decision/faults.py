@@ -26,10 +26,10 @@ FIRST_RELEASE_FAILED: Final = "FirstReleaseFailed"
 
 def as_candidate(turn: Turn, wish: Wish) -> Release:
     """The release that the spec asks for, with what is known against it."""
-    return wish.release.model_copy(update={"since": turn.now, "fault": _known_fault(turn.status, wish.release)})
+    return wish.release.model_copy(update={"since": turn.now, "fault": known_fault(turn.status, wish.release)})
 
 
-def _known_fault(status: Status, release: Release) -> Fault | None:
+def known_fault(status: Status, release: Release) -> Fault | None:
     """A release with the very pods that were found bad is not well either, whatever else it changes."""
     for known in _remembered(status):
         fault = known.fault

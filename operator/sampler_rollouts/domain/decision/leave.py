@@ -13,7 +13,9 @@ from sampler_rollouts.domain.decision.context import (
     exposing,
     gated,
     moving,
+    narrowed,
     revision_in,
+    struck,
     table_wave,
     untried,
     weight_of,
@@ -21,6 +23,7 @@ from sampler_rollouts.domain.decision.context import (
 from sampler_rollouts.domain.decision.examined import PREFLIGHT_FAILED
 from sampler_rollouts.domain.decision.faults import said_of_stable
 from sampler_rollouts.domain.decision.gateway import lends
+from sampler_rollouts.domain.decision.quality import quality_plan
 from sampler_rollouts.domain.decision.removed import remember_removed
 from sampler_rollouts.domain.decision.replicas import unserved, wanted
 from sampler_rollouts.domain.decision.route_rules import fingerprinted
@@ -34,9 +37,10 @@ from sampler_rollouts.domain.loose import Clock, Failure
 from sampler_rollouts.domain.plan import Bake, HeldRelease
 from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.status import HistoryEntry, Result, Stage
+from sampler_rollouts.domain.tables import hash_of_release
 
 if TYPE_CHECKING:
-    from sampler_rollouts.domain.plan import Release, ReleasePool, Rollout
+    from sampler_rollouts.domain.plan import QualityPlan, Release, ReleasePool, Rollout
     from sampler_rollouts.domain.status import Requests
 
 BY_QUALITY: Final = frozenset({CHECK_FAILED, PREFLIGHT_FAILED})
@@ -54,14 +58,34 @@ def roll_back(turn: Turn, trigger: Trigger, reason: str, pool: str, why: str) ->
         return
     sentence = ending(turn, rollout, "Rolled back", pool, why)
     rollout.failure = Failure(reason=reason, message=sentence, at=turn.now)
-    at_fault = reason in BY_QUALITY and not _by_table(rollout, pool)
-    marks = suspects(turn, status.stable, status.candidate) if status.stable and at_fault else []
-    held = HeldRelease(hash=rollout.release, at=turn.now, reason=reason, message=sentence, suspects=marks)
-    status.failed = _bounded([held, *(item for item in status.failed if item.hash != held.hash)])
+    hold(turn, rollout, reason, pool, sentence)
     record(turn, rollout, Result.ROLLED_BACK, reason, sentence)
     turn.note("RolledBack", sentence, warning=True)
     _watch_stable(turn)
     move(turn, trigger)
+
+
+def hold(turn: Turn, rollout: Rollout, reason: str, pool: str, message: str) -> None:
+    """The release under way is not tried again by itself. What was suspect of it before stays so."""
+    status, before = turn.status, turn.status.held(rollout.release)
+    at_fault = reason in BY_QUALITY and not _by_table(rollout, pool)
+    found = [*(_marks(turn, rollout, pool) if at_fault else []), *(before.suspects if before else [])]
+    marks = list(dict.fromkeys(found))[: limits.SUSPECTS]
+    held = HeldRelease(hash=rollout.release, at=turn.now, reason=reason, message=message, suspects=marks)
+    status.failed = _bounded([held, *(item for item in status.failed if item.hash != held.hash)])
+
+
+def _marks(turn: Turn, rollout: Rollout, pool: str) -> list[str]:
+    """What the candidate has and stable has not; where single pools are taken back, of the one that failed."""
+    releases = (turn.status.stable, turn.status.candidate)
+    old, new = (_in_one(release, pool if rollout.scope == "Pool" else "") for release in releases)
+    return suspects(turn, old, new) if old and new else []
+
+
+def _in_one(release: Release | None, pool: str) -> Release | None:
+    if release is None or not pool:
+        return release
+    return release.model_copy(update={"pools": [item for item in release.pools if item.name == pool]})
 
 
 def _bounded(failed: list[HeldRelease]) -> list[HeldRelease]:
@@ -125,11 +149,8 @@ def finish_leaving(turn: Turn) -> None:
     plan = wanted(turn)
     if lends(turn, plan):
         return
-    for pool in moving(rollout):
-        revision = revision_in(status.candidate, pool)
-        wanted_still = any(child.pool == pool and child.revision == revision for child in plan)
-        if wanted_still or turn.pods(pool, revision):
-            return
+    if any(child in plan or turn.pods(child.pool, child.revision) for child in _on_the_way_out(turn, rollout)):
+        return
     complete = "RollbackComplete" if status.stage is Stage.ROLLING_BACK else "WithdrawalComplete"
     out = f"Release {rollout.release} is out of all pools"
     if gone := unserved(turn, moving(rollout)):
@@ -139,15 +160,20 @@ def finish_leaving(turn: Turn) -> None:
     _end(turn, Trigger.CANDIDATE_GONE)
 
 
+def _on_the_way_out(turn: Turn, rollout: Rollout) -> list[Child]:
+    moved = [Child(pool, revision_in(turn.status.candidate, pool)) for pool in moving(rollout)]
+    return [*moved, *struck(rollout)]
+
+
 def leave_behind(turn: Turn) -> None:
     """Go on to what the spec asks for although pods of the candidate stay: the cluster lets nobody take them away.
 
     They are told of (``PodsNotGone``) and tried again at each look, whatever else is rolled out meanwhile.
     """
-    status, rollout, plan = turn.status, turn.status.rollout, wanted(turn)
+    rollout, plan = turn.status.rollout, wanted(turn)
     if rollout is None or lends(turn, plan):
         return
-    if any(Child(name, revision_in(status.candidate, name)) in plan for name in moving(rollout)):
+    if any(child in plan for child in _on_the_way_out(turn, rollout)):
         return
     text = f"Pods of release {rollout.release} do not go; release {turn.target} is heard all the same."
     turn.note("LeftBehind", text, warning=True)
@@ -169,6 +195,12 @@ def settle(turn: Turn, trigger: Trigger, result: Result) -> None:
     if rollout is None or status.candidate is None:
         return
     turn.beside = None  # about the release that served until now
+    watch = None
+    if narrowed(status):
+        # What serves is not what was asked for, which stays held: this spec's checks are the next that it will have.
+        status.candidate.hash = rollout.release = hash_of_release(status.candidate)
+        wish, pools = turn.wish, status.candidate.names()
+        watch = quality_plan(wish.spec, pools, wish.templates) if wish else rollout.quality
     new = status.candidate.model_copy(update={"since": turn.now})
     if new.fault and result is Result.PROMOTED and new.fault.pool in moving(rollout):
         new.fault = None  # its pods have passed all checks
@@ -183,17 +215,18 @@ def settle(turn: Turn, trigger: Trigger, result: Result) -> None:
     status.stable, status.candidate = new, None
     remember_removed(turn, served)
     known = status.verified is not None and status.verified.hash == new.hash
-    status.bake = None if known else _bake(turn, rollout, new)
+    status.bake = None if known else _bake(turn, rollout, new, watch)
     rollout.leftovers, rollout.instead_of, rollout.hold, rollout.failure = [], "", None, None
     if status.bake is None or status.bake.test is None:
         status.rollout = None
     move(turn, trigger)
 
 
-def _bake(turn: Turn, rollout: Rollout, new: Release) -> Bake:
+def _bake(turn: Turn, rollout: Rollout, new: Release, watch: QualityPlan | None) -> Bake:
     """What came without a gate is tested while it bakes, if its checks have not failed already."""
     test = rollout.quality if rollout.first and new.fault is None else None
-    return Bake(release=new.hash, clock=Clock(since=turn.now), seconds=rollout.bake_time, test=test)
+    clock = Clock(since=turn.now)
+    return Bake(release=new.hash, clock=clock, seconds=rollout.bake_time, scope=rollout.scope, test=test, watch=watch)
 
 
 def _settled_sentence(turn: Turn, rollout: Rollout, result: Result) -> str:

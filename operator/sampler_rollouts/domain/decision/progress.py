@@ -18,6 +18,7 @@ from sampler_rollouts.domain.decision.context import (
 from sampler_rollouts.domain.decision.examined import pending, waits_for
 from sampler_rollouts.domain.decision.leave import settle
 from sampler_rollouts.domain.decision.memory import clear_pools, let_go_on, restart_readiness, use_word, word_for
+from sampler_rollouts.domain.decision.one_pool import taken_back
 from sampler_rollouts.domain.decision.replicas import needed_still, pods_settled, rejected_serve, settled
 from sampler_rollouts.domain.decision.share import skew
 from sampler_rollouts.domain.decision.steps import Placed, ahead
@@ -91,6 +92,8 @@ def next_step(turn: Turn) -> None:
 
 def blocker(turn: Turn, rollout: Rollout) -> str:
     """What the present step waits for, or nothing. Where no pods change there is nothing to test."""
+    if back := taken_back(turn):
+        return back
     if gated(rollout) and rollout.weight == 0:
         return stopped(turn) or waits_for(turn) or table_waits_for(turn, rollout) or _not_well_so_far(turn, rollout)
     pods = stopped(turn) or waits_for(turn) or _missing_pods(turn, rollout)

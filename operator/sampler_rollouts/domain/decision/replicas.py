@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 from sampler_rollouts.domain.decision import gateway
 from sampler_rollouts.domain.decision.changes import class_name
-from sampler_rollouts.domain.decision.context import Turn, begun, moving, names, revision_in, this_wave, weight_of
+from sampler_rollouts.domain.decision.context import (
+    Turn,
+    begun,
+    moving,
+    names,
+    revision_in,
+    struck,
+    this_wave,
+    weight_of,
+)
 from sampler_rollouts.domain.decision.examined import pending
 from sampler_rollouts.domain.decision.removed import last_servers
 from sampler_rollouts.domain.decision.stages import FORWARD, LEAVING
@@ -97,11 +106,13 @@ def _of_rollout(turn: Turn, rollout: Rollout) -> dict[Child, int]:
     if status.stage in FORWARD:
         for pool in begun(rollout):
             plan |= _shared(turn, rollout, pool)
-        for pool in names(*rollout.leftovers):
+        for pool in names(*rollout.leftovers) if rollout.first else ():
             plan |= _left_over(turn, rollout, pool)
     elif status.stage in LEAVING:
         for pool in moving(rollout):
             plan |= _leaving(turn, pool)
+    for child in struck(rollout):
+        plan |= _struck(turn, child)
     return plan
 
 
@@ -150,6 +161,14 @@ def _leaving(turn: Turn, pool: str) -> dict[Child, int]:
     needed = missing if old else _needed_instead(turn, Child(pool, new))
     count = min(needed, turn.ready(pool, new), turn.pool(pool).candidate_replicas)
     return {Child(pool, new): count} if count > 0 else {}
+
+
+def _struck(turn: Turn, child: Child) -> dict[Child, int]:
+    """The same in a pool from which alone a release was taken back."""
+    missing = _half(turn.covered(child.pool)) - turn.ready(child.pool, revision_in(turn.status.stable, child.pool))
+    told = turn.workload(child.pool, child.revision)
+    count = min(missing, turn.ready(child.pool, child.revision), told.replicas if told else 0)
+    return {child: count} if count > 0 else {}
 
 
 def _needed_instead(turn: Turn, child: Child) -> int:

@@ -9,7 +9,7 @@ from sampler_rollouts.domain.decision.acts import promoted, take_retry
 from sampler_rollouts.domain.decision.adopt import starts_anew
 from sampler_rollouts.domain.decision.away import asks_for_news, stable_away, well_without
 from sampler_rollouts.domain.decision.changes import changes
-from sampler_rollouts.domain.decision.context import Turn, Wish
+from sampler_rollouts.domain.decision.context import Turn, Wish, narrowed
 from sampler_rollouts.domain.decision.faults import as_candidate, retry_faults
 from sampler_rollouts.domain.decision.leave import leave_behind, record, withdraw
 from sampler_rollouts.domain.decision.memory import clear_pools, let_go_on, restart_readiness, use_word
@@ -25,6 +25,7 @@ from sampler_rollouts.domain.loose import Clock
 from sampler_rollouts.domain.plan import Fault, Release, Rollout
 from sampler_rollouts.domain.quantities import seconds
 from sampler_rollouts.domain.status import Result, Stage
+from sampler_rollouts.domain.tables import hash_of_release
 
 
 def choose(turn: Turn) -> None:
@@ -45,7 +46,7 @@ def choose(turn: Turn) -> None:
         _retry_first(turn)
     elif stage is Stage.SERVING:
         _start_next(turn, turn.wish)
-    elif stage in BY_STEPS and _asks_for_other(turn):
+    elif stage in BY_STEPS and _asks_for_other(turn) and not _takes_its_name(turn):
         withdraw(turn, Trigger.OTHER_RELEASE)
     elif stage is Stage.HOLDING and retry:
         withdraw(turn, Trigger.RETRY)
@@ -66,12 +67,27 @@ def _asks_for_other(turn: Turn) -> bool:
     return turn.status.candidate is not None and turn.status.candidate.hash != turn.target
 
 
+def _takes_its_name(turn: Turn) -> bool:
+    """Whether the spec asks for what has become of the candidate: without the pools that it was taken back from."""
+    status, rollout = turn.status, turn.status.rollout
+    if status.candidate is None or rollout is None or not narrowed(status):
+        return False
+    if hash_of_release(status.candidate) != turn.target:
+        return False
+    status.candidate.hash = rollout.release = turn.target
+    turn.moved = True
+    return True
+
+
 def _see_retry(turn: Turn, wish: Wish) -> bool:
     """Whether ``retryGeneration`` rose, or a person said so; then the release that the spec asks for is no longer held.
 
-    What is asked during a rollback is heard after it, or when it cannot end.
+    What is asked during a rollback is heard after it, or when it cannot end; where a single pool was taken back, after
+    the other ones have got through.
     """
     if turn.status.stage is Stage.ROLLING_BACK and not stable_away(turn):
+        return False
+    if turn.status.stage is Stage.PROGRESSING and narrowed(turn.status):
         return False
     before, now = turn.status.retry_generation, wish.spec.retry_generation
     turn.status.retry_generation = now
@@ -238,6 +254,7 @@ def _plan(turn: Turn, wish: Wish, waves: list[list[str]], weight: int) -> Rollou
         deadline=seconds(strategy.deadline),
         bake_time=seconds(strategy.bake_time),
         on_inconclusive=wish.spec.rollback.on_inconclusive,
+        scope=wish.spec.rollback.scope,
         weight=weight,
         step=len(strategy.steps) if weight == 100 else -1,
         preflight=plan_of(wish.spec, turn.now),

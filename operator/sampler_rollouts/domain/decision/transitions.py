@@ -30,6 +30,7 @@ class Trigger(StrEnum):
     PREFLIGHT_ANSWERED = "the preflight answered after all"
     PODS_STARTED = "pods could start after all"
     PERSON = "promote annotation"
+    POOL_TAKEN_BACK = "a pool fails, rollback.scope: Pool"
     TAKEN_BACK = "abort or rollback annotation"
     CANDIDATE_GONE = "candidate's pods gone"
     PODS_STAY = "candidate's pods do not go, spec asks for another release"
@@ -48,6 +49,7 @@ TABLE: Final[dict[tuple[Stage, Trigger], Stage]] = {
     (Stage.SERVING, Trigger.TAKEN_BACK): Stage.ROLLING_BACK,
     (Stage.PROGRESSING, Trigger.FULL_TRAFFIC): Stage.SERVING,
     (Stage.PROGRESSING, Trigger.CHECK_FAILED): Stage.ROLLING_BACK,
+    (Stage.PROGRESSING, Trigger.POOL_TAKEN_BACK): Stage.PROGRESSING,
     (Stage.PROGRESSING, Trigger.PREFLIGHT_FAILED): Stage.ROLLING_BACK,
     (Stage.PROGRESSING, Trigger.PODS_FAILING): Stage.ROLLING_BACK,
     (Stage.PROGRESSING, Trigger.INCONCLUSIVE_HOLD): Stage.HOLDING,
@@ -57,6 +59,7 @@ TABLE: Final[dict[tuple[Stage, Trigger], Stage]] = {
     (Stage.PROGRESSING, Trigger.STABLE_FAILED): Stage.WITHDRAWING,
     (Stage.HOLDING, Trigger.STABLE_FAILED): Stage.WITHDRAWING,
     (Stage.HOLDING, Trigger.CHECK_FAILED): Stage.ROLLING_BACK,
+    (Stage.HOLDING, Trigger.POOL_TAKEN_BACK): Stage.PROGRESSING,
     (Stage.HOLDING, Trigger.PREFLIGHT_FAILED): Stage.ROLLING_BACK,
     (Stage.HOLDING, Trigger.PODS_FAILING): Stage.ROLLING_BACK,
     (Stage.HOLDING, Trigger.PODS_STARTED): Stage.PROGRESSING,

@@ -59,6 +59,7 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         made["strategy"]["preflight"] = draw(st.sampled_from([{}, {"timeout": "1m"}, {"compareWithStable": False}]))
     made["rollback"] = {"onInconclusive": draw(st.sampled_from(["Hold", "Rollback"]))}
+    made["rollback"] |= {"scope": draw(st.sampled_from(["Release", "Release", "Pool"]))}
     made["paused"] = draw(st.sampled_from([False, False, False, True]))
     made["retryGeneration"] = draw(st.integers(0, 2))
     return made

@@ -10,6 +10,7 @@ from sampler_rollouts.domain.decision import decide, question, question_beside
 from sampler_rollouts.domain.decision.verdicts import required
 from sampler_rollouts.domain.evidence.look import Evidence, Verdict
 from sampler_rollouts.domain.outcome import Manifest, Outcome
+from sampler_rollouts.domain.plan import Release
 from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, is_marked_stable
 from sampler_rollouts.domain.resource import PROMOTE_ANNOTATION
 from sampler_rollouts.domain.status import Result, Stage, Status
@@ -103,7 +104,11 @@ def nothing_is_promoted_without_passed(world: World, outcome: Outcome) -> None:
     replaced = after.stable and before.stable and after.stable.hash != before.stable.hash
     if after.stable and replaced and after.stage is Stage.ROLLING_BACK:
         assert meanwhile.serves_alone(before) or (before.bake and before.bake.failed)
-        assert after.stable.hash in {one.hash for one in (before.verified, before.previous) if one}
+        known = [one for one in (before.verified, before.previous) if one]
+        by_pool = before.stable if before.bake and before.bake.scope == "Pool" else None  # one of them, or its pools
+        back = {item.name: item.revision for item in after.stable.pools}
+        mixed = by_pool and any(set(back.items()) <= _pools_of(one) | _pools_of(by_pool) for one in known)
+        assert mixed or after.stable.hash in {one.hash for one in known}
     elif after.stable and before.stable and replaced and not _restored(after):
         moved = [item.name for item in after.stable.pools if before.stable.revision(item.name) != item.revision]
         assert all((pool := before.pool(name)) and pool.passed_at for name in moved)
@@ -120,6 +125,10 @@ def nothing_is_promoted_without_passed(world: World, outcome: Outcome) -> None:
             looks = [evidence.looks[(pool.name, name)] for name in needed]
             assert looks
             assert all(look.verdict is Verdict.PASSED for look in looks)
+
+
+def _pools_of(release: Release) -> set[tuple[str, str]]:
+    return {(item.name, item.revision) for item in release.pools}
 
 
 def _restored(status: Status) -> bool:

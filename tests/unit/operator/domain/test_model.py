@@ -161,7 +161,10 @@ class Memory:
         if self._fails(world, before):
             assert before.candidate is not None
             assert after.held(before.candidate.hash)
-            assert after.stage not in TESTED or after.candidate is None or after.candidate.hash != before.candidate.hash
+            same = after.candidate is not None and after.candidate.hash == before.candidate.hash
+            alone = before.rollout is not None and before.rollout.scope == "Pool" and same
+            gone = alone and after.candidate and after.candidate.revision("cpu-a") != before.candidate.revision("cpu-a")
+            assert after.stage not in TESTED or not same or gone
         if before.stage in LEAVING and after.stage is before.stage:
             for row in after.pools:
                 earlier = before.pool(row.name)
@@ -185,15 +188,20 @@ class Rollouts(RuleBasedStateMachine):
     """A SamplerRollout, and everything that can happen to it."""
 
     @initialize(
-        pause=st.booleans(), on=st.sampled_from(["Hold", "Rollback"]), together=st.booleans(), examined=st.booleans()
+        pause=st.booleans(),
+        on=st.sampled_from(["Hold", "Rollback"]),
+        scope=st.sampled_from(["Release", "Pool"]),
+        together=st.booleans(),
+        examined=st.booleans(),
     )
-    def begin(self, pause: bool, on: str, together: bool, examined: bool) -> None:
+    def begin(self, pause: bool, on: str, scope: str, together: bool, examined: bool) -> None:
         steps: list[dict[str, Any]] = [{"weight": 25, "minDuration": "10s"}, {"weight": 50, "minDuration": "10s"}]
         waves = [["cpu-a", "cpu-b"]] if together else [["cpu-a"], ["cpu-b"]]
         strategy = {"waves": waves, "steps": [*steps, {"pause": {}}] if pause else steps, "deadline": "5m"}
         strategy |= {"preflight": {}} if examined else {}
         self.memory = Memory()
-        self.world = World(spec("a", strategy=strategy, rollback={"onInconclusive": on}, replicas=4), check=self._check)
+        rollback = {"onInconclusive": on, "scope": scope}
+        self.world = World(spec("a", strategy=strategy, rollback=rollback, replicas=4), check=self._check)
 
     def _check(self, world: World, outcome: Outcome) -> None:
         invariants.check(world, outcome)

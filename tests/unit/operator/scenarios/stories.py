@@ -20,6 +20,7 @@ from tests.unit.operator.scenarios import (
     stories_promotion,
     stories_rollback,
     stories_scaling,
+    stories_scope,
     stories_table,
     stories_warm,
 )
@@ -43,5 +44,6 @@ TOLD_IN = (
     stories_budgets,
     stories_classes,
     stories_scaling,
+    stories_scope,
 )
 ALL = tuple(SCENARIOS.values())

@@ -164,7 +164,7 @@ _FULL: Spec = {
         ],
         "probes": {"requestsPerSecond": "1", "image": IMAGE},
     },
-    "rollback": {"onInconclusive": "Hold", "drainTimeout": "60s", "warmReplicas": 1},
+    "rollback": {"scope": "Pool", "onInconclusive": "Hold", "drainTimeout": "60s", "warmReplicas": 1},
     "paused": False,
     "retryGeneration": 1,
     "allowImageTags": False,

@@ -1,0 +1,126 @@
+"""``rollback.scope: Pool``: a failure in one pool takes the release back from there, and it goes on in the others.
+
+It is held all the same (R6): what is asked for does not serve everywhere. What comes of it has a hash of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sampler_rollouts.domain.decision.context import moving, revision_in, struck, this_wave, weight_of
+from sampler_rollouts.domain.decision.faults import known_fault
+from sampler_rollouts.domain.decision.leave import hold, record, roll_back
+from sampler_rollouts.domain.decision.memory import use_word
+from sampler_rollouts.domain.decision.replicas import wanted
+from sampler_rollouts.domain.decision.sentence import ending
+from sampler_rollouts.domain.decision.stages import TESTED
+from sampler_rollouts.domain.decision.transitions import Trigger, move
+from sampler_rollouts.domain.limits import clip
+from sampler_rollouts.domain.plan import Release
+from sampler_rollouts.domain.status import Result
+from sampler_rollouts.domain.tables import hash_of_release
+
+if TYPE_CHECKING:
+    from sampler_rollouts.domain.decision.context import Turn
+    from sampler_rollouts.domain.plan import ReleasePool, Rollout
+
+
+def take_back(turn: Turn, trigger: Trigger, reason: str, pool: str, why: str) -> None:
+    """Take the candidate back as far as its scope says: from the pool that failed, if it can go on without it."""
+    rollout = turn.status.rollout
+    if rollout is not None and _goes_on_without(turn, rollout, pool):
+        _take_from(turn, rollout, reason, pool, why)
+    else:
+        roll_back(turn, trigger, reason, pool, why)
+
+
+def _goes_on_without(turn: Turn, rollout: Rollout, pool: str) -> bool:
+    """Not where stable has no such pool, where no other pool moves, or where a route table follows that names both."""
+    if rollout.scope != "Pool" or turn.status.stage not in TESTED or rollout.table is not None:
+        return False
+    pools = moving(rollout)
+    return pool in pools and len(pools) > 1 and revision_in(turn.status.stable, pool) != ""
+
+
+def without_pool(turn: Turn, release: Release, pool: str, other: Release) -> Release:
+    """``release`` with a pool as ``other`` has it, under the hash that such a release has."""
+    back = {item.name: item for item in other.pools if item.name == pool}
+    mixed = release.model_copy(update={"pools": [back.get(item.name, item) for item in release.pools]})
+    mixed.hash = hash_of_release(mixed)
+    mixed.fault = known_fault(turn.status, mixed)
+    return mixed
+
+
+def _take_from(turn: Turn, rollout: Rollout, reason: str, pool: str, why: str) -> None:
+    status, candidate, stable = turn.status, turn.status.candidate, turn.status.stable
+    if candidate is None or stable is None:
+        return
+    # All that is said and counted is of the one pool.
+    part = rollout.model_copy(update={"waves": [[pool]], "wave": 0, "weight": weight_of(rollout, pool)})
+    sentence = ending(turn, part, "Rolled back", pool, why)
+    before = status.held(candidate.hash)
+    told = clip(f"{before.message} {sentence}") if before else sentence
+    hold(turn, rollout, reason, pool, told)
+    record(turn, part, Result.ROLLED_BACK, reason, sentence)
+    turn.note("RolledBack", sentence, warning=True)
+    _leave(rollout, next(item for item in candidate.pools if item.name == pool))
+    # Its name stays while it is under way: by that people speak of it, and the spec asks for it.
+    status.candidate = without_pool(turn, candidate, pool, stable).model_copy(update={"hash": candidate.hash})
+    turn.pool(pool).forget_readiness()
+    _strike(turn, rollout, pool)
+    if rollout.hold is not None:
+        rollout.hold = None
+        use_word(turn)  # what was said to end this hold must end no later pause
+    move(turn, Trigger.POOL_TAKEN_BACK)
+
+
+def _leave(rollout: Rollout, item: ReleasePool) -> None:
+    """Its pods there are on their way out from now on."""
+    gone = item.model_copy(update={"image": ""})
+    if not rollout.leftovers:
+        rollout.leftovers = [Release(hash=rollout.release, since=rollout.started_at)]
+    first = rollout.leftovers[0]
+    first.pools = [*first.pools, gone]
+
+
+def _strike(turn: Turn, rollout: Rollout, pool: str) -> None:
+    """Out of the waves. If it was the last pool of the one under way, that one is over."""
+    alone = this_wave(rollout) == [pool]
+    waves = [[name for name in wave if name != pool] for wave in rollout.waves]
+    before = sum(not wave for wave in waves[: rollout.wave])
+    rollout.waves = [wave for wave in waves if wave]
+    rollout.wave -= before
+    rollout.quality.unaudited = [name for name in rollout.quality.unaudited if name != pool]
+    if not alone:
+        return
+    rollout.step_clock, rollout.min_duration, rollout.waiting, rollout.pauses = None, 0, False, 0
+    if rollout.wave < len(rollout.waves):
+        rollout.step, rollout.weight = -1, 0
+    else:
+        rollout.wave -= 1
+        rollout.step, rollout.weight = len(turn.wish.spec.strategy.steps) if turn.wish else rollout.step, 100
+
+
+def finish_taking_back(turn: Turn) -> None:
+    """Once no pod of it serves any more in a pool that it leaves alone, stable is alone there again."""
+    status, rollout = turn.status, turn.status.rollout
+    if rollout is None or status.stage not in TESTED or not struck(rollout):
+        return
+    plan = wanted(turn)
+    gone = [child.pool for child in struck(rollout) if child not in plan and not turn.pods(child.pool, child.revision)]
+    for pool in gone:
+        turn.pool(pool).forget_verdict()
+        turn.note("RollbackComplete", f"Release {rollout.release} is out of pool {pool}; stable serves there.")
+        turn.moved = True
+    for release in rollout.leftovers:
+        release.pools = [item for item in release.pools if item.name not in gone]
+    rollout.leftovers = [release for release in rollout.leftovers if release.pools]
+
+
+def taken_back(turn: Turn) -> str:
+    """What of the release is still on its way out, in words: nothing goes on before."""
+    rollout = turn.status.rollout
+    if rollout is None or not struck(rollout):
+        return ""
+    pools = ", ".join(child.pool for child in struck(rollout))
+    return f"its pods to leave pool {pools}, which goes back to stable"
