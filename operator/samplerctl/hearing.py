@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sampler_rollouts.domain.act import Acts
+from sampler_rollouts.domain.decision.context import narrowed
 from sampler_rollouts.domain.decision.memory import LONGEST_WORD
 from sampler_rollouts.domain.status import Stage, Status
 
@@ -124,4 +125,6 @@ def _until_when(status: Status, act: Acts) -> str:
         return "It is said, and will be heard when the rollout waits for a person."
     if act is Acts.RETRY and status.stage is Stage.ROLLING_BACK:
         return "It is said, and will be heard when the rollback is over."
+    if act is Acts.RETRY and status.stage is Stage.PROGRESSING and narrowed(status):
+        return "It is said, and will be heard when the other pools have got through."
     return "It is said; the operator has not answered yet. It will at its next look, if it runs."

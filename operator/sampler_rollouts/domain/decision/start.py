@@ -160,11 +160,18 @@ def _replace_stable(turn: Turn, wish: Wish) -> None:
     use_word(turn)
     why = f"stable release {old.hash} does not come up; what serves of release {candidate.hash} stays until it need not"
     differs = changes(turn, old, wish.release)
-    _start_without_gate(turn, wish, Trigger.STABLE_AWAY, why, [old, candidate], old.hash)
+    tried = _as_it_was(candidate, status.rollout)
+    _start_without_gate(turn, wish, Trigger.STABLE_AWAY, why, [old, tried], old.hash)
     status.stable = status.previous = status.bake = None
     if status.rollout:
         status.rollout.changes = differs
         promoted(turn, status.rollout)
+
+
+def _as_it_was(candidate: Release, rollout: Rollout | None) -> Release:
+    """With what leaves the pools that it was taken back from before: that may serve as well."""
+    left = {item.name: item for release in (rollout.leftovers if rollout else ()) for item in release.pools}
+    return candidate.model_copy(update={"pools": [left.get(item.name, item) for item in candidate.pools]})
 
 
 def _retry_first(turn: Turn) -> None:

@@ -313,7 +313,7 @@ class Rollouts(RuleBasedStateMachine):
 def test_an_outage_at_full_traffic(together: bool, wave: int) -> None:
     """Walks seldom get there."""
     walk = Rollouts()
-    walk.begin(False, "Hold", together, False)
+    walk.begin(False, "Hold", "Release", together, False)
     walk.time_passes(5, 6)
     walk.an_outage_at_full_traffic("b", wave)
     rollout = walk.world.status.rollout
