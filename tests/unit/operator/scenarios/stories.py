@@ -20,6 +20,7 @@ from tests.unit.operator.scenarios import (
     stories_promotion,
     stories_rollback,
     stories_scaling,
+    stories_suspects,
     stories_table,
     stories_warm,
 )
@@ -37,6 +38,7 @@ TOLD_IN = (
     stories_deletion,
     stories_gitops,
     stories_acts,
+    stories_suspects,
     stories_gateway,
     stories_table,
     stories_warm,
