@@ -184,7 +184,8 @@ class Shelf:
             if not self._current:
                 return None
             unknown = within.among({key.namespace for key in self._doubted | self._gone})
-            known = within.among({where for where, _ in self._kept}) - unknown
+            names = within.names
+            known = (frozenset(names) if names else within.among({where for where, _ in self._kept})) - unknown
             return [kept.note for (where, _), kept in self._kept.items() if where in known], unknown
 
     def notes_of(self, key: RolloutKey) -> list[Any] | None:
