@@ -86,6 +86,9 @@ def rollback(
     suspect: Annotated[
         str, typer.Option(help="image, or its digest: take back every SamplerRollout in which it is tried or serves")
     ] = "",
+    all_namespaces: Annotated[
+        bool, typer.Option("-A", "--all-namespaces", help="with --suspect: SamplerRollouts of every namespace")
+    ] = False,
     reason: Reason = "",
     by: By = None,
     release: Release = "",
@@ -101,14 +104,17 @@ def rollback(
     try:
         if bool(name) == bool(suspect) or (suspect and release):
             raise InputError("rollback: name a SamplerRollout (with --release if you like), or an image with --suspect")
+        if name and all_namespaces:
+            raise InputError("--all-namespaces goes with --suspect: leave it out, or name an image in place of NAME")
         rollouts = connect(kubeconfig, context, namespace)
         word = _word("rollback", by, reason, release)
         if name:
             found = [acting.act_on(rollouts, name, word, wait)]
         else:
-            uses = taking_back.uses_of(rollouts.every(), suspect)
+            uses = taking_back.uses_of(rollouts.every(everywhere=all_namespaces), suspect)
             if not uses:
-                raise InputError(f"--suspect: no SamplerRollout in namespace {rollouts.namespace} uses {suspect}")
+                where = "in any namespace" if all_namespaces else f"in namespace {rollouts.namespace}"
+                raise InputError(f"--suspect: no SamplerRollout {where} uses {suspect}")
             found = taking_back.take_back(rollouts, uses, word, wait)
     except InputError as error:
         refuse(error)

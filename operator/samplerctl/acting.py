@@ -60,7 +60,7 @@ def act_on(rollouts: Rollouts, name: str, word: Word, wait: float) -> dict[str, 
     said = say(rollouts, body, word, release)
     if isinstance(said, Answer):
         return result(rollouts.namespace, name, word.act, release, said)
-    (answer,) = answers(rollouts.get, [said], wait)
+    (answer,) = answers(lambda one: rollouts.get(one.name), [said], wait)
     return result(rollouts.namespace, name, word.act, release, answer, said)
 
 
@@ -101,7 +101,8 @@ def _said(body: Body, new: Standing, gone: Mapping[Acts, Standing]) -> Said:
     beside = {act: one.value for act, one in standing(body).items() if act not in gone and act is not new.act}
     took_back = tuple(one for one in gone.values() if not one.answered and one.act is not new.act)
     metadata = body["metadata"]
-    return Said(str(metadata.get("name", "")), str(metadata.get("uid", "")), new, took_back, beside)
+    namespace, name, uid = (str(metadata.get(key, "")) for key in ("namespace", "name", "uid"))
+    return Said(namespace, name, uid, new, took_back, beside)
 
 
 def _not_now(body: Body, new: Standing) -> str:

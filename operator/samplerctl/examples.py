@@ -23,6 +23,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "rollback": (
         'samplerctl rollback chat -n demo --reason "odd answers"',
         "samplerctl rollback --suspect registry.example.com/sampler:v2 -n demo",
+        "samplerctl rollback --suspect registry.example.com/sampler:v2 -A",
     ),
     "history": ("samplerctl history chat -n demo", "samplerctl history chat -n demo --json"),
     "validate": ("samplerctl validate rollout.yaml", "kubectl get srl -A -o yaml | samplerctl validate -"),

@@ -17,8 +17,8 @@ from samplerctl.errors import GoneError, InputError
 from samplerctl.standing import STOPPING, Standing, open_words, standing
 
 Body = Mapping[str, Any]
-Read = Callable[[str], Body]
-"""The SamplerRollout of a name; GoneError if there is none."""
+Read = Callable[["Said"], Body]
+"""The SamplerRollout that something was said of; GoneError if there is none."""
 POLL_SECONDS: Final = 1.0
 DONE, REFUSED, UNANSWERED = "done", "refused", "unanswered"
 REPLACED, REMOVED, DELETED = "replaced", "removed", "deleted"
@@ -29,6 +29,7 @@ AGAIN: Final = "say it again if you mean it"
 class Said:
     """A word that is there now, and what else is."""
 
+    namespace: str
     name: str
     uid: str
     word: Standing
@@ -65,7 +66,7 @@ def answers(read: Read, said: Sequence[Said], wait: float) -> list[Answer]:
 
 def _look(read: Read, said: Said) -> Answer:
     try:
-        body = read(said.name)
+        body = read(said)
     except GoneError:
         return Answer(DELETED, "The SamplerRollout was deleted before it was answered.")
     except InputError as error:

@@ -5,6 +5,7 @@ Annotations are all that is written.
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
@@ -39,6 +40,10 @@ class Rollouts(Protocol):
     """Where SamplerRollouts are read from."""
 
     namespace: str
+
+    def of(self, namespace: str) -> Rollouts:
+        """Those of another namespace."""
+        ...
 
     def get(self, name: str) -> dict[str, Any]:
         """One of them; GoneError if there is none, LostError if nobody may say, AwayError without an answer."""
@@ -81,6 +86,12 @@ class KubernetesRollouts:
         self._from = f"context {chosen['name']} of {named}"
         self._client.user_agent = AGENT
         self._client.configuration.retries = urllib3.Retry(total=1, connect=1, read=0, redirect=0)
+
+    def of(self, namespace: str) -> KubernetesRollouts:
+        """By the same connection."""
+        other = copy.copy(self)
+        other.namespace = namespace
+        return other
 
     def get(self, name: str) -> dict[str, Any]:
         """One SamplerRollout, decoded and not understood: the server may be newer than this command."""

@@ -40,6 +40,11 @@ class Use:
     """What is known already; None where it is to be taken back."""
 
     @property
+    def namespace(self) -> str:
+        """Of the SamplerRollout."""
+        return str(self.body["metadata"].get("namespace", ""))
+
+    @property
     def name(self) -> str:
         """Of the SamplerRollout."""
         return str(self.body["metadata"].get("name", ""))
@@ -51,21 +56,21 @@ def uses_of(bodies: list[dict[str, Any]], image: str) -> list[Use]:
 
 
 def take_back(rollouts: Rollouts, uses: list[Use], word: Word, wait: float) -> list[dict[str, Any]]:
-    """Say it of all before any answer is waited for. What goes wrong with one stops no other."""
+    """Say it of all, wherever they are, before any answer is waited for. What goes wrong with one stops no other."""
     said: dict[int, Said] = {}
     known = {index: use.answer for index, use in enumerate(uses) if use.answer is not None}
     for index, use in enumerate(uses):
         if index not in known:
-            told = _say(rollouts, use, word)
+            told = _say(rollouts.of(use.namespace), use, word)
             if isinstance(told, Said):
                 said[index] = told
             else:
                 known[index] = told
     if said:
-        heard = answers(rollouts.get, list(said.values()), wait)
+        heard = answers(lambda one: rollouts.of(one.namespace).get(one.name), list(said.values()), wait)
         known |= dict(zip(said, heard, strict=True))
     return [
-        result(rollouts.namespace, use.name, word.act, use.release, known[index], said.get(index))
+        result(use.namespace, use.name, word.act, use.release, known[index], said.get(index))
         for index, use in enumerate(uses)
     ]
 

@@ -21,6 +21,7 @@ from sampler_rollouts.cluster.kinds import (
     SERVICE,
 )
 from sampler_rollouts.domain.allowed import BY_DEFAULT, Allowed
+from sampler_rollouts.domain.together import ALONE
 from sampler_rollouts.handlers.options import Options, parse
 from sampler_rollouts.metrics.config import parse_sources
 
@@ -339,6 +340,12 @@ def test_the_process_understands_its_arguments_and_its_file(render: Any) -> None
     assert (sources["default"].scrape_interval, sources["default"].timeout) == (2.0, 5.0)
 
 
+def test_namespaces_that_heed_each_other_are_told_to_the_process(render: Any) -> None:
+    config = render(suspects={"acrossNamespaces": ["serving", "team-*"]})["ConfigMap/rel-sampler-rollouts"]["data"]
+    assert parse_sources(config["config.yaml"]).suspects.across_namespaces == ("serving", "team-*")
+    assert parse_sources(render()["ConfigMap/rel-sampler-rollouts"]["data"]["config.yaml"]).suspects == ALONE
+
+
 def test_what_authors_may_choose_is_told_to_the_process(render: Any) -> None:
     given = {"images": ["registry.example.com/samplers"], "imageTags": False, "env": [], "args": False}
     config = render(authors=given)["ConfigMap/rel-sampler-rollouts"]["data"]["config.yaml"]
@@ -493,6 +500,9 @@ def test_what_a_pod_may_have_is_taken_and_rendered(render: Any) -> None:
         ({"prometheusRule": {"runbookUrl": "docs/runbooks"}}, "runbookUrl"),
         ({"networkPolicy": {"apiServer": {"ports": []}}}, "ports"),
         ({"authors": {"registries": ["a"]}}, "registries"),
+        ({"suspects": {"everywhere": True}}, "everywhere"),
+        ({"suspects": {"acrossNamespaces": True}}, "acrossNamespaces"),
+        ({"suspects": {"acrossNamespaces": ["*-prod"]}}, "acrossNamespaces"),
         ({"metricsSources": {"default": {"bearerTokenSecret": {"name": "t"}}}}, "key"),
         (receiver({}), "ops: give url, or urlSecret"),
         (receiver({"url": "https://h", "urlSecret": REFERENCE}), "ops: give url or urlSecret, not both"),

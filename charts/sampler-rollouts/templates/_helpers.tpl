@@ -75,6 +75,11 @@ metricsSources:
 authors:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- with .Values.suspects.acrossNamespaces }}
+suspects:
+  acrossNamespaces:
+    {{- toYaml . | nindent 4 }}
+{{- end }}
 {{- if .Values.notifications.receivers }}
 notifications:
   {{- include "sampler-rollouts.notifications" . | trim | nindent 2 }}

@@ -15,7 +15,7 @@ from sampler_rollouts.cluster.budgets import has_budgets
 from sampler_rollouts.cluster.check_templates import templates_of
 from sampler_rollouts.cluster.compare import Compared, strange_fields
 from sampler_rollouts.cluster.edits import edits_of
-from sampler_rollouts.cluster.errors import ClusterError, ConflictError, NotFoundError, RefusedError
+from sampler_rollouts.cluster.errors import ClusterError, ConflictError, DeniedError, NotFoundError, RefusedError
 from sampler_rollouts.cluster.kinds import (
     CONTROLLER_REVISION,
     DEPLOYMENT,
@@ -54,6 +54,7 @@ from sampler_rollouts.domain.outcome import EventNote, Manifest
 from sampler_rollouts.domain.plan import OutsideEdit
 from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, LABEL_ROLLOUT
 from sampler_rollouts.domain.render_standby import SERVING
+from sampler_rollouts.domain.together import Together
 
 logger = logging.getLogger(__name__)
 
@@ -154,12 +155,22 @@ class KubernetesCluster:
             live=tuple(child for kind in PRUNE_ORDER for child in owned[kind]),
         )
 
-    def siblings(self, namespace: str) -> tuple[Sibling, ...]:
-        """What all SamplerRollouts of a namespace say of failed builds."""
-        known = self._mirror.siblings(namespace)
-        if known is not None:
-            return tuple(known)
-        return tuple(sibling(item) for item in listed(self._api, ROLLOUT.path(namespace)))
+    def siblings(self, within: Together) -> tuple[Sibling, ...]:
+        """What all SamplerRollouts of some namespaces say of failed builds. Asked for is only what nobody knows."""
+        known = self._mirror.siblings(within)
+        said, names = known if known is not None else ([], within.names)
+        paths = [ROLLOUT.everywhere()] if names is None else [ROLLOUT.path(one) for one in sorted(names)]
+        asked, denied = list[Sibling](), list[DeniedError]()
+        for path in paths:
+            try:
+                asked += (sibling(item) for item in listed(self._api, path))
+            except DeniedError as error:  # of a namespace that is gone, or that a Role is missing in: others say theirs
+                denied.append(error)
+        if denied and not said and len(denied) == len(paths):
+            raise denied[0]
+        for one in denied:
+            logger.warning("what failed there is not known: %s", one)
+        return (*said, *(found for found in asked if found.place[0] in within))
 
     def check_templates(self, names: Iterable[str]) -> dict[str, CheckTemplate]:
         """The admin's templates of these names, as far as they are there and may be read."""

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from sampler_rollouts.cluster.errors import ClusterError, NotFoundError
 from sampler_rollouts.cluster.kinds import (
@@ -33,8 +33,10 @@ from sampler_rollouts.cluster.shelf import Shelf
 from sampler_rollouts.cluster.siblings import sibling
 from sampler_rollouts.cluster.strangers import Stranger, namespace_of, stranger
 from sampler_rollouts.cluster.transport import WatchingApi
+from sampler_rollouts.domain.observation import Sibling
 from sampler_rollouts.domain.outcome import Manifest
 from sampler_rollouts.domain.render import LABEL_ROLLOUT
+from sampler_rollouts.domain.together import Together
 
 logger = logging.getLogger(__name__)
 
@@ -90,10 +92,20 @@ class Mirror:
             return None
         return [key for one in found if one for key in one]
 
-    def siblings(self, namespace: str) -> list[Any] | None:
-        """What the SamplerRollouts of a namespace say of failed builds; None: ask the API server."""
-        shelf = self._shelf(ROLLOUT, RolloutKey(namespace, ""))
-        return None if shelf is None else shelf.notes(namespace)
+    def siblings(self, within: Together) -> tuple[list[Sibling], frozenset[str]] | None:
+        """What the SamplerRollouts of some namespaces say of failed builds, and in which of them to ask the API server.
+
+        None: in all.
+        """
+        if self._everywhere:
+            shelf = self._shelves.get((ROLLOUT, ""))
+            return shelf.notes(within) if shelf else None
+        said, unknown = list[Sibling](), frozenset[str]()
+        for namespace in within.names or ():
+            shelf = self._shelves.get((ROLLOUT, namespace))
+            here = (shelf.notes(within) if shelf else None) or ([], frozenset([namespace]))
+            said, unknown = [*said, *here[0]], unknown | here[1]
+        return said, unknown
 
     def strangers(self, namespace: str) -> list[Stranger | None]:
         """Routes of a namespace that are not ours; none where nobody knows: the API server is not asked for them."""

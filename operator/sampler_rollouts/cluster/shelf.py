@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from sampler_rollouts.cluster.kinds import RolloutKey, metadata
 from sampler_rollouts.domain.outcome import Manifest
+from sampler_rollouts.domain.together import Together
 
 _FAST: Final = 1
 """Compression that costs less than parsing, and makes a Deployment a quarter of its size."""
@@ -174,12 +175,18 @@ class Shelf:
         with self._lock:
             return sorted(self._groups) if self._current else None
 
-    def notes(self, namespace: str) -> list[Any] | None:
-        """What ``note`` said of the objects of a namespace; None if they have to be listed."""
+    def notes(self, within: Together) -> tuple[list[Any], frozenset[str]] | None:
+        """What ``note`` said of the objects of some namespaces, but for those of which all has to be listed.
+
+        None if that is each of them.
+        """
         with self._lock:
-            if not self._current or any(key.namespace == namespace for key in self._doubted | self._gone):
+            if not self._current:
                 return None
-            return [kept.note for (where, _), kept in self._kept.items() if where == namespace]
+            unknown = within.among({key.namespace for key in self._doubted | self._gone})
+            names = within.names
+            known = (frozenset(names) if names else within.among({where for where, _ in self._kept})) - unknown
+            return [kept.note for (where, _), kept in self._kept.items() if where in known], unknown
 
     def notes_of(self, key: RolloutKey) -> list[Any] | None:
         """The same of the objects of one rollout."""

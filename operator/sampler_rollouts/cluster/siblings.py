@@ -1,4 +1,4 @@
-"""What other SamplerRollouts of the namespace say of the builds that failed with them (R23)."""
+"""What other SamplerRollouts say of the builds that failed with them (R23)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def sibling(body: Manifest) -> Sibling:
     stable = _map(status.get("stable"))
     serves = "" if _map(stable.get("fault")) else str(stable.get("hash") or "")
     marks = (*_of_held(status), *_of_first(status))
-    return Sibling(str(_map(body.get("metadata")).get("name", "")), serves, marks)
+    metadata = _map(body.get("metadata"))
+    return Sibling((str(metadata.get("namespace", "")), str(metadata.get("name", ""))), serves, marks)
 
 
 def _of_held(status: Mapping[str, Any]) -> Iterator[Mark]:

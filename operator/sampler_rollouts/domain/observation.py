@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
@@ -12,8 +12,14 @@ if TYPE_CHECKING:
     from sampler_rollouts.domain.preflight import PreflightResult
 
 from sampler_rollouts.domain.check_template import CheckTemplate
+from sampler_rollouts.domain.together import Together
 
 Verb = Literal["apply", "scale", "delete"]
+LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+Place = tuple[str, str]
+"""Namespace and name of a SamplerRollout."""
+Found = tuple[datetime, Place, str]
+"""When something failed, in which SamplerRollout, and as which release."""
 REFUSED: Final = "refused: "
 """Begins why pods have not started, where the cluster does not make them."""
 
@@ -126,11 +132,32 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Sibling:
-    """What another SamplerRollout of the namespace says: the release that serves well there, and what failed."""
+    """What another SamplerRollout says: the release that serves well there, and what failed."""
 
-    name: str
+    place: Place
     serves: str
     marks: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Siblings:
+    """What all SamplerRollouts of some namespaces say, by what failed: there may be thousands, and each look asks."""
+
+    within: Together
+    failed: Mapping[str, tuple[Found, ...]]
+    serves: Mapping[Place, str]
+
+    @classmethod
+    def of(cls, within: Together, every: Iterable[Sibling]) -> Siblings:
+        """What serves where it had failed has passed there since."""
+        failed: dict[str, list[Found]] = {}
+        serves: dict[Place, str] = {}
+        for one in every:
+            serves[one.place] = one.serves
+            for mark in one.marks:
+                if mark.release != one.serves:
+                    failed.setdefault(mark.what, []).append((mark.at or LONG_AGO, one.place, mark.release))
+        return cls(within, {what: tuple(found) for what, found in failed.items()}, serves)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +211,8 @@ class Observation:
     check_templates: Mapping[str, CheckTemplate | None] = field(default_factory=dict)
     """The admin's templates that the spec's checks name. None: there is none that the operator may read. Of what is not
     here nobody can say now."""
-    siblings: tuple[Sibling, ...] | None = None
-    """All SamplerRollouts of the namespace; None where nobody can say now."""
+    siblings: Siblings | None = None
+    """All SamplerRollouts that are heeded, and this one; None where nobody can say now."""
 
     def of_object_created(self, at: datetime | None) -> Observation:
         """Without the pods of an earlier object of the same name, which the garbage collector has yet to reach.

@@ -85,7 +85,7 @@ class Suspicion(Loose):
     """Something that is used here failed in another SamplerRollout."""
 
     rollout: Name
-    """Where it failed last, as far as is known."""
+    """Where it failed last, as far as is known; with its namespace where that is another one."""
     release: Label
     what: Suspect
     since: AwareDatetime

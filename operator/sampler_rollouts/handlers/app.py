@@ -74,6 +74,8 @@ async def run(options: Options) -> None:
             preflights=preflights,
             allowed=sources.authors,
             deliveries=deliveries,
+            suspects=sources.suspects,
+            watched=options.namespaces,
         )
         loop = ReconcileLoop(
             reconciler.reconcile,

@@ -66,7 +66,11 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="NAME",
         help="a namespace to watch; repeat it, or separate by commas; absent: all namespaces",
     )
-    option("config", "", help="YAML file: metrics sources, what authors may choose, and who is told")
+    option(
+        "config",
+        "",
+        help="YAML file: metrics sources, what authors may choose, how far suspicion goes, and who is told",
+    )
     option("log-level", "info", type=_one_of("debug", "info", "warning", "error"), help="debug, info, warning or error")
     option("log-format", "json", type=_one_of("json", "text"), help="json or text")
     option("probe-port", "8080", type=_port, help="port of /healthz, /readyz and /metrics; 0 turns them off")

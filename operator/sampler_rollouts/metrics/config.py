@@ -1,4 +1,7 @@
-"""The admin's configuration: metrics sources by name, what authors may choose, and who is told of rollouts (R25)."""
+"""The admin's configuration: metrics sources by name, what authors may choose, how far suspicion goes, and who is told.
+
+Rules R23 and R25.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from pydantic.alias_generators import to_camel
 from sampler_rollouts.domain.allowed import BY_DEFAULT, Allowed
 from sampler_rollouts.domain.receivers import NOBODY, Notifications, Receiver
 from sampler_rollouts.domain.settings import SETTINGS, MountedFile, Seconds, split_url
+from sampler_rollouts.domain.together import ALONE, Suspects
 
 LONGEST_TIMEOUT: Final = 7.5
 """Seconds. A look gives a source up after 8 s; what is asked for longer would hold a thread that nobody waits for."""
@@ -76,7 +80,7 @@ class ConfiguredSource(MetricsSource):
 
 
 class MetricsSources(BaseModel):
-    """The whole configuration: all sources by name, what authors may choose, and who is told of rollouts."""
+    """The whole configuration: sources by name, what authors may choose, how far suspicion goes, and who is told."""
 
     model_config = SETTINGS
 
@@ -84,6 +88,8 @@ class MetricsSources(BaseModel):
     """By the name that ``quality.metricsSource`` gives."""
     authors: Allowed = BY_DEFAULT
     """What authors may choose. Lists that are absent allow everything, but for claims to write; empty ones nothing."""
+    suspects: Suspects = ALONE
+    """How far what failed in one SamplerRollout is suspect in others."""
     notifications: Notifications = NOBODY
     """Who is told of rollouts."""
 
@@ -135,4 +141,6 @@ def _model_of(place: tuple[Any, ...]) -> type[BaseModel]:
         return Notifications if len(place) == 2 else Receiver
     if place[0] == "authors":
         return Allowed
+    if place[0] == "suspects":
+        return Suspects
     return GatewayRequests if "gatewayRequests" in place[:-1] else MetricsSource

@@ -16,6 +16,7 @@ from sampler_rollouts.domain.notices.notice import Letter
 from sampler_rollouts.domain.observation import PodState, Reading, Sibling
 from sampler_rollouts.domain.outcome import EventNote, Manifest, Outcome
 from sampler_rollouts.domain.plan import OutsideEdit
+from sampler_rollouts.domain.together import Together
 
 
 class Cluster(Protocol):
@@ -29,8 +30,8 @@ class Cluster(Protocol):
         """One look at what belongs to it."""
         ...
 
-    def siblings(self, namespace: str) -> tuple[Sibling, ...]:
-        """What all SamplerRollouts of the namespace say of failed builds."""
+    def siblings(self, within: Together) -> tuple[Sibling, ...]:
+        """What all SamplerRollouts of some namespaces say of failed builds."""
         ...
 
     def check_templates(self, names: Iterable[str]) -> Mapping[str, CheckTemplate]:

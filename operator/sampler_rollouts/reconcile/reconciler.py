@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -31,6 +31,7 @@ from sampler_rollouts.domain.notices.notice import Origin
 from sampler_rollouts.domain.observation import PodState, Reading
 from sampler_rollouts.domain.outcome import EventNote, Manifest, Outcome
 from sampler_rollouts.domain.status import Status
+from sampler_rollouts.domain.together import ALONE, Suspects
 from sampler_rollouts.reconcile.correct import Refusal, Written, correct
 from sampler_rollouts.reconcile.deliveries import Deliveries, Noted
 from sampler_rollouts.reconcile.examining import BoundedPreflights
@@ -85,6 +86,8 @@ class Reconciler:
         preflights: BoundedPreflights | None = None,
         allowed: Allowed = BY_DEFAULT,
         deliveries: Deliveries | None = None,
+        suspects: Suspects = ALONE,
+        watched: Collection[str] = (),
     ) -> None:
         """Without ``preflights`` no pod is asked, and no preflight passes; without ``deliveries`` nobody is told."""
         self._deliveries = deliveries or Deliveries()
@@ -97,7 +100,7 @@ class Reconciler:
         self._observer = observer or NoObserver()
         self._refusals = Refusals()
         self._room = Room(AT_ONCE)
-        self._siblings = Siblings(clock)
+        self._siblings = Siblings(clock, suspects, watched)
         self._templates = Templates(clock)
 
     async def calm(self) -> None:

@@ -1,15 +1,16 @@
-"""Other SamplerRollouts of a namespace, listed once in a while for all reconciles together."""
+"""Other SamplerRollouts that are heeded, listed once in a while for all reconciles together."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Final
 
 from sampler_rollouts.cluster.errors import ClusterError, CutOffError
-from sampler_rollouts.domain.observation import Sibling
+from sampler_rollouts.domain import observation
+from sampler_rollouts.domain.together import ALONE, Suspects, Together
 from sampler_rollouts.reconcile.ports import Cluster
 
 logger = logging.getLogger(__name__)
@@ -21,24 +22,31 @@ LISTED_EVERY: Final = 10.0
 class Siblings:
     """A cache and nothing more: whatever is remembered of suspects is in status."""
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, clock: Callable[[], datetime], suspects: Suspects = ALONE, watched: Collection[str] = ()
+    ) -> None:
+        """``watched``: the operator's namespaces; none: all."""
         self._clock = clock
+        self._suspects = suspects
+        self._watched = watched
         self._lock = threading.Lock()
-        self._listed: dict[str, tuple[datetime, tuple[Sibling, ...]]] = {}
+        self._listed: dict[Together, tuple[datetime, observation.Siblings]] = {}
 
     def changed(self, namespace: str) -> None:
         """A release has failed there just now, or passed: the next look of any other is to know."""
+        within = self._suspects.together(namespace, self._watched)
         with self._lock:
-            self._listed.pop(namespace, None)
+            self._listed.pop(within, None)
 
-    def of(self, cluster: Cluster, namespace: str) -> tuple[Sibling, ...] | None:
-        """All of the namespace; None where nobody can say now, which never holds up a reconcile (R7)."""
+    def of(self, cluster: Cluster, namespace: str) -> observation.Siblings | None:
+        """All that the namespace heeds; None where nobody can say now, which never holds up a reconcile (R7)."""
+        within = self._suspects.together(namespace, self._watched)
         with self._lock:
-            known = self._listed.get(namespace)
+            known = self._listed.get(within)
         if known is not None and self._serves(known[0]):
             return known[1]
         try:
-            found = cluster.siblings(namespace)
+            found = observation.Siblings.of(within, cluster.siblings(within))
         except CutOffError:
             raise
         except ClusterError as error:
@@ -46,8 +54,8 @@ class Siblings:
             return None
         with self._lock:
             # Namespaces come and go: no listing is kept for longer than it serves.
-            self._listed = {name: one for name, one in self._listed.items() if self._serves(one[0])}
-            self._listed[namespace] = (self._clock(), found)
+            self._listed = {scope: one for scope, one in self._listed.items() if self._serves(one[0])}
+            self._listed[within] = (self._clock(), found)
         return found
 
     def _serves(self, listed_at: datetime) -> bool:

@@ -14,6 +14,7 @@ from sampler_rollouts.cluster.errors import ClusterError, ConflictError
 from sampler_rollouts.cluster.kinds import ROLLOUT, RolloutKey
 from sampler_rollouts.cluster.mirror import Mirror
 from sampler_rollouts.cluster.transport import WatchingApi
+from sampler_rollouts.domain.together import ALONE, Suspects
 from sampler_rollouts.handlers.loop import ReconcileLoop
 from sampler_rollouts.handlers.watch import Novelty, key_from_rollout
 from sampler_rollouts.reconcile.examining import BoundedPreflights
@@ -65,6 +66,7 @@ class Process:
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
         wrong: Callable[[str], None],
+        suspects: Suspects = ALONE,
     ) -> None:
         """``wrong`` is told of each reconcile that ends as none may."""
         self._api = api
@@ -74,7 +76,7 @@ class Process:
         bounded.close()
         bounded._threads = {"": Inline()}  # type: ignore[dict-item]
         examining = BoundedPreflights(preflights, Inline())
-        reconciler = Reconciler(self._cluster, bounded, Inline(), clock, preflights=examining)
+        reconciler = Reconciler(self._cluster, bounded, Inline(), clock, preflights=examining, suspects=suspects)
         self._monotonic = monotonic
         self._wrong = wrong
         self._loop = ReconcileLoop(reconciler.reconcile, self._list, clock=monotonic, ended=self._ended)

@@ -11,6 +11,7 @@ from sampler_rollouts.cluster.errors import UnavailableError
 from sampler_rollouts.domain.evidence.samples import Series
 from sampler_rollouts.domain.render import LABEL_POOL
 from sampler_rollouts.domain.resource import ACT_PREFIX, PROMOTE_ANNOTATION
+from sampler_rollouts.domain.together import Suspects
 
 from tests.support.kube.lives import CRASHING, WELL, Life
 from tests.support.scenarios.reports import PASSES, Report
@@ -63,9 +64,15 @@ class When:
         asked = next(reversed(self._story.builds))
         self._world.annotate(PROMOTE_ANNOTATION, asked, self._story.name)
 
-    def another_rollout_asks_for(self, build: str) -> None:
-        """A second SamplerRollout of the namespace, ``other``."""
-        self._world.declare(spec(build=build), OTHER)
+    def another_rollout_asks_for(self, build: str, namespace: str = NAMESPACE, **changes: Any) -> None:
+        """A second SamplerRollout, ``other``."""
+        self._world.namespaces[OTHER] = namespace
+        self._world.declare(spec(build=build, **changes), OTHER)
+
+    def admin_lets_suspicion_cross(self, *namespaces: str) -> None:
+        """Among these, or none any more; the chart starts the operator anew for it."""
+        self._world.suspects = Suspects(across_namespaces=namespaces)
+        self._world.kill()
 
     def person_says(self, act: str, role: str = "candidate", why: str = "") -> None:
         """The annotation of an act, for the release that has a role: ``candidate``, ``stable``, ``failed``."""

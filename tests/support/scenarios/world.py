@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sampler_rollouts.domain.together import ALONE
 from sampler_rollouts.pods.preflight import PodPreflights
 
 from tests.support.kube.api import MemoryApi, Obj, Write
@@ -100,6 +101,10 @@ class World:
         """Objects and version of each second."""
         self.gitops: Callable[[], None] = lambda: None
         """What applies Git, each second."""
+        self.suspects = ALONE
+        """As the operator's configuration says at its next start."""
+        self.namespaces: dict[str, str] = {}
+        """By name, of SamplerRollouts that are not in ``NAMESPACE``."""
         self.process: Process | None = None
         self._starts_at = 0.0
         self.kills = 0
@@ -111,7 +116,8 @@ class World:
         """A new process of the operator."""
         reads: Any = OlderReads(self)
         pods, wrong = PodPreflights(self.reports.get), self.watching.an_error_in_the_operator
-        self.process = Process(self.api, reads, self.traffic, pods, self.clock.of_operator, self.clock.monotonic, wrong)
+        clocks = self.clock.of_operator, self.clock.monotonic
+        self.process = Process(self.api, reads, self.traffic, pods, *clocks, wrong, self.suspects)
 
     def kill(self, restarts_after: float = RESTARTS_AFTER) -> None:
         """The process is gone, and comes back."""
@@ -134,7 +140,7 @@ class World:
 
     def path(self, name: str = NAME) -> str:
         """Where a SamplerRollout lives."""
-        return f"{FOLDER}/{name}"
+        return f"{FOLDER}/{name}".replace(f"/{NAMESPACE}/", f"/{self.namespaces.get(name, NAMESPACE)}/")
 
     def rollout(self, name: str = NAME) -> Obj | None:
         """A SamplerRollout, if it is there."""
@@ -150,7 +156,7 @@ class World:
         body = {
             "apiVersion": "samplerrollouts.io/v1alpha1",
             "kind": "SamplerRollout",
-            "metadata": {"name": name, "namespace": NAMESPACE},
+            "metadata": {"name": name, "namespace": self.namespaces.get(name, NAMESPACE)},
             "spec": copied(wanted),
         }
         query = {"fieldManager": "gitops", "force": "true"}

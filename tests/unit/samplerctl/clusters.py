@@ -29,9 +29,10 @@ class Clock:
 class Cluster:
     """Shows a world as the API server would; each reading is a look of the operator's, unless it is away."""
 
-    def __init__(self, world: World, *, away: bool = False, name: str = "chat") -> None:
+    def __init__(self, world: World, *, away: bool = False, name: str = "chat", namespace: str = "demo") -> None:
         self.world = world
         self.name = name
+        self.namespace = namespace
         self.away = away
         self.patches: list[dict[str, Any]] = []
         self.version = 1
@@ -41,14 +42,15 @@ class Cluster:
         """What others do, one before each of the next answers but the first."""
 
     def body(self) -> dict[str, Any]:
-        metadata = {"name": self.name, "namespace": "demo", "generation": self.world.generation}
+        metadata = {"name": self.name, "namespace": self.namespace, "generation": self.world.generation}
         metadata |= {"uid": self.uid, "resourceVersion": str(self.version), "annotations": self.world.annotations}
         return {"metadata": metadata, "spec": self.world.spec, "status": self.world.raw_status}
 
     def __call__(self, verb: str, path: str, sent: Any) -> tuple[int, Any]:
-        if path == COLLECTION:
+        collection = COLLECTION.replace("/demo/", f"/{self.namespace}/")
+        if path == collection:
             return 200, {"items": [self.body()]}
-        if path != f"{COLLECTION}/{self.name}" or self.gone:
+        if path != f"{collection}/{self.name}" or self.gone:
             return 404, no_object(path)
         if verb == "PATCH":
             return self.patch(sent)

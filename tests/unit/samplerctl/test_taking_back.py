@@ -16,10 +16,11 @@ from tests.unit.operator.domain.examining import RUNNING
 from tests.unit.operator.domain.story import rolling
 from tests.unit.operator.domain.world import World, established, failing, image, passing, pool, spec
 from tests.unit.operator.gitops import makings
-from tests.unit.samplerctl.api import answering
+from tests.unit.samplerctl.api import PATH, answering
 from tests.unit.samplerctl.clusters import Clock, Cluster, Fleet
 
 Found = dict[str, Any]
+Server = Callable[[str, str, Any], tuple[int, Any]]
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +28,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hearing, "time", Clock())
 
 
-def take_back(folder: Path, fleet: Fleet | Cluster, suspect: str, *words: str, code: int) -> list[Found]:
+def take_back(folder: Path, fleet: Server, suspect: str, *words: str, code: int) -> list[Found]:
     line = ["rollback", "--suspect", suspect, "--by", "alice", "--wait", "0", "--json", *words]
     with answering(folder, fleet) as kubeconfig:
         answer = CliRunner().invoke(app, [*line, "--kubeconfig", str(kubeconfig)])
@@ -74,6 +75,53 @@ def test_what_goes_wrong_with_one_stops_no_other(tmp_path: Path) -> None:
     found = take_back(tmp_path, fleet, image("b"), code=1)
     assert [one["answer"] for one in found] == ["not said", "done", "done"]
     assert "samplerrollouts is forbidden: ask your administrator" in found[0]["message"]
+
+
+def everywhere(*clusters: Cluster, refuses: str = "") -> Server:
+    """Several in as many namespaces; into one nobody may write."""
+    every = PATH.partition("/namespaces/")[0] + "/samplerrollouts"
+
+    def answer(verb: str, path: str, sent: Any) -> tuple[int, Any]:
+        if path == every:
+            return 200, {"items": [one.body() for one in clusters]}
+        if verb == "PATCH" and f"/{refuses}/" in path:
+            return 403, {"message": "samplerrollouts is forbidden: ask your administrator"}
+        return next(one for one in clusters if f"/{one.namespace}/" in path)(verb, path, sent)
+
+    return answer
+
+
+def test_it_is_taken_back_in_every_namespace(tmp_path: Path) -> None:
+    """All of one name: nobody is told what another one did."""
+    clusters = [Cluster(rolling(letter), namespace=space) for letter, space in (("b", "x"), ("c", "y"), ("b", "z"))]
+    found = take_back(tmp_path, everywhere(*clusters), image("b"), "-A", code=0)
+    assert [(one["namespace"], one["name"], one["answer"]) for one in found] == [
+        ("x", "chat", "done"),
+        ("z", "chat", "done"),
+    ]
+    assert [len(one.patches) for one in clusters] == [1, 0, 1]
+    assert [bool(one.world.status.failed) for one in clusters] == [True, False, True]
+
+
+def test_a_namespace_that_may_not_be_written_stops_no_other(tmp_path: Path) -> None:
+    clusters = [Cluster(rolling(), namespace=space) for space in ("x", "y")]
+    found = take_back(tmp_path, everywhere(*clusters, refuses="x"), image("b"), "--all-namespaces", code=1)
+    assert [(one["namespace"], one["answer"]) for one in found] == [("x", "not said"), ("y", "done")]
+
+
+def test_all_namespaces_goes_with_an_image_alone(tmp_path: Path) -> None:
+    with answering(tmp_path, Cluster(rolling())) as kubeconfig:
+        named = CliRunner().invoke(app, ["rollback", "chat", "-A", "--kubeconfig", str(kubeconfig)])
+    assert named.exit_code == 2
+    assert "--all-namespaces goes with --suspect" in named.output
+
+
+def test_an_image_that_nobody_uses_is_told_with_where_it_was_looked_for(tmp_path: Path) -> None:
+    with answering(tmp_path, everywhere(Cluster(rolling(), namespace="x"))) as kubeconfig:
+        line = ["rollback", "--suspect", image("f"), "-A", "--kubeconfig", str(kubeconfig)]
+        answer = CliRunner().invoke(app, line)
+    assert answer.exit_code == 2
+    assert "no SamplerRollout in any namespace uses" in answer.output
 
 
 @pytest.mark.parametrize("when", ["before it is told", "before it answers"])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.decision.changes import uses
@@ -13,11 +11,7 @@ from sampler_rollouts.domain.status import Stage
 
 if TYPE_CHECKING:
     from sampler_rollouts.domain.decision.context import Turn
-    from sampler_rollouts.domain.observation import Sibling
-
-Found = tuple[datetime, str, str]
-"""When something failed, in which SamplerRollout, and as which release."""
-LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+    from sampler_rollouts.domain.observation import Found, Place, Siblings
 
 
 def note_suspects(turn: Turn) -> None:
@@ -25,27 +19,25 @@ def note_suspects(turn: Turn) -> None:
 
     What a person has cleared is open again when it fails anew. What a retry of this very look is about, is cleared.
     """
-    if turn.seen.siblings is None:
+    if (siblings := turn.seen.siblings) is None:
         return
-    others = [one for one in turn.seen.siblings if one.name != turn.meta.name]
-    serves = {one.name: one.serves for one in others}
-    failed, before = _failed(others), {one.what: one for one in turn.status.suspicions}
-    marks = [_mark(turn, what, failed.get(what, []), before.get(what), serves) for what in _used(turn)]
+    before = {one.what: one for one in turn.status.suspicions}
+    marks = [_mark(turn, what, siblings, before.get(what)) for what in _used(turn)]
     turn.status.suspicions = sorted((one for one in marks if one), key=lambda one: one.cleared)[: limits.SUSPICIONS]
 
 
-def _mark(
-    turn: Turn, what: str, failed: list[Found], before: Suspicion | None, serves: Mapping[str, str]
-) -> Suspicion | None:
+def _mark(turn: Turn, what: str, siblings: Siblings, before: Suspicion | None) -> Suspicion | None:
     """The mark of one thing, said anew if it is news."""
-    if before is not None and not failed:
-        return None if serves.get(before.rollout) == before.release else before
+    here = turn.meta.namespace, turn.meta.name
+    failed: list[Found] = [one for one in siblings.failed.get(what, ()) if one[1] != here]
     if not failed:
-        return None
-    at, rollout, release = max(failed)
-    others = len({name for _, name, _ in failed} - {rollout})
+        return before if before is not None and _stays(turn, before, siblings) else None
+    at, place, release = max(failed)
+    others, rollout = len({one for _, one, _ in failed} - {place}), _name(turn, place)
     if before is not None and (before.failed_at is None or at <= before.failed_at):
-        update = {"rollout": rollout, "release": release, "failed_at": at, "others": others}
+        # Not every namespace may be seen at each look: when it failed last stays, so that what was cleared stays so.
+        latest = before.failed_at or at
+        update = {"rollout": rollout, "release": release, "failed_at": latest, "others": others}
         return before.model_copy(update=update)
     looked = turn.looked
     made = Suspicion(
@@ -56,6 +48,18 @@ def _mark(
     elif not looked:
         turn.note("Suspect", _told(made), warning=True)
     return made
+
+
+def _stays(turn: Turn, mark: Suspicion, siblings: Siblings) -> bool:
+    """Whoever made it may be gone, or try again; what has passed there counts no more, nor what is not heeded now."""
+    namespace, _, name = mark.rollout.rpartition("/")
+    place = namespace or turn.meta.namespace, name
+    return place[0] in siblings.within and siblings.serves.get(place) != mark.release
+
+
+def _name(turn: Turn, place: Place) -> str:
+    """With its namespace where that is another one: no name has a slash in it."""
+    return place[1] if place[0] == turn.meta.namespace else "/".join(place)
 
 
 def clear_suspects(turn: Turn) -> bool:
@@ -84,16 +88,6 @@ def stopped(turn: Turn) -> str:
     used = uses(turn, release)
     said = "; ".join(_told(one) for one in turn.status.suspicions if not one.cleared and one.what in used)
     return f"a person, who clears the suspicion, or aborts: {said}" if said else ""
-
-
-def _failed(others: list[Sibling]) -> dict[str, list[Found]]:
-    """By what failed; what serves where it had failed has passed there since."""
-    found: dict[str, list[Found]] = {}
-    for one in others:
-        for mark in one.marks:
-            if mark.release != one.serves:
-                found.setdefault(mark.what, []).append((mark.at or LONG_AGO, one.name, mark.release))
-    return found
 
 
 def _used(turn: Turn) -> list[str]:

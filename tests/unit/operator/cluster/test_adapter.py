@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from sampler_rollouts.cluster.adapter import Children, KubernetesCluster
-from sampler_rollouts.cluster.errors import ConflictError, RefusedError
+from sampler_rollouts.cluster.errors import ConflictError, DeniedError, RefusedError
 from sampler_rollouts.cluster.kinds import RolloutKey
 from sampler_rollouts.domain.observation import Mark, Sibling
 from sampler_rollouts.domain.outcome import EventNote
+from sampler_rollouts.domain.together import Together
 
 from tests.support.kube.api import MemoryApi
 from tests.unit.operator.cluster import builders
@@ -43,8 +44,39 @@ def test_siblings_say_what_failed(cluster: KubernetesCluster) -> None:
     failed = [{"hash": "2", "at": "2026-01-02T03:04:05Z", "reason": "CheckFailed", "suspects": ["image x"]}]
     cluster.write_status(rollout, {"stable": {"hash": "1", "since": "2026-01-02T03:04:05Z"}, "failed": failed})
     at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    assert cluster.siblings("serving") == (Sibling("chat", "1", (Mark("2", "image x", at),)),)
-    assert cluster.siblings("elsewhere") == ()
+    said = (Sibling(("serving", "chat"), "1", (Mark("2", "image x", at),)),)
+    assert cluster.siblings(Together(("serving",))) == said
+    assert cluster.siblings(Together(("elsewhere",))) == ()
+
+
+def test_of_all_namespaces_that_are_heeded_one_listing_is_asked_for(api: MemoryApi, cluster: KubernetesCluster) -> None:
+    for namespace in ("team-b", "other"):
+        body = builders.rollout() | {"metadata": {"name": "chat", "namespace": namespace}}
+        api.put(f"/apis/samplerrollouts.io/v1alpha1/namespaces/{namespace}/samplerrollouts/chat", body)
+    api.requests.clear()
+    found = cluster.siblings(Together(("serving", "team-*")))
+    assert {one.place for one in found} == {("serving", "chat"), ("team-b", "chat")}
+    assert api.requests == [("GET", "/apis/samplerrollouts.io/v1alpha1/samplerrollouts")]
+
+
+def test_where_some_namespaces_are_watched_only_those_are_asked_for(api: MemoryApi, cluster: KubernetesCluster) -> None:
+    api.requests.clear()
+    found = cluster.siblings(Together(("*",), ("serving", "team-b")))
+    assert [one.place for one in found] == [("serving", "chat")]
+    assert {path.split("/")[-2] for _, path in api.requests} == {"serving", "team-b"}
+
+
+def test_one_namespace_that_may_not_be_read_silences_no_other(api: MemoryApi, cluster: KubernetesCluster) -> None:
+    class Denying:
+        def request(self, method: str, path: str, **more: Any) -> Obj:
+            if "/team-b/" in path:
+                raise DeniedError("no Role there")
+            return api.request(method, path, **more)
+
+    denying = KubernetesCluster(Denying())
+    assert [one.place for one in denying.siblings(Together(("*",), ("serving", "team-b")))] == [("serving", "chat")]
+    with pytest.raises(DeniedError):
+        denying.siblings(Together(("team-b",)))
 
 
 def test_templates_are_read_by_name_as_far_as_they_are_there(api: MemoryApi, cluster: KubernetesCluster) -> None:

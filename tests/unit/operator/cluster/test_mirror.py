@@ -17,8 +17,9 @@ from sampler_rollouts.cluster.errors import (
     ServerError,
     UnavailableError,
 )
-from sampler_rollouts.cluster.kinds import DEPLOYMENT, POD, RolloutKey
+from sampler_rollouts.cluster.kinds import DEPLOYMENT, POD, ROLLOUT, RolloutKey
 from sampler_rollouts.cluster.mirror import Keeping, Mirror
+from sampler_rollouts.domain.together import Together
 
 from tests.support.kube.api import MemoryApi
 from tests.support.kube.fields import copied
@@ -112,7 +113,7 @@ def test_a_look_asks_nobody(world: World) -> None:
 
     assert list(world.live()) == ["chat-a-r1"]
     assert world.cluster.keys() == [KEY]
-    assert [one.name for one in world.cluster.siblings("serving")] == ["chat"]
+    assert [one.place for one in world.cluster.siblings(Together(("serving",)))] == [KEY]
     assert world.asked() == []
     assert set(world.mirror.current.values()) == {True}
 
@@ -480,4 +481,38 @@ def test_one_that_is_gone_stays_so_however_often_it_is_asked_for(world: World) -
     world.mirror.saw("DELETED", old)
 
     assert [world.cluster.read(KEY) for _ in range(3)] == [None, None, None]
-    assert world.mirror.siblings(KEY.namespace) is None, "what a dead one says of failed builds is asked for"
+    said = world.mirror.siblings(Together((KEY.namespace,)))
+    assert said == ([], {KEY.namespace}), "what a dead one says of failed builds is asked for"
+
+
+def test_what_others_say_is_asked_for_only_in_the_namespace_of_which_nobody_knows(world: World) -> None:
+    for namespace in ("team-b", "other"):
+        world.api.put(ROLLOUT_PATH.replace("serving", namespace) + "/chat", body_of() | {"metadata": _place(namespace)})
+    world.watch()
+    world.asked()
+    every = Together(("serving", "team-*"))
+    assert {one.place for one in world.cluster.siblings(every)} == {("serving", "chat"), ("team-b", "chat")}
+    assert world.asked() == []
+
+    world.mirror.doubt(ROLLOUT, RolloutKey("team-b", "chat"))
+    world.mirror.doubt(ROLLOUT, RolloutKey("other", "chat"))
+    assert {one.place for one in world.cluster.siblings(every)} == {("serving", "chat"), ("team-b", "chat")}
+    assert world.asked() == [ROLLOUT_PATH.replace("serving", "team-b")]
+
+
+def test_of_watched_namespaces_the_one_whose_watch_is_broken_is_asked() -> None:
+    api = MemoryApi()
+    mirror = Mirror(Late(api), ("serving", "team-b"))
+    for namespace in ("serving", "team-b", "other"):
+        api.put(ROLLOUT_PATH.replace("serving", namespace) + "/chat", body_of() | {"metadata": _place(namespace)})
+    for reflector in mirror.reflectors:
+        if "team-b" not in reflector.path:
+            reflector.once()
+    api.requests.clear()
+    found = KubernetesCluster(api, mirror).siblings(Together(("*",), ("serving", "team-b")))
+    assert {one.place for one in found} == {("serving", "chat"), ("team-b", "chat")}
+    assert api.requests == [("GET", ROLLOUT_PATH.replace("serving", "team-b"))]
+
+
+def _place(namespace: str) -> Obj:
+    return {"name": "chat", "namespace": namespace}

@@ -29,7 +29,12 @@ def failed_elsewhere(letter: str = "b", **more: Any) -> World:
 
 def shown(world: World) -> tuple[Any, ...]:
     """The namespace, with that world as the SamplerRollout ``other``."""
-    return (sibling({"metadata": {"name": "other"}, "status": world.raw_status}),)
+    return (placed(world),)
+
+
+def placed(world: World, name: str = "other", namespace: str = "default") -> Sibling:
+    """What that world says, as a SamplerRollout of some place."""
+    return sibling({"metadata": {"name": name, "namespace": namespace}, "status": world.raw_status})
 
 
 def test_the_image_that_failed_is_named_and_what_stable_had_too_is_not() -> None:
@@ -150,7 +155,7 @@ def test_a_mark_outlives_who_made_it(siblings: Any) -> None:
 
 def test_its_own_failure_is_no_suspicion() -> None:
     world = failed_elsewhere()
-    world.siblings = (sibling({"metadata": {"name": world.name}, "status": world.raw_status}),)
+    world.siblings = (placed(world, world.name),)
     world.judge = passing
     world.update(spec("b", retryGeneration=1))
     world.until("Progressing")
@@ -192,7 +197,7 @@ def many(count: int, hour: int = 8) -> tuple[Sibling, ...]:
     """So many SamplerRollouts, in each of which image b failed."""
     at = datetime(2026, 11, 23, hour, tzinfo=UTC)
     mark = Mark("their-release", image_in_words(image("b")), at)
-    return tuple(Sibling(f"other-{number:02}", "theirs", (mark,)) for number in range(count))
+    return tuple(Sibling(("default", f"other-{number:02}"), "theirs", (mark,)) for number in range(count))
 
 
 def test_a_build_that_failed_in_many_is_one_mark_said_once() -> None:
@@ -213,7 +218,8 @@ def test_what_was_cleared_is_marked_again_when_it_fails_anew() -> None:
     world.judge, world.siblings = passing, many(1)
     world.run(60)
     say(world, "clear-suspect", candidate(world))
-    world.siblings = (*many(1), Sibling("new", "theirs", (replace(many(1, hour=9)[0].marks[0], release="theirs-2"),)))
+    anew = replace(many(1, hour=9)[0].marks[0], release="theirs-2")
+    world.siblings = (*many(1), Sibling(("default", "new"), "theirs", (anew,)))
     world.run(30)
     assert world.condition("Suspect") == ("True", "FailedElsewhere")
     assert "failed in SamplerRollout new (release theirs-2) and in 1 more" in world.message("Suspect")

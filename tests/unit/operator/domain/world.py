@@ -14,10 +14,11 @@ from typing import Any
 from sampler_rollouts.domain.decision import ResourceMeta, decide, question, question_beside
 from sampler_rollouts.domain.evidence.look import CheckLook, Evidence, Verdict
 from sampler_rollouts.domain.evidence.samples import Question
-from sampler_rollouts.domain.observation import Observation, PodState, Refused, Sibling, Verb, WorkloadState
+from sampler_rollouts.domain.observation import Observation, PodState, Refused, Sibling, Siblings, Verb, WorkloadState
 from sampler_rollouts.domain.outcome import EventNote, Outcome
 from sampler_rollouts.domain.render import LABEL_POOL, LABEL_REVISION, ROLE, is_marked_stable, recorded_template
 from sampler_rollouts.domain.status import Status
+from sampler_rollouts.domain.together import ALONE, Suspects
 
 from tests.unit.operator.domain.arrivals import Arrivals
 from tests.unit.operator.domain.bakes import Baked
@@ -107,7 +108,9 @@ class World:
     running: set[str] = field(default_factory=set)
     """Pods, by name, that have started although others of their revision could not; they are not ready yet."""
     siblings: tuple[Sibling, ...] | None = None
-    """What other SamplerRollouts of the namespace say."""
+    """What other SamplerRollouts say that are heeded."""
+    suspects: Suspects = ALONE
+    """The administrator's word on which are."""
     undeletable: bool = False
     """The cluster refuses every deletion."""
     left_behind: bool = False
@@ -175,10 +178,16 @@ class World:
             refusals=self.refused,
             preflights=self.examining.states(self),
             readings=self.examining.readings(self),
-            siblings=self.siblings,
+            siblings=self._heeded(),
             scales=bool(self._scales()),
             counts={labels[LABEL_POOL]: count for labels, count in self._scales()} if self.scales_readable else {},
         )
+
+    def _heeded(self) -> Siblings | None:
+        if self.siblings is None:
+            return None
+        within = self.suspects.together(self.meta.namespace)
+        return Siblings.of(within, [one for one in self.siblings if one.place[0] in within])
 
     def _scales(self) -> list[tuple[dict[str, str], int]]:
         """Labels and count of each SamplerPool."""

@@ -314,7 +314,7 @@ def promoted() -> World:
 
 def _elsewhere(world: World) -> World:
     """Another SamplerRollout of the namespace in which build b failed."""
-    other = {"metadata": {"name": "other"}, "status": rolled_back().raw_status}
+    other = {"metadata": {"name": "other", "namespace": "default"}, "status": rolled_back().raw_status}
     world.siblings = (sibling(other),)
     world.run(30)
     return world

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sampler_rollouts.domain.together import ALONE
 from sampler_rollouts.metrics.config import LONGEST_TIMEOUT, ConfigError, load_sources, parse_sources
 from sampler_rollouts.reconcile.sampling import TIME_LIMIT
 
@@ -38,6 +39,17 @@ def test_the_longest_timeout_leaves_a_look_time_for_the_answer() -> None:
     assert LONGEST_TIMEOUT < TIME_LIMIT
 
 
+def across(namespaces: str) -> str:
+    """A configuration by which suspicion crosses namespaces."""
+    return f"metricsSources: {{a: {{url: 'http://p'}}}}\nsuspects: {{acrossNamespaces: {namespaces}}}"
+
+
+def test_suspicion_crosses_namespaces_only_where_it_is_said() -> None:
+    assert parse_sources("metricsSources: {a: {url: 'http://p'}}").suspects == ALONE
+    found = parse_sources(across("[serving, 'team-*']")).suspects
+    assert found.across_namespaces == ("serving", "team-*")
+
+
 def told(receiver: str) -> str:
     """A configuration with one receiver of notifications."""
     return f"metricsSources: {{a: {{url: 'http://p'}}}}\nnotifications: {{receivers: {{ops: {receiver}}}}}"
@@ -48,6 +60,16 @@ def told(receiver: str) -> str:
     [
         ("metricsSources: {a: {}}", "metricsSources.a.url", "add it"),
         ("{}", "metricsSources", "add it"),
+        (
+            "metricsSources: {a: {url: 'http://p'}}\nsuspects: {everywhere: true}",
+            "suspects.everywhere",
+            "acrossNamespaces",
+        ),
+        (across("true"), "suspects.acrossNamespaces", "must be a list of namespaces, such as [serving, team-a-*]"),
+        (across("serving"), "suspects.acrossNamespaces", "must be a list of namespaces"),
+        (across("['*-prod']"), "suspects.acrossNamespaces.0", "such as team-a-*"),
+        (across("['']"), "suspects.acrossNamespaces.0", "a namespace's name"),
+        (across("[a/b]"), "suspects.acrossNamespaces.0", "a namespace's name"),
         ("metricsSources: {}", "metricsSources", "at least 1"),
         ("metricsSources: {a: {url: 'ftp://p'}}", "metricsSources.a.url", "such as http://"),
         ("metricsSources: {a: {url: 'http://'}}", "metricsSources.a.url", "such as http://"),

@@ -8,40 +8,69 @@ from typing import Any
 import pytest
 from sampler_rollouts.cluster.errors import CutOffError, UnavailableError
 from sampler_rollouts.domain.observation import Mark, Sibling
+from sampler_rollouts.domain.together import Suspects, Together
 from sampler_rollouts.reconcile.siblings import LISTED_EVERY, Siblings
 
 from tests.unit.operator.reconcile.world import Clock
 
-SAID = (Sibling("other", "1", (Mark("2", "image x"),)),)
+SAID = (Sibling(("serving", "other"), "1", (Mark("2", "image x"),)),)
+ACROSS = Suspects.model_validate({"acrossNamespaces": ["serving", "team-*"]})
 
 
 class Listing:
     """An API server that counts how often it is asked."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.asked: list[Together] = []
         self.error: Exception | None = None
 
-    def siblings(self, namespace: str) -> tuple[Sibling, ...]:
-        self.asked.append(namespace)
+    def siblings(self, within: Together) -> tuple[Sibling, ...]:
+        self.asked.append(within)
         if self.error:
             raise self.error
         return SAID
 
 
-def setting() -> tuple[Clock, Any, Siblings]:
+def setting(*more: Any) -> tuple[Clock, Any, Siblings]:
     clock = Clock()
-    return clock, Listing(), Siblings(clock)
+    return clock, Listing(), Siblings(clock, *more)
+
+
+def heard(siblings: Siblings, cluster: Any, namespace: str = "serving") -> Any:
+    """By what failed, in which SamplerRollouts."""
+    found = siblings.of(cluster, namespace)
+    return found and {what: [place for _, place, _ in every] for what, every in found.failed.items()}
 
 
 def test_many_reconciles_share_one_listing() -> None:
     clock, cluster, siblings = setting()
-    assert [siblings.of(cluster, "serving") for _ in range(9)] == [SAID] * 9
-    assert cluster.asked == ["serving"]
+    assert [heard(siblings, cluster) for _ in range(9)] == [{"image x": [("serving", "other")]}] * 9
+    assert cluster.asked == [Together(("serving",))]
     siblings.of(cluster, "elsewhere")
     clock.now += timedelta(seconds=LISTED_EVERY)
     siblings.of(cluster, "serving")
-    assert cluster.asked == ["serving", "elsewhere", "serving"]
+    assert [one.named for one in cluster.asked] == [("serving",), ("elsewhere",), ("serving",)]
+
+
+def test_namespaces_that_heed_each_other_share_one_listing_and_no_other_has_part_in_it() -> None:
+    _, cluster, siblings = setting(ACROSS)
+    for namespace in ("serving", "team-a", "team-b", "other"):
+        siblings.of(cluster, namespace)
+    assert cluster.asked == [Together(("serving", "team-*")), Together(("other",))]
+    siblings.changed("team-c")
+    siblings.of(cluster, "serving")
+    siblings.of(cluster, "other")
+    assert len(cluster.asked) == 3, "what failed in one of them is news in all"
+    siblings.changed("other")
+    siblings.of(cluster, "serving")
+    assert len(cluster.asked) == 3
+
+
+def test_of_those_only_the_watched_ones_are_heeded() -> None:
+    _, cluster, siblings = setting(ACROSS, ("serving", "team-b", "other"))
+    found = siblings.of(cluster, "serving")
+    assert found is not None
+    assert found.within.names == ("serving", "team-b")
 
 
 def test_namespaces_that_are_gone_are_not_remembered() -> None:
@@ -73,7 +102,7 @@ def test_an_error_is_not_a_namespace_without_failures() -> None:
     cluster.error = UnavailableError("away")
     assert siblings.of(cluster, "serving") is None
     cluster.error = None
-    assert siblings.of(cluster, "serving") == SAID
+    assert heard(siblings, cluster) == {"image x": [("serving", "other")]}
 
 
 def test_a_reconcile_that_was_cut_off_ends_here_too() -> None:

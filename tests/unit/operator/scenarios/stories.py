@@ -21,6 +21,7 @@ from tests.unit.operator.scenarios import (
     stories_rollback,
     stories_scaling,
     stories_scope,
+    stories_suspects,
     stories_table,
     stories_warm,
 )
@@ -38,6 +39,7 @@ TOLD_IN = (
     stories_deletion,
     stories_gitops,
     stories_acts,
+    stories_suspects,
     stories_gateway,
     stories_table,
     stories_warm,
