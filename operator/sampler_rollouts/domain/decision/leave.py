@@ -195,9 +195,10 @@ def settle(turn: Turn, trigger: Trigger, result: Result) -> None:
     if rollout is None or status.candidate is None:
         return
     turn.beside = None  # about the release that served until now
-    watch = None
+    asked, watch = "", None
     if narrowed(status):
         # What serves is not what was asked for, which stays held: this spec's checks are the next that it will have.
+        asked = rollout.release
         status.candidate.hash = rollout.release = hash_of_release(status.candidate)
         wish, pools = turn.wish, status.candidate.names()
         watch = quality_plan(wish.spec, pools, wish.templates) if wish else rollout.quality
@@ -206,7 +207,7 @@ def settle(turn: Turn, trigger: Trigger, result: Result) -> None:
         new.fault = None  # its pods have passed all checks
     if untried(rollout):
         turn.forget_evidence()  # it is about the release that served until now
-    sentence = _settled_sentence(turn, rollout, result)
+    sentence = _settled_sentence(turn, rollout, result, asked)
     record(turn, rollout, result, "", sentence)
     turn.note(result.value, sentence)
     # Who went back to a known release does not want the one it left to return without steps.
@@ -229,12 +230,15 @@ def _bake(turn: Turn, rollout: Rollout, new: Release, watch: QualityPlan | None)
     return Bake(release=new.hash, clock=clock, seconds=rollout.bake_time, scope=rollout.scope, test=test, watch=watch)
 
 
-def _settled_sentence(turn: Turn, rollout: Rollout, result: Result) -> str:
+def _settled_sentence(turn: Turn, rollout: Rollout, result: Result, asked: str) -> str:
+    """``asked``: the release of which this one is what is left."""
     if result is Result.PROMOTED and not gated(rollout):
         what = "; ".join(rollout.changes)
         return f"Promoted release {rollout.release} at once: no pods change, so there was nothing to test; {what}."
     if result is Result.PROMOTED:
         where = "in every pool" if rollout.waves else "by the new route table"
+        if asked:
+            where = f"in pool {', '.join(moving(rollout))}; it is what is left of release {asked}"
         return ending(turn, rollout, "Promoted", "", f"all checks passed, full traffic {where}")
     if result is Result.RESTORED:
         fault = turn.status.candidate.fault if turn.status.candidate else None

@@ -57,7 +57,8 @@ def _take_from(turn: Turn, rollout: Rollout, reason: str, pool: str, why: str) -
         return
     # All that is said and counted is of the one pool.
     part = rollout.model_copy(update={"waves": [[pool]], "wave": 0, "weight": weight_of(rollout, pool)})
-    sentence = ending(turn, part, "Rolled back", pool, why)
+    others = ", ".join(name for name in moving(rollout) if name != pool)
+    sentence = clip(f"{ending(turn, part, 'Rolled back', pool, why)} It goes on in pool {others}.")
     before = status.held(candidate.hash)
     told = clip(f"{before.message} {sentence}") if before else sentence
     hold(turn, rollout, reason, pool, told)

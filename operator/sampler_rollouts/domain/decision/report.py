@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sampler_rollouts.domain import limits
-from sampler_rollouts.domain.decision.context import Turn, begun, names, revision_in, weight_of
+from sampler_rollouts.domain.decision.context import Turn, begun, names, revision_in, struck, weight_of
 from sampler_rollouts.domain.decision.progress import position
 from sampler_rollouts.domain.decision.replicas import observed_weight
 from sampler_rollouts.domain.decision.stages import FORWARD, LEAVING, TESTED
@@ -32,13 +32,17 @@ def _write_pool(turn: Turn, pool: PoolStatus, plan: dict[Child, int]) -> None:
     new, old = revision_in(status.candidate, pool.name), revision_in(status.stable, pool.name)
     under_way = rollout is not None and status.stage in FORWARD | LEAVING
     moves = under_way and rollout is not None and pool.name in begun(rollout)
+    leaves = next((child.revision for child in struck(rollout) if child.pool == pool.name), "") if rollout else ""
     pool.max_unavailable = _budget(turn, pool)
     # The candidate's until it has gone: verdict and weights of this row are about it.
-    pool.revision = new if moves else old or new
+    pool.revision = leaves or (new if moves else old or new)
     pool.ready = sum(turn.ready(pool.name, child.revision) for child in plan if child.pool == pool.name)
     pool.stable_replicas = plan.get(Child(pool.name, old), 0)
-    pool.candidate_replicas = plan.get(Child(pool.name, new), 0) if moves and new != old else 0
-    if rollout is not None and moves:
+    pool.candidate_replicas = plan.get(Child(pool.name, leaves or new), 0) if leaves or (moves and new != old) else 0
+    if leaves:
+        here, there = (turn.ready(pool.name, revision) for revision in (leaves, old))
+        pool.weight, pool.observed_weight = 0, round(100 * here / (here + there)) if here else 0
+    elif rollout is not None and moves:
         pool.weight = weight_of(rollout, pool.name) if status.stage in FORWARD else 0
         pool.observed_weight = observed_weight(turn, pool.name)
     else:
