@@ -36,6 +36,7 @@ KINDS = {
     "events": ("events.k8s.io/v1", "Event"),
     "samplerrollouts": ("samplerrollouts.io/v1alpha1", "SamplerRollout"),
     "samplerpools": ("samplerrollouts.io/v1alpha1", "SamplerPool"),
+    "clusterchecktemplates": ("samplerrollouts.io/v1alpha1", "ClusterCheckTemplate"),
 }
 
 

@@ -21,6 +21,7 @@ from tests.unit.operator.scenarios import (
     stories_rollback,
     stories_scaling,
     stories_table,
+    stories_turns,
     stories_warm,
 )
 
@@ -43,5 +44,6 @@ TOLD_IN = (
     stories_budgets,
     stories_classes,
     stories_scaling,
+    stories_turns,
 )
 ALL = tuple(SCENARIOS.values())
