@@ -31,7 +31,8 @@ SCENARIOS_HERE = os.environ.get("REAL_SCENARIOS", "80")
 PATIENCE = 60.0
 """Seconds for an answer: a busy machine is no outage."""
 
-NOT_HERE: dict[str, str] = {}
+PRUNED = "a server prunes what no definition knows: the field that nobody can read never comes to be there"
+NOT_HERE = {"scaling: with a spec that nobody can read the autoscaler is heard all the same": PRUNED}
 """By name, why a scenario cannot be told on a real server."""
 
 ALWAYS = (
