@@ -31,6 +31,9 @@ def _answered(obj: Obj) -> Obj:
 class MemoryApi(Store):
     """The store behind its REST."""
 
+    lasting = True
+    """Whether what one holds stays when another is made."""
+
     def __init__(self, clock: Callable[[], datetime] = utc_now) -> None:
         super().__init__(clock)
         self.writes: list[Write] = []
@@ -46,6 +49,11 @@ class MemoryApi(Store):
         """Paths of objects whose changes it refuses."""
         self.unserved: set[str] = set()
         """Plurals of kinds whose definition is not there."""
+
+    def take_over(self, other: MemoryApi) -> None:
+        """Go on with what another one holds."""
+        self.objects = dict(other.objects)
+        self.skip_names(10_000)
 
     def request(
         self,
@@ -74,6 +82,8 @@ class MemoryApi(Store):
     def events(self, path: str, query: Mapping[str, str], seconds: float) -> Iterator[Obj]:
         """A watch that ends at once, when all has been told; from a version that is yet to come nothing is."""
         self.before_read(("GET", path))
+        if plural_of(path) in self.unserved:
+            raise NotFoundError(f"WATCH {path}: 404 page not found")
         if ("GET", plural_of(path)) in self.denied:
             raise DeniedError(f"WATCH {path}: 403 {plural_of(path)} is forbidden")
         told = [(kind, obj) for kind, obj in self.watch(path, query["resourceVersion"]) if selected(obj, query)]
@@ -181,6 +191,8 @@ class MemoryApi(Store):
     def _scale(self, method: str, path: str, body: Obj | None, query: Mapping[str, str]) -> Obj:
         """The scale subresource of a SamplerPool, as its definition maps it; both kinds of writes give a count."""
         live = self.live(path)
+        if method == "PUT" and ((body or {}).get("metadata") or {}).get("name") != live["metadata"]["name"]:
+            raise RefusedError(f"{path}: 400 the name of the object is not the one on the URL")
         if method != "GET":
             spec = {**live["spec"], "replicas": (body or {})["spec"]["replicas"]}
             who = Manager(query.get("fieldManager", "unknown"), subresource="scale")
@@ -261,8 +273,10 @@ class MemoryApi(Store):
         return self.store(path, {**live, "metadata": metadata | ({"finalizers": finalizers} if finalizers else {})})
 
     def _grace(self, path: str, live: Obj, options: Obj) -> int:
-        """Only pods on a node have a grace period: their kubelet ends them."""
+        """Only pods on a node have a grace period, unless they have ended: their kubelet ends them."""
         if plural_of(path) != "pods" or not (live.get("spec") or {}).get("nodeName"):
+            return 0
+        if (live.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
             return 0
         return int(options.get("gracePeriodSeconds", live["spec"].get("terminationGracePeriodSeconds", 30)))
 

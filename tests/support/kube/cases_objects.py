@@ -7,6 +7,7 @@ from typing import Any
 from sampler_rollouts.cluster.kinds import CONTROLLER_REVISION, POD
 
 from tests.support.kube.conformance import (
+    MERGE,
     ROLLOUT,
     Calls,
     case,
@@ -33,12 +34,17 @@ def status_is_written_over_the_version_that_was_read(calls: Calls) -> Any:
     return late, same, written["metadata"]["generation"], edited["metadata"]["generation"], edited["status"]
 
 
-@case(([("Ready", "False"), ("example.com/gate", "True")], "NotFound"))
-def conditions_of_a_pod_are_merged_by_type(calls: Calls) -> Any:
+def _pod(calls: Calls, name: str, **spec: Any) -> None:
     container = {"name": "one", "image": "example.com/none"}
-    pod = {"metadata": {"name": "gated"}, "spec": {"automountServiceAccountToken": False, "containers": [container]}}
+    body = {"automountServiceAccountToken": False, "containers": [container], **spec}
+    pod = {"metadata": {"name": name}, "spec": body}
     made = lambda: fails(lambda: calls.server.request("POST", calls.path(POD), body=pod)) == ""  # noqa: E731
     assert calls.server.eventually(made), "the namespace's service account comes a little later"
+
+
+@case(([("Ready", "False"), ("example.com/gate", "True")], "NotFound"))
+def conditions_of_a_pod_are_merged_by_type(calls: Calls) -> Any:
+    _pod(calls, "gated")
 
     def say(name: str, kind: str, status: str) -> dict[str, Any]:
         body = {"status": {"conditions": [{"type": kind, "status": status}]}}
@@ -49,6 +55,20 @@ def conditions_of_a_pod_are_merged_by_type(calls: Calls) -> Any:
         told = say("gated", kind, status)["status"]["conditions"]
     mine = [(one["type"], one["status"]) for one in told if one["type"] in ("Ready", "example.com/gate")]
     return sorted(mine), fails(lambda: say("nobody", "Ready", "True"))
+
+
+@case((True, 30, True, True))
+def a_pod_on_a_node_waits_for_its_kubelet_unless_it_has_ended(calls: Calls) -> Any:
+    for name, phase in (("runs", "Running"), ("has-failed", "Failed")):
+        _pod(calls, name, nodeName="nowhere")
+        path = f"{calls.path(POD, name)}/status"
+        calls.server.request("PATCH", path, body={"status": {"phase": phase}}, content_type=MERGE)
+        calls.delete(POD, name)
+    waits = calls.get(POD, "runs")["metadata"]
+    failed = fails(lambda: calls.get(POD, "has-failed")) == "NotFound"
+    calls.server.request("DELETE", calls.path(POD, "runs"), body={"gracePeriodSeconds": 0})
+    grace = waits.get("deletionGracePeriodSeconds")
+    return "deletionTimestamp" in waits, grace, failed, fails(lambda: calls.get(POD, "runs")) == "NotFound"
 
 
 @case(({"observedGeneration": -1}, {"stage": "Idle"}))

@@ -67,3 +67,14 @@ def what_there_is_is_told_in_status_and_read_through_the_scale(calls: Calls) -> 
     scale = calls.server.request("GET", f"{calls.path(SAMPLER_POOL, 'told')}/scale")
     late = fails(lambda: _told(calls, "told", made, replicas=1))
     return "status" in made, scale["status"], scale["spec"], late, fails(lambda: _scaled(calls, "nobody", 2))
+
+
+@case(("Refused", "Refused", ""))
+def a_scale_that_is_put_names_its_object(calls: Calls) -> Any:
+    _created(calls, "named")
+    path = f"{calls.path(SAMPLER_POOL, 'named')}/scale"
+
+    def put(**metadata: str) -> Obj:
+        return calls.server.request("PUT", path, body={"metadata": metadata, "spec": {"replicas": 4}})
+
+    return fails(put), fails(lambda: put(name="other")), fails(lambda: put(name="named"))

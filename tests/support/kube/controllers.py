@@ -76,7 +76,8 @@ class Controllers:
         count = 0 if wait else spec["replicas"]
         if mine not in self._api.objects:
             made = _owned(f"{metadata['name']}-{digest}", deployment, "Deployment", metadata["labels"])
-            self._api.put(mine, made | {"spec": {"replicas": count, "template": spec["template"]}})
+            wanted = {"replicas": count, "selector": spec["selector"], "template": spec["template"]}
+            self._api.put(mine, made | {"spec": wanted})
         elif self._api.objects[mine]["spec"]["replicas"] != count:
             self._api.edit(mine, lambda obj: obj["spec"].update(replicas=count))
         image = spec["template"]["spec"]["containers"][0]["image"]
@@ -144,8 +145,8 @@ class Controllers:
         pods = [pod for p, pod in self._of("pods") if p.startswith(folder + "/") and _matches(pod, selector)]
         here = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
         all_ = service["spec"].get("publishNotReadyAddresses", False)
-        ready = [{"targetRef": {"name": pod["metadata"]["name"]}} for pod in here if all_ or is_ready(pod)]
-        rest = [{"targetRef": {"name": pod["metadata"]["name"]}} for pod in here if not all_ and not is_ready(pod)]
+        ready = [_endpoint(pod) for pod in here if all_ or is_ready(pod)]
+        rest = [_endpoint(pod) for pod in here if not all_ and not is_ready(pod)]
         subsets = [{"addresses": ready, "notReadyAddresses": rest}] if here else []
         target = path.replace("/services/", "/endpoints/")
         known = self._api.objects.get(target)
@@ -153,8 +154,26 @@ class Controllers:
             name = service["metadata"]["name"]
             owner = {"apiVersion": "v1", "kind": "Service", "name": name, "uid": service["metadata"]["uid"]}
             self._api.put(target, {"metadata": {"name": name, "ownerReferences": [owner]}, "subsets": subsets})
-        elif known["subsets"] != subsets:
+        elif _named(known.get("subsets")) != _named(subsets):
             self._api.edit(target, lambda obj: obj.update(subsets=subsets))
+
+
+def _endpoint(pod: Obj) -> Obj:
+    name = pod["metadata"]["name"]
+    return {"ip": address_of(name), "targetRef": {"kind": "Pod", "name": name}}
+
+
+def _named(subsets: list[Obj] | None) -> set[tuple[str, str]]:
+    """Which pods are there, and as what; a server orders them as it likes."""
+    parts = ("addresses", "notReadyAddresses")
+    return {
+        (part, one["targetRef"]["name"]) for each in subsets or [] for part in parts for one in each.get(part) or []
+    }
+
+
+def ready_in(endpoints: Obj) -> list[str]:
+    """The pods that get a Service's requests."""
+    return [one["targetRef"]["name"] for part in endpoints.get("subsets") or [] for one in part.get("addresses") or []]
 
 
 def address_of(name: str) -> str:

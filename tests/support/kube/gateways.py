@@ -7,6 +7,7 @@ from typing import Any
 from quality_contract import CLASS_HEADER, NO_ROUTE_HASH, ROUTE_HEADER
 
 from tests.support.kube.api import MemoryApi
+from tests.support.kube.controllers import ready_in
 from tests.support.kube.fields import copied
 
 Obj = dict[str, Any]
@@ -26,6 +27,19 @@ def _takes(rule: Obj, context_class: str) -> bool:
     anything = {"type": "PathPrefix", "value": "/"}
     said = [{"type": "Exact", "name": CLASS_HEADER, "value": context_class}] if context_class else []
     return any(match.get("path") == anything and (match.get("headers") or []) == said for match in rule["matches"])
+
+
+def _keep_times(before: Obj, new: Obj) -> None:
+    """What is as it was has been so since then."""
+    known = {
+        (number, one["type"], one["status"]): one["lastTransitionTime"]
+        for number, parent in enumerate(before.get("parents") or [])
+        for one in parent["conditions"]
+    }
+    for number, parent in enumerate(new["parents"]):
+        for one in parent["conditions"]:
+            since = known.get((number, one["type"], one["status"]))
+            one["lastTransitionTime"] = since or one["lastTransitionTime"]
 
 
 class Gateways:
@@ -57,15 +71,16 @@ class Gateways:
             if not (self.refusal or self.deaf):
                 self.followed[path.rsplit("/", 1)[1]] = copied(route["spec"])
             status = {"parents": [self._said(route, parent) for parent in route["spec"]["parentRefs"]]}
+            _keep_times(route.get("status") or {}, status)
             if route.get("status") != status:
                 self._api.edit(path, lambda obj, status=status: obj.update(status=status), "gateway")  # type: ignore[misc]
 
     def _said(self, route: Obj, parent: Obj) -> Obj:
-        told = {"observedGeneration": route["metadata"]["generation"]}
-        accepted: Obj = {"type": "Accepted", "status": "True", "reason": "Accepted"}
+        told = {"observedGeneration": route["metadata"]["generation"], "lastTransitionTime": self._api.stamp()}
+        accepted: Obj = {"type": "Accepted", "status": "True", "reason": "Accepted", "message": ""}
         if self.refusal:
             accepted |= {"status": "False", "reason": "NotAllowedByListeners", "message": self.refusal}
-        resolved = {"type": "ResolvedRefs", "status": "True", "reason": "ResolvedRefs"}
+        resolved = {"type": "ResolvedRefs", "status": "True", "reason": "ResolvedRefs", "message": ""}
         return {
             "parentRef": parent,
             "controllerName": "example.com/gw",
@@ -100,5 +115,4 @@ class Gateways:
 
     def servers(self, service: str) -> list[str]:
         """The ready endpoints of a Service."""
-        endpoints = self._api.kinds("endpoints").get(service, {"subsets": []})
-        return [one["targetRef"]["name"] for part in endpoints["subsets"] for one in part["addresses"]]
+        return ready_in(self._api.kinds("endpoints").get(service, {}))

@@ -36,6 +36,7 @@ KINDS = {
     "events": ("events.k8s.io/v1", "Event"),
     "samplerrollouts": ("samplerrollouts.io/v1alpha1", "SamplerRollout"),
     "samplerpools": ("samplerrollouts.io/v1alpha1", "SamplerPool"),
+    "clusterchecktemplates": ("samplerrollouts.io/v1alpha1", "ClusterCheckTemplate"),
 }
 
 
@@ -108,7 +109,7 @@ class Store:
 
     def skip_names(self, number: int) -> None:
         """Give no version and no uid that another server may have given."""
-        self._versions = itertools.count(number)
+        self._versions, self._version = itertools.count(number), number - 1
         self._uids = itertools.count(number)
 
     def stamp(self) -> str:

@@ -182,16 +182,20 @@ class Given:
         story = self._story
         story.asked = {"build": build, **wanted}
         key = repr(sorted(story.asked.items())) + story.name
-        if key not in _served:
-            first = Story(World(), story.name)
-            first.ask(**story.asked)
-            first.wait("a first release", lambda: first.condition("Verified")[0] == "True")
-            assert not first.world.watching.breaches, first.world.watching.breaches
-            _served[key] = first.world
-        story.world.become(_served[key])
+        if story.world.api.lasting and key not in _served:
+            _served[key] = self._first()
+        story.world.become(_served[key] if story.world.api.lasting else self._first())
         made = (story.world.rollout(story.name) or {})["spec"]
         story.builds[hash_of(parse_spec(made, story.name))] = _short(build_of(pool["image"]) for pool in made["pools"])
         self._begin()
+
+    def _first(self) -> World:
+        """A world in which a first release of what is asked for has been verified."""
+        first = Story(self._story.world.another(), self._story.name)
+        first.ask(**self._story.asked)
+        first.wait("a first release", lambda: first.condition("Verified")[0] == "True")
+        assert not first.world.watching.breaches, first.world.watching.breaches
+        return first.world
 
     def _begin(self) -> None:
         self._story.world.watching.begin()

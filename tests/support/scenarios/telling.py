@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tests.support.kube.api import MemoryApi
+from tests.support.kube.api import MemoryApi, Write
 from tests.support.scenarios.language import Given, Then, When
 from tests.support.scenarios.story import Story
-from tests.support.scenarios.world import World
+from tests.support.scenarios.world import Clock, World
 
 Telling = Callable[[Given, When, Then], None]
 
@@ -41,6 +41,9 @@ class Told:
     """Rollout, pool and build of what was ready when the story began."""
     breaches: list[str] = field(default_factory=list)
     headlines: set[str] = field(default_factory=set)
+    stages: dict[str, list[str]] = field(default_factory=dict)
+    written: list[Write] = field(default_factory=list)
+    """The operator's writes."""
 
     def begins_with(self, place: str) -> bool:
         """Whether it served before the story began."""
@@ -85,9 +88,9 @@ def _tell(one: Scenario, story: Story) -> None:
     one.tell(Given(story), When(story), Then(story))
 
 
-def told(one: Scenario, fault: Armed | None = None) -> Told:
-    """Tell it, from its beginning to rest."""
-    world = World()
+def told(one: Scenario, fault: Armed | None = None, server: Callable[[Clock], MemoryApi] = MemoryApi) -> Told:
+    """Tell it, from its beginning to rest. ``server`` makes what the operator takes for the API server."""
+    world = World(server)
     story = Story(world)
     begun: dict[str, Any] = {"writes": 0, "at": 0.0, "ready": ()}
 
@@ -109,4 +112,6 @@ def told(one: Scenario, fault: Armed | None = None) -> Told:
         begun_with=frozenset(begun["ready"]),
         breaches=world.watching.breaches,
         headlines=world.watching.headlines,
+        stages=world.watching.stages,
+        written=world.api.writes[begun["writes"] :],
     )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from sampler_rollouts.cluster.translate import stands_by
 from sampler_rollouts.domain.render import LABEL_CLASS, LABEL_POOL, LABEL_REVISION, LABEL_ROLLOUT
 
 from tests.support.headline import headline
-from tests.support.kube.controllers import is_ready
+from tests.support.kube.controllers import is_ready, ready_in
 from tests.support.scenarios.specs import STANDARD, build_of, classes_of
 
 if TYPE_CHECKING:
@@ -31,6 +30,8 @@ class Watching:
         """By rollout and pool, candidates and the weights that status told of them."""
         self.ready: dict[str, list[int]] = {}
         """By rollout, pool and build, the turning points of how many of its pods were ready."""
+        self.stages: dict[str, list[str]] = {}
+        """By rollout, the stages that status told of."""
         self.breaches: list[str] = []
         self.headlines: set[str] = set()
         """By what tools have judged a rollout, also before the story begins."""
@@ -41,7 +42,7 @@ class Watching:
 
     def begin(self) -> None:
         """The story begins here: what was before is forgotten, and what is there now did not come in it."""
-        self.weights, self.breaches, self._served = {}, [], {}
+        self.weights, self.breaches, self._served, self.stages = {}, [], {}, {}
         self.ready = {}
         for name in self._world.api.kinds("samplerrollouts"):
             self.ready |= {place: [count] for place, count in self._counts(name).items()}
@@ -52,6 +53,7 @@ class Watching:
         for name, rollout in self._world.api.kinds("samplerrollouts").items():
             pods = [pod for pod in self._pods(name) if is_ready(pod)]
             self.headlines.add(headline(rollout))
+            self._note_stage(name, str((rollout.get("status") or {}).get("stage", "")))
             self._note_weights(name, rollout.get("status") or {})
             self._note_ready(name)
             self._never_two_candidates(name, rollout)
@@ -66,6 +68,11 @@ class Watching:
         every = self._world.api.kinds("pods").values()
         here = (pod for pod in every if "deletionTimestamp" not in pod["metadata"] and _is_server(pod))
         return [pod for pod in here if pod["metadata"]["labels"].get(LABEL_ROLLOUT) == name]
+
+    def _note_stage(self, name: str, stage: str) -> None:
+        seen = self.stages.setdefault(name, [])
+        if seen[-1:] != [stage]:
+            seen.append(stage)
 
     def _note_weights(self, name: str, status: Obj) -> None:
         candidate = status.get("candidate")
@@ -213,7 +220,7 @@ class Watching:
     def _never_an_endpoint_that_is_not_ready(self) -> None:
         pods = self._world.api.kinds("pods")
         for name, endpoints in self._world.api.kinds("endpoints").items():
-            for one in _addresses(endpoints):
+            for one in ready_in(endpoints):
                 if one in pods and not is_ready(pods[one]):
                     self._breach("traffic to a pod that is not ready", f"{name}: {one}")
                 if one in pods and not _is_server(pods[one]):
@@ -231,11 +238,6 @@ class Watching:
         here = [one for one in left if one["metadata"]["labels"][LABEL_POOL] == labels[LABEL_POOL]]
         if not here:
             self._breach("no server left", f"pool {labels[LABEL_POOL]} lost its last ready server")
-
-
-def _addresses(endpoints: Obj) -> Iterator[str]:
-    for part in endpoints["subsets"]:
-        yield from (one["targetRef"]["name"] for one in part["addresses"])
 
 
 def _is_server(pod: Obj) -> bool:

@@ -139,8 +139,8 @@ class When:
     def autoscaler_asks_for(self, replicas: int, pool: str = "cpu") -> None:
         """As a HorizontalPodAutoscaler does, through the scale subresource of the pool's SamplerPool."""
         path = f"{self._scale_of(pool)}/scale"
-        query, body = {"fieldManager": "kube-controller-manager"}, {"spec": {"replicas": replicas}}
-        self._world.api.answer("PUT", path, query=query, body=body)
+        body = self._world.api.answer("GET", path) | {"spec": {"replicas": replicas}}
+        self._world.api.answer("PUT", path, query={"fieldManager": "kube-controller-manager"}, body=body)
 
     def somebody_deletes_the_scale(self, pool: str = "cpu") -> None:
         """The SamplerPool."""

@@ -86,9 +86,11 @@ class OlderReads:
 class World:
     """``tick`` is a second: the cluster does its part, users ask, and the operator looks if it is called."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: Callable[[Clock], MemoryApi] = MemoryApi) -> None:
+        """``server`` makes what the operator takes for the API server."""
         self.clock = Clock()
-        self.api = MemoryApi(self.clock)
+        self._server = server
+        self.api = server(self.clock)
         self.controllers = Controllers(self.api, self.clock)
         self.gateways = Gateways(self.api)
         self.traffic = Traffic(self.api, self.clock, self.gateways)
@@ -128,10 +130,13 @@ class World:
         """The process is gone for good."""
         self.process, self.dead = None, True
 
+    def another(self) -> World:
+        """One like it, in which nothing has been yet."""
+        return World(self._server)
+
     def become(self, other: World) -> None:
         """Go on from where another world stands, with an operator that has just been started."""
-        self.api.objects = dict(other.api.objects)
-        self.api.skip_names(10_000)
+        self.api.take_over(other.api)
         self.clock.now = other.clock.now
         self.controllers.take_over(other.controllers)
         self.gateways.take_over(other.gateways)

@@ -34,8 +34,8 @@ def rollout(api: MemoryApi, cluster: KubernetesCluster) -> Obj:
 
 def scaled(api: MemoryApi, count: int) -> Obj:
     """As an autoscaler does it."""
-    query = {"fieldManager": "kube-controller-manager"}
-    return api.answer("PUT", f"{PATH}/scale", query=query, body={"spec": {"replicas": count}})
+    query, body = {"fieldManager": "kube-controller-manager"}, {"metadata": {"name": "chat-a"}}
+    return api.answer("PUT", f"{PATH}/scale", query=query, body=body | {"spec": {"replicas": count}})
 
 
 def live(api: MemoryApi) -> Obj:

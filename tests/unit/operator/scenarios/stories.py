@@ -23,6 +23,7 @@ from tests.unit.operator.scenarios import (
     stories_scope,
     stories_suspects,
     stories_table,
+    stories_turns,
     stories_warm,
 )
 
@@ -47,5 +48,6 @@ TOLD_IN = (
     stories_classes,
     stories_scaling,
     stories_scope,
+    stories_turns,
 )
 ALL = tuple(SCENARIOS.values())

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sampler_rollouts.cluster.errors import NotFoundError
 
 from tests.support.kube import cases_apply, cases_objects, cases_scale
 from tests.support.kube.api import MemoryApi
@@ -13,6 +14,7 @@ from tests.support.kube.conformance import CASES, Calls, Case
 from tests.support.kube.owners import collect
 
 TOLD_IN = (cases_apply, cases_objects, cases_scale)
+PLACE = "/apis/apps/v1/namespaces/default/controllerrevisions/one"
 
 
 class InMemory:
@@ -36,3 +38,19 @@ class InMemory:
 @pytest.mark.parametrize("one", CASES, ids=lambda one: one.name)
 def test_it_is_as_agreed(one: Case) -> None:
     assert one.play(Calls(InMemory())) == one.expected
+
+
+def test_who_watches_from_where_another_server_was_taken_over_has_missed_nothing() -> None:
+    first, second = MemoryApi(), MemoryApi()
+    first.put(PLACE, {"metadata": {"name": "one"}})
+    second.take_over(first)
+    since = second.version
+    second.edit(PLACE, lambda obj: obj.update(revision=2))
+    assert [kind for kind, _ in second.watch(PLACE.rsplit("/", 1)[0], since)] == ["MODIFIED"]
+
+
+def test_a_kind_that_is_not_served_has_no_watch() -> None:
+    api = MemoryApi()
+    api.unserved.add("controllerrevisions")
+    with pytest.raises(NotFoundError):
+        api.events(PLACE.rsplit("/", 1)[0], {"resourceVersion": "0"}, 1.0)
