@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from sampler_rollouts.domain.decision.changes import changes, template_of
 from sampler_rollouts.domain.decision.faults import note_fault
 from sampler_rollouts.domain.decision.leave import roll_back, set_aside, withdraw
-from sampler_rollouts.domain.decision.one_pool import without_pool
+from sampler_rollouts.domain.decision.one_pool import may_be, without_pool
 from sampler_rollouts.domain.decision.question import alone, bake_beside, watched
 from sampler_rollouts.domain.decision.sentence import failed_check
 from sampler_rollouts.domain.decision.stages import TESTED
@@ -73,7 +73,7 @@ def _in_scope(turn: Turn, bake: Bake, stable: Release, target: Release, pool: st
     if bake.scope != "Pool" or not alike:
         return target
     mixed = without_pool(turn, stable, pool, target)
-    return target if mixed.hash == target.hash or turn.status.held(mixed.hash) else mixed
+    return mixed if mixed.hash != target.hash and may_be(turn, mixed, stable) else target
 
 
 def _others(turn: Turn) -> Iterator[Release]:
@@ -105,6 +105,7 @@ def go_back(turn: Turn, bake: Bake, target: Release) -> None:
     if leaving is None or watch is None:
         return
     set_aside(turn, leaving)
+    still_there = _on_the_way_out(status.rollout, target)
     moved = [name for name in leaving.names() if leaving.revision(name) != target.revision(name)]
     status.candidate, status.stable = leaving, target.model_copy(update={"since": turn.now})
     status.rollout = Rollout(
@@ -120,6 +121,7 @@ def go_back(turn: Turn, bake: Bake, target: Release) -> None:
         born=[group for group in bake.born if group.pool in moved or not moved],
         changes=changes(turn, target, leaving),
         clock=Clock(since=turn.now),
+        leftovers=still_there,
     )
     status.previous = turn.beside = None  # what was asked is about the one that leaves
     known = status.verified is not None and status.verified.hash == target.hash
@@ -127,6 +129,13 @@ def go_back(turn: Turn, bake: Bake, target: Release) -> None:
     again = Bake(release=target.hash, clock=Clock(since=turn.now), seconds=bake.seconds, scope=bake.scope, watch=watch)
     status.bake = None if known else again
     _count_all(turn, moved or leaving.names())
+
+
+def _on_the_way_out(rollout: Rollout | None, target: Release) -> list[Release]:
+    """What a candidate that is set aside has left in pools from which it was taken back alone: it may still serve."""
+    found = rollout.leftovers if rollout and not rollout.first else []
+    left = [(one, [item for item in one.pools if target.revision(item.name) != item.revision]) for one in found]
+    return [one.model_copy(update={"pools": pools}) for one, pools in left if pools]
 
 
 def _progress_deadline(turn: Turn) -> int:

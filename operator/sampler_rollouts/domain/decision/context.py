@@ -220,8 +220,12 @@ def born(rollout: Rollout) -> list[datetime]:
 
 
 def counted_since(rollout: Rollout) -> datetime:
-    """From when on both arms' requests count (R14): a candidate's first pod may come long after the rollout's start."""
-    first = min(born(rollout), default=rollout.started_at)
+    """From when on both arms' requests count (R14): a candidate's first pod may come long after the rollout's start.
+
+    The pods of a pool that it was taken back from count: what the others have shown begins no second time (R15).
+    """
+    births = born(rollout) if rollout.table else [birth.at for birth in rollout.births]
+    first = min(births, default=rollout.started_at)
     return rollout.started_at if rollout.first else max(rollout.started_at, first)
 
 

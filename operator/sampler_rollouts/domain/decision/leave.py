@@ -77,14 +77,16 @@ def hold(turn: Turn, rollout: Rollout, reason: str, pool: str, message: str) -> 
 
 def _marks(turn: Turn, rollout: Rollout, pool: str) -> list[str]:
     """What the candidate has and stable has not; where single pools are taken back, of the one that failed."""
-    releases = (turn.status.stable, turn.status.candidate)
-    old, new = (_in_one(release, pool if rollout.scope == "Pool" else "") for release in releases)
-    return suspects(turn, old, new) if old and new else []
+    old, new = turn.status.stable, turn.status.candidate
+    if old is None or new is None:
+        return []
+    if pool and rollout.scope == "Pool":
+        old, new = in_one(old, pool), in_one(new, pool)
+    return suspects(turn, old, new)
 
 
-def _in_one(release: Release | None, pool: str) -> Release | None:
-    if release is None or not pool:
-        return release
+def in_one(release: Release, pool: str) -> Release:
+    """What of a release is of one pool."""
     return release.model_copy(update={"pools": [item for item in release.pools if item.name == pool]})
 
 
@@ -153,7 +155,7 @@ def finish_leaving(turn: Turn) -> None:
         return
     complete = "RollbackComplete" if status.stage is Stage.ROLLING_BACK else "WithdrawalComplete"
     out = f"Release {rollout.release} is out of all pools"
-    if gone := unserved(turn, moving(rollout)):
+    if gone := unserved(turn, [*moving(rollout), *(child.pool for child in struck(rollout))]):
         turn.note("StableNotReady", f"{out}; no pod of stable is ready in pool {', '.join(gone)} yet.", warning=True)
     else:
         turn.note(complete, f"{out}; stable serves.{said_of_stable(status)}")
@@ -195,10 +197,10 @@ def settle(turn: Turn, trigger: Trigger, result: Result) -> None:
     if rollout is None or status.candidate is None:
         return
     turn.beside = None  # about the release that served until now
-    asked, watch = "", None
+    watch, left_of = None, ""
     if narrowed(status):
         # What serves is not what was asked for, which stays held: this spec's checks are the next that it will have.
-        asked = rollout.release
+        left_of = rollout.release
         status.candidate.hash = rollout.release = hash_of_release(status.candidate)
         wish, pools = turn.wish, status.candidate.names()
         watch = quality_plan(wish.spec, pools, wish.templates) if wish else rollout.quality
@@ -207,7 +209,7 @@ def settle(turn: Turn, trigger: Trigger, result: Result) -> None:
         new.fault = None  # its pods have passed all checks
     if untried(rollout):
         turn.forget_evidence()  # it is about the release that served until now
-    sentence = _settled_sentence(turn, rollout, result, asked)
+    sentence = _settled_sentence(turn, rollout, result, left_of)
     record(turn, rollout, result, "", sentence)
     turn.note(result.value, sentence)
     # Who went back to a known release does not want the one it left to return without steps.
@@ -230,15 +232,15 @@ def _bake(turn: Turn, rollout: Rollout, new: Release, watch: QualityPlan | None)
     return Bake(release=new.hash, clock=clock, seconds=rollout.bake_time, scope=rollout.scope, test=test, watch=watch)
 
 
-def _settled_sentence(turn: Turn, rollout: Rollout, result: Result, asked: str) -> str:
-    """``asked``: the release of which this one is what is left."""
+def _settled_sentence(turn: Turn, rollout: Rollout, result: Result, left_of: str) -> str:
+    """``left_of``: the release that was taken back from single pools, and of which this is the rest."""
     if result is Result.PROMOTED and not gated(rollout):
         what = "; ".join(rollout.changes)
         return f"Promoted release {rollout.release} at once: no pods change, so there was nothing to test; {what}."
     if result is Result.PROMOTED:
         where = "in every pool" if rollout.waves else "by the new route table"
-        if asked:
-            where = f"in pool {', '.join(moving(rollout))}; it is what is left of release {asked}"
+        if left_of:
+            where = f"in pool {', '.join(moving(rollout))}; it is what is left of release {left_of}"
         return ending(turn, rollout, "Promoted", "", f"all checks passed, full traffic {where}")
     if result is Result.RESTORED:
         fault = turn.status.candidate.fault if turn.status.candidate else None

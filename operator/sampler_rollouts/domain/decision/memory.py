@@ -13,6 +13,7 @@ from sampler_rollouts.domain.decision.context import (
     begun,
     moving,
     revision_in,
+    struck,
     table_wave,
     tested_pools,
     this_wave,
@@ -190,10 +191,13 @@ def _run_step_clock(turn: Turn, rollout: Rollout, running: bool) -> None:
 
 
 def _watched(turn: Turn) -> list[str]:
-    """Pools whose readiness is watched now: the candidate's where it has begun, otherwise stable's."""
+    """Pools whose readiness is watched now: the candidate's where it has begun, otherwise stable's.
+
+    Where it was taken back from one pool, stable's there too: nothing goes on before they are ready.
+    """
     status, rollout = turn.status, turn.status.rollout
     if rollout and _candidates_count(turn):
-        return begun(rollout)
+        return list(dict.fromkeys([*begun(rollout), *(child.pool for child in struck(rollout))]))
     return status.stable.names() if status.stable else []
 
 
@@ -252,7 +256,7 @@ def _watched_revision(turn: Turn, name: str) -> str:
 def expected(turn: Turn, name: str) -> int:
     """How many of them there are to be."""
     rollout = turn.status.rollout
-    if rollout and _candidates_count(turn):
+    if rollout and _candidates_count(turn) and name in begun(rollout):
         return candidate_wanted(turn, rollout, name)
     return turn.replicas(name)
 

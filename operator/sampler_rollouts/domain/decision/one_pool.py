@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sampler_rollouts.domain.decision.context import moving, revision_in, struck, this_wave, weight_of
+from sampler_rollouts.domain.decision.changes import changes, class_names
+from sampler_rollouts.domain.decision.context import moving, revision_in, struck, this_wave, untried, weight_of
 from sampler_rollouts.domain.decision.faults import known_fault
-from sampler_rollouts.domain.decision.leave import hold, record, roll_back
-from sampler_rollouts.domain.decision.memory import use_word
-from sampler_rollouts.domain.decision.replicas import wanted
+from sampler_rollouts.domain.decision.leave import hold, in_one, record, roll_back
+from sampler_rollouts.domain.decision.memory import clear_pools, use_word
+from sampler_rollouts.domain.decision.replicas import unserved, wanted
 from sampler_rollouts.domain.decision.sentence import ending
 from sampler_rollouts.domain.decision.stages import TESTED
 from sampler_rollouts.domain.decision.transitions import Trigger, move
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.plan import Release
+from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.status import Result
 from sampler_rollouts.domain.tables import hash_of_release
 
@@ -35,11 +37,27 @@ def take_back(turn: Turn, trigger: Trigger, reason: str, pool: str, why: str) ->
 
 
 def _goes_on_without(turn: Turn, rollout: Rollout, pool: str) -> bool:
-    """Not where stable has no such pool, where no other pool moves, or where a route table follows that names both."""
+    """Not where stable has no such pool, where no other pool moves, or where a route table follows that names both.
+
+    Nor where what would come of it may not serve.
+    """
+    stable, candidate = turn.status.stable, turn.status.candidate
     if rollout.scope != "Pool" or turn.status.stage not in TESTED or rollout.table is not None:
         return False
+    if stable is None or candidate is None or revision_in(stable, pool) == "":
+        return False
     pools = moving(rollout)
-    return pool in pools and len(pools) > 1 and revision_in(turn.status.stable, pool) != ""
+    return pool in pools and len(pools) > 1 and may_be(turn, without_pool(turn, candidate, pool, stable), candidate)
+
+
+def may_be(turn: Turn, mixed: Release, whole: Release) -> bool:
+    """Whether nobody has rejected it (R6), and each class that the whole release has servers for has some (R18)."""
+    served, needed = ({*class_names(turn, _children(release))} for release in (mixed, whole))
+    return turn.status.held(mixed.hash) is None and needed <= served
+
+
+def _children(release: Release) -> list[Child]:
+    return [Child(item.name, item.revision) for item in release.pools]
 
 
 def without_pool(turn: Turn, release: Release, pool: str, other: Release) -> Release:
@@ -56,7 +74,9 @@ def _take_from(turn: Turn, rollout: Rollout, reason: str, pool: str, why: str) -
     if candidate is None or stable is None:
         return
     # All that is said and counted is of the one pool.
-    part = rollout.model_copy(update={"waves": [[pool]], "wave": 0, "weight": weight_of(rollout, pool)})
+    differs = changes(turn, in_one(stable, pool), in_one(candidate, pool))
+    update = {"waves": [[pool]], "wave": 0, "weight": weight_of(rollout, pool), "changes": differs}
+    part = rollout.model_copy(update=update)
     others = ", ".join(name for name in moving(rollout) if name != pool)
     sentence = clip(f"{ending(turn, part, 'Rolled back', pool, why)} It goes on in pool {others}.")
     before = status.held(candidate.hash)
@@ -67,8 +87,11 @@ def _take_from(turn: Turn, rollout: Rollout, reason: str, pool: str, why: str) -
     _leave(rollout, next(item for item in candidate.pools if item.name == pool))
     # Its name stays while it is under way: by that people speak of it, and the spec asks for it.
     status.candidate = without_pool(turn, candidate, pool, stable).model_copy(update={"hash": candidate.hash})
+    rollout.changes = changes(turn, stable, status.candidate)
     turn.pool(pool).forget_readiness()
     _strike(turn, rollout, pool)
+    if untried(rollout):
+        clear_pools(turn)  # what was found is about the candidate; what serves alone is looked at from now on
     if rollout.hold is not None:
         rollout.hold = None
         use_word(turn)  # what was said to end this hold must end no later pause
@@ -111,7 +134,11 @@ def finish_taking_back(turn: Turn) -> None:
     gone = [child.pool for child in struck(rollout) if child not in plan and not turn.pods(child.pool, child.revision)]
     for pool in gone:
         turn.pool(pool).forget_verdict()
-        turn.note("RollbackComplete", f"Release {rollout.release} is out of pool {pool}; stable serves there.")
+        out = f"Release {rollout.release} is out of pool {pool}"
+        if unserved(turn, [pool]):
+            turn.note("StableNotReady", f"{out}; no pod of stable is ready there yet.", warning=True)
+        else:
+            turn.note("RollbackComplete", f"{out}; stable serves there.")
         turn.moved = True
     for release in rollout.leftovers:
         release.pools = [item for item in release.pools if item.name not in gone]
