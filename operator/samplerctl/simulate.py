@@ -2,7 +2,7 @@
 
 Each run is a SamplerRollout whose stable release is well and whose candidate has an incident, or none. At every scrape
 the evidence is looked at and ``decide`` is asked, and a cluster does what it says, until the candidate is promoted,
-rolled back or held. A pause is ended at once, as by a person who waits for it.
+rolled back, from one pool perhaps, or held. A pause is ended at once, as by a person who waits for it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from quality_contract import CHECK_REPLAY_AUDIT
 from sampler_rollouts.domain.decision import ResourceMeta, decide, question
+from sampler_rollouts.domain.decision.context import narrowed
 from sampler_rollouts.domain.decision.quality import quality_plan
 from sampler_rollouts.domain.evidence.grid import BoolArray, FloatArray, IntArray
 from sampler_rollouts.domain.evidence.look import Evidence
@@ -258,22 +259,25 @@ class _Simulation:
                 run.annotations[PROMOTE_ANNOTATION] = f"{rollout.release}:{rollout.wave}.{rollout.step}"
 
     def _end(self, place: int, began: datetime) -> None:
-        stage = self.runs[place].status.stage
+        status = self.runs[place].status
         outcomes = {Stage.SERVING: "promoted", Stage.ROLLING_BACK: "rolled back", Stage.HOLDING: "held"}
-        if stage in outcomes:
-            self.runs[place].ending = self._ended(place, outcomes[stage], began)
+        if narrowed(status):  # what is asked is whether a build is caught, and an honest one is not: in any pool
+            self.runs[place].ending = self._ended(place, "rolled back", began)
+        elif status.stage in outcomes:
+            self.runs[place].ending = self._ended(place, outcomes[status.stage], began)
 
     def _ended(self, place: int, outcome: str, began: datetime) -> Ending:
         status, courses = self.runs[place].status, self.courses
         rollout = status.rollout
-        why = (rollout.failure or rollout.hold) if rollout else None
+        held = status.held(rollout.release) if rollout else None
+        why = (rollout.failure or held or rollout.hold) if rollout else None
         exposed, stable = int(courses.exposed[place].sum()), int(courses.stable[place].sum())
         return Ending(
             outcome,
             (self.now - began).total_seconds(),
             exposed,
             exposed + stable,
-            rollout.weight if rollout else 100,
+            status.history[0].weight if narrowed(status) else rollout.weight if rollout else 100,
             why.reason if why else "",
             why.message if why else "",
         )

@@ -58,6 +58,15 @@ def test_an_honest_build_is_promoted_in_all_waves(tmp_path: Path) -> None:
     assert all(ending["weight"] == 100 for ending in one["endings"])
 
 
+def test_what_is_taken_back_from_one_pool_is_caught(tmp_path: Path) -> None:
+    """The release may go on in the other pool; the question is whether the build is caught."""
+    path = rollout(tmp_path, rollback={"scope": "Pool"})
+    one = found(path, "I2")["results"][0]
+    assert (one["rolled_back"], one["reasons"]) == (6, {"CheckFailed": 6})
+    assert "in pool cpu-a at weight" in one["example"]
+    assert all(ending["weight"] == 25 for ending in one["endings"])
+
+
 @pytest.mark.parametrize(
     ("incident", "check"),
     [("I1", "misrouted"), ("I2", "unexpected-script"), ("I3a", "replay-audit"), ("I3b", "replay-audit")],
