@@ -65,6 +65,7 @@ ALWAYS = (
     "a restored release is no longer asked for",
     "what serves turns bad in its bake, in a pool that the candidate does not touch",
     "bad in its bake while the preflight of the next release holds",
+    "what serves turns bad in its bake, beside a candidate that is held",
     "warm: bad in the bake: what stands by serves before any other pod is up",
     "neither scaling nor deleting is allowed, and a better build is heard all the same",
     "stable does not come up, and a fix is heard",

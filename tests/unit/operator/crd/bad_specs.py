@@ -388,6 +388,7 @@ BAD = [
         "quality.checks[0].maxRate",
         "must be a ratio between 0 and 1",
     ),
+    Bad("unknown scope", put("rollback.scope", "Pod"), "rollback.scope", "'Pool'", '"Pool"'),
     Bad("unknown answer", put("rollback.onInconclusive", "Panic"), "rollback.onInconclusive", "'Hold'", '"Hold"'),
     Bad(
         "our variable",
@@ -584,5 +585,5 @@ UNKNOWN = [
         "quality.checks[0].query",
         "unknown field",
     ),
-    Bad("in the rollback", put("rollback.scope", "Pool"), "rollback.scope", "unknown field"),
+    Bad("in the rollback", put("rollback.pools", "Pool"), "rollback.pools", "unknown field"),
 ]

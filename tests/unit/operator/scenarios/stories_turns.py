@@ -80,3 +80,18 @@ def stable_away_from_the_withdrawn(given: Given, when: When, then: Then) -> None
     then.stable("c", within=180)
     when.pods_of("a", WELL)
     then.pods("cpu", a=0, b=0, c=2)
+
+
+@scenario("what serves turns bad in its bake, beside a candidate that is held", long=True)
+def bad_beside_what_holds(given: Given, when: When, then: Then) -> None:
+    given.serving("a", pools=TWO, replicas=2, steps=[50])
+    when.spec_asks_for("b", bake=600)
+    then.stable("b", within=240)
+    when.users_ask(FEW)
+    when.spec_changes(builds={"gpu": "c"}, deadline=60)
+    then.stage("Holding")
+    when.users_ask(40)
+    when.answers_of("b")
+    then.stage("Withdrawing", within=60)
+    then.stable("a")
+    then.rolled_back("bc")
