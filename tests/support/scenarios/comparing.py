@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from tests.support.scenarios.world import NAMESPACE, Clock
 
 ROOT = Path(__file__).resolve().parents[3]
 ROUTES = "httproutes.gateway.networking.k8s.io"
+SHOWN = 4
+"""Of two lists that part."""
 
 
 def _stood(seconds: float) -> None:
@@ -90,4 +93,14 @@ def _without_hashes(path: str) -> str:
 def differences(in_memory: Told, real: Told) -> list[str]:
     """In words; none if it went the same way."""
     expected, found = seen(in_memory), seen(real)
-    return [f"{name}: {found[name]} where it is {expected[name]}" for name in expected if found[name] != expected[name]]
+    return [_told(name, expected[name], found[name]) for name in expected if found[name] != expected[name]]
+
+
+def _told(name: str, expected: Any, found: Any) -> str:
+    """Of long lists the first place where they part, and what came before it."""
+    if not isinstance(expected, list) or not isinstance(found, list):
+        return f"{name}: {found} where it is {expected}"
+    alike = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(expected, found, strict=False))))
+    there, here = found[alike : alike + SHOWN], expected[alike : alike + SHOWN]
+    before = f", after {found[max(0, alike - SHOWN) : alike]}" if alike else ""
+    return f"{name}, from number {alike + 1} of {len(found)}: {there} where it is {here}{before}"
