@@ -8,12 +8,13 @@ the newest samples, or whose neighbours' series cannot be read, asks for itself.
 
 from __future__ import annotations
 
+import bisect
 import functools
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from quality_contract import TARGET_NAMESPACE, TARGET_POD, TARGET_ROLLOUT
@@ -31,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 OLD_SECONDS: Final = 3.0
 """Samples read so long ago are the newest still: looks at one rollout are as far apart. Half a scrape, if less."""
+WAITED: Final = 8_000
+"""Milliseconds by which an answer may be newer than a look that waited for its turn: what is further ahead is of a
+clock that has been set back since."""
 LONGEST_SCRAPES: Final = 60
 """What goes further back is a history, and is read by itself."""
 EARLY: Final = 0.1
@@ -132,15 +136,28 @@ class _Answer:
     sent: _Sent | None = None
 
     def serves(self, asked: Asked, now: int, age: int) -> bool:
-        """Whether it holds what a look at ``now`` wants, and nothing has been read since."""
-        timely = self.start <= asked.start and max(now - age, asked.known or 0) <= self.end <= now
+        """Whether it holds what a look at ``now`` wants, and nothing has been read since.
+
+        One that waited while others were read for may be older than the answer.
+        """
+        timely = self.start <= asked.start and max(now - age, asked.known or 0) <= self.end
         return timely and all(any(covers(one, other) for one in self.selectors) for other in asked.selectors)
 
-    def of(self, asked: Asked) -> Found:
-        """What one look would have found for itself."""
+    def of(self, asked: Asked, now: int) -> Found:
+        """What one look would have found for itself at ``now``."""
         own = self.series.get(asked.place, {})
         found = {name: one for name, one in own.items() if any(sel.matches(dict(name)) for sel in asked.selectors)}
+        if self.end > now:
+            return Found(now, {name: cut for name, one in found.items() if (cut := _until(one, now))}, None)
         return Found(self.end, found, self.sent.of(asked.sent) if self.sent and asked.sent else None)
+
+
+def _until(series: Series, now: int) -> Series | None:
+    """Without the samples behind ``now`` (Unix milliseconds); None if no other is left."""
+    number = bisect.bisect_right(series.times, now / 1000)
+    if number == len(series.times):
+        return series
+    return replace(series, times=series.times[:number], values=series.values[:number]) if number else None
 
 
 @dataclass
@@ -211,15 +228,15 @@ class Shared:
         self._looks[asked.name] = _Look(clock, asked, clock - last.at if last else 0.0)
         if clock < self._apart.until:
             return None
-        self._answers = [one for one in self._answers if now - self._age <= one.end <= now]
+        self._answers = [one for one in self._answers if now - self._age <= one.end <= now + WAITED]
         for answer in self._answers:
             if answer.serves(asked, now, self._age):
-                return answer.of(asked)
+                return answer.of(asked, now)
         anew = self._anew(exchange, asked, now, clock)
         if anew is None:
             return None
         self._answers.append(anew)
-        return anew.of(asked) if anew.serves(asked, now, self._age) else None
+        return anew.of(asked, now) if anew.serves(asked, now, self._age) else None
 
     def _anew(self, exchange: Exchange, asked: Asked, now: int, clock: float) -> _Answer | None:
         """Ask for some that are about to be looked at, and have not been asked for. None if that is one, or if what

@@ -104,6 +104,23 @@ def test_nothing_is_seen_twice_or_lost_between_looks_at_odd_moments(shop: Shop) 
     assert last == look(PrometheusSource(config()), shop, "r1", 320).looks["pool", "errors"]
 
 
+def test_who_waited_while_another_was_read_for_is_served_by_that_answer(shop: Shop) -> None:
+    """Many looks begin together, and who has the source first is chance: what is read a moment later holds all that an
+    earlier look wants, and more, which that one is not to see."""
+    source = begun(shop)
+    shop.show(at(303.2).timestamp())
+    moments = {name: at(303.06 - 0.012 * place) for place, name in enumerate(NAMES)}
+    found = {name: source.fetch(asked(name), now) for name, now in moments.items()}
+    assert len(shop.queries) == 2, shop.queries
+    for name, now in moments.items():
+        alone = PrometheusSource(config()).fetch(asked(name), now)
+        assert evaluate(asked(name), found[name], now) == evaluate(asked(name), alone, now), name
+    seen = {evaluate(asked(name), found[name], now).looks["pool", "errors"].checked for name, now in moments.items()}
+    assert len(seen) > 2, "some look before the scrape, some after it"
+    for name in NAMES:
+        assert look(source, shop, name, 304) == look(PrometheusSource(config()), shop, name, 304), "nothing is lost"
+
+
 class Moments:
     """A monotonic clock that a test moves."""
 

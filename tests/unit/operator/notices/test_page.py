@@ -50,8 +50,9 @@ def test_it_takes_what_is_sent_and_handles_it_once(program: dict[str, Any], tmp_
     assert [event["data"]["type"] for event in program["handled"]] == ["RolledBack", "Promoted"]
 
 
-@pytest.mark.parametrize("shift", [-301, 301])
+@pytest.mark.parametrize("shift", [-360, 360])
 def test_it_refuses_what_is_too_old_or_of_the_future(program: dict[str, Any], shift: float, tmp_path: Path) -> None:
+    """By a minute: this clock goes on meanwhile. By the second: ``genuine``, below."""
     with receiving(handler=program["Receiver"]) as server:
         sender = Sender({"ops": receiver(server.url, tmp_path)}, lambda: time.time() + shift)
         with pytest.raises(NotTakenError, match="401"):
@@ -72,6 +73,12 @@ def test_it_refuses_another_key_body_id_or_time(program: dict[str, Any]) -> None
     assert not genuine({**good, "webhook-timestamp": "soon"}, body, KEY, 1000)
     assert not genuine(signing.headers([b"x" * 32], "id-1", 1000, body), body, KEY, 1000)
     assert not genuine({}, body, KEY, 1000)
+
+
+@pytest.mark.parametrize(("now", "taken"), [(699, False), (700, True), (1300, True), (1301, False)])
+def test_it_takes_what_is_five_minutes_old_and_no_more(program: dict[str, Any], now: float, taken: bool) -> None:
+    body = shapes.body(Format.CLOUD_EVENTS, letter())
+    assert program["genuine"](signing.headers(signing.keys_of(KEY), "id-1", 1000, body), body, KEY, now) is taken
 
 
 def test_the_event_that_is_shown_has_the_fields_of_one() -> None:
