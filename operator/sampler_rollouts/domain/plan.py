@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
@@ -64,6 +65,11 @@ class Release(Loose):
     def revision(self, pool: str) -> str:
         """This release's revision of a pool, or an empty string."""
         return next((item.revision for item in self.pools if item.name == pool), "")
+
+    def with_pools(self, others: Iterable[ReleasePool]) -> Release:
+        """The same, but for pools that are among ``others``: as they are there."""
+        there = {item.name: item for item in others}
+        return self.model_copy(update={"pools": [there.get(item.name, item) for item in self.pools]})
 
     def names(self) -> list[str]:
         """Names of its pools, in order."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from sampler_rollouts.domain.decision import gateway
-from sampler_rollouts.domain.decision.context import Turn, moving, revision_in, struck
+from sampler_rollouts.domain.decision.context import Turn, leaving, revision_in
 from sampler_rollouts.domain.decision.memory import unready_for, word_for
 from sampler_rollouts.domain.decision.replicas import in_place_of, wanted
 from sampler_rollouts.domain.decision.route_rules import class_parts
 from sampler_rollouts.domain.decision.stages import LEAVING, TESTED
-from sampler_rollouts.domain.render import Child
 
 STABLE_NOT_READY: Final = "StableNotReady"
 
@@ -71,10 +70,8 @@ def _stands_in(turn: Turn) -> tuple[list[str], str]:
     status, rollout = turn.status, turn.status.rollout
     if status.stage not in LEAVING | TESTED or rollout is None or status.stable is None:
         return [], ""
-    children = struck(rollout)
-    if status.stage in LEAVING:
-        children += [Child(name, revision_in(status.candidate, name)) for name in moving(rollout)]
-    elif not children:
+    children = leaving(status)
+    if status.stage in TESTED and not children:
         return [], ""
     plan = wanted(turn)
     pools = [item.name for child in children if child in plan for item in in_place_of(turn, child)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sampler_rollouts.domain import limits
 from sampler_rollouts.domain.allowed import BY_DEFAULT, Allowed
-from sampler_rollouts.domain.decision.stages import TESTED
+from sampler_rollouts.domain.decision.stages import LEAVING, TESTED
 from sampler_rollouts.domain.limits import clip
 from sampler_rollouts.domain.outcome import EventNote
 from sampler_rollouts.domain.plan import Release, Rollout
@@ -256,6 +256,15 @@ def struck(rollout: Rollout) -> list[Child]:
     if rollout.first:
         return []
     return [Child(item.name, item.revision) for release in rollout.leftovers for item in release.pools]
+
+
+def leaving(status: Status) -> list[Child]:
+    """What is on its way out: of a candidate that leaves all its pools, and of one that was taken back from some."""
+    rollout = status.rollout
+    if rollout is None:
+        return []
+    pools = moving(rollout) if status.stage in LEAVING else []
+    return [*(Child(pool, revision_in(status.candidate, pool)) for pool in pools), *struck(rollout)]
 
 
 def untried(rollout: Rollout) -> bool:

@@ -12,10 +12,9 @@ from sampler_rollouts.domain.decision.context import (
     born,
     exposing,
     gated,
+    leaving,
     moving,
     narrowed,
-    revision_in,
-    struck,
     table_wave,
     untried,
     weight_of,
@@ -35,7 +34,6 @@ from sampler_rollouts.domain.decision.verdicts import CHECK_FAILED
 from sampler_rollouts.domain.ended import EndedPool
 from sampler_rollouts.domain.loose import Clock, Failure
 from sampler_rollouts.domain.plan import Bake, HeldRelease
-from sampler_rollouts.domain.render import Child
 from sampler_rollouts.domain.status import HistoryEntry, Result, Stage
 from sampler_rollouts.domain.tables import hash_of_release
 
@@ -151,20 +149,15 @@ def finish_leaving(turn: Turn) -> None:
     plan = wanted(turn)
     if lends(turn, plan):
         return
-    if any(child in plan or turn.pods(child.pool, child.revision) for child in _on_the_way_out(turn, rollout)):
+    if any(child in plan or turn.pods(child.pool, child.revision) for child in leaving(status)):
         return
     complete = "RollbackComplete" if status.stage is Stage.ROLLING_BACK else "WithdrawalComplete"
     out = f"Release {rollout.release} is out of all pools"
-    if gone := unserved(turn, [*moving(rollout), *(child.pool for child in struck(rollout))]):
+    if gone := unserved(turn, [child.pool for child in leaving(status)]):
         turn.note("StableNotReady", f"{out}; no pod of stable is ready in pool {', '.join(gone)} yet.", warning=True)
     else:
         turn.note(complete, f"{out}; stable serves.{said_of_stable(status)}")
     _end(turn, Trigger.CANDIDATE_GONE)
-
-
-def _on_the_way_out(turn: Turn, rollout: Rollout) -> list[Child]:
-    moved = [Child(pool, revision_in(turn.status.candidate, pool)) for pool in moving(rollout)]
-    return [*moved, *struck(rollout)]
 
 
 def leave_behind(turn: Turn) -> None:
@@ -175,7 +168,7 @@ def leave_behind(turn: Turn) -> None:
     rollout, plan = turn.status.rollout, wanted(turn)
     if rollout is None or lends(turn, plan):
         return
-    if any(child in plan for child in _on_the_way_out(turn, rollout)):
+    if any(child in plan for child in leaving(turn.status)):
         return
     text = f"Pods of release {rollout.release} do not go; release {turn.target} is heard all the same."
     turn.note("LeftBehind", text, warning=True)

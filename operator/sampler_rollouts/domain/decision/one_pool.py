@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sampler_rollouts.domain.decision.changes import changes, class_names
-from sampler_rollouts.domain.decision.context import moving, revision_in, struck, this_wave, untried, weight_of
+from sampler_rollouts.domain.decision.context import moving, struck, this_wave, untried, weight_of
 from sampler_rollouts.domain.decision.faults import known_fault
 from sampler_rollouts.domain.decision.leave import hold, in_one, record, roll_back
 from sampler_rollouts.domain.decision.memory import clear_pools, use_word
@@ -29,25 +29,30 @@ if TYPE_CHECKING:
 
 def take_back(turn: Turn, trigger: Trigger, reason: str, pool: str, why: str) -> None:
     """Take the candidate back as far as its scope says: from the pool that failed, if it can go on without it."""
-    rollout = turn.status.rollout
-    if rollout is not None and _goes_on_without(turn, rollout, pool):
-        _take_from(turn, rollout, reason, pool, why)
+    rest = _rest(turn, pool)
+    if rest is not None:
+        _take_from(turn, rest, reason, pool, why)
     else:
         roll_back(turn, trigger, reason, pool, why)
 
 
-def _goes_on_without(turn: Turn, rollout: Rollout, pool: str) -> bool:
-    """Not where stable has no such pool, where no other pool moves, or where a route table follows that names both.
+def _rest(turn: Turn, pool: str) -> Release | None:
+    """What is left of the candidate without a pool; None if it is not to go on.
 
-    Nor where what would come of it may not serve.
+    So it is where stable has no such pool, where no other pool moves, where a route table follows that names both, and
+    where what would come of it may not serve.
     """
-    stable, candidate = turn.status.stable, turn.status.candidate
-    if rollout.scope != "Pool" or turn.status.stage not in TESTED or rollout.table is not None:
-        return False
-    if stable is None or candidate is None or revision_in(stable, pool) == "":
-        return False
+    status, rollout = turn.status, turn.status.rollout
+    stable, candidate = status.stable, status.candidate
+    if rollout is None or rollout.scope != "Pool" or status.stage not in TESTED or rollout.table is not None:
+        return None
+    if stable is None or candidate is None or stable.revision(pool) == "":
+        return None
     pools = moving(rollout)
-    return pool in pools and len(pools) > 1 and may_be(turn, without_pool(turn, candidate, pool, stable), candidate)
+    if pool not in pools or len(pools) == 1:
+        return None
+    rest = without_pool(turn, candidate, pool, stable)
+    return rest if may_be(turn, rest, candidate) else None
 
 
 def may_be(turn: Turn, mixed: Release, whole: Release) -> bool:
@@ -62,16 +67,16 @@ def _children(release: Release) -> list[Child]:
 
 def without_pool(turn: Turn, release: Release, pool: str, other: Release) -> Release:
     """``release`` with a pool as ``other`` has it, under the hash that such a release has."""
-    back = {item.name: item for item in other.pools if item.name == pool}
-    mixed = release.model_copy(update={"pools": [back.get(item.name, item) for item in release.pools]})
+    mixed = release.with_pools(in_one(other, pool).pools)
     mixed.hash = hash_of_release(mixed)
     mixed.fault = known_fault(turn.status, mixed)
     return mixed
 
 
-def _take_from(turn: Turn, rollout: Rollout, reason: str, pool: str, why: str) -> None:
-    status, candidate, stable = turn.status, turn.status.candidate, turn.status.stable
-    if candidate is None or stable is None:
+def _take_from(turn: Turn, rest: Release, reason: str, pool: str, why: str) -> None:
+    status, rollout = turn.status, turn.status.rollout
+    candidate, stable = status.candidate, status.stable
+    if rollout is None or candidate is None or stable is None:
         return
     # All that is said and counted is of the one pool.
     differs = changes(turn, in_one(stable, pool), in_one(candidate, pool))
@@ -86,7 +91,7 @@ def _take_from(turn: Turn, rollout: Rollout, reason: str, pool: str, why: str) -
     turn.note("RolledBack", sentence, warning=True)
     _leave(rollout, next(item for item in candidate.pools if item.name == pool))
     # Its name stays while it is under way: by that people speak of it, and the spec asks for it.
-    status.candidate = without_pool(turn, candidate, pool, stable).model_copy(update={"hash": candidate.hash})
+    status.candidate = rest.model_copy(update={"hash": candidate.hash})
     rollout.changes = changes(turn, stable, status.candidate)
     turn.pool(pool).forget_readiness()
     _strike(turn, rollout, pool)

@@ -170,8 +170,7 @@ def _replace_stable(turn: Turn, wish: Wish) -> None:
 
 def _as_it_was(candidate: Release, rollout: Rollout | None) -> Release:
     """With what leaves the pools that it was taken back from before: that may serve as well."""
-    left = {item.name: item for release in (rollout.leftovers if rollout else ()) for item in release.pools}
-    return candidate.model_copy(update={"pools": [left.get(item.name, item) for item in candidate.pools]})
+    return candidate.with_pools(item for release in (rollout.leftovers if rollout else ()) for item in release.pools)
 
 
 def _retry_first(turn: Turn) -> None:

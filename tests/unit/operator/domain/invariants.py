@@ -277,10 +277,10 @@ def what_was_rejected_does_not_serve(world: World, outcome: Outcome) -> None:
     new = status.failed[0].hash if any(event.reason == "RolledBack" for event in outcome.events) else ""
     for left in (before.candidate, before.stable):
         if left and left.hash == new:
-            world.rejected[left.hash] = {(item.name, item.revision) for item in left.pools}
+            world.rejected[left.hash] = _pools_of(left)
     if status.stage is not Stage.SERVING or status.stable is None:
         return
-    good = {(item.name, item.revision) for item in status.stable.pools}
+    good = _pools_of(status.stable)
     ready = {(pod.pool, pod.revision) for pod in world.pods if world.is_ready(pod) and pod.orphaned is None}
     told = {(one.pool, one.revision) for one in status.remains if one.peopled} if world.left_behind else set()
     for held in status.failed:
@@ -307,7 +307,7 @@ def a_lost_status_puts_nothing_at_risk(world: World, outcome: Outcome) -> None:
     # A spec that only removes pools is promoted in the same decision.
     new = (status.previous if status.previous else status.stable) or status.candidate
     assert new is not None
-    assert {(item.name, item.revision) for item in new.pools} == told
+    assert _pools_of(new) == told
     kept = {
         (body["metadata"]["labels"][LABEL_POOL], body["metadata"]["labels"][LABEL_REVISION]): body["spec"]["replicas"]
         for body in outcome.objects

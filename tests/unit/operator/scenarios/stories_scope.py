@@ -15,12 +15,17 @@ ONE_BAD = {"gpu": "c"}
 """The build of the release in one pool, which is bad; in the others it is b."""
 
 
-@scenario("scope Pool: the pool that fails goes back, the one beside it goes on", long=True)
-def beside(given: Given, when: When, then: Then) -> None:
+def taken_back_alone(given: Given, when: When, then: Then) -> None:
+    """Of two pools of one wave one has failed."""
     given.serving("a", waves=TOGETHER, **POOL)
     when.answers_of("c")
     when.spec_asks_for("b", builds=ONE_BAD)
     then.is_("RolledBack", "CheckFailed")
+
+
+@scenario("scope Pool: the pool that fails goes back, the one beside it goes on", long=True)
+def beside(given: Given, when: When, then: Then) -> None:
+    taken_back_alone(given, when, then)
     then.says("RolledBack", "release", "in pool gpu at weight 50", "unexpected-script")
     then.stage("Progressing")
     then.stable("ba")
@@ -140,10 +145,7 @@ def retried(given: Given, when: When, then: Then) -> None:
 
 @scenario("scope Pool: a retry while the others are under way is heard after them", long=True)
 def retried_meanwhile(given: Given, when: When, then: Then) -> None:
-    given.serving("a", waves=TOGETHER, **POOL)
-    when.answers_of("c")
-    when.spec_asks_for("b", builds=ONE_BAD)
-    then.is_("RolledBack", "CheckFailed")
+    taken_back_alone(given, when, then)
     when.answers_of("c", "good")
     when.retry_generation_rises()
     then.stable("bc", within=240)
@@ -152,10 +154,7 @@ def retried_meanwhile(given: Given, when: When, then: Then) -> None:
 
 @scenario("scope Pool: the spec asks for what has become of it, which goes on", long=True)
 def takes_its_name(given: Given, when: When, then: Then) -> None:
-    given.serving("a", waves=TOGETHER, **POOL)
-    when.answers_of("c")
-    when.spec_asks_for("b", builds=ONE_BAD)
-    then.is_("RolledBack", "CheckFailed")
+    taken_back_alone(given, when, then)
     when.spec_asks_for("b", builds={"gpu": "a"})
     then.stable("ba")
     then.weights(("b", 50), ("b", 100))
@@ -165,10 +164,7 @@ def takes_its_name(given: Given, when: When, then: Then) -> None:
 
 @scenario("scope Pool: another release is asked for, and all of it leaves", long=True)
 def another(given: Given, when: When, then: Then) -> None:
-    given.serving("a", waves=TOGETHER, **POOL)
-    when.answers_of("c")
-    when.spec_asks_for("b", builds=ONE_BAD)
-    then.is_("RolledBack", "CheckFailed")
+    taken_back_alone(given, when, then)
     when.spec_asks_for("d")
     then.stable("d", within=240)
     then.ready()
@@ -176,10 +172,7 @@ def another(given: Given, when: When, then: Then) -> None:
 
 @scenario("scope Pool: stable's spec is asked for again", long=True)
 def back_to_stable(given: Given, when: When, then: Then) -> None:
-    given.serving("a", waves=TOGETHER, **POOL)
-    when.answers_of("c")
-    when.spec_asks_for("b", builds=ONE_BAD)
-    then.is_("RolledBack", "CheckFailed")
+    taken_back_alone(given, when, then)
     when.spec_asks_for("a")
     then.stable("a")
     then.pods("cpu", a=2, b=0)
@@ -188,10 +181,7 @@ def back_to_stable(given: Given, when: When, then: Then) -> None:
 
 @scenario("scope Pool: a person takes back the rest", long=True)
 def aborted(given: Given, when: When, then: Then) -> None:
-    given.serving("a", waves=TOGETHER, **POOL)
-    when.answers_of("c")
-    when.spec_asks_for("b", builds=ONE_BAD)
-    then.is_("RolledBack", "CheckFailed")
+    taken_back_alone(given, when, then)
     when.person_says("abort")
     then.rolled_back("bc", "ByPerson")
     then.pods("cpu", a=2, b=0)

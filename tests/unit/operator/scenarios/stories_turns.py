@@ -11,12 +11,17 @@ FEW = 0.5
 """Requests a second: too few to learn from before a short deadline."""
 
 
-@scenario("pods that crash while the candidate is held", long=True)
-def crash_while_holding(given: Given, when: When, then: Then) -> None:
+def held(given: Given, when: When, then: Then) -> None:
+    """A candidate about which too little is known at the deadline."""
     given.serving("a", deadline=60)
     when.users_ask(FEW)
     when.spec_asks_for("b")
     then.stage("Holding")
+
+
+@scenario("pods that crash while the candidate is held", long=True)
+def crash_while_holding(given: Given, when: When, then: Then) -> None:
+    held(given, when, then)
     when.pods_of("b", CRASHING)
     then.rolled_back("b", "PodsFailing")
     then.pods(a=4)
@@ -24,10 +29,7 @@ def crash_while_holding(given: Given, when: When, then: Then) -> None:
 
 @scenario("a person aborts what is held", long=True)
 def abort_while_holding(given: Given, when: When, then: Then) -> None:
-    given.serving("a", deadline=60)
-    when.users_ask(FEW)
-    when.spec_asks_for("b")
-    then.stage("Holding")
+    held(given, when, then)
     when.person_says("abort", why="alice, enough")
     then.rolled_back("b", "ByPerson")
     then.pods(a=4)
